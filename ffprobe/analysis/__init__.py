@@ -1,0 +1,1 @@
+"""Answers from run files: results, figures, classifier heads."""

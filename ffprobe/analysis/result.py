@@ -1,0 +1,172 @@
+"""The answer to one question: a table, a JSON document and a figure, all three from the same rows."""
+
+from __future__ import annotations
+
+import csv
+import html
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ffprobe.analysis.figure import WIDTH, check_suffix, new_figure, write_figure
+from ffprobe.analysis.table import ResultTable, cell
+from ffprobe.errors import FileError, UsageError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a result.
+
+    Attributes:
+        name: snake_case; the key in JSON and the heading in CSV.
+        unit: ``%``, ``s`` ...; ``1`` for pure numbers, empty for names.
+        description: one phrase.
+        format: how numbers look in the table (``.1f``); CSV and JSON always hold all digits.
+        key: whether the column says what a row is about, and so stands in every part of a table that is split.
+        spread_of: the column whose spread (sd, standard error) this is; the table shows them as one, ``97.1 ± 0.4``.
+    """
+
+    name: str
+    unit: str = ""
+    description: str = ""
+    format: str = ""
+    key: bool = False
+    spread_of: str = ""
+
+
+@dataclass(frozen=True)
+class Result:
+    """The answer to one question.
+
+    Attributes:
+        name: of the analysis.
+        question: one sentence.
+        columns: what each row holds.
+        rows: tuples of str, int, float, bool or None; NaN and None mean "not measured".
+        notes: sentences: caveats, floors, what the paper saw.
+        document: more data for the JSON document, nested plain values.
+        draw: draws the figure of these rows on an empty ``matplotlib.figure.Figure``; None when there is none.
+        size: of the figure, width and height in inches.
+        runs: the run files that were asked: anything with a ``path`` and ``attributes``.
+    """
+
+    name: str
+    question: str
+    columns: Sequence[Column]
+    rows: Sequence[tuple[Any, ...]]
+    notes: Sequence[str] = ()
+    document: Mapping[str, Any] = field(default_factory=dict)
+    draw: Callable[[Figure], None] | None = None
+    size: tuple[float, float] = (WIDTH, 2.4)
+    runs: Sequence[Any] = ()
+
+    def __post_init__(self) -> None:
+        """Check the rows against the columns; keep plain values and, of each run, its path and id.
+
+        Raises:
+            ValueError: a row is not as long as there are columns, or a column's name appears twice.
+        """
+        names = [column.name for column in self.columns]
+        if len(set(names)) < len(names):
+            raise ValueError(f"{self.name}: columns of the same name in {names}.")
+        rows = [tuple(_plain(value) for value in row) for row in self.rows]
+        if wrong := [row for row in rows if len(row) != len(names)]:
+            raise ValueError(f"{self.name}: the row {wrong[0]} does not have the columns {names}.")
+        object.__setattr__(self, "rows", rows)
+        object.__setattr__(self, "runs", [(str(r.path), str(r.attributes.get("run_id", ""))) for r in self.runs])
+
+    def as_dict(self) -> dict[str, Any]:
+        """The answer as nested plain values; what was not measured is None."""
+        columns = [{"name": c.name, "unit": c.unit, "description": c.description} for c in self.columns]
+        rows = [dict(zip((c.name for c in self.columns), row, strict=True)) for row in self.rows]
+        head = {"name": self.name, "question": self.question, "runs": [path for path, _ in self.runs]}
+        body = {"columns": columns, "rows": rows, "notes": list(self.notes), "extra": dict(self.document)}
+        return _finite({**head, **body})
+
+    def json(self) -> str:
+        """The answer as one JSON document; NaN and infinity are null."""
+        return json.dumps(self.as_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+
+    def write_csv(self, path: str | Path) -> Path:
+        """Write the rows with all digits, a heading of column names first; what was not measured is empty.
+
+        Raises:
+            FileError: the place cannot be written.
+        """
+        path = Path(path)
+        try:
+            with path.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file)
+                writer.writerow([column.name for column in self.columns])
+                writer.writerows([["" if _finite(v) is None else v for v in row] for row in self.rows])
+        except OSError as error:
+            raise FileError(f"The table cannot be written: {error.strerror}.", where=str(path)) from error
+        return path
+
+    def table(self) -> ResultTable:
+        """The answer for a terminal: prints with rich, at whatever width."""
+        return ResultTable(self)
+
+    def figure(self) -> Figure:
+        """The answer as a matplotlib figure.
+
+        Raises:
+            UsageError: this analysis has no figure.
+        """
+        if self.draw is None:
+            raise UsageError(f"{self.name!r} has no figure.", do="Ask for its table, --json or --csv.")
+        return new_figure(self.draw, self.size)
+
+    def save_figure(self, path: str | Path, *, command: str = "") -> list[Path]:
+        """Write the figure, and its numbers beside it: ``fig.png`` and ``fig.csv``.
+
+        Args:
+            path: ``.png``, ``.svg`` or ``.pdf``.
+            command: what was typed; kept in the file's metadata together with the runs' ids.
+
+        Returns:
+            The two files.
+
+        Raises:
+            UsageError: another suffix, or this analysis has no figure; nothing is written.
+            FileError: the place cannot be written.
+        """
+        path = Path(path)
+        check_suffix(path)
+        runs = ", ".join(run_id or file for file, run_id in self.runs)
+        write_figure(self.figure(), path, {"title": self.question, "command": command, "runs": runs})
+        return [path, self.write_csv(path.with_suffix(".csv"))]
+
+    def _repr_html_(self) -> str:
+        """The table in a notebook."""
+        heads = "".join(f"<th>{html.escape(f'{c.name} ({c.unit})' if c.unit else c.name)}</th>" for c in self.columns)
+        body = ""
+        for row in self.rows:
+            texts = (html.escape(cell(v, c)) for v, c in zip(row, self.columns, strict=True))
+            body += "<tr>" + "".join(f"<td>{text}</td>" for text in texts) + "</tr>"
+        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
+        question = html.escape(self.question)
+        return f"<table><caption>{question}</caption><tr>{heads}</tr>{body}</table>{notes}"
+
+
+def _plain(value: Any) -> Any:
+    """A numpy or torch scalar as Python's own."""
+    return value.item() if hasattr(value, "item") else value
+
+
+def _finite(value: Any) -> Any:
+    """The same nested values, plain, with None for NaN and infinity."""
+    if isinstance(value, Mapping):
+        return {str(key): _finite(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
+    value = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(value, list):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

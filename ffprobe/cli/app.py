@@ -1,0 +1,60 @@
+"""The command line, put together from one file per command."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from ffprobe.cli import analyze, doctor, plugins, repair, replay, run, show, version
+
+log = logging.getLogger("ffprobe")
+
+HELP = """Train, take apart and compare networks that learn without a global backward pass.
+
+This is ffprobe of ffprobe-nn. FFmpeg ships a program of the same name; `ff-probe` and `python -m ffprobe` always mean
+this one."""
+
+
+def build_app(words: Sequence[str] = ()) -> typer.Typer:
+    """The ``typer.Typer`` with every command, those of plugins included.
+
+    Args:
+        words: the command line, to skip what it does not need.
+    """
+    app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+    @app.callback()
+    def options(
+        show_version: Annotated[
+            bool, typer.Option("--version", help="Print versions and exit.", callback=version.show, is_eager=True)
+        ] = False,
+    ) -> None:
+        pass
+
+    app.command("run")(run.run)
+    app.command("analyze", epilog=analyze.names() if "analyze" in words else None)(analyze.analyze)
+    app.command("show")(show.show)
+    app.command("repair")(repair.repair)
+    app.command("replay")(replay.replay)
+    app.add_typer(plugins.app, name="plugins")
+    app.command("doctor")(doctor.doctor)
+    _add_plugin_commands(app)
+    return app
+
+
+def _add_plugin_commands(app: typer.Typer) -> None:
+    # only plugins whose source mentions the hook are imported, so that --help stays fast and nothing else can break it
+    from ffprobe.discovery import build_manager, installed, register
+
+    for plugin in installed():
+        if "ffprobe_commands" not in plugin.source_text:
+            continue
+        try:
+            manager = build_manager()
+            register(manager, plugin.load(), plugin.name, plugin.where)
+            manager.hook.ffprobe_commands(app=app)
+        except Exception as error:
+            log.warning("The commands of %s are not available: %s", plugin.where, error)

@@ -1,0 +1,116 @@
+"""``ffprobe plugins list`` and ``info``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from ffprobe.cli.console import Json, Verbose, print_json, stdout
+
+app = typer.Typer(help="What is installed, and what it does.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("list")
+def list_(json: Json = False, verbose: Verbose = False) -> None:
+    """List every plugin installed, by kind, without importing any."""
+    from ffprobe.discovery import BASES, installed
+
+    rows = []
+    for plugin in installed():
+        offers: list[Any] = list(plugin.offers) or [None]
+        for offer in offers:
+            rows.append(
+                {
+                    "name": offer.name if offer else plugin.name,
+                    "kind": offer.kind if offer else "",
+                    "summary": offer.summary if offer else "",
+                    "plugin": plugin.name,
+                    "distribution": plugin.distribution,
+                    "version": plugin.version,
+                    "module": plugin.target,
+                }
+            )
+    order = [*BASES.values(), ""]
+    rows.sort(key=lambda row: (order.index(row["kind"]), row["name"]))
+    if json:
+        print_json(rows)
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("kind", "name", "what it is", "from", box=None, pad_edge=False)
+    before = ""
+    for row in rows:
+        kind = row["kind"] or "?"
+        made_by = f"{row['distribution']} {row['version']}"
+        cells = (kind if kind != before else "", row["name"], row["summary"].rstrip("."), made_by)
+        table.add_row(*(Text(cell) for cell in cells))  # Text: brackets in a summary are not markup
+        before = kind
+    stdout().print(table)
+
+
+@app.command("info")
+def info(
+    name: Annotated[str, typer.Argument(help="A plugin's name, ./file.py or module:attr.")],
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Say what a plugin is, its settings with their units, and its source in the literature."""
+    from ffprobe.registry import Registry
+
+    registry = Registry()
+    documents = [_describe(component, registry) for component in registry.load(name)]
+    if json:
+        print_json(documents[0] if len(documents) == 1 else documents)
+        return
+    console = stdout()
+    for document in documents:
+        _print(console, document)
+    if not documents:
+        console.print(f"{name} offers no component; it only watches.", markup=False)
+
+
+def _describe(component: Any, registry: Any) -> dict[str, Any]:
+    import inspect
+
+    plugin = registry.provider(component)
+    settings = {}
+    for key, field in component.Params.model_fields.items():
+        annotation = field.annotation
+        settings[key] = {
+            "type": annotation.__name__ if inspect.isclass(annotation) else str(annotation).replace("typing.", ""),
+            "default": field.get_default(call_default_factory=True),
+            "description": field.description or "",
+        }
+    return {
+        "name": component.name,
+        "kind": component.kind,
+        "description": inspect.getdoc(component) or "",
+        "source": component.source,
+        "settings": settings,
+        "aliases": list(component.aliases),
+        "plugin": plugin.name,
+        "distribution": plugin.distribution,
+        "version": plugin.version,
+        "module": plugin.target,
+    }
+
+
+def _print(console: Any, document: dict[str, Any]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    console.print(f"{document['name']}", style="bold", end="")
+    console.print(f"  {document['kind']}, from {document['distribution']} {document['version']}".rstrip(), markup=False)
+    console.print(document["description"], markup=False)
+    if document["source"]:
+        console.print(f"Source: {document['source']}", markup=False)
+    if document["settings"]:
+        table = Table("setting", "default", "what it is", box=None, pad_edge=False)
+        for key, setting in document["settings"].items():
+            table.add_row(*(Text(cell) for cell in (key, str(setting["default"]), setting["description"])))
+        console.print(table)
+        first = next(iter(document["settings"]))
+        value = document["settings"][first]["default"]
+        console.print(f"For example: --plugin {document['name']}:{first}={value}", markup=False)

@@ -1,0 +1,174 @@
+"""``ffprobe run``: train out of plugins, record into a run file."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ffprobe.cli.console import Json, Verbose, finite, print_json, stderr, stdout
+
+if TYPE_CHECKING:
+    from ffprobe.config import RunConfig
+    from ffprobe.registry import Registry
+    from ffprobe.training.trainer import Outcome
+
+Words = list[str]
+
+
+def run(
+    preset: Annotated[str, typer.Option(help="A named config: vanilla-ff, trifecta.")] = "",
+    plugin: Annotated[
+        Words | None, typer.Option(help="NAME, NAME:key=value,..., ./file.py or module:attr; repeatable.")
+    ] = None,
+    set_: Annotated[
+        Words | None, typer.Option("--set", help="key=value, such as network.width=0.25; repeatable.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
+    from_: Annotated[Path | None, typer.Option("--from", help="Repeat the run recorded in this file.")] = None,
+    dataset: Annotated[str, typer.Option(help="The data set: digits, cifar10, images ...")] = "",
+    data_dir: Annotated[str, typer.Option(help="Where its files lie: a folder, or an archive for images.")] = "",
+    download: Annotated[bool, typer.Option("--download", help="Fetch missing files of the data set.")] = False,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Root of every random stream.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "",
+    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "",
+    out: Annotated[Path, typer.Option(help="The run file.")] = Path("run.h5"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing run file.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved config and stop.")] = False,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Train a network out of plugins and record the run into one file.
+
+    Without any option: Forward-Forward as Hinton wrote it, on the digits that scikit-learn ships, into run.h5. While it
+    goes on the file is called run.h5.partial, so run.h5 exists exactly when the run finished.
+    """
+    from ffprobe.config import assignments, merge, picks, read_toml, resolve
+    from ffprobe.registry import Registry
+
+    registry = Registry()
+    options = {
+        **_given(seed=seed, device=device or None, precision=precision or None),
+        "training": _given(epochs=epochs, batch_size=batch_size),
+        "data": _given(dir=data_dir or None, download=download or None),
+    }
+    table = _preset(preset)
+    for above in (_recorded(from_) if from_ else {}, read_toml(config) if config else {}):
+        table = merge(table, above)
+    picked = picks([*(plugin or []), *([dataset] if dataset else [])], registry)
+    for several in ("probes", "observers"):  # these add up, --set replaces them
+        picked[several] = [*table.get(several, []), *picked.get(several, [])]
+    for above in (picked, assignments(set_ or []), options):
+        table = merge(table, above)
+    resolved = resolve(table, registry)
+    if dry_run:
+        _print_config(resolved, json)
+        return
+    _refuse_existing(out, overwrite)
+    outcome = _train(resolved, registry, out, overwrite, json)
+    if json:
+        print_json(finite(_document(outcome, resolved, out)))
+    else:
+        _print_outcome(outcome, out)
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {k: v for k, v in values.items() if v is not None}
+
+
+def _preset(name: str) -> dict[str, Any]:
+    from ffprobe.config import BASE_PRESET, merge, read_preset
+
+    table = merge(read_preset(BASE_PRESET), {"preset": name or BASE_PRESET})
+    return merge(table, read_preset(name)) if name else table
+
+
+def _recorded(path: Path) -> dict[str, Any]:
+    from ffprobe.store.reader import open_run
+
+    with open_run(path) as file:
+        return dict(file.config)
+
+
+def _refuse_existing(out: Path, overwrite: bool) -> None:
+    # said before the images are loaded; the writer looks again
+    from ffprobe.errors import UsageError
+
+    if out.exists() and not overwrite:
+        raise UsageError(f"{out} exists already.", do="Give another --out, or --overwrite to replace it.")
+
+
+def _train(config: RunConfig, registry: Registry, out: Path, overwrite: bool, quiet: bool) -> Outcome:
+    from ffprobe.cli.progress import Progress
+    from ffprobe.cli.signals import stopping_on_signals
+    from ffprobe.training.session import Session
+
+    command = shlex.join(["ffprobe", *sys.argv[1:]])
+    progress = Progress(stderr())
+    session = Session(
+        config, registry, out, overwrite=overwrite, command=command, observers=[("progress", progress)]
+    )
+    with progress, stopping_on_signals(session.trainer.stop_after_batch):
+        return session.run()
+
+
+def _document(outcome: Outcome, config: RunConfig, out: Path) -> dict[str, Any]:
+    return {
+        "out": str(out),
+        "validation_accuracy": outcome.validation_accuracy,
+        "test_accuracy": outcome.test_accuracy,
+        "model_validation_accuracy": outcome.model_validation_accuracy,
+        "model_test_accuracy": outcome.model_test_accuracy,
+        "seconds": outcome.seconds,
+        "images_per_second": outcome.images_per_second,
+        "config": config.document(),
+    }
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.2f} %"
+
+
+def _print_outcome(outcome: Outcome, out: Path) -> None:
+    from rich.table import Table
+
+    table = Table("layer", box=None, pad_edge=False)
+    table.add_column("validation", justify="right")
+    table.add_column("test", justify="right")
+    tests: list[Any] = list(outcome.test_accuracy) or [None] * len(outcome.validation_accuracy)
+    for index, (validation, test) in enumerate(zip(outcome.validation_accuracy, tests, strict=True), 1):
+        table.add_row(str(index), _percent(validation), _percent(test))
+    table.add_row(
+        "model", _percent(outcome.model_validation_accuracy), _percent(outcome.model_test_accuracy), style="bold"
+    )
+    stdout().print(table)
+    stderr().print(f"{out} written in {outcome.seconds:.0f} s.", markup=False)
+
+
+def _print_config(config: RunConfig, as_json: bool) -> None:
+    document = config.document()
+    if as_json:
+        print_json(document)
+        return
+    from rich.table import Table
+
+    table = Table("setting", "value", box=None, pad_edge=False)
+    add: Callable[..., None] = table.add_row
+    for key, value in document.items():
+        if isinstance(value, dict):
+            name = value.get("name")
+            add(key, str(name) if name else "", style="bold")
+            for inner, setting in value.items():
+                if inner != "name":
+                    add(f"  {key}.{inner}", str(setting))
+        elif key == "probes":
+            add(key, ", ".join(entry["name"] for entry in value) or "none")
+        else:
+            add(key, str(value))
+    stdout().print(table)

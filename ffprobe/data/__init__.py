@@ -1,0 +1,1 @@
+"""The in-memory data set, its batches and their augmentation."""

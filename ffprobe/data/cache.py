@@ -1,0 +1,84 @@
+"""Arrays that took long to make, kept between runs."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ffprobe.data.folders import cache_folder
+
+if TYPE_CHECKING:
+    import numpy as np
+
+FORMAT = 1
+"""Part of every key; raised when what is stored under a key changes its meaning."""
+
+_NAMES = "names of the arrays"  # a zip with a damaged directory may silently lack some
+
+_log = logging.getLogger("ffprobe")
+
+
+def cached_arrays(
+    room: str, key: Sequence[object], build: Callable[[], Mapping[str, np.ndarray]]
+) -> dict[str, np.ndarray]:
+    """What ``build`` returns, from the cache if it was built before.
+
+    An entry is one ``.npz`` file (no pickle inside), put in place in one step and checked by CRC when read. One that is
+    damaged is thrown away and built again; where nothing can be written, a warning is logged and the arrays returned.
+
+    Args:
+        room: folder within the cache, such as ``"images"``.
+        key: all that the arrays depend on; its ``repr`` is hashed.
+        build: makes the arrays, by name; none of dtype object.
+
+    Returns:
+        The arrays by name.
+
+    Raises:
+        ValueError: an array holds objects.
+    """
+    digest = hashlib.sha256(repr((FORMAT, *key)).encode("utf-8", "backslashreplace")).hexdigest()[:32]
+    path = cache_folder() / room / f"{digest}.npz"
+    stored = _load(path)
+    if stored is None:
+        stored = dict(build())
+        _store(path, stored)
+    return stored
+
+
+def _load(path: Path) -> dict[str, np.ndarray] | None:
+    import numpy as np
+
+    if not path.is_file():
+        return None
+    try:
+        # numpy leaves a file that it opened itself open when the file is damaged
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            names = [str(name) for name in archive[_NAMES]]
+            return {name: archive[name] for name in names}
+    except Exception as error:  # zipfile and numpy raise nearly anything on damaged bytes
+        _log.warning("the cache entry %s is damaged (%s) and is built again", path, error)
+        return None
+
+
+def _store(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    import numpy as np
+
+    if any(array.dtype.hasobject for array in arrays.values()):
+        raise ValueError("arrays of objects would be stored as pickles")
+    unfinished = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.stem, suffix=".tmp", delete=False) as file:
+            unfinished = file.name
+            np.savez(file, **{_NAMES: np.array(list(arrays))}, **arrays)
+        os.replace(unfinished, path)
+    except OSError as error:
+        _log.warning("the cache %s cannot be written: %s", path.parent, error)
+        if unfinished is not None:
+            Path(unfinished).unlink(missing_ok=True)

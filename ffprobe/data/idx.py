@@ -1,0 +1,104 @@
+"""The IDX format of MNIST and its relatives, plain or gzip, read without trusting what a file declares."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import struct
+import zlib
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Literal
+
+from ffprobe.data.published import find_file
+from ffprobe.errors import FileError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+MAX_BYTES = 2**31
+"""The most values that one file may declare; MNIST's training images are 47 million."""
+
+_CHUNK = 2**20
+
+
+def idx_names(split: Literal["train", "test"]) -> list[tuple[str, ...]]:
+    """The names under which a split's images and labels may lie: as published, dotted (Kaggle's form), or gzip."""
+    start = "train" if split == "train" else "t10k"
+    kinds = (("images-idx3", "images.idx3"), ("labels-idx1", "labels.idx1"))
+    stems = [(f"{start}-{kind}-ubyte", f"{start}-{dotted}-ubyte") for kind, dotted in kinds]
+    return [(a, f"{a}.gz", b, f"{b}.gz") for a, b in stems]
+
+
+def read_idx_split(folder: Path, split: Literal["train", "test"], classes: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Images and labels of one split.
+
+    Args:
+        folder: holds the split's two files, under any of the names of ``idx_names``.
+        split: which two files.
+        classes: labels must be below it.
+
+    Returns:
+        Pixels uint8 ``[N, 1, H, W]`` and labels int64 ``[N]``.
+
+    Raises:
+        FileError: a file is missing or damaged, or the two do not belong together; the message names it.
+    """
+    import torch
+
+    paths = []
+    for names in idx_names(split):
+        path = find_file(folder, names)
+        if path is None:
+            raise FileError(f"{folder} has no {names[0]}, plain or .gz.")
+        paths.append(path)
+    pixels, labels = read_idx(paths[0], 3), read_idx(paths[1], 1)
+    if len(pixels) != len(labels):
+        raise FileError(f"{paths[0]} holds {len(pixels)} images, but {paths[1]} holds {len(labels)} labels.")
+    if int(labels.max()) >= classes:
+        raise FileError(f"{paths[1]} is damaged: it holds the label {int(labels.max())}, the last is {classes - 1}.")
+    return torch.from_numpy(pixels).unsqueeze(1), torch.from_numpy(labels).long()
+
+
+def read_idx(path: Path, dimensions: int) -> np.ndarray:
+    """The array of bytes in an IDX file; never reads more than the file declares.
+
+    Args:
+        path: plain or gzip, told apart by content.
+        dimensions: 3 for images, 1 for labels.
+
+    Returns:
+        uint8, writable, with that many dimensions, none of them 0.
+
+    Raises:
+        FileError: the file is missing, truncated, too long, not IDX, or declares more than ``MAX_BYTES``.
+    """
+    try:
+        with path.open("rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            if not packed:
+                return _parse(path, raw, dimensions)
+            with gzip.GzipFile(fileobj=raw) as plain:
+                return _parse(path, plain, dimensions)
+    except (OSError, EOFError, zlib.error) as error:
+        raise FileError(f"{path} cannot be read: {error}.", do="Fetch it again.") from error
+
+
+def _parse(path: Path, file: IO[bytes] | gzip.GzipFile, dimensions: int) -> np.ndarray:
+    import numpy as np
+
+    head = file.read(4 + 4 * dimensions)
+    if len(head) < 4 + 4 * dimensions or head[:3] != b"\0\0\x08" or head[3] != dimensions:
+        raise FileError(f"{path} is not an IDX file of bytes with {dimensions} dimension{'s'[: dimensions > 1]}.")
+    shape = struct.unpack(f">{dimensions}I", head[4:])
+    count = math.prod(shape)
+    if not 0 < count <= MAX_BYTES:
+        raise FileError(f"{path} is damaged: it declares the shape {list(shape)}.")
+    body = bytearray()
+    while len(body) <= count and (chunk := file.read(min(_CHUNK, count + 1 - len(body)))):
+        body += chunk
+    if len(body) != count:
+        told = "more" if len(body) > count else f"only {len(body)}"
+        raise FileError(f"{path} is damaged: it declares {count} values and holds {told}.", do="Fetch it again.")
+    return np.frombuffer(body, dtype=np.uint8).reshape(shape)

@@ -1,0 +1,106 @@
+"""The in-memory data set: one uint8 tensor of images and its labels."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+from ffprobe.errors import FileError
+
+
+@dataclass(frozen=True)
+class Images:
+    """A split of a data set, held in memory and never changed.
+
+    Attributes:
+        pixels: uint8 ``[N, C, H, W]``, 0 to 255.
+        labels: int64 ``[N]``, 0 to ``len(classes) - 1``.
+        classes: the class names, in label order; two or more.
+        mean: per channel, on the scale 0 to 1 (pixels / 255).
+        std: per channel, on the same scale; positive.
+
+    Raises:
+        FileError: shapes, dtypes or values do not fit together (the message says which).
+    """
+
+    pixels: torch.Tensor
+    labels: torch.Tensor
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        problem = _problem(self)
+        if problem:
+            raise FileError(f"The images do not form a data set: {problem}.")
+
+    def __len__(self) -> int:
+        return self.pixels.shape[0]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of one image."""
+        channels, height, width = self.pixels.shape[1:]
+        return int(channels), int(height), int(width)
+
+    def subset(self, indices: torch.Tensor) -> Images:
+        """The images at ``indices`` (int64 ``[M]``), in that order."""
+        return Images(self.pixels[indices], self.labels[indices], self.classes, self.mean, self.std)
+
+    def sha256(self) -> str:
+        """A hash of pixels, labels and class names, the same on every machine."""
+        digest = hashlib.sha256()
+        digest.update(repr((tuple(self.pixels.shape), self.classes)).encode())
+        digest.update(self.pixels.contiguous().numpy().data)
+        digest.update(self.labels.contiguous().numpy().astype("<i8").tobytes())
+        return digest.hexdigest()
+
+
+def _problem(images: Images) -> str:
+    import torch
+
+    pixels, labels, classes = images.pixels, images.labels, images.classes
+    if pixels.dtype != torch.uint8 or pixels.dim() != 4:
+        return f"pixels must be uint8 [N, C, H, W], not {pixels.dtype} {list(pixels.shape)}"
+    if labels.dtype != torch.int64 or list(labels.shape) != [pixels.shape[0]]:
+        return f"labels must be int64 [{pixels.shape[0]}], not {labels.dtype} {list(labels.shape)}"
+    if pixels.shape[0] == 0:
+        return "there is no image"
+    if len(classes) < 2:
+        return f"two classes or more are needed, there is {len(classes)}"
+    if int(labels.min()) < 0 or int(labels.max()) >= len(classes):
+        return f"labels reach from {int(labels.min())} to {int(labels.max())} with {len(classes)} classes"
+    if len(images.mean) != pixels.shape[1] or len(images.std) != pixels.shape[1]:
+        return f"{pixels.shape[1]} channels need as many means and standard deviations"
+    if any(not s > 0 for s in images.std):
+        return "a channel has no variation (standard deviation 0)"
+    return ""
+
+
+def channel_statistics(pixels: torch.Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel on the scale 0 to 1.
+
+    Args:
+        pixels: uint8 ``[N, C, H, W]``.
+
+    Returns:
+        Two tuples of C numbers. A constant channel gets the standard deviation 1.
+    """
+    import torch
+
+    channels = pixels.shape[1]
+    # counts of the 256 values are exact, and need no float copy of the images
+    values = torch.arange(256, dtype=torch.float64) / 255
+    means, stds = [], []
+    for channel in range(channels):
+        counts = torch.bincount(pixels[:, channel].reshape(-1), minlength=256).double()
+        share = counts / counts.sum()
+        mean = float((share * values).sum())
+        std = float((share * (values - mean).square()).sum().sqrt())
+        means.append(mean)
+        stds.append(std if std > 0 else 1.0)
+    return tuple(means), tuple(stds)

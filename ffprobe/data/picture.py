@@ -1,0 +1,94 @@
+"""Decoding one picture file that may be damaged or hostile."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ffprobe.errors import FileError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+"""What a picture's name ends in, in lower case."""
+
+MAX_PIXELS = 4096 * 4096
+"""The most pixels that a picture may declare; checked before anything is decoded."""
+
+# no format for which Pillow starts another program (EPS)
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+_GREY = ("1", "L", "LA", "La")
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file's name is that of a picture; hidden files (``._x.jpg``) are none."""
+    base = name.rsplit("/", 1)[-1]
+    return not base.startswith(".") and base.lower().endswith(SUFFIXES)
+
+
+@contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """Turns Pillow's warning about huge pictures into an error and silences its other remarks, while it lasts."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+def decode_picture(name: str, content: bytes) -> np.ndarray:
+    """The pixels of a picture.
+
+    Transparent pixels are laid over black, 16-bit grey is scaled to 8 bits, a palette becomes grey if it holds only
+    greys, and the first frame stands for an animation. An orientation noted in EXIF is not applied, as in torchvision.
+
+    Args:
+        name: for the error.
+        content: the file's bytes.
+
+    Returns:
+        uint8 ``[H, W]`` if the picture is grey, ``[H, W, 3]`` if it is in colour.
+
+    Raises:
+        FileError: it cannot be decoded, has more than ``MAX_PIXELS``, or holds numbers that are not 8 or 16 bits.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                size = f"{picture.width}x{picture.height}"
+                raise FileError(f"The picture {name} is too large: {size} pixels, the most is {MAX_PIXELS}.")
+            return _pixels(name, picture)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise FileError(f"The picture {name} is too large: {error}.") from error
+    except FileError:
+        raise
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
+        reason = "it is in none of the known formats" if isinstance(error, Image.UnidentifiedImageError) else error
+        raise FileError(f"The picture {name} cannot be read: {reason}.", do="Replace or remove it.") from error
+
+
+def _pixels(name: str, picture: Image) -> np.ndarray:
+    import numpy as np
+
+    mode = picture.mode
+    if mode in ("L", "RGB") and "transparency" not in picture.info:
+        return np.asarray(picture)
+    if mode.startswith("I;16") or (mode == "I" and picture.format == "PNG"):
+        return ((np.asarray(picture).astype(np.int64) * 255 + 32767) // 65535).astype(np.uint8)
+    if mode in ("I", "F"):
+        raise FileError(f"The picture {name} holds 32-bit numbers.", do="Convert it to 8 bits per channel.")
+    if mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info:
+        whole = np.asarray(picture.convert("RGBA")).astype(np.uint16)
+        colour = ((whole[..., :3] * whole[..., 3:] + 127) // 255).astype(np.uint8)
+    else:
+        colour = np.asarray(picture.convert("RGB"))
+    grey = mode in _GREY or (mode in ("P", "PA") and bool((colour == colour[..., :1]).all()))
+    return np.ascontiguousarray(colour[..., 0]) if grey else colour

@@ -1,0 +1,180 @@
+"""Pictures sorted into ``train/CLASS/*`` and ``test/CLASS/*``, in a folder or in a tar."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from ffprobe.data.archive import MAX_FILE_BYTES, tar_files
+from ffprobe.data.picture import decode_picture, is_picture, quiet_pillow
+from ffprobe.errors import FileError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Split = Literal["train", "test"]
+SPLITS: tuple[Split, Split] = ("train", "test")
+LAYOUT = "Expected are train/CLASS/* and test/CLASS/*, with the same classes in both."
+_OVERHEAD = 1024  # bytes that a picture costs beside its pixels, so that a myriad of tiny ones is bounded too
+
+
+@dataclass(frozen=True)
+class PictureTree:
+    """Decoded pictures.
+
+    Attributes:
+        pixels: per split (``train``, ``test``), uint8 ``[N, C, H, W]``; C is 3 if any picture is in colour, else 1.
+        labels: per split, int64 ``[N]``.
+        classes: the class names, sorted, in label order.
+    """
+
+    pixels: dict[Split, np.ndarray]
+    labels: dict[Split, np.ndarray]
+    classes: tuple[str, ...]
+
+
+def read_picture_tree(path: Path, max_bytes: int) -> PictureTree:
+    """All pictures of a folder or tar, sorted by class and then by name, whatever the order on disk.
+
+    One folder may stand above ``train`` and ``test``. Hidden files and files that are no pictures by name are ignored.
+
+    Args:
+        path: a folder, or a tar (plain, xz, gzip, bzip2).
+        max_bytes: the most that the decoded pictures, and the unpacked archive, may take.
+
+    Raises:
+        FileError: a picture is damaged, sizes differ, a split is missing, there is only one class, or the archive is
+            damaged or unsafe; the message names what and where.
+    """
+    pictures: dict[tuple[str, str, str], np.ndarray] = {}
+    prefixes: dict[str, str] = {}
+    first: tuple[str, tuple[int, ...]] | None = None
+    used = 0
+    source = folder_files(path) if path.is_dir() else tar_files(path, _inside, max_bytes)
+    with quiet_pillow(), closing(source):
+        for name, content in source:
+            prefix, key = _place(name, path)
+            prefixes.setdefault(prefix, name)
+            if len(prefixes) > 1:
+                one, other = list(prefixes.values())[:2]
+                raise FileError(f"{path} holds two trees of pictures: {one!r} and {other!r}.", do=LAYOUT)
+            array = decode_picture(f"{name!r} in {path}", content)
+            first = first or (name, array.shape[:2])
+            if array.shape[:2] != first[1]:
+                raise FileError(
+                    f"The pictures in {path} differ in size: {first[0]!r} has {_size(first[1])} pixels, "
+                    f"{name!r} has {_size(array.shape)}.",
+                    do="Bring all of them to one size.",
+                )
+            used += array.nbytes + _OVERHEAD
+            _check_limit(used, path, max_bytes)
+            pictures[key] = array
+    return _assemble(pictures, path, max_bytes)
+
+
+def folder_files(path: Path) -> Generator[tuple[str, bytes], None, None]:
+    """The pictures of ``train/CLASS/*`` and ``test/CLASS/*`` below a folder, as names relative to it and bytes.
+
+    Raises:
+        FileError: a file cannot be read or is larger than 64 MiB.
+    """
+    for name in folder_names(path):
+        try:
+            if (size := (path / name).stat().st_size) > MAX_FILE_BYTES:
+                raise FileError(f"{path / name} has {size} bytes; the most is {MAX_FILE_BYTES}.")
+            yield name, (path / name).read_bytes()
+        except OSError as error:
+            raise FileError(f"{path / name} cannot be read: {error.strerror}.") from error
+
+
+def folder_names(path: Path) -> list[str]:
+    """The names, relative to a folder, of the pictures that ``folder_files`` reads; sorted.
+
+    Raises:
+        FileError: a folder cannot be listed, or pictures lie deeper than in ``train/CLASS``.
+    """
+    try:
+        roots = [path] if any((path / split).is_dir() for split in SPLITS) else sorted(path.iterdir())
+        names = []
+        for root in roots:
+            for split in SPLITS:
+                if (root / split).is_dir():
+                    names += _names(root / split)
+    except OSError as error:
+        raise FileError(f"{error.filename or path} cannot be listed: {error.strerror}.") from error
+    return sorted(name.relative_to(path).as_posix() for name in names)
+
+
+def _names(split: Path) -> list[Path]:
+    names = []
+    for folder in split.iterdir():
+        if folder.name.startswith(".") or not folder.is_dir():
+            continue
+        for file in folder.iterdir():
+            if file.is_dir() and not file.name.startswith("."):
+                raise FileError(f"{file} lies too deep for a folder of pictures.", do=LAYOUT)
+            if is_picture(file.name) and file.is_file():
+                names.append(file)
+    return names
+
+
+def _inside(name: str) -> bool:
+    """Whether a member of a tar is a picture below ``train`` or ``test``, hidden folders left out."""
+    parts = name.split("/")
+    return is_picture(name) and not any(p.startswith(".") for p in parts) and any(p in SPLITS for p in parts[:2])
+
+
+def _place(name: str, path: Path) -> tuple[str, tuple[str, str, str]]:
+    """Taken apart: what stands above ``train`` or ``test``, and (split, class, file)."""
+    parts = name.split("/")
+    above = 0 if parts[0] in SPLITS else 1
+    if len(parts) != above + 3:
+        raise FileError(f"{path} holds the picture {name!r}, which lies too deep or in no class.", do=LAYOUT)
+    split, label, file = parts[above:]
+    if not label.isprintable():
+        raise FileError(f"{path} holds the class {label!r}, which is not a name that can be printed.")
+    return "/".join(parts[:above]), (split, label, file)
+
+
+def _assemble(pictures: dict[tuple[str, str, str], np.ndarray], path: Path, max_bytes: int) -> PictureTree:
+    import numpy as np
+
+    if not pictures:
+        raise FileError(f"{path} holds no pictures.", do=LAYOUT)
+    keys = {split: sorted(key for key in pictures if key[0] == split) for split in SPLITS}
+    found = {split: {key[1] for key in keys[split]} for split in SPLITS}
+    for split in SPLITS:
+        if not keys[split]:
+            raise FileError(f"{path} has no pictures in {split}.", do=LAYOUT)
+    for one, other in (SPLITS, SPLITS[::-1]):
+        if lone := sorted(found[one] - found[other]):
+            raise FileError(f"{path} has pictures of the class {lone[0]!r} in {one}, but none in {other}.", do=LAYOUT)
+    classes = tuple(sorted(found["train"]))
+    if len(classes) < 2:
+        raise FileError(f"{path} holds the one class {classes[0]!r}; two or more are needed.", do=LAYOUT)
+    channels = 3 if any(array.ndim == 3 for array in pictures.values()) else 1
+    height, width = next(iter(pictures.values())).shape[:2]
+    _check_limit(len(pictures) * channels * height * width, path, max_bytes)
+    pixels: dict[Split, np.ndarray] = {}
+    labels: dict[Split, np.ndarray] = {}
+    for split in SPLITS:
+        pixels[split] = np.empty((len(keys[split]), channels, height, width), dtype=np.uint8)
+        for place, key in enumerate(keys[split]):
+            array = pictures.pop(key)  # freed as it is copied
+            pixels[split][place] = array if array.ndim == 2 else array.transpose(2, 0, 1)
+        labels[split] = np.array([classes.index(key[1]) for key in keys[split]], dtype=np.int64)
+    return PictureTree(pixels, labels, classes)
+
+
+def _check_limit(used: int, path: Path, max_bytes: int) -> None:
+    if used > max_bytes:
+        raise FileError(
+            f"The pictures in {path} take more than {max_bytes / 1e9:g} gigabytes.", do="Raise max_gigabytes."
+        )
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]}x{shape[0]}"

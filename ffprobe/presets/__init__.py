@@ -1,0 +1,1 @@
+"""Named configs, one TOML file each."""

@@ -1,0 +1,82 @@
+"""HDF5 attributes to and from plain Python values: str, int, float, and flat lists of one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import h5py
+import numpy as np
+
+OWN_TO_HDF5 = frozenset({"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "DIMENSION_LABELS"})
+"""Written by HDF5's dimension scales; never declared, never reported."""
+
+LONGEST = 1_000_000
+"""No attribute of a run file has more elements; a longer one is left unread."""
+
+
+def write_attributes(target: h5py.HLObject, attributes: Mapping[str, object]) -> None:
+    """Write every attribute of a group or dataset.
+
+    Raises:
+        ValueError: a value is neither str, number, nor a flat list of one of them; the message names it.
+    """
+    for name, value in attributes.items():
+        target.attrs[name] = storable(name, value)
+
+
+def storable(name: str, value: object) -> str | np.generic | np.ndarray:
+    """The value as h5py must get it, so that netCDF4 reads it too: vlen UTF-8, int64, float64; bools are 0 or 1."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, (bool, int, np.bool_, np.integer)):
+        return np.int64(value)
+    if isinstance(value, (float, np.floating)):
+        return np.float64(value)
+    if isinstance(value, (list, tuple, np.ndarray)):
+        items = list(value)
+        if all(isinstance(item, str) for item in items):  # an empty list too
+            return np.array([clean(item) for item in items], dtype=h5py.string_dtype())
+        if all(isinstance(item, (bool, int, np.bool_, np.integer)) for item in items):
+            return np.array(items, dtype="i8")
+        if all(isinstance(item, (bool, int, float, np.bool_, np.integer, np.floating)) for item in items):
+            return np.array(items, dtype="f8")
+    raise ValueError(f"The attribute {name!r} must be a str, a number or a flat list of one of them, not {value!r}.")
+
+
+def clean(text: str) -> str:
+    """The text as valid UTF-8 without NUL, neither of which HDF5 or netCDF would take."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\0")
+
+
+def read_attributes(source: h5py.HLObject) -> dict[str, object]:
+    """Every attribute that is text or numbers, decoded; HDF5's own ones and anything stranger are left out."""
+    found: dict[str, object] = {}
+    for name in source.attrs:
+        if name in OWN_TO_HDF5:
+            continue
+        try:
+            handle = source.attrs.get_id(name)
+            if handle.dtype.kind not in "iufSO" or int(np.prod(handle.shape, dtype=object)) > LONGEST:
+                continue
+            value = source.attrs[name]
+        except (OSError, TypeError, KeyError, UnicodeDecodeError):
+            continue
+        if (simple := plain(value)) is not None:
+            found[name] = simple
+    return found
+
+
+def plain(value: object) -> object | None:
+    """A value read by h5py as str, int, float or list; None when it is something else, as a reference is."""
+    if isinstance(value, h5py.Empty):
+        return []
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, (str, int, float)):
+        return str(value) if isinstance(value, str) else value
+    if isinstance(value, (np.integer, np.floating)):
+        return value.item()
+    if isinstance(value, np.ndarray) and value.ndim <= 1:
+        items = [plain(item) for item in value]
+        return None if any(item is None for item in items) else items
+    return None

@@ -1,0 +1,122 @@
+"""The commit record: which rows of a file that is still growing, or was killed, are to be believed."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+
+from ffprobe.errors import FileError
+
+LENGTH, CHECKSUM, DIMENSION, COMMIT = "commit/length", "commit/checksum", "commit/dimension", "commit/commit"
+
+MOST_ROWS = 1 << 24
+"""No run commits more often; a file that says so is not read."""
+
+
+def row_checksum(lengths: Sequence[int] | np.ndarray) -> int:
+    """CRC-32 of one row of lengths as little-endian int64."""
+    return zlib.crc32(np.asarray(lengths, dtype="<i8").tobytes())
+
+
+def append_commit(datasets: Mapping[str, h5py.Dataset], lengths: Sequence[int] | np.ndarray) -> int:
+    """Add a row to the record.
+
+    Args:
+        datasets: by path, those of the record among them.
+        lengths: one for each growing dimension, in the order of ``commit/dimension``.
+
+    Returns:
+        The number of the commit, from 0. Raises what HDF5 raises.
+    """
+    at = int(datasets[LENGTH].shape[0])
+    for path, value in ((COMMIT, at), (LENGTH, lengths), (CHECKSUM, row_checksum(lengths))):
+        datasets[path].resize(at + 1, axis=0)
+        datasets[path][at] = value
+    return at
+
+
+@dataclass(frozen=True)
+class Commits:
+    """The commits of a file that hold.
+
+    Attributes:
+        dimensions: the paths of the dimensions that grow, ``metrics/epoch``.
+        lengths: int64 ``[commits, dimensions]``, oldest first; rows with a wrong checksum are not in it.
+    """
+
+    dimensions: tuple[str, ...]
+    lengths: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def at(self, commit: int | None = None) -> dict[str, int]:
+        """The length of each growing dimension at a commit (None: the last; all 0 before the first).
+
+        Raises:
+            IndexError: there is no such commit.
+        """
+        if commit is None:
+            commit = len(self) - 1
+            row = self.lengths[-1] if len(self) else np.zeros(len(self.dimensions), "i8")
+        elif 0 <= commit < len(self):
+            row = self.lengths[commit]
+        else:
+            raise IndexError(commit)
+        return dict(zip(self.dimensions, (int(n) for n in row), strict=True))
+
+
+def read_commits(datasets: Mapping[str, h5py.Dataset], *, live: bool) -> Commits:
+    """Read the commit record.
+
+    Args:
+        datasets: of the whole file, by path.
+        live: opened by SWMR; the arrays are then looked at afresh, after the record, as a writer may be adding to them.
+
+    Raises:
+        FileError: the record is missing or has another shape than declared.
+    """
+    try:
+        length, checksum, dimension = datasets[LENGTH], datasets[CHECKSUM], datasets[DIMENSION]
+    except KeyError as error:
+        raise FileError(f"The run file has no {error.args[0]}.", do="It was not written by ffprobe.") from error
+    if live:
+        for dataset in (length, checksum):
+            dataset.refresh()
+    if dimension.ndim != 1 or length.ndim != 2 or checksum.ndim != 1 or length.shape[1] != dimension.shape[0]:
+        raise FileError("The run file's commit record has a wrong shape.", do="It was not written by ffprobe.")
+    rows = min(length.shape[0], checksum.shape[0])
+    if rows > MOST_ROWS or dimension.shape[0] > MOST_ROWS or rows * dimension.shape[0] > MOST_ROWS:
+        raise FileError("The run file's commit record is too long to be true.", do="It was not written by ffprobe.")
+    names = tuple(str(name) for name in dimension.asstr(errors="replace")[:])
+    lengths = np.asarray(length[:rows], dtype="i8").reshape(rows, len(names))
+    sums = checksum[:rows]
+    reach = np.array([_extent(datasets, name, live) for name in names], dtype="i8")
+    # a row beyond the arrays' own extents is as wrong as one with a wrong checksum
+    good = [i for i in range(rows) if row_checksum(lengths[i]) == sums[i] and _within(lengths[i], reach)]
+    return Commits(names, lengths[good])
+
+
+def _within(row: np.ndarray, reach: np.ndarray) -> bool:
+    return bool(np.all(row >= 0) and np.all(row <= reach))
+
+
+def _extent(datasets: Mapping[str, h5py.Dataset], dimension: str, live: bool) -> int:
+    """How far every growing array of the dimension's group reaches."""
+    group = dimension.rpartition("/")[0]
+    lengths = []
+    for path, dataset in datasets.items():
+        if path.rpartition("/")[0] == group and grows(dataset):
+            if live:
+                dataset.refresh()
+            lengths.append(dataset.shape[0])
+    return min(lengths, default=0)
+
+
+def grows(dataset: h5py.Dataset) -> bool:
+    """Whether the dataset's first axis is unlimited."""
+    return bool(dataset.ndim) and dataset.maxshape[0] is None

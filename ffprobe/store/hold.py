@@ -1,0 +1,86 @@
+"""One writer to a file: a lock that lasts exactly as long as the process that holds it.
+
+HDF5's own lock does not do this. It is dropped when SWMR begins, so that readers can open the file, and then
+``h5py.File(path, "w")`` truncates the file of a running writer without a word (measured with HDF5 2.0.0).
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+
+from ffprobe.errors import FileError
+from ffprobe.store.faults import file_error
+
+try:
+    import fcntl
+except ImportError:  # Windows: no lock, as before
+    fcntl = None  # type: ignore[assignment]
+
+
+class Hold:
+    """The right to write one file, released by ``close`` or by the end of the process.
+
+    An "open file description" lock: unlike a POSIX lock it is not lost when some other part of this process opens and
+    closes the same file, and unlike ``flock`` it does not meet HDF5's own locks.
+
+    Args:
+        path: the file.
+        create: make the file, which must not be there yet; otherwise it must be there.
+
+    Raises:
+        FileExistsError: it is there and ``create`` is asked.
+        FileError: another process holds it, or the operating system refuses.
+    """
+
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        flags = os.O_RDWR | (os.O_CREAT | os.O_EXCL if create else 0)
+        try:
+            self._descriptor: int | None = os.open(path, flags, 0o666)
+        except FileExistsError:
+            raise
+        except OSError as error:
+            raise file_error(error, path, "The run file could not be opened for writing") from error
+        try:
+            _lock(self._descriptor)
+        except BlockingIOError as error:
+            self.close()
+            raise FileError(
+                "Another process is writing this run file.",
+                where=str(path),
+                do="Wait until that run ends, or choose another name with --out.",
+            ) from error
+        except OSError:
+            pass  # a file system without locks: go on as HDF5 does
+
+    def sync(self) -> None:
+        """Wait until the disk has the file's bytes (``fsync``); raises OSError."""
+        if self._descriptor is not None:
+            os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        """Let go; does nothing the second time."""
+        if self._descriptor is not None:
+            descriptor, self._descriptor = self._descriptor, None
+            os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    if fcntl is None:
+        return
+    if not hasattr(fcntl, "F_OFD_SETLK"):
+        return  # no such locks here, and the others would keep readers out
+    whole_file = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)  # struct flock on 64-bit Linux
+    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, whole_file)
+
+
+def sync_directory(directory: Path) -> None:
+    """Wait until the disk has the directory's names, without which a rename may be lost with the power."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

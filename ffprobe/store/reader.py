@@ -1,0 +1,229 @@
+"""Opens a run file, finished, still growing or killed, and reads from it what was committed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ffprobe.errors import FileError, nearest
+from ffprobe.store.attributes import read_attributes
+from ffprobe.store.commits import Commits, grows, read_commits
+from ffprobe.store.declared import schema_of
+from ffprobe.store.faults import HDF5_FAILURES, errno_of, file_error
+from ffprobe.store.layout import LOCKING
+from ffprobe.store.names import PARTIAL, is_partial
+from ffprobe.store.recorded import RecordedArray
+from ffprobe.store.schema import FORMAT, Schema
+from ffprobe.store.walk import contents
+
+LIMIT = 4 << 30
+"""The most bytes that one reading takes unless asked otherwise."""
+
+
+def open_run(path: str | Path, *, limit: int = LIMIT) -> RunFile:
+    """Open a run file for reading.
+
+    A ``.partial`` is opened whether its writer is alive, was killed or closed it; what is read is what had been
+    committed at this moment, and stays so.
+
+    Args:
+        path: ``run.h5`` or ``run.h5.partial``.
+        limit: the most bytes that one reading may take.
+
+    Raises:
+        FileError: it is missing, unfinished under this name, damaged, not ffprobe's, or of a newer format.
+    """
+    path = Path(path)
+    file = _open(path)
+    try:
+        _check_format(file, path)
+        return RunFile(path, file, limit)
+    except HDF5_FAILURES as error:
+        file.close()
+        raise file_error(error, path, "The run file is damaged") from error
+    except BaseException:
+        file.close()
+        raise
+
+
+class RunFile:
+    """An open run file; get one from :func:`open_run`. Also a context manager.
+
+    Attributes:
+        path: of the file.
+        complete: whether the run finished, which is what the name ``run.h5`` without ``.partial`` says.
+        attributes: of the root, as str, int, float and lists.
+        committed: how many commits hold.
+        epochs: how many epochs are committed.
+    """
+
+    def __init__(self, path: Path, file: h5py.File, limit: int) -> None:
+        self.path, self._file, self._limit = path, file, limit
+        self.complete = not is_partial(path)
+        found = contents(file)
+        self._groups, self._datasets, self._refused = found.groups, found.datasets, found.refused
+        self.commits: Commits = read_commits(found.datasets, live=not self.complete)
+        self._lengths = self.commits.at()
+        self._grown = {dimension.rpartition("/")[0]: n for dimension, n in self._lengths.items()}
+        self.schema: Schema = schema_of(file, found)
+        self._dims = {v.path: v.dims for v in self.schema.variables} | {
+            d.path: (d.name,) for d in self.schema.dimensions
+        }
+        self.attributes: dict[str, object] = read_attributes(file)
+        self.committed = len(self.commits)
+        self.epochs = self._lengths.get("metrics/epoch", 0)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The resolved config, from the root attribute ``config_json``; empty when there is none.
+
+        Raises:
+            FileError: it is not a JSON object.
+        """
+        try:
+            config = json.loads(str(self.attributes.get("config_json", "{}")))
+        except (ValueError, RecursionError) as error:
+            raise FileError("The config in the run file is not JSON.", where=str(self.path)) from error
+        if not isinstance(config, dict):
+            raise FileError("The config in the run file is not a JSON object.", where=str(self.path))
+        return config
+
+    def groups(self) -> list[str]:
+        """The path of every group, sorted."""
+        return sorted(self._groups)
+
+    def group_attributes(self, group: str) -> dict[str, object]:
+        """The attributes of a group; raises FileError when there is no such group."""
+        if group.strip("/") not in self._groups:
+            raise self._missing(group, self._groups)
+        return read_attributes(self._groups[group.strip("/")])
+
+    def paths(self) -> list[str]:
+        """The path of every array, scales included, sorted."""
+        return sorted(self._datasets)
+
+    def has(self, path: str) -> bool:
+        """Whether there is an array of this path."""
+        return path.strip("/") in self._datasets
+
+    def variable(self, path: str) -> RecordedArray:
+        """An array to be read piece by piece.
+
+        Raises:
+            FileError: there is none of this path (the message has the nearest), or it may not be read.
+        """
+        path = path.strip("/")
+        if path not in self._datasets:
+            raise self._missing(path, self._datasets)
+        dataset = self._datasets[path]
+        length = self._committed_length(path) if grows(dataset) else None
+        return RecordedArray(path, dataset, self._dims[path], length, self._limit, str(self.path))
+
+    def read(self, path: str) -> np.ndarray:
+        """The whole committed array; labels as an object array of str, a single number as an array of shape ().
+
+        Raises:
+            FileError: as :meth:`variable`, or it is larger than the limit.
+        """
+        return np.asarray(self.variable(path)[...])
+
+    def messages(self) -> list[tuple[int, str]]:
+        """The log: (optimizer steps done, text), oldest first."""
+        if not self.has("log/message"):
+            return []
+        steps, texts = self.read("log/step"), self.read("log/message")
+        return [
+            (int(step), text.tobytes().rstrip(b"\0").decode("utf-8", "replace"))
+            for step, text in zip(steps, texts, strict=True)
+        ]
+
+    def close(self) -> None:
+        """Close the file; does nothing the second time."""
+        self._file.close()
+
+    def __enter__(self) -> RunFile:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "complete" if self.complete else "unfinished"
+        return f"<run {self.path} {state}, {self.epochs} epochs, {len(self._datasets)} arrays>"
+
+    def _committed_length(self, path: str) -> int:
+        group = path.rpartition("/")[0]
+        if group == "commit":
+            return int(self._datasets[path].shape[0])
+        return self._grown.get(group, 0)
+
+    def _missing(self, path: str, known: dict[str, Any]) -> FileError:
+        if path in self._refused:
+            return FileError(f"{path} {self._refused[path]}.", where=str(self.path))
+        near = nearest(path, known)
+        do = f"Did you mean {' or '.join(repr(n) for n in near)}?" if near else f"`ffprobe show {self.path}` lists all."
+        return FileError(f"The run file holds no {path!r}.", where=str(self.path), do=do)
+
+
+def _open(path: Path) -> h5py.File:
+    partial = is_partial(path)
+    if not path.is_file():
+        raise _not_there(path)
+    try:
+        return h5py.File(path, "r", locking=LOCKING, swmr=partial)
+    except OSError as error:
+        raise _unreadable(path, error, partial) from error
+
+
+def _not_there(path: Path) -> FileError:
+    if path.is_dir():
+        return FileError("This is a directory, not a run file.", where=str(path), do="Name a run.h5 inside it.")
+    waiting = path.with_name(path.name + PARTIAL)
+    if not is_partial(path) and waiting.is_file():
+        return FileError(
+            "The run has not finished: there is only its unfinished file.",
+            where=str(waiting),
+            do=f"`ffprobe run --resume --out {path}` goes on with it; `ffprobe repair {waiting}` makes it readable.",
+        )
+    return FileError("There is no such run file.", where=str(path), do="Check the spelling of the path.")
+
+
+def _unreadable(path: Path, error: OSError, partial: bool) -> FileError:
+    where, text = str(path), str(error)
+    if isinstance(error, PermissionError):
+        return file_error(error, path, "The run file could not be read")
+    if isinstance(error, BlockingIOError) or errno_of(error) == 11:
+        do = "Try again in a moment." if partial else "Close the program that writes it."
+        return FileError("The run file is open for writing in another process.", where=where, do=do)
+    if partial:
+        return FileError(
+            "Nothing can be read from this unfinished file: it is not HDF5, or was killed while being created.",
+            where=where,
+            do="`ffprobe run --overwrite` begins it anew.",
+        )
+    if "file is already open for write" in text or "flag" in text:
+        do = f"Rename it to {path.name}{PARTIAL}, then `ffprobe repair {path}{PARTIAL}`."
+        return FileError("The file was not closed by its writer.", where=where, do=do)
+    if "truncated" in text:
+        do = "The copy is incomplete: fetch it again, or repeat the run."
+        return FileError("The run file is cut short.", where=where, do=do)
+    do = "Name a file that `ffprobe run` wrote."
+    return FileError("This is not an HDF5 file, or its beginning is damaged.", where=where, do=do)
+
+
+def _check_format(file: h5py.File, path: Path) -> None:
+    found = read_attributes(file).get("ffprobe_format")
+    if not isinstance(found, int):
+        do = "Name a file that `ffprobe run` wrote; any other HDF5 file is for h5py or xarray."
+        raise FileError("This HDF5 file was not written by ffprobe.", where=str(path), do=do)
+    if found > FORMAT:
+        raise FileError(
+            f"The run file is of format {found}; this ffprobe reads up to format {FORMAT}.",
+            where=str(path),
+            do="`pip install --upgrade ffprobe-nn` gets a newer one.",
+        )

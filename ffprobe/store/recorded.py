@@ -1,0 +1,183 @@
+"""One array of a run file, read piece by piece and never past the last commit."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Iterator
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ffprobe.errors import FileError
+from ffprobe.store.attributes import read_attributes
+from ffprobe.store.faults import HDF5_FAILURES, file_error
+from ffprobe.store.walk import dtype_name
+
+SPARSE = 4
+"""A list of indices is read one by one when it asks for less than this fraction of the range it spans."""
+
+
+class RecordedArray:
+    """An array in a run file; nothing is read until it is indexed.
+
+    Indexing follows numpy (whole numbers, slices, ``...``, one list of indices or mask at most) and reads only what is
+    asked. Numbers come in the machine's byte order, labels as an object array of str.
+
+    Args:
+        path: its path in the file.
+        dataset: the dataset.
+        dims: the names of its dimensions.
+        length: how much of the first axis is committed; None when the array does not grow.
+        limit: the most bytes that one reading may take.
+        filename: for messages.
+    """
+
+    def __init__(
+        self, path: str, dataset: h5py.Dataset, dims: tuple[str, ...], length: int | None, limit: int, filename: str
+    ) -> None:
+        self.path, self.dims = path, dims
+        self._dataset, self._limit, self._filename = dataset, limit, filename
+        shape = tuple(int(n) for n in dataset.shape)
+        self.shape: tuple[int, ...] = shape if length is None else (length, *shape[1:])
+        self._text = dtype_name(dataset) == "str"
+        self.dtype: np.dtype[Any] = np.dtype(object) if self._text else dataset.dtype.newbyteorder("=")
+        attributes = read_attributes(dataset)
+        self.units = str(attributes.pop("units", ""))
+        self.long_name = str(attributes.pop("long_name", ""))
+        self.attributes = attributes
+
+    @property
+    def ndim(self) -> int:
+        """How many dimensions."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """How many elements."""
+        return math.prod(self.shape)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError(f"{self.path} is a single number.")
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        return (
+            f"<{self.path} {self.dtype} ({', '.join(f'{n}: {s}' for n, s in zip(self.dims, self.shape, strict=True))})>"
+        )
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False:
+            raise ValueError(f"{self.path} is in a file and cannot be had without a copy.")
+        return np.asarray(self[...], dtype=dtype)
+
+    def __getitem__(self, key: Any) -> Any:
+        """Read a part.
+
+        Raises:
+            IndexError: as in numpy.
+            FileError: the part is larger than the limit, or HDF5 cannot read it.
+        """
+        reads, then, count = [], [], 1
+        for index, length in zip(_expand(key, self.ndim, self.path), self.shape, strict=True):
+            read, after = _plan(index, length, self.path)
+            reads.append(read)
+            then += [] if isinstance(read, int) else [after]
+            count *= _width(read)
+        if sum(isinstance(read, list) for read in reads) > 1 or sum(isinstance(t, np.ndarray) for t in then) > 1:
+            raise IndexError(f"{self.path}: only one axis may be indexed by a list or mask at a time.")
+        self._check(count)
+        try:
+            source = self._dataset.asstr(errors="replace") if self._text else self._dataset
+            part = source[tuple(reads)]
+        except HDF5_FAILURES as error:
+            raise file_error(error, self._filename, f"{self.path} could not be read") from error
+        for axis, after in enumerate(then):
+            if after is not None:
+                part = part[(slice(None),) * axis + (after,)]
+        if isinstance(part, (np.ndarray, np.generic)) and not self._text:
+            part = part.astype(self.dtype, copy=False)
+        return part
+
+    def blocks(self, rows: int) -> Iterator[np.ndarray]:
+        """The array in pieces of at most so many rows of the first axis, in order.
+
+        Raises:
+            ValueError: it has no axis, or ``rows`` is not positive.
+            FileError: as in indexing.
+        """
+        if not self.shape or rows < 1:
+            raise ValueError(f"{self.path} has the shape {self.shape}: no blocks of {rows} rows.")
+        for start in range(0, self.shape[0], rows):
+            yield self[start : start + rows]
+
+    def _check(self, count: int) -> None:
+        # an object array costs a pointer and a str per element
+        nbytes = count * (64 if self._text else self.dtype.itemsize)
+        if nbytes > self._limit:
+            raise FileError(
+                f"{self.path} would take {nbytes / 2**30:.1f} GiB of memory, more than the limit of "
+                f"{self._limit / 2**30:.1f} GiB.",
+                where=self._filename,
+                do="Read a part of it, by indexing or with blocks().",
+            )
+
+
+def _expand(key: Any, ndim: int, path: str) -> list[Any]:
+    keys = list(key) if isinstance(key, tuple) else [key]
+    dots = [i for i, k in enumerate(keys) if k is Ellipsis]
+    if len(dots) > 1 or len(keys) - len(dots) > ndim:
+        raise IndexError(f"{path} has {ndim} dimensions; it cannot be indexed by {key!r}.")
+    at = dots[0] if dots else len(keys)
+    missing = ndim - (len(keys) - len(dots))
+    return keys[:at] + [slice(None)] * missing + keys[at + 1 :]
+
+
+def _plan(index: Any, length: int, path: str) -> tuple[int | slice | list[int], Any]:
+    """What HDF5 is asked for along one axis, and how the answer is indexed afterwards (None: not at all)."""
+    if isinstance(index, slice):
+        wanted = range(*index.indices(length))
+        if not wanted:
+            return slice(0, 0), None
+        if wanted.step < 0:
+            return slice(wanted[-1], wanted[0] + 1, -wanted.step), slice(None, None, -1)
+        return slice(wanted[0], wanted[-1] + 1, wanted.step), None
+    if isinstance(index, (list, np.ndarray, range)) and np.ndim(index):
+        return _plan_list(np.asarray(index), length, path)
+    try:
+        at = operator.index(index)
+    except TypeError as error:
+        raise IndexError(f"{path} cannot be indexed by {index!r}.") from error
+    return _inside(np.array([at]), length, path)[0].item(), None
+
+
+def _plan_list(index: np.ndarray, length: int, path: str) -> tuple[slice | list[int], Any]:
+    if index.ndim != 1 or (index.dtype.kind not in "biu" and index.size):
+        raise IndexError(f"{path} cannot be indexed by {index!r}.")
+    if index.dtype.kind == "b":
+        if len(index) != length:
+            raise IndexError(f"{path}: a mask of length {len(index)} for an axis of length {length}.")
+        index = np.flatnonzero(index)
+    if not index.size:
+        return slice(0, 0), np.zeros(0, int)
+    unique, back = np.unique(_inside(index, length, path), return_inverse=True)
+    low, high = int(unique[0]), int(unique[-1]) + 1
+    if len(unique) * SPARSE < high - low:
+        return [int(i) for i in unique], back
+    return slice(low, high), (unique - low)[back]
+
+
+def _inside(index: np.ndarray, length: int, path: str) -> np.ndarray:
+    index = index.astype(np.int64)
+    bad = index[(index < -length) | (index >= length)]
+    if bad.size:
+        raise IndexError(f"{path}: index {bad[0]} is out of bounds for an axis of length {length}.")
+    return np.where(index < 0, index + length, index)
+
+
+def _width(read: int | slice | list[int]) -> int:
+    if isinstance(read, slice):
+        return len(range(read.start or 0, read.stop, read.step or 1))
+    return 1 if isinstance(read, int) else len(read)

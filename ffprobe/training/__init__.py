@@ -1,0 +1,1 @@
+"""From a config to a trained network: everything between the plugins and the file."""

@@ -1,0 +1,76 @@
+"""Goodness of every layer for every label, and the accuracies that follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from ffprobe.components import Evaluator
+from ffprobe.data.images import Images
+from ffprobe.data.loader import normalize
+from ffprobe.training.network import Stack
+
+Autocast = Callable[[], Any]
+
+
+@torch.inference_mode()
+def goodness_tensor(stack: Stack, images: Images, batch: int, autocast: Autocast) -> torch.Tensor:
+    """Goodness of every layer, sample and label, the network in evaluation mode.
+
+    Args:
+        stack: on its device; its training mode is left as it was.
+        images: on any device, N of them.
+        batch: images a step.
+        autocast: maker of the run's precision context.
+
+    Returns:
+        float32 ``[L, N, K]`` on the CPU.
+    """
+    parameter = next(stack.parameters())
+    mode = stack.training
+    stack.eval()
+    parts = []
+    for start in range(0, len(images), batch):
+        pixels = images.pixels[start : start + batch].to(parameter.device)
+        x = normalize(pixels, images.mean, images.std).to(parameter.dtype, memory_format=torch.channels_last)
+        with autocast():
+            parts.append(label_goodness(stack, x).float().cpu())
+    stack.train(mode)
+    return torch.cat(parts, dim=1)
+
+
+def label_goodness(stack: Stack, images: torch.Tensor) -> torch.Tensor:
+    """Goodness ``[L, B, K]`` of normalized images ``[B, C, H, W]`` for every label.
+
+    In form ``class`` one pass with the neutral label gives all of it; in form ``pair`` there is one for each label.
+    """
+    if stack.form == "class":
+        return stack(images)
+    labels = torch.arange(stack.classes, device=images.device)
+    return torch.stack([stack(images, label.expand(len(images))) for label in labels], dim=2)
+
+
+@torch.no_grad()
+def last_layer_goodness(stack: Stack, images: torch.Tensor, classes: int, autocast: Autocast) -> torch.Tensor:
+    """The last layer's goodness ``[B, K]`` for every label; costs a forward pass each; for hard negatives.
+
+    The network is put into evaluation mode meanwhile, so that running statistics do not move.
+    """
+    mode = stack.training
+    stack.eval()
+    with autocast():
+        goodness = label_goodness(stack, images)[-1]
+    stack.train(mode)
+    return goodness
+
+
+def layer_accuracy(goodness: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Accuracy of each layer alone, float32 ``[L]``, from goodness ``[L, N, K]`` and true labels ``[N]``."""
+    return (goodness.argmax(dim=2) == labels).float().mean(dim=1)
+
+
+def model_accuracy(evaluator: Evaluator, goodness: torch.Tensor, labels: torch.Tensor) -> float:
+    """Accuracy, 0 to 1, of the evaluator's prediction from goodness ``[L, N, K]``."""
+    return float((evaluator.scores(goodness).argmax(dim=1) == labels).float().mean())

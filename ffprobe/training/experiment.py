@@ -1,0 +1,208 @@
+"""From a config to everything a run needs: images, network, learner, streams."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ffprobe.components import Bench, Evaluator, Learner, Probe
+from ffprobe.config import RunConfig
+from ffprobe.data.augment import default_shift
+from ffprobe.data.images import Images
+from ffprobe.data.hold_out import hold_out
+from ffprobe.data.loader import Loader
+from ffprobe.errors import UsageError
+from ffprobe.hookspecs import RunContext
+from ffprobe.registry import Registry
+from ffprobe.training.blame import blamed
+from ffprobe.training.groups import plan
+from ffprobe.training.network import Stack
+from ffprobe.training.optimizers import build_optimizer
+from ffprobe.training.precision import autocast, choose_device, choose_precision
+from ffprobe.training.seeding import seeded, stream
+
+
+@dataclass(frozen=True)
+class Split:
+    """The images of a run.
+
+    Attributes:
+        train: learned from.
+        validation: held out from the training set; chooses.
+        test: None when it is never read.
+        train_indices: where ``train`` lies in the data set's training split, int64.
+        validation_indices: the same of ``validation``.
+    """
+
+    train: Images
+    validation: Images
+    test: Images | None
+    train_indices: torch.Tensor
+    validation_indices: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything a trainer needs.
+
+    Attributes:
+        config: resolved.
+        registry: which supplied the components.
+        split: the images.
+        stack: the network, on its device.
+        learner: the rule at work on it.
+        evaluator: how a prediction is read.
+        probes: instances, in the order of the config.
+        loader: batches of the training images.
+        streams: the generators that training draws from, by name.
+        device: of network and batches.
+        precision: ``fp32``, ``bf16`` or ``fp64``.
+        autocast: maker of the precision's context.
+        learning_rate_steps: the network's own schedule.
+    """
+
+    config: RunConfig
+    registry: Registry
+    split: Split
+    stack: Stack
+    learner: Learner
+    evaluator: Evaluator
+    probes: tuple[Probe, ...]
+    loader: Any
+    streams: dict[str, torch.Generator]
+    device: torch.device
+    precision: str
+    autocast: Callable[[], Any]
+    learning_rate_steps: tuple[tuple[float, float], ...]
+
+    @property
+    def context(self) -> RunContext:
+        """What observers are told of the run."""
+        return RunContext(
+            config=self.config.document(),
+            layers=self.stack.describe(),
+            classes=self.split.train.classes,
+            epochs=self.config.settings.training.epochs,
+            steps_per_epoch=len(self.loader),
+            network=self.stack,
+        )
+
+
+def load_split(config: RunConfig, registry: Registry) -> Split:
+    """The images that a config asks for.
+
+    Raises:
+        FileError: a file is missing or damaged.
+        UsageError: too few images are left to learn from.
+    """
+    settings = config.settings
+    training = settings.training
+    where = Path(settings.data.dir).expanduser() if settings.data.dir else None
+    with blamed(registry, "loading the data set"):
+        dataset = config.slots["dataset"].build(where, settings.data.download)
+        images = dataset.load("train")
+        test = None if training.test == "never" else dataset.load("test")
+    if test is not None and (test.shape, test.classes) != (images.shape, images.classes):
+        raise UsageError(
+            f"Training and test images differ: {images.shape} with {len(images.classes)} classes against "
+            f"{test.shape} with {len(test.classes)}."
+        )
+    generator = stream(settings.seed, "split")
+    train, validation = hold_out(images, training.validation, generator)
+    # in random order, so that the first n of them are a fair sample
+    train = train[torch.randperm(len(train), generator=generator)]
+    validation = validation[torch.randperm(len(validation), generator=generator)]
+    if training.images:
+        train = train[: training.images]
+    if len(train) == 0 or len(validation) == 0:
+        raise UsageError(
+            f"{len(train)} images would be left to learn from and {len(validation)} for validation.",
+            do="Change --set training.validation, a share of the training images above 0.",
+        )
+    return Split(images.subset(train), images.subset(validation), test, train, validation)
+
+
+def build(config: RunConfig, registry: Registry, split: Split | None = None, loader: Any = None) -> Experiment:
+    """Everything a run needs; the same config gives the same initial weights on every machine.
+
+    Args:
+        config: resolved.
+        registry: that resolved it.
+        split: the images, when they do not come from the config's data set.
+        loader: batches, when they do not come from the split.
+
+    Raises:
+        FfprobeError: something cannot be built; the message names the plugin.
+    """
+    settings = config.settings
+    training = settings.training
+    device = choose_device(settings.device)
+    precision = choose_precision(settings.precision, device)
+    casting = autocast(precision, device)
+    split = split or load_split(config, registry)
+    slots = config.slots
+    made = {kind: choice.build() for kind, choice in slots.items() if kind != "dataset"}
+    classes, encoder = len(split.train.classes), made["encoder"]
+    with blamed(registry, "building the network"), seeded(settings.seed, "init"):
+        stack = Stack(
+            made["network"], encoder, made["normalizer"], made["goodness"], split.train.shape, classes
+        )
+    dtype = torch.float64 if precision == "fp64" else torch.float32
+    stack.to(device=device, dtype=dtype, memory_format=torch.channels_last)
+    streams = {name: stream(settings.seed, name) for name in ("shuffle", "augmentation", "negatives")}
+    if loader is None:
+        loader = _loader(config, split, device, dtype, streams)
+    with blamed(registry, "planning the update groups"):
+        groups = plan(made["scheduler"], stack.depth, training.epochs, len(loader))
+    learned = encoder.learned if encoder.learned is not None else any(b - a > 1 for a, b in groups)
+    stack.encoder.requires_grad_(learned)
+    bench = Bench(
+        network=stack,
+        loss=made["loss"],
+        scheduler=made["scheduler"],
+        negatives=made["negatives"],
+        generator=streams["negatives"],
+        optimizer=partial(build_optimizer, settings=training),
+        groups=groups,
+        autocast=casting,
+        classes=classes,
+    )
+    with blamed(registry, "building the rule"):
+        learner = made["rule"].build(bench)
+    return Experiment(
+        config,
+        registry,
+        split,
+        stack,
+        learner,
+        made["evaluator"],
+        tuple(choice.build() for choice in config.probes),
+        loader,
+        streams,
+        device,
+        precision,
+        casting,
+        made["network"].learning_rate_steps,
+    )
+
+
+def _loader(
+    config: RunConfig, split: Split, device: torch.device, dtype: torch.dtype, streams: dict[str, torch.Generator]
+) -> Loader:
+    training = config.settings.training
+    shift = default_shift(split.train.shape[1]) if training.shift is None else training.shift
+    return Loader(
+        split.train,
+        training.batch_size,
+        device,
+        shuffle_generator=streams["shuffle"],
+        augment_generator=streams["augmentation"] if training.augmentation else None,
+        shift=shift,
+        degrees=training.rotation,
+        dtype=dtype,
+    )

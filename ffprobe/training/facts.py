@@ -1,0 +1,96 @@
+"""What the run file's layout depends on, and what its root says about the run."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+
+import h5py
+import torch
+
+import ffprobe
+from ffprobe.hookspecs import HOOK_VERSION
+from ffprobe.store.schema import ActivationRecord, DType, RunFacts, Variable
+from ffprobe.training.experiment import Experiment
+
+TEST_READ = {"end": "once, at the end", "never": "never", "every": "at every evaluation"}
+
+
+def run_facts(
+    experiment: Experiment,
+    records: Sequence[ActivationRecord],
+    samples: tuple[int, int],
+    probes: Mapping[str, Sequence[Variable]],
+    command: str = "",
+) -> RunFacts:
+    """The facts of one experiment.
+
+    Args:
+        experiment: built.
+        records: what is recorded of activations.
+        samples: images of it to fit on, and to score on.
+        probes: each probe's own variables.
+        command: the command line, to be repeated by whoever reads the file.
+    """
+    split = experiment.split
+    return RunFacts(
+        layers=tuple(info.name for info in experiment.stack.describe()),
+        classes=split.train.classes,
+        validation=len(split.validation),
+        test=len(split.test) if split.test else 0,
+        weights={name: (tuple(v.shape), _dtype(v)) for name, v in experiment.stack.named_state().items()},
+        activations=tuple(records),
+        activation_samples=samples,
+        probes=probes,
+        attributes=_attributes(experiment, command),
+    )
+
+
+def _dtype(value: torch.Tensor) -> DType:
+    if value.dtype == torch.float64:
+        return "f8"
+    return "f4" if value.dtype.is_floating_point else "i8"
+
+
+def _attributes(experiment: Experiment, command: str) -> dict[str, object]:
+    config, split = experiment.config, experiment.split
+    document = config.document()
+    plugins = [f"{p.name} ({p.distribution} {p.version})".replace(" )", ")") for p in experiment.registry.loaded]
+    attributes: dict[str, object] = {
+        "title": f"{document['dataset']['name']}, {document['network']['name']}, seed {document['seed']}",
+        "config_json": json.dumps(document),
+        "command": command,
+        "seed": config.settings.seed,
+        "created_utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "ffprobe_version": ffprobe.__version__,
+        "hook_version": HOOK_VERSION,
+        "python_version": platform.python_version(),
+        "torch_version": torch.__version__,
+        "numpy_version": version("numpy"),
+        "h5py_version": h5py.__version__,
+        "hdf5_version": h5py.version.hdf5_version,
+        "platform": platform.platform(),
+        "device": _device_name(experiment.device),
+        "precision": experiment.precision,
+        "threads": torch.get_num_threads(),
+        "plugins": plugins,
+        "dataset_sha256": split.train.sha256(),
+        "validation_sha256": split.validation.sha256(),
+        "class_names": list(split.train.classes),
+        "image_shape": list(split.train.shape),
+        "image_mean": list(split.train.mean),
+        "image_std": list(split.train.std),
+        "training_images": len(split.train),
+        "test_set_read": TEST_READ[config.settings.training.test],
+        "encoder_learned": int(any(p.requires_grad for p in experiment.stack.encoder.parameters())),
+    }
+    if split.test is not None:
+        attributes["test_sha256"] = split.test.sha256()
+    return attributes
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"{device.type} ({platform.machine()})"

@@ -1,0 +1,59 @@
+"""The device and the number format of forward passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from ffprobe.errors import UsageError
+
+
+def choose_device(name: str) -> torch.device:
+    """The device that ``--device`` means; ``auto`` is the first CUDA card, else the CPU.
+
+    Raises:
+        UsageError: no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"The device {name!r} cannot be used: {reason}", do="Use --device auto or cpu.") from error
+    return device
+
+
+def choose_precision(name: str, device: torch.device) -> str:
+    """``fp32``, ``bf16`` or ``fp64``; ``auto`` is bf16 where the hardware multiplies it natively, else fp32.
+
+    fp16 is not offered: local losses divide by batch times features, so that fp16 gradients of activations underflow.
+
+    Raises:
+        UsageError: bf16 was asked for on a device that lacks it.
+    """
+    if name == "auto":
+        return "bf16" if native_bf16(device) else "fp32"
+    if name == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
+        raise UsageError(f"{torch.cuda.get_device_name(device)} has no bfloat16.", do="Use --precision fp32.")
+    return name
+
+
+def native_bf16(device: torch.device) -> bool:
+    """Whether matrix products in bfloat16 run natively: CUDA from Ampere on, CPUs with AVX512-BF16 or AMX."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    if device.type != "cpu":
+        return False
+    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # private, so absence must not hurt
+    return any(bool(getattr(torch.cpu, name, bool)()) for name in asked)
+
+
+def autocast(precision: str, device: torch.device) -> Callable[[], AbstractContextManager[None]]:
+    """A maker of fresh context managers for forward passes in this precision."""
+    if precision != "bf16":
+        return nullcontext
+    return lambda: torch.autocast(device.type, torch.bfloat16)

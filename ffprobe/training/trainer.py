@@ -1,0 +1,292 @@
+"""The loop: epochs, batches, evaluation, commits; the only place that fires training hooks."""
+
+from __future__ import annotations
+
+import math
+import resource
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from ffprobe.data.images import Images
+from ffprobe.errors import FfprobeError, Interrupted
+from ffprobe.hookspecs import EpochContext, ErrorContext, RunContext, StepContext, UpdateContext
+from ffprobe.training.activations import ActivationSampler
+from ffprobe.training.blame import blamed
+from ffprobe.training.evaluate import goodness_tensor, layer_accuracy, model_accuracy
+from ffprobe.training.experiment import Experiment
+from ffprobe.training.observers import Observers
+from ffprobe.training.optimizers import learning_rate
+from ffprobe.training.recorder import Recorder
+from ffprobe.training.seeding import seeded
+
+
+@dataclass
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        validation_accuracy: of each layer alone, first to last, 0 to 1.
+        test_accuracy: the same on the test set; empty when it was not read.
+        model_validation_accuracy: by the run's evaluator.
+        model_test_accuracy: by the run's evaluator; None when not read.
+        seconds: of wall time, evaluation included.
+        images_per_second: in training alone.
+    """
+
+    validation_accuracy: list[float] = field(default_factory=list)
+    test_accuracy: list[float] = field(default_factory=list)
+    model_validation_accuracy: float | None = None
+    model_test_accuracy: float | None = None
+    seconds: float = 0.0
+    images_per_second: float = 0.0
+
+
+class Trainer:
+    """Trains one experiment.
+
+    Args:
+        experiment: built, at its start.
+        observers: who is told.
+        recorder: where everything goes; None to record nothing.
+        sampler: of activations; None to keep none.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        observers: Observers,
+        recorder: Recorder | None = None,
+        sampler: ActivationSampler | None = None,
+    ) -> None:
+        self.experiment, self.observers, self.recorder, self.sampler = experiment, observers, recorder, sampler
+        self.context: RunContext = experiment.context
+        self.step, self.epoch = 0, 0
+        self.outcome = Outcome()
+        self._stop_signal = 0
+        self._began = 0.0
+        self._with_loss: list[tuple[int, int]] = []
+        training = experiment.config.settings.training
+        self._epochs, self._per_epoch = training.epochs, len(experiment.loader)
+        count = min(training.evaluations, self._epochs)
+        self._evaluate_after = {math.ceil(self._epochs * (i + 1) / count) for i in range(count)}
+
+    def stop_after_batch(self, signal_number: int) -> None:
+        """Ask the run to stop once the batch under way is done."""
+        self._stop_signal = signal_number
+
+    def run(self) -> Outcome:
+        """Train to the end.
+
+        Raises:
+            Interrupted: it was asked to stop; the file is closed, with everything up to the last batch committed.
+            FfprobeError: a component failed or a loss was not finite; committed epochs are safe.
+        """
+        try:
+            # whatever draws from torch's global generator (dropout, a plugin) draws from a stream of this run
+            with (
+                seeded(self.experiment.config.settings.seed, "training"),
+                blamed(self.experiment.registry, "training", FfprobeError),
+            ):
+                return self._run()
+        except BaseException as error:
+            self.observers.fire("ffprobe_on_error", ErrorContext(self.context, self.epoch, self.step, error))
+            raise
+
+    def _run(self) -> Outcome:
+        self._began = time.monotonic()
+        self.observers.fire("ffprobe_before_run", self.context)
+        if self.epoch == 0:
+            self._sample(0)
+        for self.epoch in range(self.epoch, self._epochs):
+            self._run_epoch()
+        self._finish()
+        return self.outcome
+
+    def _run_epoch(self) -> None:
+        experiment, epoch = self.experiment, self.epoch
+        self.observers.fire("ffprobe_before_epoch", EpochContext(self.context, epoch, self.step))
+        first, began = self.step, time.monotonic()
+        rows: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+        self._with_loss: list[tuple[int, int]] = []
+        images = 0
+        experiment.stack.train()
+        for x, labels, _ in experiment.loader:
+            rows.append(self.learn(x, labels))
+            images += len(x)
+            if self._stop_signal:
+                self._interrupted(first, rows)
+        loss, positive, negative = (torch.stack(column).cpu() for column in zip(*rows, strict=True))
+        self._check_finite(loss, first)
+        training_seconds = max(time.monotonic() - began, 1e-9)
+        done = epoch + 1
+        metrics: dict[str, Any] = {
+            "loss": loss.nanmean(dim=0),
+            "goodness_positive": positive.nanmean(dim=0),
+            "goodness_negative": negative.nanmean(dim=0),
+            "validation_accuracy": torch.full((experiment.stack.depth,), torch.nan),
+        }
+        self.outcome.images_per_second = images / training_seconds
+        more = self._evaluate(done) if done in self._evaluate_after else {}
+        metrics.update(more)
+        if self.recorder:
+            self.recorder.steps(first, loss, positive, negative)
+            self.recorder.epoch(done, {**metrics, **self._epoch_facts()})
+        if done == self._epochs or done in experiment.config.settings.recording.epochs:
+            self._sample(done)
+        per_layer = {k: v for k, v in metrics.items() if isinstance(v, torch.Tensor)}
+        self.observers.fire("ffprobe_after_epoch", EpochContext(self.context, epoch, self.step, per_layer))
+        if self.recorder:
+            self.recorder.commit()
+
+    def learn(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """One step: update, tell the observers, count.
+
+        Args:
+            images: float ``[B, C, H, W]``, normalized.
+            labels: int64 ``[B]``.
+
+        Returns:
+            Loss, mean goodness of positives and of negatives, each float ``[layers]``; NaN for layers without a loss.
+        """
+        experiment, observers = self.experiment, self.observers
+        settings = experiment.config.settings.training
+        total = self._epochs * self._per_epoch
+        rate = learning_rate(settings, experiment.learning_rate_steps, self.step, total)
+        experiment.learner.set_learning_rate(rate)
+        empty = torch.full((3, experiment.stack.depth), torch.nan, device=images.device)
+        loss, positive, negative = empty.unbind()
+        hears_updates = observers.listens("ffprobe_after_update")
+        for update in experiment.learner.step(images, labels, self.step, self.epoch):
+            at = update.loss_layer
+            loss[at] = update.loss
+            self._with_loss.append((self.step, at))
+            if update.positive is not None and update.negative is not None:
+                positive[at], negative[at] = update.positive, update.negative
+            if images.device.type == "cpu" and not torch.isfinite(update.loss):
+                self._not_finite(at, self.step)
+            if hears_updates:
+                observers.fire(
+                    "ffprobe_after_update",
+                    UpdateContext(
+                        self.context,
+                        self.epoch,
+                        self.step,
+                        update.layers,
+                        at,
+                        update.loss,
+                        update.positive,
+                        update.negative,
+                    ),
+                )
+        if observers.listens("ffprobe_after_step"):
+            observers.fire(
+                "ffprobe_after_step",
+                StepContext(
+                    self.context, self.epoch, self.step, loss, positive, negative, images, labels, rate
+                ),
+            )
+        self.step += 1
+        return loss, positive, negative
+
+    def _evaluate(self, done: int) -> dict[str, Any]:
+        experiment, outcome = self.experiment, self.outcome
+        goodness, labels = self._goodness(experiment.split.validation)
+        outcome.validation_accuracy = layer_accuracy(goodness, labels).tolist()
+        outcome.model_validation_accuracy = model_accuracy(experiment.evaluator, goodness, labels)
+        if self.recorder:
+            self.recorder.evaluation(done, goodness)
+        found: dict[str, Any] = {
+            "validation_accuracy": torch.tensor(outcome.validation_accuracy),
+            "model_validation_accuracy": outcome.model_validation_accuracy,
+        }
+        if experiment.config.settings.training.test == "every" and experiment.split.test is not None:
+            found["test_accuracy"] = layer_accuracy(*self._goodness(experiment.split.test))
+        return found
+
+    def _goodness(self, images: Images) -> tuple[torch.Tensor, torch.Tensor]:
+        experiment = self.experiment
+        batch = experiment.config.settings.training.evaluation_batch
+        return goodness_tensor(experiment.stack, images, batch, experiment.autocast), images.labels.cpu()
+
+    def _epoch_facts(self) -> dict[str, Any]:
+        stack = self.experiment.stack
+        weights = [stack.layer(i).weight for i in range(stack.depth)]
+        settings = self.experiment.config.settings.training
+        total = self._epochs * self._per_epoch
+        return {
+            "weight_norm": [math.nan if w is None else float(w.detach().norm()) for w in weights],
+            "weight_maximum": [math.nan if w is None else float(w.detach().abs().max()) for w in weights],
+            "learning_rate": learning_rate(settings, self.experiment.learning_rate_steps, self.step - 1, total),
+            "wall_time": time.monotonic() - self._began,
+            "images_per_second": self.outcome.images_per_second,
+        }
+
+    def _sample(self, done: int) -> None:
+        if self.recorder and self.sampler:
+            self.recorder.activations(done, self.sampler.collect())
+
+    def _finish(self) -> None:
+        experiment, outcome, recorder = self.experiment, self.outcome, self.recorder
+        if experiment.split.test is not None:
+            goodness, labels = self._goodness(experiment.split.test)
+            outcome.test_accuracy = layer_accuracy(goodness, labels).tolist()
+            outcome.model_test_accuracy = model_accuracy(experiment.evaluator, goodness, labels)
+            if recorder:
+                recorder.put("test/goodness", goodness.numpy())
+        outcome.seconds = time.monotonic() - self._began
+        if recorder:
+            for name, value in self._final().items():
+                recorder.put(f"final/{name}", value)
+            recorder.weights(experiment.stack.named_state())
+        self.observers.fire("ffprobe_after_run", self.context)
+
+    def _final(self) -> dict[str, Any]:
+        outcome = self.outcome
+        values = {
+            "validation_accuracy": outcome.validation_accuracy,
+            "test_accuracy": outcome.test_accuracy,
+            "model_validation_accuracy": outcome.model_validation_accuracy,
+            "model_test_accuracy": outcome.model_test_accuracy,
+            "wall_time": outcome.seconds,
+            "peak_memory": peak_memory(self.experiment.device),
+        }
+        return {name: value for name, value in values.items() if value not in (None, [])}
+
+    def _interrupted(self, first: int, rows: list[tuple[torch.Tensor, ...]]) -> None:
+        if self.recorder:
+            loss, positive, negative = (torch.stack(column).cpu() for column in zip(*rows, strict=True))
+            self.recorder.steps(first, loss, positive, negative)
+            self.recorder.commit()
+        raise Interrupted(
+            f"The run was stopped in epoch {self.epoch + 1} of {self._epochs}, after step {self.step}.",
+            signal_number=self._stop_signal,
+            do=f"{self.epoch} epochs are committed.",
+        )
+
+    def _check_finite(self, loss: torch.Tensor, first: int) -> None:
+        # on a GPU a look at each loss would wait for the device, so it is taken once an epoch; NaN also stands for
+        # "this layer had no loss in this step", hence the list of those that had
+        finite = torch.isfinite(loss).tolist()
+        for step, layer in self._with_loss:
+            if not finite[step - first][layer]:
+                self._not_finite(layer, step)
+
+    def _not_finite(self, layer: int, step: int) -> None:
+        raise FfprobeError(
+            "A loss is not finite.",
+            where=f"layer {layer}, step {step}, epoch {self.epoch + 1}",
+            do=f"The last good epoch is {self.epoch}. Try a lower --set training.learning_rate, or another normalizer.",
+        )
+
+
+def peak_memory(device: torch.device) -> float:
+    """Bytes: of the card as torch counts them, else the process's largest resident set."""
+    if device.type == "cuda":
+        return float(torch.cuda.max_memory_allocated(device))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return float(peak if sys.platform == "darwin" else peak * 1024)
+

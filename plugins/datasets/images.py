@@ -1,0 +1,55 @@
+"""A user's own pictures, in a folder or a tar."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+import ffprobe
+
+
+class OwnImages(ffprobe.Dataset):
+    """Pictures from ``train/CLASS/*`` and ``test/CLASS/*`` in the folder or tar that ``--data-dir`` names.
+
+    The tar may be packed with xz, gzip or bzip2; it is read in one pass and never extracted. All pictures must have one
+    size; if one is in colour, all become RGB. Classes are sorted by name. Decoded pictures are kept in
+    ``$FFPROBE_CACHE_DIR`` (``~/.cache/ffprobe``), so that the next run starts at once. Mean and standard deviation are
+    those of the training images.
+    """
+
+    name = "images"
+    source = "the user"
+
+    class Params(ffprobe.Params):
+        """Settings of the data set."""
+
+        max_gigabytes: float = Field(
+            8.0, gt=0, description="the most that the decoded pictures may take in memory, in gigabytes (1e9 bytes)"
+        )
+
+    _splits: dict[Literal["train", "test"], ffprobe.Images] | None = None
+
+    def load(self, split: Literal["train", "test"]) -> ffprobe.Images:
+        """One split: uint8 ``[N, 1 or 3, H, W]``.
+
+        Raises:
+            UsageError: no folder or tar was named.
+            FileError: a picture or the archive is damaged, too large or unsafe, sizes or classes differ, or the layout
+                is not the one above.
+        """
+        if self.data_dir is None:
+            raise ffprobe.UsageError(
+                "The data set images needs to know where your pictures are.", do="Add --data-dir FOLDER_OR_TAR."
+            )
+        if self._splits is None:
+            path = Path(self.data_dir).expanduser()
+            self._splits = ffprobe.cached_images(path, int(self.params.max_gigabytes * 1e9))
+        return self._splits[split]
+
+
+@ffprobe.hookimpl
+def ffprobe_components() -> list[type]:
+    """Offers the data set."""
+    return [OwnImages]

@@ -1,0 +1,62 @@
+"""The label as one more image channel: a picture of its own for each class."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+
+import ffprobe
+
+
+class LabelChannel(ffprobe.Encoder):
+    """Appends row ``y`` of an embedding ``[classes, H*W]``, drawn from N(0, 1), as a channel ``[1, H, W]``.
+
+    The Trifecta learns the embedding when updates overlap and leaves it random otherwise (App. A); ``auto`` does the
+    same. The neutral label is the mean of all rows.
+    """
+
+    name = "label-channel"
+    aliases = ("channel",)
+    source = "Trifecta, arXiv:2311.18130, App. A and H"
+
+    class Params(ffprobe.Params):
+        """Whether the pictures are learned."""
+
+        learned: Literal["auto", "yes", "no"] | bool = Field(
+            "auto", description="train the embedding; auto: when update groups span more than one layer"
+        )
+
+    @property
+    def learned(self) -> bool | None:
+        """What the setting says; None for auto."""
+        said = self.params.learned
+        return said if isinstance(said, bool) else {"auto": None, "yes": True, "no": False}[said]
+
+    def build(self, shape: ffprobe.Shape, classes: int) -> nn.Module:
+        """``[B, C, H, W]`` with labels ``[B]`` to ``[B, C + 1, H, W]``."""
+        height, width = shape[1:]
+
+        class Module(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.embedding = nn.Parameter(torch.randn(classes, height * width))
+
+            def forward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+                return self._append(images, self.embedding[labels])
+
+            def neutral(self, images: torch.Tensor) -> torch.Tensor:
+                return self._append(images, self.embedding.mean(dim=0).expand(len(images), -1))
+
+            def _append(self, images: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+                channel = rows.to(images.dtype).view(-1, 1, height, width)  # [B, 1, H, W]
+                return torch.cat([images, channel], dim=1)
+
+        return Module()
+
+
+@ffprobe.hookimpl
+def ffprobe_components() -> list[type]:
+    return [LabelChannel]

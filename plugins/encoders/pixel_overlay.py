@@ -1,0 +1,58 @@
+"""The label written over the first pixels of the image, one pixel for each class."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field
+from torch import nn
+
+import ffprobe
+
+
+class PixelOverlay(ffprobe.Encoder):
+    """The first K pixels (row by row, in every channel) become 0, and pixel ``y`` becomes the largest value.
+
+    The neutral label writes 1/K of that value into each of the K pixels. Hinton overlays MNIST's black border;
+    normalized images have no natural black, so 0 is the mean grey here. By default the largest value is each image's
+    own; mohammadpz's code takes the largest of the whole batch, which lets other images in.
+    """
+
+    name = "pixel-overlay"
+    aliases = ("overlay",)
+    source = "Hinton 2022, arXiv:2212.13345, Sec. 3.3; neutral as in loeweX/Forward-Forward"
+
+    class Params(ffprobe.Params):
+        """How bright the label pixel is."""
+
+        value: float | None = Field(None, description="of the label pixel, in normalized units; empty: the image's maximum")
+
+    def build(self, shape: ffprobe.Shape, classes: int) -> nn.Module:
+        """``[B, C, H, W]`` with labels ``[B]``, same shape out."""
+        channels, height, width = shape
+        value = self.params.value
+        if classes > height * width:
+            raise ffprobe.UsageError(
+                f"pixel-overlay needs {classes} pixels for {classes} classes; an image has {height * width}.",
+                do="Use --plugin label-channel.",
+            )
+
+        class Module(nn.Module):
+            def forward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+                share = nn.functional.one_hot(labels, classes).to(images.dtype)  # [B, K]
+                return self._overlay(images, share)
+
+            def neutral(self, images: torch.Tensor) -> torch.Tensor:
+                return self._overlay(images, images.new_full((len(images), classes), 1 / classes))
+
+            def _overlay(self, images: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
+                flat = images.reshape(len(images), channels, -1)  # [B, C, H*W]
+                top = flat.amax(dim=(1, 2)) if value is None else images.new_full((len(images),), value)
+                pixels = (share * top[:, None])[:, None].expand(-1, channels, -1)  # [B, C, K]
+                return torch.cat([pixels, flat[:, :, classes:]], dim=2).view_as(images)
+
+        return Module()
+
+
+@ffprobe.hookimpl
+def ffprobe_components() -> list[type]:
+    return [PixelOverlay]

@@ -1,0 +1,31 @@
+"""Goodness as the mean of squared activations."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+import ffprobe
+
+
+class MeanSquare(ffprobe.Goodness):
+    """Mean over all features of the squared activation, after pooling and ReLU: no dimension, independent of width."""
+
+    name = "mean-square"
+    aliases = ("mean_square",)
+    source = "Hinton 2022, arXiv:2212.13345, Sec. 2; Trifecta, arXiv:2311.18130, App. A"
+
+    def build(self, shape: ffprobe.Shape, classes: int) -> nn.Module:
+        """``[B, *shape]`` to ``[B]``, float32 also under bf16."""
+
+        class Module(nn.Module):
+            def forward(self, activation: torch.Tensor) -> torch.Tensor:
+                wide = activation.float() if activation.dtype == torch.bfloat16 else activation
+                return wide.flatten(1).square().mean(dim=1)
+
+        return Module()
+
+
+@ffprobe.hookimpl
+def ffprobe_components() -> list[type]:
+    return [MeanSquare]

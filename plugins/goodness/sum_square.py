@@ -1,0 +1,32 @@
+"""Goodness as the sum of squared activations."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+import ffprobe
+
+
+class SumSquare(ffprobe.Goodness):
+    """Sum over all features of the squared activation, after pooling and ReLU: grows with the width of a layer, so a
+    threshold that fits one layer does not fit another."""
+
+    name = "sum-square"
+    aliases = ("sum_square",)
+    source = "Hinton 2022, arXiv:2212.13345, Sec. 2; Trifecta, arXiv:2311.18130, App. A"
+
+    def build(self, shape: ffprobe.Shape, classes: int) -> nn.Module:
+        """``[B, *shape]`` to ``[B]``, float32 also under bf16."""
+
+        class Module(nn.Module):
+            def forward(self, activation: torch.Tensor) -> torch.Tensor:
+                wide = activation.float() if activation.dtype == torch.bfloat16 else activation
+                return wide.flatten(1).square().sum(dim=1)
+
+        return Module()
+
+
+@ffprobe.hookimpl
+def ffprobe_components() -> list[type]:
+    return [SumSquare]

@@ -1,0 +1,31 @@
+"""A network of three small convolutions, for trying things out."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+import ffprobe
+
+
+class Tiny(ffprobe.Network):
+    """3x3 convolutions of 32p, 64p and 64 channels.
+
+    The paper calls networks of three layers or fewer tiny (Sec. 6) without giving widths; these are ours.
+    """
+
+    name = "tiny"
+    source = "size class of the Trifecta, arXiv:2311.18130, Sec. 6; widths not from a paper"
+
+    class Params(ffprobe.Params):
+        """How wide."""
+
+        width: float = Field(1.0, gt=0, le=64, description="factor on the channels of every layer")
+
+    def layers(self, shape: ffprobe.Shape, classes: int) -> list[ffprobe.LayerSpec]:
+        """Three layers."""
+        return ffprobe.convolutions(self.name, [(32, 2), (64, 2), (64, 1)], self.params.width, shape)
+
+
+@ffprobe.hookimpl
+def ffprobe_components() -> list[type]:
+    return [Tiny]

@@ -1,0 +1,41 @@
+"""Root-mean-square normalization: layer normalization without subtracting the mean."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field
+from torch import nn
+
+import ffprobe
+
+
+class RMS(ffprobe.Normalizer):
+    """x / (root mean square of x + epsilon), over all features of a sample; no parameters.
+
+    This is what the Trifecta's text calls layernorm (footnote 2).
+    """
+
+    name = "rms"
+    aliases = ("root mean square",)
+    source = "Trifecta, arXiv:2311.18130, footnote 2; epsilon as in loeweX/Forward-Forward"
+
+    class Params(ffprobe.Params):
+        """The guard against dividing by zero."""
+
+        epsilon: float = Field(1e-8, gt=0, description="added to the root mean square, in units of the activation")
+
+    def build(self, shape: ffprobe.Shape) -> nn.Module:
+        """``[B, *shape]``, same shape out."""
+        epsilon = self.params.epsilon
+
+        class Module(nn.Module):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                root = x.flatten(1).square().mean(dim=1).sqrt() + epsilon
+                return x / root.view(-1, *([1] * (x.dim() - 1)))
+
+        return Module()
+
+
+@ffprobe.hookimpl
+def ffprobe_components() -> list[type]:
+    return [RMS]

@@ -1,0 +1,1 @@
+"""One question each: what is recorded, the answer, the figure."""

@@ -1,0 +1,1 @@
+"""Which layers learn together, and when."""

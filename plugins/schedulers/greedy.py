@@ -1,0 +1,21 @@
+"""Greedy updates: every layer learns at every step, alone."""
+
+from __future__ import annotations
+
+import ffprobe
+
+
+class Greedy(ffprobe.UpdateScheduler):
+    """Groups of one layer; no gradient crosses a layer's border."""
+
+    name = "greedy"
+    source = "Hinton 2022, arXiv:2212.13345"
+
+    def groups(self, step: int, epoch: int, depth: int) -> list[slice]:
+        """One group for each layer."""
+        return [slice(i, i + 1) for i in range(depth)]
+
+
+@ffprobe.hookimpl
+def ffprobe_components() -> list[type]:
+    return [Greedy]

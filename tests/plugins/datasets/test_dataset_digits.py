@@ -1,0 +1,30 @@
+"""The digits that come with scikit-learn."""
+
+import torch
+from ffprobe_plugins.datasets.digits import Digits
+from sklearn.datasets import load_digits
+
+
+def test_split_is_fixed_for_good():
+    train, test = Digits().load("train"), Digits().load("test")
+    assert (len(train), len(test)) == (1437, 360)
+    assert train.shape == test.shape == (1, 8, 8)
+    assert (train.mean, train.std, train.classes) == (test.mean, test.std, test.classes)
+    # changing the split would change every number published on it
+    assert train.sha256() == "c976ee137427f0fbcf71d55c87948f4d915cbdb77008869fad71bd5e4f085397"
+
+
+def test_every_digit_is_in_one_split_with_its_published_values():
+    both = [Digits().load(split) for split in ("train", "test")]
+    ours = torch.cat([data.pixels for data in both]).flatten(1)
+    published = torch.from_numpy(load_digits().data)
+    assert sorted(map(tuple, (ours / (255 / 16)).round().int().tolist())) == sorted(
+        map(tuple, published.int().tolist())
+    )
+    assert int(ours.max()) == 255
+
+
+def test_test_set_is_stratified():
+    counts = torch.bincount(Digits().load("test").labels)
+    assert int(counts.min()) >= 34
+    assert int(counts.max()) <= 37
