@@ -33,7 +33,11 @@ if TYPE_CHECKING:
         Update,
         UpdateScheduler,
     )
+    from ffprobe.data.cached_images import cached_images
+    from ffprobe.data.cifar_batches import read_cifar
+    from ffprobe.data.idx import idx_names, read_idx_split
     from ffprobe.data.images import Images, channel_statistics
+    from ffprobe.data.published import published_folder, read_with_torchvision
     from ffprobe.errors import FfprobeError, FileError, PluginError, UsageError
     from ffprobe.hookspecs import hookimpl
     from ffprobe.store.reader import RunFile
@@ -76,18 +80,24 @@ _HOME = {
     "UpdateScheduler": "components",
     "UsageError": "errors",
     "Variable": "store.schema",
+    "cached_images": "data.cached_images",
     "channel_statistics": "data.images",
     "convolutions": "training.convolutions",
     "groups_of_step": "training.groups",
     "hookimpl": "hookspecs",
+    "idx_names": "data.idx",
     "last_layer_goodness": "training.evaluate",
     "line_by_layer": "analysis.figure",
     "open": "store.reader:open_run",
+    "published_folder": "data.published",
+    "read_cifar": "data.cifar_batches",
+    "read_idx_split": "data.idx",
+    "read_with_torchvision": "data.published",
     "run_labels": "analysis.labels",
     "train_heads": "analysis.heads",
 }
 
-__all__ = ["__version__", *_HOME]  # noqa: PLE0604  (names are strings)
+__all__ = ["__version__", *_HOME]
 
 
 def __getattr__(name: str) -> object:

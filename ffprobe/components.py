@@ -36,7 +36,7 @@ class Params(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
-class Component(ABC):
+class Component(ABC):  # noqa: B024  (each kind adds its own abstract methods)
     """What every kind of component has in common.
 
     Attributes:

@@ -39,7 +39,8 @@ class Training(Params):
     evaluations: int = Field(20, ge=1, description="evaluate so many times a run at most, evenly spread")
     evaluation_batch: int = Field(512, ge=1, description="images a step in evaluation")
     test: Literal["end", "never", "every"] = Field(
-        "end", description="when the test set is read: once at the end, never, or at every evaluation (said in the file)"
+        "end",
+        description="when the test set is read: once at the end, never, or at every evaluation (said in the file)",
     )
 
 
@@ -248,16 +249,20 @@ def assignments(words: Iterable[str]) -> dict[str, Any]:
     """
     table: dict[str, Any] = {}
     for word in words:
-        key, equals, value = word.partition("=")
+        key, equals, text = word.partition("=")
         if not equals or not all(key.split(".")):
             raise UsageError(f"--set {word!r} is not key=value.", do="For example --set network.width=0.25.")
-        *tables, last = key.strip().split(".")
+        path = key.strip().split(".")
+        value = parse_value(text.strip())
+        if path[0] in SINGLE_SLOTS and len(path) == 1 and isinstance(value, str):
+            path.append("name")  # network=tiny beside network.width=0.25
+        *tables, last = path
         place = table
         for part in tables:
             place = place.setdefault(part, {})
             if not isinstance(place, dict):
                 raise UsageError(f"--set {word!r} reaches into {part!r}, which another --set gave a value.")
-        place[last] = parse_value(value.strip())
+        place[last] = value
     return table
 
 
@@ -305,7 +310,9 @@ def validate(model: type[BaseModel], values: Mapping[str, Any], owner: str, pref
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        raise UsageError(*_explain(model, error, owner, prefix)[:1], do=_explain(model, error, owner, prefix)[1]) from None
+        raise UsageError(
+            *_explain(model, error, owner, prefix)[:1], do=_explain(model, error, owner, prefix)[1]
+        ) from None
 
 
 def _explain(model: type[BaseModel], error: ValidationError, owner: str, prefix: str) -> tuple[str, str]:

@@ -235,7 +235,9 @@ def _offers(source: str) -> tuple[Offer, ...]:
     for node in tree.body:
         if not isinstance(node, ast.ClassDef):
             continue
-        bases = [b.attr if isinstance(b, ast.Attribute) else b.id if isinstance(b, ast.Name) else "" for b in node.bases]
+        bases = [
+            b.attr if isinstance(b, ast.Attribute) else b.id if isinstance(b, ast.Name) else "" for b in node.bases
+        ]
         kind = next((BASES[b] for b in bases if b in BASES), "")
         literals = _literals(node)
         name = literals.get("name")

@@ -1,11 +1,11 @@
 """The tree of errors: what happened, where, and what to do.
 
-    FfprobeError                 exit 1  a run or an analysis failed
-    ├── UsageError               exit 2  the words typed do not fit together
-    ├── PluginError              exit 3  a plugin is missing, would not load or misbehaved
-    ├── FileError                exit 4  a file is unreadable, incomplete or of a newer format
-    ├── CheckFailed              exit 5  a check did not hold
-    └── Interrupted              exit 130 or 143, after the file was closed cleanly
+FfprobeError                 exit 1  a run or an analysis failed
+├── UsageError               exit 2  the words typed do not fit together
+├── PluginError              exit 3  a plugin is missing, would not load or misbehaved
+├── FileError                exit 4  a file is unreadable, incomplete or of a newer format
+├── CheckFailed              exit 5  a check did not hold
+└── Interrupted              exit 130 or 143, after the file was closed cleanly
 """
 
 from __future__ import annotations

@@ -185,6 +185,7 @@ class Hooks:
         """Add commands to ``ffprobe``.
 
         When: once at start-up, before the command line is read. Import heavy libraries inside the command.
+
         Args:
             app: the ``typer.Typer`` of ffprobe; use ``app.command(...)`` or ``app.add_typer(...)``.
         Returns: None.
@@ -196,6 +197,7 @@ class Hooks:
         """Tell plugins that the network is built and the run file open.
 
         When: once, before the first epoch (before the first new one after ``--resume``).
+
         Args:
             context: the run.
         Returns: None.
@@ -207,6 +209,7 @@ class Hooks:
         """Tell plugins that an epoch begins.
 
         When: before the first batch of every epoch.
+
         Args:
             context: the epoch, without metrics.
         Returns: None.
@@ -218,6 +221,7 @@ class Hooks:
         """Tell plugins that weights have just changed.
 
         When: right after an update group's optimizer step, before its gradients are cleared; several times a step.
+
         Args:
             context: which layers changed, by which loss.
         Returns: None.
@@ -230,6 +234,7 @@ class Hooks:
 
         When: after all update groups of a batch. Reading a tensor's value waits for the device; keep it and read
         later where you can.
+
         Args:
             context: losses and goodness of every layer.
         Returns: None.
@@ -241,6 +246,7 @@ class Hooks:
         """Tell plugins that an epoch is done and evaluated, just before it is committed to the file.
 
         When: after evaluation; what is recorded here belongs to the commit of this epoch.
+
         Args:
             context: the epoch with its metrics.
         Returns: None.
@@ -252,6 +258,7 @@ class Hooks:
         """Tell plugins that the last epoch is done and the test set was read.
 
         When: once, just before the last commit and the renaming of the file.
+
         Args:
             context: the run.
         Returns: None.
@@ -263,6 +270,7 @@ class Hooks:
         """Tell plugins that the run stops with an error or an interruption.
 
         When: once, before the file is closed; committed epochs are safe.
+
         Args:
             context: what was raised, and where the run stood.
         Returns: None.

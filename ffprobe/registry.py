@@ -115,7 +115,7 @@ class Registry:
             raise PluginError(
                 f"The plugin {plugin.name!r} implements no hook.",
                 where=plugin.where,
-                do="Mark its functions with @ffprobe.hookimpl; ffprobe_components() returns the list of its components.",
+                do="Mark its functions with @ffprobe.hookimpl; ffprobe_components() returns a list of components.",
             )
         if not any(caller.name == "ffprobe_components" for caller in callers):
             return []
@@ -144,7 +144,8 @@ class Registry:
         present = self._provided.get(key)
         if present and present.plugin != plugin:
             raise PluginError(
-                f"Two plugins supply the {component.kind} {component.name!r}: {present.plugin.where} and {plugin.where}.",
+                f"Two plugins supply the {component.kind} {component.name!r}: "
+                f"{present.plugin.where} and {plugin.where}.",
                 do="Name only one of them, or rename one.",
             )
         self._provided[key] = Provided(component, plugin)

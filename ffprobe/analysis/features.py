@@ -70,8 +70,8 @@ def standardize(matrix: Any, held: np.ndarray, name: str) -> np.ndarray:
     if not finite.all():
         what = f"The features hold NaN or infinity for {int((~finite).sum())} of {len(x)} images."
         raise FileError(what, where=name, do="The run diverged there: look at its losses and its learning rate.")
-    fit = x[~held].astype(np.float64)
-    deviation = np.where(fit.max(axis=0) > fit.min(axis=0), fit.std(axis=0), 0.0)
+    fit = x[~held].astype(np.float64)  # sums of float32 are exact in it, so a constant has a deviation of exactly 0
+    deviation = fit.std(axis=0)
     inverse = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 0)
     return ((x - fit.mean(axis=0)) * inverse).astype(np.float32)
 

@@ -99,7 +99,8 @@ def line_look(colour: int, look: str = "line") -> dict[str, Any]:
     import matplotlib
 
     cycle = list(matplotlib.rcParams["axes.prop_cycle"])
-    own: dict[str, Any] = cycle[colour % len(cycle)]
+    own: dict[str, Any] = {**cycle[(colour + colour // len(cycle)) % len(cycle)]}  # the second round pairs anew
+    own["color"] = cycle[colour % len(cycle)]["color"]
     if look == "floor":
         return {"color": own["color"], "linestyle": (0, (1, 1.5)), "linewidth": 0.8, "marker": "", "zorder": 1.5}
     if look == "second":
@@ -112,6 +113,7 @@ def _label(axes: Axes, series: Sequence[Series], looks: Sequence[dict[str, Any]]
     shifts = _spread(axes, series) if len(series) <= DIRECT else None
     if shifts is None:
         columns = 2 if max(len(one["label"]) for one in series) < 18 else 1
+        axes.figure.set_figheight(axes.figure.get_figheight() + 0.14 * -(-len(series) // columns))  # type: ignore[union-attr]
         handles = [axes.plot([], [], **look)[0] for look in looks]
         labels = [one["label"] for one in series]
         axes.legend(handles, labels, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2)

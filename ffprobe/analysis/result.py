@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import html
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -81,17 +80,17 @@ class Result:
         object.__setattr__(self, "rows", rows)
         object.__setattr__(self, "runs", [(str(r.path), str(r.attributes.get("run_id", ""))) for r in self.runs])
 
-    def as_dict(self) -> dict[str, Any]:
-        """The answer as nested plain values; what was not measured is None."""
+    def json(self) -> dict[str, Any]:
+        """The answer as one JSON document: nested plain values, None (null) for what was not measured.
+
+        Keys: ``name``, ``question``, ``runs`` (paths), ``columns`` (name, unit, description), ``rows`` (objects by
+        column name), ``notes``, ``extra``.
+        """
         columns = [{"name": c.name, "unit": c.unit, "description": c.description} for c in self.columns]
         rows = [dict(zip((c.name for c in self.columns), row, strict=True)) for row in self.rows]
         head = {"name": self.name, "question": self.question, "runs": [path for path, _ in self.runs]}
         body = {"columns": columns, "rows": rows, "notes": list(self.notes), "extra": dict(self.document)}
         return _finite({**head, **body})
-
-    def json(self) -> str:
-        """The answer as one JSON document; NaN and infinity are null."""
-        return json.dumps(self.as_dict(), indent=2, ensure_ascii=False, allow_nan=False)
 
     def write_csv(self, path: str | Path) -> Path:
         """Write the rows with all digits, a heading of column names first; what was not measured is empty.

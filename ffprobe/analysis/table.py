@@ -59,7 +59,7 @@ class ResultTable:
 
     def _parts(self, width: int) -> list[list[int]]:
         """The columns of each table: the key columns every time, and as many others as fit."""
-        need = {i: 2 + max(map(len, [*self._heading(i).split("\n"), *self._cells(i)])) for i in self._shown()}
+        need = {i: 3 + max(map(len, [*self._heading(i).split("\n"), *self._cells(i)])) for i in self._shown()}
         keys = [i for i in need if self._result.columns[i].key]
         rest = [i for i in need if i not in keys]
         parts: list[list[int]] = []

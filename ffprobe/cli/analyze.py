@@ -17,7 +17,9 @@ def analyze(
     name: Annotated[str, typer.Argument(help="The question, or NAME:key=value,...; the list stands below.")],
     runs: Annotated[list[Path], typer.Argument(help="One run file or more.")],
     csv: Annotated[Path | None, typer.Option(help="Write the table to this file.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Write the figure: .png, .svg or .pdf, data as .csv beside.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Write the figure: .png, .svg or .pdf, data as .csv beside.")
+    ] = None,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:

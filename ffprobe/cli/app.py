@@ -31,6 +31,7 @@ def build_app(words: Sequence[str] = ()) -> typer.Typer:
         show_version: Annotated[
             bool, typer.Option("--version", help="Print versions and exit.", callback=version.show, is_eager=True)
         ] = False,
+        as_json: Annotated[bool, typer.Option("--json", hidden=True)] = False,  # for --version
     ) -> None:
         pass
 

@@ -12,6 +12,9 @@ from ffprobe.cli.console import Json, Verbose, finite, print_json, stdout
 
 def replay(
     files: Annotated[list[Path], typer.Argument(help="Recorded trajectories.")],
+    fast: Annotated[
+        bool, typer.Option("--fast", help="In the memory layout of an ordinary run, not that of the recording.")
+    ] = False,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -23,14 +26,15 @@ def replay(
     from ffprobe.registry import Registry
     from ffprobe.replay import replay as replay_one
 
-    results = [replay_one(path, Registry()) for path in files]
+    results = [replay_one(path, Registry(), fast=fast) for path in files]
     failed = [r.file for r in results if not r.passed]
     if json:
         print_json(finite({"passed": not failed, "replays": [r.document() for r in results]}))
     else:
         from rich.table import Table
 
-        table = Table("trajectory", box=None, pad_edge=False)
+        table = Table(box=None, pad_edge=False)
+        table.add_column("trajectory", overflow="fold")
         quantities = list(dict.fromkeys(name for r in results for name in r.deviations))
         for name in quantities:
             table.add_column(name.replace("_", " "), justify="right")

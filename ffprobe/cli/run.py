@@ -111,9 +111,7 @@ def _train(config: RunConfig, registry: Registry, out: Path, overwrite: bool, qu
 
     command = shlex.join(["ffprobe", *sys.argv[1:]])
     progress = Progress(stderr())
-    session = Session(
-        config, registry, out, overwrite=overwrite, command=command, observers=[("progress", progress)]
-    )
+    session = Session(config, registry, out, overwrite=overwrite, command=command, observers=[("progress", progress)])
     with progress, stopping_on_signals(session.trainer.stop_after_batch):
         return session.run()
 

@@ -68,7 +68,9 @@ def _print(document: dict[str, Any]) -> None:
 
     console = stdout()
     state = "finished" if document["complete"] else "not finished"
-    console.print(f"{document['path']}: {state}, {document['epochs']} of {document['epochs_planned']} epochs", style="bold")
+    console.print(
+        f"{document['path']}: {state}, {document['epochs']} of {document['epochs_planned']} epochs", style="bold"
+    )
     facts = Table(box=None, show_header=False, pad_edge=False)
     for name in SAID:
         if name in document["attributes"]:

@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ffprobe.data.folders import cache_folder
 
@@ -54,7 +54,7 @@ def cached_arrays(
 def _load(path: Path) -> dict[str, np.ndarray] | None:
     import numpy as np
 
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike Path.is_file, False where a folder may not be entered
         return None
     try:
         # numpy leaves a file that it opened itself open when the file is damaged
@@ -71,14 +71,16 @@ def _store(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
     if any(array.dtype.hasobject for array in arrays.values()):
         raise ValueError("arrays of objects would be stored as pickles")
+    entry: dict[str, Any] = {_NAMES: np.array(list(arrays)), **arrays}
     unfinished = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.stem, suffix=".tmp", delete=False) as file:
-            unfinished = file.name
-            np.savez(file, **{_NAMES: np.array(list(arrays))}, **arrays)
+            unfinished = Path(file.name)
+            np.savez(file, **entry)
         os.replace(unfinished, path)
     except OSError as error:
         _log.warning("the cache %s cannot be written: %s", path.parent, error)
+    finally:
         if unfinished is not None:
-            Path(unfinished).unlink(missing_ok=True)
+            unfinished.unlink(missing_ok=True)

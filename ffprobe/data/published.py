@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import tarfile
 import warnings
 from collections.abc import Sequence
@@ -61,7 +62,7 @@ def published_folder(
 
 def find_file(folder: Path, names: Sequence[str]) -> Path | None:
     """The first of ``names`` that is a file in ``folder``, or None."""
-    return next((folder / name for name in names if (folder / name).is_file()), None)
+    return next((folder / name for name in names if os.path.isfile(folder / name)), None)
 
 
 def read_with_torchvision(reader: str, folder: Path, checksums: Sequence[tuple[str, str]], **arguments: Any) -> Any:
@@ -86,7 +87,7 @@ def read_with_torchvision(reader: str, folder: Path, checksums: Sequence[tuple[s
     located = type(reader, (_torchvision_class(reader),), {"base_folder": ""})
     try:
         with warnings.catch_warnings():
-            # numpy 2.4 remarks on how numpy 1 wrote the dtype of the official CIFAR batches
+            # numpy 2.4.0 to 2.4.4 remark on how the official CIFAR batches spell a dtype
             warnings.simplefilter("ignore", np.exceptions.VisibleDeprecationWarning)
             return located(root=str(folder), download=False, **arguments)
     except (RuntimeError, OSError) as error:

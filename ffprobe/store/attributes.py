@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import h5py
@@ -56,7 +57,7 @@ def read_attributes(source: h5py.HLObject) -> dict[str, object]:
             continue
         try:
             handle = source.attrs.get_id(name)
-            if handle.dtype.kind not in "iufSO" or int(np.prod(handle.shape, dtype=object)) > LONGEST:
+            if handle.dtype.kind not in "iufSO" or math.prod(handle.shape or ()) > LONGEST:
                 continue
             value = source.attrs[name]
         except (OSError, TypeError, KeyError, UnicodeDecodeError):

@@ -70,12 +70,11 @@ class Commits:
         return dict(zip(self.dimensions, (int(n) for n in row), strict=True))
 
 
-def read_commits(datasets: Mapping[str, h5py.Dataset], *, live: bool) -> Commits:
+def read_commits(datasets: Mapping[str, h5py.Dataset]) -> Commits:
     """Read the commit record.
 
     Args:
         datasets: of the whole file, by path.
-        live: opened by SWMR; the arrays are then looked at afresh, after the record, as a writer may be adding to them.
 
     Raises:
         FileError: the record is missing or has another shape than declared.
@@ -84,9 +83,6 @@ def read_commits(datasets: Mapping[str, h5py.Dataset], *, live: bool) -> Commits
         length, checksum, dimension = datasets[LENGTH], datasets[CHECKSUM], datasets[DIMENSION]
     except KeyError as error:
         raise FileError(f"The run file has no {error.args[0]}.", do="It was not written by ffprobe.") from error
-    if live:
-        for dataset in (length, checksum):
-            dataset.refresh()
     if dimension.ndim != 1 or length.ndim != 2 or checksum.ndim != 1 or length.shape[1] != dimension.shape[0]:
         raise FileError("The run file's commit record has a wrong shape.", do="It was not written by ffprobe.")
     rows = min(length.shape[0], checksum.shape[0])
@@ -95,8 +91,9 @@ def read_commits(datasets: Mapping[str, h5py.Dataset], *, live: bool) -> Commits
     names = tuple(str(name) for name in dimension.asstr(errors="replace")[:])
     lengths = np.asarray(length[:rows], dtype="i8").reshape(rows, len(names))
     sums = checksum[:rows]
-    reach = np.array([_extent(datasets, name, live) for name in names], dtype="i8")
-    # a row beyond the arrays' own extents is as wrong as one with a wrong checksum
+    reach = np.array([_extent(datasets, name) for name in names], dtype="i8")
+    # a row beyond the arrays' own extents is as wrong as one with a wrong checksum; while a writer is at work it may be
+    # right, but newer than the arrays as they were opened, and the commit before it then holds
     good = [i for i in range(rows) if row_checksum(lengths[i]) == sums[i] and _within(lengths[i], reach)]
     return Commits(names, lengths[good])
 
@@ -105,14 +102,12 @@ def _within(row: np.ndarray, reach: np.ndarray) -> bool:
     return bool(np.all(row >= 0) and np.all(row <= reach))
 
 
-def _extent(datasets: Mapping[str, h5py.Dataset], dimension: str, live: bool) -> int:
+def _extent(datasets: Mapping[str, h5py.Dataset], dimension: str) -> int:
     """How far every growing array of the dimension's group reaches."""
     group = dimension.rpartition("/")[0]
     lengths = []
     for path, dataset in datasets.items():
         if path.rpartition("/")[0] == group and grows(dataset):
-            if live:
-                dataset.refresh()
             lengths.append(dataset.shape[0])
     return min(lengths, default=0)
 

@@ -43,10 +43,29 @@ def schema_of(file: h5py.File, found: Contents | None = None) -> Schema:
             dimensions.append(Dimension(path, size, dtype, _labels(path, dataset), units, long_name))
         else:
             compress = dataset.compression == "gzip"
-            names = _dims(path, dataset)
+            names = dims_of(path, dataset)
             variables.append(Variable(path, names, dtype, units, long_name, compress, attributes))
     groups = {path: attributes for path, group in found.groups.items() if (attributes := read_attributes(group))}
     return normal(Schema(tuple(dimensions), tuple(variables), read_attributes(file), groups))
+
+
+def dims_of(path: str, dataset: h5py.Dataset) -> tuple[str, ...]:
+    """The names of a dataset's dimensions.
+
+    Raises:
+        FileError: an axis has no scale in the dataset's own group.
+    """
+    group, _, own = path.rpartition("/")
+    if dataset.is_scale:
+        return (own,)
+    names = []
+    for axis in range(dataset.ndim):
+        scales = dataset.dims[axis]
+        where, _, name = str(scales[0].name).strip("/").rpartition("/") if len(scales) else ("", "", "")
+        if not name or where != group:
+            raise FileError(f"Axis {axis} of {path} has no scale in its own group.", do="ffprobe did not write it so.")
+        names.append(name)
+    return tuple(names)
 
 
 def normal(schema: Schema) -> Schema:
@@ -95,17 +114,6 @@ def _arrays(schema: Schema) -> dict[str, tuple[object, ...]]:
 def _short(array: tuple[object, ...]) -> str:
     text = " ".join(str(part) for part in array if part is not None)
     return text if len(text) < 120 else f"{text[:117]}..."
-
-
-def _dims(path: str, dataset: h5py.Dataset) -> tuple[str, ...]:
-    names = []
-    for axis in range(dataset.ndim):
-        scales = dataset.dims[axis]
-        group, _, name = str(scales[0].name).strip("/").rpartition("/") if len(scales) else ("", "", "")
-        if not name or group != path.rpartition("/")[0]:
-            raise FileError(f"Axis {axis} of {path} has no scale in its own group.", do="ffprobe did not write it so.")
-        names.append(name)
-    return tuple(names)
 
 
 def _labels(path: str, dataset: h5py.Dataset) -> tuple[object, ...] | None:

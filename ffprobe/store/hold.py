@@ -6,6 +6,7 @@ HDF5's own lock does not do this. It is dropped when SWMR begins, so that reader
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from pathlib import Path
@@ -53,6 +54,21 @@ class Hold:
             ) from error
         except OSError:
             pass  # a file system without locks: go on as HDF5 does
+
+    def reserve(self, size: int) -> None:
+        """See that the disk would take so many bytes, and leave the file empty; raises OSError.
+
+        Asked of the operating system before HDF5 gets to see the file, since HDF5 fails on a full disk in disorder.
+        """
+        if self._descriptor is None or not hasattr(os, "posix_fallocate"):
+            return
+        try:
+            os.posix_fallocate(self._descriptor, 0, max(1, size))
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.ENODEV):
+                raise  # those four only say that this file system cannot be asked
+        finally:
+            os.ftruncate(self._descriptor, 0)
 
     def sync(self) -> None:
         """Wait until the disk has the file's bytes (``fsync``); raises OSError."""

@@ -26,15 +26,13 @@ LONGEST_CHUNK = 1024
 
 
 def new_file(path: Path, schema: Schema) -> h5py.File:
-    """Create (or truncate) the file and lay the schema out in it.
+    """Create (or truncate) the file and lay the schema, which was checked, out in it.
 
     The file format is that of HDF5 1.10, which is the oldest with SWMR: a newer one could not be read by netCDF.
 
     Raises:
-        ValueError: the schema contradicts itself.
         OSError: of any kind, from HDF5.
     """
-    check_schema(schema)
     # the cache is per dataset, and a row of a compressed array is written whole, so a chunk's worth is enough
     file = h5py.File(path, "w", libver=("v110", "v110"), locking=LOCKING, rdcc_nbytes=LARGEST_CHUNK)
     try:
@@ -59,6 +57,17 @@ def lay_out(file: h5py.File, schema: Schema) -> None:
             dataset.dims[axis].attach_scale(scales[dimension.path])
 
 
+def room_for(schema: Schema) -> int:
+    """About how many bytes the arrays of fixed size and the descriptions of all of them take."""
+    sizes = {d.path: d.size for d in schema.dimensions}
+    total = sum((d.size or 0) * 8 for d in schema.dimensions)
+    for v in schema.variables:
+        lengths = [sizes[f"{v.group}/{name}"] for name in v.dims]
+        if None not in lengths:
+            total += math.prod(n or 0 for n in lengths) * np.dtype(v.dtype).itemsize
+    return total + 1024 * len(schema.paths())
+
+
 def check_schema(schema: Schema) -> None:
     """See that a schema can be laid out.
 
@@ -71,10 +80,11 @@ def check_schema(schema: Schema) -> None:
     for path, following in pairwise(paths):
         if path == following:
             raise ValueError(f"{path} is declared twice.")
+    groups = groups_of(paths)
     for path in paths:
         if "/" not in path or not all(part not in ("", ".", "..") for part in path.split("/")):
             raise ValueError(f"{path!r} must be GROUP/NAME.")
-        if path in groups_of(paths):
+        if path in groups:
             raise ValueError(f"{path} is declared as an array and as a group.")
     for d in schema.dimensions:
         if d.dtype == "str" and (d.size is None or d.values is None):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,8 +14,8 @@ import numpy as np
 from ffprobe.errors import FileError, nearest
 from ffprobe.store.attributes import read_attributes
 from ffprobe.store.commits import Commits, grows, read_commits
-from ffprobe.store.declared import schema_of
-from ffprobe.store.faults import HDF5_FAILURES, errno_of, file_error
+from ffprobe.store.declared import dims_of, schema_of
+from ffprobe.store.faults import HDF5_FAILURES, errno_of, file_error, told
 from ffprobe.store.layout import LOCKING
 from ffprobe.store.names import PARTIAL, is_partial
 from ffprobe.store.recorded import RecordedArray
@@ -41,11 +42,9 @@ def open_run(path: str | Path, *, limit: int = LIMIT) -> RunFile:
     path = Path(path)
     file = _open(path)
     try:
-        _check_format(file, path)
-        return RunFile(path, file, limit)
-    except HDF5_FAILURES as error:
-        file.close()
-        raise file_error(error, path, "The run file is damaged") from error
+        with told(path, "The run file is damaged"):
+            _check_format(file, path)
+            return RunFile(path, file, limit)
     except BaseException:
         file.close()
         raise
@@ -66,14 +65,10 @@ class RunFile:
         self.path, self._file, self._limit = path, file, limit
         self.complete = not is_partial(path)
         found = contents(file)
-        self._groups, self._datasets, self._refused = found.groups, found.datasets, found.refused
-        self.commits: Commits = read_commits(found.datasets, live=not self.complete)
+        self._found, self._groups, self._datasets = found, found.groups, found.datasets
+        self.commits: Commits = read_commits(found.datasets)
         self._lengths = self.commits.at()
         self._grown = {dimension.rpartition("/")[0]: n for dimension, n in self._lengths.items()}
-        self.schema: Schema = schema_of(file, found)
-        self._dims = {v.path: v.dims for v in self.schema.variables} | {
-            d.path: (d.name,) for d in self.schema.dimensions
-        }
         self.attributes: dict[str, object] = read_attributes(file)
         self.committed = len(self.commits)
         self.epochs = self._lengths.get("metrics/epoch", 0)
@@ -92,6 +87,12 @@ class RunFile:
         if not isinstance(config, dict):
             raise FileError("The config in the run file is not a JSON object.", where=str(self.path))
         return config
+
+    @cached_property
+    def schema(self) -> Schema:
+        """The declaration of the file, read back from it; raises FileError when ffprobe did not write it so."""
+        with told(self.path, "The run file is damaged"):
+            return schema_of(self._file, self._found)
 
     def groups(self) -> list[str]:
         """The path of every group, sorted."""
@@ -121,8 +122,9 @@ class RunFile:
         if path not in self._datasets:
             raise self._missing(path, self._datasets)
         dataset = self._datasets[path]
-        length = self._committed_length(path) if grows(dataset) else None
-        return RecordedArray(path, dataset, self._dims[path], length, self._limit, str(self.path))
+        with told(self.path, "The run file is damaged"):
+            length = self._committed_length(path) if grows(dataset) else None
+            return RecordedArray(path, dataset, dims_of(path, dataset), length, self._limit, str(self.path))
 
     def read(self, path: str) -> np.ndarray:
         """The whole committed array; labels as an object array of str, a single number as an array of shape ().
@@ -163,8 +165,8 @@ class RunFile:
         return self._grown.get(group, 0)
 
     def _missing(self, path: str, known: dict[str, Any]) -> FileError:
-        if path in self._refused:
-            return FileError(f"{path} {self._refused[path]}.", where=str(self.path))
+        if path in self._found.refused:
+            return FileError(f"{path} {self._found.refused[path]}.", where=str(self.path))
         near = nearest(path, known)
         do = f"Did you mean {' or '.join(repr(n) for n in near)}?" if near else f"`ffprobe show {self.path}` lists all."
         return FileError(f"The run file holds no {path!r}.", where=str(self.path), do=do)
@@ -176,7 +178,7 @@ def _open(path: Path) -> h5py.File:
         raise _not_there(path)
     try:
         return h5py.File(path, "r", locking=LOCKING, swmr=partial)
-    except OSError as error:
+    except HDF5_FAILURES as error:
         raise _unreadable(path, error, partial) from error
 
 
@@ -193,7 +195,7 @@ def _not_there(path: Path) -> FileError:
     return FileError("There is no such run file.", where=str(path), do="Check the spelling of the path.")
 
 
-def _unreadable(path: Path, error: OSError, partial: bool) -> FileError:
+def _unreadable(path: Path, error: Exception, partial: bool) -> FileError:
     where, text = str(path), str(error)
     if isinstance(error, PermissionError):
         return file_error(error, path, "The run file could not be read")

@@ -38,10 +38,13 @@ def repair(partial: str | Path, out: str | Path | None = None) -> Path:
     try:
         with open_run(partial) as source:
             rewrite.unlink(missing_ok=True)
-            rewritten(source, rewrite).close()
-        new = Hold(rewrite)
-        new.sync()
-        new.close()
+            new = Hold(rewrite, create=True)
+            try:
+                new.reserve(partial.stat().st_size)
+                rewritten(source, rewrite).close()
+                new.sync()
+            finally:
+                new.close()
         os.replace(rewrite, target)
         sync_directory(target.parent)
     except HDF5_FAILURES as error:

@@ -20,7 +20,7 @@ from ffprobe.store.abandon import abandon
 from ffprobe.store.commits import CHECKSUM, COMMIT, DIMENSION, LENGTH, append_commit, grows
 from ffprobe.store.faults import HDF5_FAILURES, told
 from ffprobe.store.hold import Hold, sync_directory
-from ffprobe.store.layout import check_schema, new_file
+from ffprobe.store.layout import check_schema, new_file, room_for
 from ffprobe.store.names import REWRITE, claim, final_of, partial_of, refuse_finished
 from ffprobe.store.reader import open_run
 from ffprobe.store.rewrite import refuse_other_layout, rewritten
@@ -47,13 +47,13 @@ class RunWriter:
         self._file, self._hold, self._overwrite = file, hold, overwrite
         self._failure: FileError | None = None
         self._open = True
-        self._changed = True
         datasets = contents(file).datasets
         self._fixed = {p: d for p, d in datasets.items() if not grows(d) and not d.is_scale}
         self._record = {p: datasets[p] for p in (LENGTH, CHECKSUM, COMMIT)}
         self._columns = [str(name) for name in datasets[DIMENSION].asstr()[:]]
         self._groups = growing_groups(datasets, self._columns)
         self.committed = int(self._record[LENGTH].shape[0])
+        self._changed = self.committed == 0
 
     @classmethod
     def create(cls, path: str | Path, schema: Schema, *, overwrite: bool = False) -> RunWriter:
@@ -75,6 +75,7 @@ class RunWriter:
         hold = claim(partial, overwrite)
         try:
             with told(partial, "The run file could not be created"):
+                hold.reserve(room_for(schema))
                 file = new_file(partial, schema)
                 return _begin(cls, path, partial, partial, file, hold, overwrite)
         except BaseException:
@@ -120,6 +121,7 @@ class RunWriter:
                 hold = Hold(rewrite, create=True)
                 try:
                     with told(rewrite, "The run file could not be rewritten"):
+                        hold.reserve(partial.stat().st_size)
                         file = rewritten(source, rewrite, commit=commit, attributes=attributes)
                         return _begin(cls, path, partial, rewrite, file, hold, overwrite)
                 except BaseException:
@@ -154,8 +156,8 @@ class RunWriter:
     def put(self, path: str, value: object, index: Any = None) -> None:
         """Write an array of fixed size, or the part of it that ``index`` names.
 
-        It is safe after the next :meth:`commit`; unlike rows it is not undone by going back to an earlier commit, and
-        readers see it at once, so only a finished file vouches for it.
+        It is safe after the next :meth:`commit`. Readers see it at once, and going back to an earlier commit does not
+        undo it, so only a finished file vouches for it.
 
         Raises:
             ValueError: no such array, an index outside, or a value that does not fit.
@@ -167,7 +169,6 @@ class RunWriter:
         if dataset is None:
             raise ValueError(f"{path} is not an array of fixed size in this file.")
         array = fitted(path, value, region_shape(path, dataset.shape, index), dataset.dtype)
-        self._changed = True
         with self._guard():
             dataset[() if index is None else index] = array
 
@@ -181,8 +182,7 @@ class RunWriter:
         self._ready()
         if "log/message" not in self._file:
             raise ValueError("log/message is not in this file.")
-        room = self._file["log/message"].shape[1]
-        self.append("log", {"step": step, "message": text_row(text, room)})
+        self.append("log", {"step": step, "message": text_row(text, self._file["log/message"].shape[1])})
 
     def commit(self) -> int:
         """Make everything so far durable, first the data, then the record that vouches for it.
@@ -207,7 +207,7 @@ class RunWriter:
         return at
 
     def finish(self) -> Path:
-        """Commit what is not yet committed, close the file and give it its final name.
+        """Commit rows that are not yet committed, close the file and give it its final name.
 
         Returns:
             The final name.
@@ -238,11 +238,12 @@ class RunWriter:
         if not self._open:
             return
         self._open = False
-        try:
-            self._file.flush()  # if the disk is full, better told here than by close, which cannot be repeated
-            self._file.close()
-        except HDF5_FAILURES:
-            abandon(self._file)
+        if self._failure is None:  # after a failure the file is abandoned already, and to touch it again may crash
+            try:
+                self._file.flush()  # if the disk is full, better told here than by close, which cannot be repeated
+                self._file.close()
+            except HDF5_FAILURES:
+                abandon(self._file)
         self._hold.close()
 
     def __enter__(self) -> RunWriter:

@@ -13,8 +13,8 @@ import torch
 from ffprobe.components import Bench, Evaluator, Learner, Probe
 from ffprobe.config import RunConfig
 from ffprobe.data.augment import default_shift
-from ffprobe.data.images import Images
 from ffprobe.data.hold_out import hold_out
+from ffprobe.data.images import Images
 from ffprobe.data.loader import Loader
 from ffprobe.errors import UsageError
 from ffprobe.hookspecs import RunContext
@@ -127,7 +127,13 @@ def load_split(config: RunConfig, registry: Registry) -> Split:
     return Split(images.subset(train), images.subset(validation), test, train, validation)
 
 
-def build(config: RunConfig, registry: Registry, split: Split | None = None, loader: Any = None) -> Experiment:
+def build(
+    config: RunConfig,
+    registry: Registry,
+    split: Split | None = None,
+    loader: Any = None,
+    memory_format: torch.memory_format = torch.channels_last,
+) -> Experiment:
     """Everything a run needs; the same config gives the same initial weights on every machine.
 
     Args:
@@ -135,6 +141,7 @@ def build(config: RunConfig, registry: Registry, split: Split | None = None, loa
         registry: that resolved it.
         split: the images, when they do not come from the config's data set.
         loader: batches, when they do not come from the split.
+        memory_format: of weights; decides nothing but speed and the rounding of sums.
 
     Raises:
         FfprobeError: something cannot be built; the message names the plugin.
@@ -149,11 +156,9 @@ def build(config: RunConfig, registry: Registry, split: Split | None = None, loa
     made = {kind: choice.build() for kind, choice in slots.items() if kind != "dataset"}
     classes, encoder = len(split.train.classes), made["encoder"]
     with blamed(registry, "building the network"), seeded(settings.seed, "init"):
-        stack = Stack(
-            made["network"], encoder, made["normalizer"], made["goodness"], split.train.shape, classes
-        )
+        stack = Stack(made["network"], encoder, made["normalizer"], made["goodness"], split.train.shape, classes)
     dtype = torch.float64 if precision == "fp64" else torch.float32
-    stack.to(device=device, dtype=dtype, memory_format=torch.channels_last)
+    stack.to(device=device, dtype=dtype).to(memory_format=memory_format)
     streams = {name: stream(settings.seed, name) for name in ("shuffle", "augmentation", "negatives")}
     if loader is None:
         loader = _loader(config, split, device, dtype, streams)

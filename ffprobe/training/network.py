@@ -78,9 +78,7 @@ class Stack(nn.Module):
 
     def forward(self, images: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """Goodness of every layer: ``[L, B]`` for form ``pair``, ``[L, B, K]`` for form ``class``."""
-        return torch.stack(
-            [self.layer(i).goodness(a) for i, a in enumerate(self.activations(images, labels))]
-        )
+        return torch.stack([self.layer(i).goodness(a) for i, a in enumerate(self.activations(images, labels))])
 
     def named_state(self) -> dict[str, torch.Tensor]:
         """The state by the names of the run file."""
@@ -92,7 +90,9 @@ class Stack(nn.Module):
         Raises:
             RuntimeError: names or shapes differ (torch's message lists them).
         """
-        self.load_state_dict({name if name.startswith("encoder.") else f"layers.{name}": v for name, v in state.items()})
+        self.load_state_dict(
+            {name if name.startswith("encoder.") else f"layers.{name}": v for name, v in state.items()}
+        )
 
     def describe(self) -> tuple[LayerInfo, ...]:
         """What each layer is, for hooks and tables."""

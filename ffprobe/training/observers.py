@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pluggy
+import torch
 
 from ffprobe.hookspecs import OBSERVERS
 
@@ -45,6 +46,16 @@ class Observers:
 
         An observer that raises, or that returns something, is switched off for the rest of the run.
         """
+        if not self._callers[hook]:
+            return
+        # an observer may draw random numbers; the run must not notice
+        state = torch.get_rng_state()
+        try:
+            self._tell(hook, context)
+        finally:
+            torch.set_rng_state(state)
+
+    def _tell(self, hook: str, context: Any) -> None:
         for name, caller in list(self._callers[hook].items()):
             try:
                 answer = caller(context=replace(context, record=self._recorder(name)))

@@ -23,9 +23,7 @@ class Recorder:
     def __init__(self, writer: RunWriter, facts: RunFacts) -> None:
         self.writer, self.facts = writer, facts
         self._probe_rows: dict[str, dict[str, list[Any]]] = {}
-        self._variables = {
-            (probe, v.path): v for probe, declared in facts.probes.items() for v in declared
-        }
+        self._variables = {(probe, v.path): v for probe, declared in facts.probes.items() for v in declared}
 
     def labels(self, group: str, true_label: torch.Tensor, **more: torch.Tensor) -> None:
         """The facts about each sample of a group, written once."""
@@ -76,10 +74,7 @@ class Recorder:
 
     def log(self, step: int, message: str) -> None:
         """A sentence for whoever reads the file; cut at 400 bytes."""
-        raw = message.encode()[:400].decode(errors="ignore").encode()  # never half a character
-        row = np.zeros(400, np.uint8)
-        row[: len(raw)] = np.frombuffer(raw, np.uint8)
-        self.writer.append("log", {"step": step, "message": row})
+        self.writer.log(step, message)
 
     def commit(self) -> None:
         """Make everything so far durable."""
@@ -112,12 +107,7 @@ class Recorder:
 
     def _sizes(self, variable: Variable) -> dict[str, int | None]:
         probe = next(p for (p, path), v in self._variables.items() if v is variable)
-        return {
-            d.name: d.size
-            for v in self.facts.probes[probe]
-            for d in v.dimensions
-            if d.group == variable.group
-        }
+        return {d.name: d.size for v in self.facts.probes[probe] for d in v.dimensions if d.group == variable.group}
 
 
 _DTYPES = {"f4": np.float32, "f8": np.float64, "i4": np.int32, "i8": np.int64, "u1": np.uint8}

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from ffprobe.config import RunConfig
+from ffprobe.errors import FfprobeError
 from ffprobe.registry import Registry
 from ffprobe.store.schema import ActivationRecord, Variable
 from ffprobe.training.activations import ActivationSampler
@@ -99,7 +100,7 @@ def _sampler(experiment: Experiment) -> tuple[ActivationSampler | None, int]:
     score = min(recording.samples // 4, len(split.validation))
     fit = min(recording.samples - recording.samples // 4, len(split.train))
     images = _concatenate(split.train.subset(torch.arange(fit)), split.validation.subset(torch.arange(score)))
-    with blamed(experiment.registry, "reading activations"):
+    with blamed(experiment.registry, "running the untrained network", FfprobeError):
         return ActivationSampler(experiment.stack, images, recording.units, experiment.autocast), fit
 
 

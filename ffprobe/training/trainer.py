@@ -6,6 +6,7 @@ import math
 import resource
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -101,7 +102,8 @@ class Trainer:
         self.observers.fire("ffprobe_before_run", self.context)
         if self.epoch == 0:
             self._sample(0)
-        for self.epoch in range(self.epoch, self._epochs):
+        for epoch in range(self.epoch, self._epochs):
+            self.epoch = epoch
             self._run_epoch()
         self._finish()
         return self.outcome
@@ -111,7 +113,7 @@ class Trainer:
         self.observers.fire("ffprobe_before_epoch", EpochContext(self.context, epoch, self.step))
         first, began = self.step, time.monotonic()
         rows: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
-        self._with_loss: list[tuple[int, int]] = []
+        self._with_loss = []
         images = 0
         experiment.stack.train()
         for x, labels, _ in experiment.loader:
@@ -157,7 +159,7 @@ class Trainer:
         total = self._epochs * self._per_epoch
         rate = learning_rate(settings, experiment.learning_rate_steps, self.step, total)
         experiment.learner.set_learning_rate(rate)
-        empty = torch.full((3, experiment.stack.depth), torch.nan, device=images.device)
+        empty = torch.full((3, experiment.stack.depth), torch.nan, device=images.device, dtype=images.dtype)
         loss, positive, negative = empty.unbind()
         hears_updates = observers.listens("ffprobe_after_update")
         for update in experiment.learner.step(images, labels, self.step, self.epoch):
@@ -185,9 +187,7 @@ class Trainer:
         if observers.listens("ffprobe_after_step"):
             observers.fire(
                 "ffprobe_after_step",
-                StepContext(
-                    self.context, self.epoch, self.step, loss, positive, negative, images, labels, rate
-                ),
+                StepContext(self.context, self.epoch, self.step, loss, positive, negative, images, labels, rate),
             )
         self.step += 1
         return loss, positive, negative
@@ -256,7 +256,7 @@ class Trainer:
         }
         return {name: value for name, value in values.items() if value not in (None, [])}
 
-    def _interrupted(self, first: int, rows: list[tuple[torch.Tensor, ...]]) -> None:
+    def _interrupted(self, first: int, rows: Sequence[tuple[torch.Tensor, ...]]) -> None:
         if self.recorder:
             loss, positive, negative = (torch.stack(column).cpu() for column in zip(*rows, strict=True))
             self.recorder.steps(first, loss, positive, negative)
@@ -289,4 +289,3 @@ def peak_memory(device: torch.device) -> float:
         return float(torch.cuda.max_memory_allocated(device))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return float(peak if sys.platform == "darwin" else peak * 1024)
-

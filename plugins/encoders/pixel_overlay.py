@@ -24,7 +24,9 @@ class PixelOverlay(ffprobe.Encoder):
     class Params(ffprobe.Params):
         """How bright the label pixel is."""
 
-        value: float | None = Field(None, description="of the label pixel, in normalized units; empty: the image's maximum")
+        value: float | None = Field(
+            None, description="of the label pixel, in normalized units; empty: the image's maximum"
+        )
 
     def build(self, shape: ffprobe.Shape, classes: int) -> nn.Module:
         """``[B, C, H, W]`` with labels ``[B]``, same shape out."""

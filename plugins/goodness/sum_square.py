@@ -10,7 +10,8 @@ import ffprobe
 
 class SumSquare(ffprobe.Goodness):
     """Sum over all features of the squared activation, after pooling and ReLU: grows with the width of a layer, so a
-    threshold that fits one layer does not fit another."""
+    threshold that fits one layer does not fit another.
+    """
 
     name = "sum-square"
     aliases = ("sum_square",)

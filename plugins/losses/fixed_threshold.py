@@ -28,9 +28,7 @@ class FixedThreshold(ffprobe.Loss):
             description="in units of goodness (mean of squares); the Trifecta uses 2, and 10 on CIFAR-10",
         )
 
-    def __call__(
-        self, positive: torch.Tensor, negative: torch.Tensor, context: ffprobe.LossContext
-    ) -> torch.Tensor:
+    def __call__(self, positive: torch.Tensor, negative: torch.Tensor, context: ffprobe.LossContext) -> torch.Tensor:
         """A scalar from the goodness of positives ``[B]`` and of negatives ``[B]``."""
         threshold = self.params.threshold
         return functional.softplus(torch.cat([threshold - positive, negative - threshold])).mean()

@@ -24,9 +24,7 @@ class SymBa(ffprobe.Loss):
 
         alpha: float = Field(4.0, gt=0, description="scale of the gap, 1 per unit of goodness")
 
-    def __call__(
-        self, positive: torch.Tensor, negative: torch.Tensor, context: ffprobe.LossContext
-    ) -> torch.Tensor:
+    def __call__(self, positive: torch.Tensor, negative: torch.Tensor, context: ffprobe.LossContext) -> torch.Tensor:
         """A scalar from the goodness of positives ``[B]`` and of their negatives ``[B]``."""
         return functional.softplus(-self.params.alpha * (positive - negative)).mean()
 

@@ -45,6 +45,8 @@ class Probes(ffprobe.Probe):
 PAPER = [
     "The ± is the standard deviation over fits on random 80 % of the images; the held-out images are the same for all.",
     "untrained is the floor: the same classifier on the same layer before training; input is the image itself.",
+    "Features are z-scored, so a normalizer that only shifts and scales each unit (batchnorm, none) reads alike pre and"
+    " post.",
     "The paper (CIFAR-10, VFF+SymBa/f, 100 epochs): what a multi-layer classifier reads falls quickly with depth under"
     " length normalization, slowly under batch normalization, least without any.",
 ]
@@ -111,12 +113,12 @@ class _Recorded:
 
     def notes(self, several):
         of = f"{self.label}: " if several else ""
-        held = int((self.held != 0).sum())
+        held, chance = int((self.held != 0).sum()), 100 / len(set(self.truth.tolist()))
         last = max(epochs[-1] for epochs in self.epochs.values())
         yield (
-            f"{of}fitted on {len(self.held) - held} training images, scored on {held} held-out ones (chance"
-            f" {100 / len(set(self.truth.tolist())):.0f} %, sampling error of 90 % about {300 / held**0.5:.0f} %),"
-            f" after epoch {last}."
+            f"{of}fitted on {len(self.held) - held} training images, scored on {held} held-out ones,"
+            f" after epoch {last}; chance is {chance:.0f} %, and an accuracy of 90 % has a standard error of"
+            f" {30 / held**0.5:.1f} %."
         )
         if any(epochs[0] != 0 for place, epochs in self.epochs.items() if place[0]):
             yield f"{of}the untrained network was not recorded, so there is no floor."
@@ -143,21 +145,35 @@ def _path(place, name="activation"):
 
 
 def _draw(figure, rows, labels):
-    """Two panels, linear above multi-layer; a colour for each run."""
+    """Two panels, linear above multi-layer; a colour for each run, filled before and hollow after the normalizer."""
+    from matplotlib.lines import Line2D
+
     top, bottom = figure.subplots(2, 1, sharex=True)
     for axes, column, title in ((top, 4, "linear classifier"), (bottom, 8, "multi-layer classifier")):
         series = []
         for i, label in enumerate(labels):
-            own = [row for row in rows if row[0] == label]
             for stage, look in zip(STAGES, ("line", "second"), strict=True):
-                layers = [row for row in own if row[1] and row[3] == stage]
-                x, y, sd, floor = ([row[k] for row in layers] for k in (1, column, column + 1, column + 2))
-                label_here = label if stage == "pre" else ""
-                series.append({"label": label_here, "x": x, "y": y, "error": sd, "colour": i, "look": look})
-                series.append({"label": "", "x": x, "y": floor, "colour": i, "look": "floor"})
-        ffprobe.line_by_layer(axes, series, ylabel=f"{title} (%)")
+                own = [row for row in rows if row[0] == label and row[1] and row[3] == stage]
+                x, y, sd, floor = ([row[k] for row in own] for k in (1, column, column + 1, column + 2))
+                named = label if stage == "pre" and (axes is top or len(labels) <= 6) else ""
+                series.append({"label": named, "x": x, "y": y, "error": sd, "colour": i, "look": look})
+                if stage == "pre":
+                    series.append({"label": "", "x": x, "y": floor, "colour": i, "look": "floor"})
         for level in {row[column] for row in rows if row[1] == 0}:
-            axes.axhline(level, color="0.45", linewidth=0.8, linestyle=(0, (6, 2)), zorder=1)
+            axes.axhline(level, **RAW)
+        ffprobe.line_by_layer(axes, series, ylabel=f"{title} (%)")
+        axes.label_outer()
+    grey = {"color": "0.35", "linewidth": 1, "markersize": 3.6}
+    key = {
+        "before the normalizer": Line2D([], [], marker="o", **grey),
+        "after the normalizer": Line2D([], [], marker="o", markerfacecolor="white", linestyle=(0, (3, 1.5)), **grey),
+        "before, untrained": Line2D([], [], linestyle=(0, (1, 1.5)), **grey),
+        "raw input": Line2D([], [], **RAW),
+    }
+    figure.legend(key.values(), key.keys(), loc="outside lower center", ncols=2)
+
+
+RAW = {"color": "0.45", "linewidth": 0.8, "linestyle": (0, (6, 2)), "zorder": 1}
 
 
 @ffprobe.hookimpl

@@ -1,6 +1,7 @@
 """Decoding single pictures."""
 
 import io
+import warnings
 
 import numpy as np
 import pytest
@@ -101,8 +102,19 @@ def test_a_large_picture_is_refused_before_it_is_decoded(monkeypatch):
 @pytest.mark.parametrize("pixels", [100_000_000, 400_000_000])
 def test_pillows_own_limit_gives_the_same_error(pixels):
     content = packed(Image.new("1", (pixels // 10_000, 10_000)))
-    with quiet_pillow(), pytest.raises(FileError, match="too large"):
-        decode_picture("x", content)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        with quiet_pillow(), pytest.raises(FileError, match="too large"):
+            decode_picture("x", content)
+    assert seen == []
+
+
+def test_pillows_remarks_on_readable_pictures_are_silenced():
+    content = packed(Image.fromarray(GREY), "JPEG")
+    # an index of further pictures, which Pillow finds malformed
+    segment = b"\xff\xe2" + (2 + 24).to_bytes(2, "big") + b"MPF\0" + b"MM\0*\0\0\0\x08" + bytes(12)
+    with quiet_pillow():
+        assert decode_picture("x", content[:2] + segment + content[2:]).shape == (3, 4)
 
 
 @pytest.mark.parametrize(

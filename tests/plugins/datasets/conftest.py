@@ -1,6 +1,9 @@
 """Keeps the machine's own data sets and caches out of the tests."""
 
+import lzma
+
 import pytest
+from picture_files import write_folder, write_tar
 
 
 @pytest.fixture(autouse=True)
@@ -10,3 +13,15 @@ def empty_home(tmp_path, monkeypatch):
     monkeypatch.setenv("FFPROBE_DATA_DIR", str(tmp_path / "default-data"))
     monkeypatch.setenv("FFPROBE_CACHE_DIR", str(tmp_path / "cache"))
     return tmp_path
+
+
+@pytest.fixture(params=["folder", "tar", "tar.xz"])
+def write(request, tmp_path):
+    """Writes names and contents as a folder, a tar or a packed tar, and returns its path."""
+
+    def make(files):
+        if request.param == "folder":
+            return write_folder(tmp_path / "pictures", files)
+        return write_tar(tmp_path / request.param, files, lzma.compress if "xz" in request.param else bytes)
+
+    return make

@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -13,11 +14,17 @@ from ffprobe.data.images import channel_statistics
 from ffprobe.errors import FileError
 
 
+def old_dtype(*arguments):
+    """Complains as numpy 2.4.0 to 2.4.4 do, whatever numpy is installed."""
+    warnings.warn("align should be passed as boolean", np.exceptions.VisibleDeprecationWarning, stacklevel=2)
+    return np.dtype(*arguments)
+
+
 class OldDtype:
-    """Pickles as numpy 1 wrote uint8: with 0 and 1 where numpy 2.4 wants False and True."""
+    """Pickles as numpy 1 wrote uint8."""
 
     def __reduce__(self):
-        return np.dtype, ("u1", 0, 1), (3, "|", None, None, None, -1, -1, 0)
+        return old_dtype, ("u1", 0, 1), (3, "|", None, None, None, -1, -1, 0)
 
 
 class OldArray:

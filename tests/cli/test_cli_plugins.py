@@ -1,0 +1,56 @@
+"""``ffprobe plugins``, ``--version``, ``doctor``, ``replay``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cli.program import ffprobe
+from plugin_files import POWERNORM, write
+from reference.plain_forward_forward import HERE
+
+
+def test_list_shows_kind_name_and_summary(tmp_path: Path) -> None:
+    rows = ffprobe("plugins", "list", "--json", cwd=tmp_path).json
+    symba = next(row for row in rows if row["name"] == "symba")
+    assert symba["kind"] == "loss"
+    assert symba["distribution"] == "ffprobe-nn"
+    assert symba["summary"]
+    text = ffprobe("plugins", "list", cwd=tmp_path).out
+    assert all(row["name"] in text for row in rows)
+
+
+def test_info_gives_settings_with_units_and_the_source(tmp_path: Path) -> None:
+    document = ffprobe("plugins", "info", "symba", "--json", cwd=tmp_path).json
+    assert document["settings"]["alpha"]["default"] == 4.0
+    assert "arXiv" in document["source"]
+    write(tmp_path, POWERNORM, "powernorm.py")
+    assert "exponent" in ffprobe("plugins", "info", "./powernorm.py", cwd=tmp_path).out
+
+
+def test_version_says_which_program_this_is(tmp_path: Path) -> None:
+    assert "ffprobe-nn" in ffprobe("--version", cwd=tmp_path).out
+    assert ffprobe("--version", "--json", cwd=tmp_path).json["torch"]
+
+
+def test_doctor_reports(tmp_path: Path) -> None:
+    assert set(ffprobe("doctor", "--json", cwd=tmp_path).json) >= {"versions", "program", "device", "directory"}
+
+
+def test_analyze_help_lists_the_analyses(tmp_path: Path) -> None:
+    text = ffprobe("analyze", "--help", cwd=tmp_path).out
+    assert "layers:" in text
+    assert "probes:" in text
+
+
+def test_replay_passes_and_fails_with_a_code(tmp_path: Path) -> None:
+    file = str(HERE / "symba-batchnorm-olu.npz")
+    assert ffprobe("replay", file, "--json", cwd=tmp_path).json["passed"] is True
+    assert "passed" in ffprobe("replay", file, cwd=tmp_path).out
+    import numpy as np
+
+    arrays = dict(np.load(file))
+    arrays["loss"] = arrays["loss"] + 0.1
+    np.savez(tmp_path / "other.npz", **arrays)
+    done = ffprobe("replay", "other.npz", cwd=tmp_path)
+    assert done.code == 5
+    assert "strays" in done.out

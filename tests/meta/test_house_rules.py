@@ -1,0 +1,60 @@
+"""Rules of the house that a program can see."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ffprobe
+from ffprobe.hookspecs import Hooks
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted([*ROOT.glob("ffprobe/**/*.py"), *ROOT.glob("plugins/**/*.py"), *ROOT.glob("tests/**/*.py")])
+
+
+def test_no_file_is_longer_than_500_lines() -> None:
+    assert [p for p in SOURCES if len(p.read_text().splitlines()) > 500] == []
+
+
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["analyze", "--help"], ["plugins", "list"]])
+def test_help_and_lists_load_nothing_heavy(words: list[str]) -> None:
+    code = (
+        "import sys; sys.argv = ['ffprobe', *sys.argv[1:]]\n"
+        "from ffprobe.cli.app import build_app\n"
+        "try: build_app(sys.argv)()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'h5py', 'matplotlib', 'sklearn', 'numpy', 'ffprobe_plugins'}\n"
+        "print('LOADED', sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "LOADED []"
+
+
+def test_all_names_every_public_name_and_each_loads() -> None:
+    assert len(set(ffprobe.__all__)) == len(ffprobe.__all__)
+    for name in ffprobe.__all__:
+        assert getattr(ffprobe, name) is not None
+    typed = (ROOT / "ffprobe" / "__init__.py").read_text().partition("if TYPE_CHECKING:")[2].partition("__version__")[0]
+    for name in set(ffprobe.__all__) - {"__version__"}:
+        assert name in typed, f"{name} is not imported for type checkers"
+
+
+def test_an_unknown_public_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="wonder"):
+        ffprobe.wonder  # noqa: B018
+
+
+@pytest.mark.parametrize("hook", [h for h in vars(Hooks) if h.startswith("ffprobe_")])
+def test_every_hook_says_when_and_for_whom(hook: str) -> None:
+    text = getattr(Hooks, hook).__doc__
+    for section in ("When:", "Returns:", "Used by:"):
+        assert section in text, f"{hook} has no section {section}"
+
+
+def test_version_is_the_newest_changelog_heading() -> None:
+    headings = [line for line in (ROOT / "CHANGELOG.md").read_text().splitlines() if line.startswith("## ")]
+    assert ffprobe.__version__ in headings[0]
+    assert f'version = "{ffprobe.__version__}"' in (ROOT / "pyproject.toml").read_text()

@@ -1,0 +1,133 @@
+"""Small run files, written by the real writer and read by the real reader."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ffprobe.store.reader import RunFile, open_run
+from ffprobe.store.schema import ActivationRecord, RunFacts, run_schema
+from ffprobe.store.writer import RunWriter
+
+CLASSES = ("a", "b", "c", "d")
+SLOTS = {
+    "dataset": "digits",
+    "network": "tff-s",
+    "encoder": "label-channel",
+    "normalizer": "length",
+    "goodness": "mean-square",
+    "loss": "fixed-threshold",
+    "negatives": "uniform-wrong",
+    "scheduler": "greedy",
+    "rule": "forward-forward",
+    "evaluator": "layer-goodness",
+}
+MakeRun = Callable[..., RunFile]
+
+
+def write_run(
+    path: Path,
+    *,
+    layers: int = 3,
+    plugins: dict[str, str] | None = None,
+    goodness: np.ndarray | None = None,
+    truth: np.ndarray | None = None,
+    signal: list[float] | None = None,
+    floor: float = 0.2,
+    images: tuple[int, int] = (160, 60),
+    width: int = 12,
+    epochs: tuple[int, ...] = (0, 2),
+    finish: bool = True,
+    test: bool = True,
+    seed: int = 0,
+) -> Path:
+    """A run of 2 epochs.
+
+    Activations are class centres, ``signal`` apart in each layer, with noise of 1 around them.
+
+    Args:
+        path: of the finished file.
+        layers: how many, where ``goodness`` does not say it.
+        plugins: what fills a slot instead of vanilla's component.
+        goodness: ``[layer, sample, label]`` of the test set and, alike, of the validation set; accuracies follow.
+        truth: ``[sample]``.
+        signal: how far apart the classes stand in the activations of each layer; None records no activations.
+        floor: the same in the untrained network.
+        width: units of every layer.
+        test: whether the test set is read.
+        seed: of noise, and the run's.
+        images: to fit on and held out.
+        epochs: for which activations are recorded.
+        finish: False leaves a .partial, with numbers in ``final`` that nobody may read.
+    """
+    random = np.random.default_rng(seed)
+    if goodness is None:
+        truth = np.arange(40) % len(CLASSES)
+        goodness = random.normal(size=(layers, 40, len(CLASSES)))
+    layers, samples = goodness.shape[:2]
+    names = tuple(str(i) for i in range(layers))
+    places = [("input", "pre")] + [(name, stage) for name in names for stage in ("pre", "post")]
+    config = {"preset": "", "seed": seed, **{k: {"name": (plugins or {}).get(k, v)} for k, v in SLOTS.items()}}
+    facts = RunFacts(
+        layers=names,
+        classes=CLASSES,
+        validation=samples,
+        test=samples if test else 0,
+        weights={},
+        activations=tuple(ActivationRecord(a, b, width, (width,), "none") for a, b in places) if signal else (),
+        activation_samples=images,
+        attributes={"config_json": json.dumps(config), "run_id": f"id-{path.stem}", "seed": seed},
+    )
+    accuracy = (goodness.argmax(axis=2) == truth).mean(axis=1)
+    with RunWriter.create(path, run_schema(facts)) as writer:
+        writer.put("evaluation/true_label", truth)
+        if signal:
+            labels = np.arange(sum(images)) % len(CLASSES)
+            centres = random.normal(size=(len(CLASSES), width))
+            writer.put("activations/true_label", labels)
+            writer.put("activations/held_out", (np.arange(sum(images)) >= images[0]).astype(int))
+            for epoch in epochs:
+                for layer, stage in places:
+                    apart = 1.0 if layer == "input" else floor if epoch == 0 else signal[int(layer)]
+                    x = apart * centres[labels] + random.normal(size=(len(labels), width))
+                    writer.append(f"activations/{layer}/{stage}", {"activation": x, "epoch": epoch})
+        for epoch in (1, 2):
+            measured = accuracy if epoch == 1 or finish else np.full(layers, np.nan)
+            writer.append("metrics", {"epoch": epoch, "validation_accuracy": measured})
+            writer.append("evaluation", {"epoch": epoch, "goodness": goodness})
+            writer.commit()
+        if not finish:  # what stands in final before the end is not vouched for
+            writer.put("final/validation_accuracy", np.full(layers, 0.123))
+            writer.put("final/test_accuracy", np.full(layers, 0.123))
+            return Path(f"{path}.partial")
+        writer.put("final/validation_accuracy", accuracy)
+        if test:
+            writer.put("test/goodness", goodness)
+            writer.put("test/true_label", truth)
+            writer.put("final/test_accuracy", accuracy)
+        return writer.finish()
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> Iterator[MakeRun]:
+    """``make_run(name, **what)``: writes ``name.h5`` and opens it."""
+    with ExitStack() as stack:
+
+        def make(name: str = "run", **what: object) -> RunFile:
+            return stack.enter_context(open_run(write_run(tmp_path / f"{name}.h5", **what)))  # type: ignore[arg-type]
+
+        yield make
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -1,0 +1,105 @@
+"""Figure 8: what classifiers read from each layer's recorded activations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ffprobe_plugins.probes.probes import Probes
+
+import ffprobe
+
+MakeRun = Callable[..., Any]
+QUICK = Probes.Params(repeats=3, mlp_repeats=2, hidden=8)
+FADING = [3.0, 0.6, 0.0]
+
+
+def analyze(*runs: Any) -> Any:
+    return Probes(QUICK).analyze(list(runs))
+
+
+def test_accuracy_falls_with_the_signal_and_stands_on_a_floor(make_run: MakeRun) -> None:
+    result = analyze(make_run(signal=FADING, floor=0.0))
+    rows = {(row["layer"], row["stage"]): row for row in result.json()["rows"]}
+    assert list(rows) == [("input", "pre")] + [(layer, stage) for layer in "012" for stage in ("pre", "post")]
+    for head in ("linear", "mlp"):
+        assert rows["0", "pre"][head] > 99
+        assert 45 < rows["1", "post"][head] < 95
+        assert rows["2", "pre"][head] == pytest.approx(25, abs=17)  # four classes, 60 images, no signal
+        assert rows["0", "pre"][f"untrained_{head}"] == pytest.approx(25, abs=17)
+        assert rows["input", "pre"][head] > 75
+        assert rows["input", "pre"][f"untrained_{head}"] is None
+        assert rows["1", "pre"][f"{head}_sd"] > 0
+    assert [row["depth"] for row in rows.values()] == [0, 1, 1, 2, 2, 3, 3]
+
+
+def test_the_last_row_is_the_trained_network(make_run: MakeRun) -> None:
+    rows = analyze(make_run(signal=[3.0], layers=1, epochs=(0, 1, 2))).json()["rows"]
+    assert rows[1]["linear"] > 99
+    assert rows[1]["untrained_linear"] < 70
+
+
+def test_it_answers_again_with_the_same_numbers(make_run: MakeRun) -> None:
+    run = make_run(signal=FADING)
+    assert analyze(run).json() == analyze(run).json()
+
+
+def test_several_runs_one_line_each(make_run: MakeRun, tmp_path: Path) -> None:
+    runs = [make_run(n, signal=[s, s / 2, s / 3], plugins={"normalizer": n}) for n, s in (("length", 1), ("none", 3))]
+    result = analyze(*runs)
+    rows = result.json()["rows"]
+    assert {row["run"] for row in rows} == {"length", "none"}
+    figure = result.figure()
+    for axes, head in zip(figure.axes, ("linear", "mlp"), strict=True):
+        assert [text.get_text() for text in axes.texts] == ["length", "none"]
+        drawn = [list(container.lines[0].get_ydata()) for container in axes.containers if container.has_yerr]
+        for name, stage in (("length", "pre"), ("length", "post"), ("none", "pre"), ("none", "post")):
+            told = [r[head] for r in rows if r["run"] == name and r["stage"] == stage and r["depth"]]
+            assert told in drawn
+        assert len(drawn) == 4
+    for suffix in (".png", ".svg", ".pdf"):
+        path, data = result.save_figure(tmp_path / f"f{suffix}", command="ffprobe analyze probes a b")
+        assert path.stat().st_size > 5000
+        assert len(data.read_text(encoding="utf-8").splitlines()) == len(rows) + 1
+
+
+def test_notes_tell_images_chance_and_epoch(make_run: MakeRun) -> None:
+    result = analyze(make_run(signal=FADING))
+    assert "fitted on 160 training images, scored on 60 held-out ones, after epoch 2; chance is 25 %" in result.notes[0]
+    assert result.document["runs"][0]["held_out_images"] == 60
+    assert result.document["settings"]["hidden"] == 8
+
+
+def test_without_the_untrained_network_there_is_no_floor(make_run: MakeRun) -> None:
+    result = analyze(make_run(signal=FADING, epochs=(2,)))
+    assert all(row["untrained_linear"] is None for row in result.json()["rows"])
+    assert any("no floor" in note for note in result.notes)
+    assert result.figure().axes
+
+
+class TestRefusals:
+    def test_not_recorded_names_the_file_and_the_option(self, make_run: MakeRun) -> None:
+        with pytest.raises(ffprobe.FileError, match=r"No activations.*run\.h5.*recording\.activations=true.*probes"):
+            analyze(make_run())
+
+    def test_only_the_untrained_network_so_far(self, make_run: MakeRun) -> None:
+        with pytest.raises(ffprobe.FileError, match=r"trained network are not in the file yet.*\.partial"):
+            analyze(make_run(signal=FADING, epochs=(0,), finish=False))
+
+    def test_diverged_run_names_the_layer(self, make_run: MakeRun) -> None:
+        with pytest.raises(ffprobe.FileError, match=r"NaN or infinity.*activations/1/pre/activation, epoch 2.*run\.h5"):
+            analyze(make_run(signal=[1.0, float("nan"), 1.0]))
+
+    def test_nothing_held_out(self, make_run: MakeRun) -> None:
+        with pytest.raises(ffprobe.FileError, match="No image is held out"):
+            analyze(make_run(signal=FADING, images=(100, 0)))
+
+
+def test_file_is_left_as_it_was(make_run: MakeRun) -> None:
+    run = make_run(signal=FADING)
+    before = np.frombuffer(Path(run.path).read_bytes(), np.uint8)
+    analyze(run)
+    assert (np.frombuffer(Path(run.path).read_bytes(), np.uint8) == before).all()

@@ -1,0 +1,30 @@
+"""A config that trains in a second, for tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ffprobe.config import BASE_PRESET, RunConfig, merge, picks, read_preset, resolve
+from ffprobe.registry import Registry
+
+TOY: dict[str, Any] = {
+    "network": {"name": "tiny", "width": 0.25},
+    "precision": "fp32",
+    "device": "cpu",
+    "training": {"epochs": 2, "batch_size": 64, "images": 256, "evaluation_batch": 128},
+    "recording": {"samples": 60, "units": 32},
+}
+"""``tiny`` at a quarter of its width on 256 digits, two epochs."""
+
+WORDS = ["--set", "network=tiny", "--set", "network.width=0.25", "--precision", "fp32", "--epochs", "2"]
+WORDS += ["--batch-size", "64", "--set", "training.images=256", "--set", "recording.samples=60"]
+WORDS += ["--set", "recording.units=32", "--device", "cpu"]
+"""The same for ``ffprobe run``."""
+
+
+def toy_config(registry: Registry, *plugins: str, **changes: Any) -> RunConfig:
+    """The toy config with plugins and changes over it."""
+    table = merge(read_preset(BASE_PRESET), TOY)
+    picked = picks(plugins, registry)
+    picked["probes"] = [*table["probes"], *picked.get("probes", [])]
+    return resolve(merge(merge(table, picked), changes), registry)
