@@ -7,8 +7,16 @@ WORKERS ?= $(shell nproc)
 
 .PHONY: demo test lint docs stress clean
 
+# A quarter of the width and small batches, so that both runs and their analyses fit a minute on two cores.
+BUDGET := --dataset digits --epochs 30 --batch-size 32 --set network.width=0.25 --set training.learning_rate=0.002
+
 demo: $(VENV)/installed
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m ffprobe.demo
+	mkdir -p demo
+	$(BIN)/ffprobe run --preset vanilla-ff $(BUDGET) --out demo/vanilla-ff.h5 --overwrite
+	$(BIN)/ffprobe run --preset trifecta $(BUDGET) --out demo/trifecta.h5 --overwrite
+	$(BIN)/ffprobe analyze layers demo/vanilla-ff.h5 demo/trifecta.h5 --plot demo/layers.png
+	$(BIN)/ffprobe analyze probes demo/vanilla-ff.h5 demo/trifecta.h5 --csv demo/probes-table.csv --plot demo/probes.png
+	@echo "Run files, tables and figures are in demo/; demo/layers.png is laid out as the paper's Figure 1."
 
 test: lint
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not stress" -q

@@ -23,7 +23,7 @@ class Training(Params):
     """How long, how fast, on what share of the data."""
 
     epochs: int = Field(20, ge=1, le=1_000_000, description="passes over the training images")
-    batch_size: int = Field(128, ge=1, le=1_000_000, description="images a step; each gives a positive and a negative")
+    batch_size: int = Field(64, ge=1, le=1_000_000, description="images a step; each gives a positive and a negative")
     learning_rate: float = Field(1e-3, gt=0, description="base learning rate of every optimizer")
     schedule: Literal["network", "constant", "cosine"] = Field(
         "network", description="network: the paper's steps for the network, scaled to the run's length"
@@ -33,7 +33,9 @@ class Training(Params):
     weight_decay: float = Field(0.0, ge=0, description="of every optimizer, per step")
     validation: float = Field(0.1, ge=0, lt=1, description="share of the training images held out")
     images: int = Field(0, ge=0, description="train on this many images only; 0 for all")
-    augmentation: bool = Field(True, description="the paper's random crop and rotation, for each image")
+    augmentation: Literal["auto"] | bool = Field(
+        "auto", description="the paper's random crop and rotation of each image; auto: from 16 px on"
+    )
     shift: int | None = Field(None, ge=0, description="pixels of the random crop; empty: 4 at 28 px, less below")
     rotation: float = Field(15.0, ge=0, le=180, description="degrees to either side")
     evaluations: int = Field(20, ge=1, description="evaluate so many times a run at most, evenly spread")
@@ -47,7 +49,7 @@ class Training(Params):
 class Recording(Params):
     """What goes into the run file beside metrics and goodness."""
 
-    activations: Literal["auto", "true", "false"] = Field("auto", description="auto: when a probe needs them")
+    activations: Literal["auto"] | bool = Field("auto", description="auto: when a probe needs them")
     samples: int = Field(2000, ge=20, description="images whose activations are kept; a quarter is held out")
     units: int = Field(512, ge=1, description="numbers a layer keeps of each image; maps are average-pooled to fit")
     epochs: tuple[int, ...] = Field((), description="record activations after these epochs too (0 and last always)")

@@ -27,11 +27,14 @@ def analyze(
 
     No training, no GPU, no data set; the run files are only read.
     """
+    from ffprobe.analysis.figure import check_suffix
     from ffprobe.config import Choice, parse_plugin, validate
     from ffprobe.registry import Registry
     from ffprobe.store.reader import open_run
     from ffprobe.training.blame import blamed
 
+    if plot:
+        check_suffix(plot)  # before the work, not after it
     registry = Registry()
     what, settings = parse_plugin(name)
     component: Any = _probe(what, registry)

@@ -200,13 +200,16 @@ def _loader(
     config: RunConfig, split: Split, device: torch.device, dtype: torch.dtype, streams: dict[str, torch.Generator]
 ) -> Loader:
     training = config.settings.training
-    shift = default_shift(split.train.shape[1]) if training.shift is None else training.shift
+    side = min(split.train.shape[1:])
+    # a rotation to the nearest pixel redraws an 8 px digit: it costs 5 points of validation accuracy there
+    augmented = side >= 16 if training.augmentation == "auto" else training.augmentation
+    shift = default_shift(side) if training.shift is None else training.shift
     return Loader(
         split.train,
         training.batch_size,
         device,
         shuffle_generator=streams["shuffle"],
-        augment_generator=streams["augmentation"] if training.augmentation else None,
+        augment_generator=streams["augmentation"] if augmented else None,
         shift=shift,
         degrees=training.rotation,
         dtype=dtype,

@@ -93,8 +93,8 @@ class Session:
 def _sampler(experiment: Experiment) -> tuple[ActivationSampler | None, int]:
     # three quarters to fit on, from images learned from; a quarter to score on, from images never learned from
     recording = experiment.config.settings.recording
-    wanted = any("activations" in probe.needs for probe in experiment.probes)
-    if recording.activations == "false" or (recording.activations == "auto" and not wanted):
+    asked = any("activations" in probe.needs for probe in experiment.probes)
+    if not (asked if recording.activations == "auto" else recording.activations):
         return None, 0
     split = experiment.split
     score = min(recording.samples // 4, len(split.validation))

@@ -1,6 +1,9 @@
-"""Length normalization: every sample becomes a vector of length one."""
+"""Length normalization: every sample becomes a vector of one length."""
 
 from __future__ import annotations
+
+import math
+from typing import Literal
 
 import torch
 from pydantic import Field
@@ -10,28 +13,33 @@ import ffprobe
 
 
 class Length(ffprobe.Normalizer):
-    """x / (l2 norm of x + epsilon), over all features of a sample.
+    """x / (l2 norm of x + epsilon), over all features of a sample, times 1 or the root of the number of features.
 
-    Only the direction is passed on, so the next layer cannot read the goodness of this one. Mean squares become
-    1 / (number of features), which is small in wide layers; ``rms`` keeps them at one.
+    Only the direction is passed on, so the next layer cannot read the goodness of this one. With length one the mean
+    square is 1 / (number of features), so small in wide layers that a threshold of 2 on mean squares is far away; in
+    Hinton's own code activities average a square of one, which is ``root-features`` here (and ``rms`` but for epsilon).
     """
 
     name = "length"
     source = "Hinton 2022, arXiv:2212.13345, Sec. 2.1; epsilon as in mohammadpz/pytorch_forward_forward"
 
     class Params(ffprobe.Params):
-        """The guard against dividing by zero."""
+        """Which length, and the guard against dividing by zero."""
 
+        to: Literal["one", "root-features"] = Field(
+            "one", description="length of the result: one, or the root of the number of features"
+        )
         epsilon: float = Field(1e-4, gt=0, description="added to the norm, in units of the activation")
 
     def build(self, shape: ffprobe.Shape) -> nn.Module:
         """``[B, *shape]``, same shape out."""
         epsilon = self.params.epsilon
+        length = math.prod(shape) ** 0.5 if self.params.to == "root-features" else 1.0
 
         class Module(nn.Module):
             def forward(self, x: torch.Tensor) -> torch.Tensor:
                 norm = x.flatten(1).norm(dim=1) + epsilon
-                return x / norm.view(-1, *([1] * (x.dim() - 1)))
+                return x * (length / norm).view(-1, *([1] * (x.dim() - 1)))
 
         return Module()
 
