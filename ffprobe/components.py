@@ -57,6 +57,15 @@ class Component(ABC):  # noqa: B024  (each kind adds its own abstract methods)
     def __init__(self, params: BaseModel | None = None) -> None:
         self.params: Any = self.Params() if params is None else params
 
+    def state_dict(self) -> dict[str, Any]:
+        """What the component keeps from step to step (running means ...), for the checkpoint: nested dicts and lists
+        of tensors and plain values. Modules that ``build`` returned are kept with the network.
+        """
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from ``state_dict()``'s answer."""
+
 
 class Dataset(Component):
     """Where images come from.

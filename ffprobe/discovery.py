@@ -7,6 +7,7 @@ that a broken third-party package cannot stop a command that does not name it.
 from __future__ import annotations
 
 import ast
+import hashlib
 import importlib
 import importlib.util
 import os
@@ -87,6 +88,11 @@ class Plugin:
             return self.source_path.read_text(encoding="utf-8") if self.source_path else ""
         except (OSError, UnicodeDecodeError):
             return ""
+
+    @property
+    def digest(self) -> str:
+        """A short hash of the source text; empty when there is none to read."""
+        return hashlib.sha256(self.source_text.encode()).hexdigest()[:12] if self.source_text else ""
 
     @cached_property
     def offers(self) -> tuple[Offer, ...]:

@@ -40,6 +40,12 @@ def run(
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "",
     out: Annotated[Path, typer.Option(help="The run file.")] = Path("run.h5"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing run file.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last committed epoch; begin if there is none.")
+    ] = False,
+    allow_changes: Annotated[
+        bool, typer.Option("--allow-changes", help="Go on although settings, data or versions changed; recorded.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved config and stop.")] = False,
     json: Json = False,
     verbose: Verbose = False,
@@ -51,6 +57,8 @@ def run(
     """
     from ffprobe.config import assignments, merge, picks, read_toml, resolve
     from ffprobe.registry import Registry
+    from ffprobe.store.names import partial_of
+    from ffprobe.training.session import refuse_unless_resumable
 
     registry = Registry()
     options = {
@@ -58,8 +66,18 @@ def run(
         "training": _given(epochs=epochs, batch_size=batch_size),
         "data": _given(dir=data_dir or None, download=download or None),
     }
-    table = _preset(preset)
-    for above in (_recorded(from_) if from_ else {}, read_toml(config) if config else {}):
+    table = _preset("")
+    unfinished = partial_of(out)
+    if resume and not dry_run and out.exists():
+        stderr().print(f"{out} is finished; there is nothing to go on with.", markup=False)
+        return
+    if resume and unfinished.exists():
+        table = merge(table, _recorded(unfinished))
+    for above in (
+        _preset(preset) if preset else {},
+        _recorded(from_) if from_ else {},
+        read_toml(config) if config else {},
+    ):
         table = merge(table, above)
     picked = picks([*(plugin or []), *([dataset] if dataset else [])], registry)
     for several in ("probes", "observers"):  # these add up, --set replaces them
@@ -70,8 +88,8 @@ def run(
     if dry_run:
         _print_config(resolved, json)
         return
-    _refuse_existing(out, overwrite)
-    outcome = _train(resolved, registry, out, overwrite, json)
+    refuse_unless_resumable(out, resume, overwrite)
+    outcome = _train(resolved, registry, out, overwrite=overwrite, resume=resume, allow_changes=allow_changes)
     if json:
         print_json(finite(_document(outcome, resolved, out)))
     else:
@@ -96,22 +114,16 @@ def _recorded(path: Path) -> dict[str, Any]:
         return dict(file.config)
 
 
-def _refuse_existing(out: Path, overwrite: bool) -> None:
-    # said before the images are loaded; the writer looks again
-    from ffprobe.errors import UsageError
-
-    if out.exists() and not overwrite:
-        raise UsageError(f"{out} exists already.", do="Give another --out, or --overwrite to replace it.")
-
-
-def _train(config: RunConfig, registry: Registry, out: Path, overwrite: bool, quiet: bool) -> Outcome:
+def _train(config: RunConfig, registry: Registry, out: Path, **how: bool) -> Outcome:
     from ffprobe.cli.progress import Progress
     from ffprobe.cli.signals import stopping_on_signals
     from ffprobe.training.session import Session
 
     command = shlex.join(["ffprobe", *sys.argv[1:]])
     progress = Progress(stderr())
-    session = Session(config, registry, out, overwrite=overwrite, command=command, observers=[("progress", progress)])
+    session = Session(config, registry, out, command=command, observers=[("progress", progress)], **how)
+    if session.state:
+        stderr().print(f"Going on after epoch {session.state['progress']['epoch']}.", markup=False)
     with progress, stopping_on_signals(session.trainer.stop_after_batch):
         return session.run()
 

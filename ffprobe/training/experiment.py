@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ffprobe.components import Bench, Evaluator, Learner, Probe
+from ffprobe.components import Bench, Component, Evaluator, Learner, Probe
 from ffprobe.config import RunConfig
 from ffprobe.data.augment import default_shift
 from ffprobe.data.hold_out import hold_out
@@ -56,6 +56,7 @@ class Experiment:
         split: the images.
         stack: the network, on its device.
         learner: the rule at work on it.
+        components: the instances that may keep a state of their own, by slot or ``probe NAME``.
         evaluator: how a prediction is read.
         probes: instances, in the order of the config.
         loader: batches of the training images.
@@ -71,6 +72,7 @@ class Experiment:
     split: Split
     stack: Stack
     learner: Learner
+    components: dict[str, Component]
     evaluator: Evaluator
     probes: tuple[Probe, ...]
     loader: Any
@@ -153,7 +155,7 @@ def build(
     casting = autocast(precision, device)
     split = split or load_split(config, registry)
     slots = config.slots
-    made = {kind: choice.build() for kind, choice in slots.items() if kind != "dataset"}
+    made: dict[str, Any] = {kind: choice.build() for kind, choice in slots.items() if kind != "dataset"}
     classes, encoder = len(split.train.classes), made["encoder"]
     with blamed(registry, "building the network"), seeded(settings.seed, "init"):
         stack = Stack(made["network"], encoder, made["normalizer"], made["goodness"], split.train.shape, classes)
@@ -179,14 +181,16 @@ def build(
     )
     with blamed(registry, "building the rule"):
         learner = made["rule"].build(bench)
+    probes = tuple(choice.build() for choice in config.probes)
     return Experiment(
         config,
         registry,
         split,
         stack,
         learner,
+        {**made, **{f"probe {probe.name}": probe for probe in probes}},
         made["evaluator"],
-        tuple(choice.build() for choice in config.probes),
+        probes,
         loader,
         streams,
         device,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ffprobe.store.schema import RunFacts, Variable, run_schema
+from ffprobe.store.schema import RunFacts, Variable
 from ffprobe.store.writer import RunWriter
 
 
@@ -76,15 +76,15 @@ class Recorder:
         """A sentence for whoever reads the file; cut at 400 bytes."""
         self.writer.log(step, message)
 
-    def commit(self) -> None:
-        """Make everything so far durable."""
+    def commit(self) -> int:
+        """Make everything so far durable; returns the commit's number."""
         for group, rows in self._probe_rows.items():
             if len({len(values) for values in rows.values()}) > 1:
                 counts = {name: len(values) for name, values in rows.items()}
                 raise ValueError(f"{group}: its variables share a dimension but got {counts} rows")
             self.writer.extend(group, {name: np.stack(values) for name, values in rows.items()})
         self._probe_rows.clear()
-        self.writer.commit()
+        return self.writer.commit()
 
     def weights(self, state: Mapping[str, torch.Tensor]) -> None:
         """The network's state by name."""
@@ -111,13 +111,3 @@ class Recorder:
 
 
 _DTYPES = {"f4": np.float32, "f8": np.float64, "i4": np.int32, "i8": np.int64, "u1": np.uint8}
-
-
-def open_recorder(path: Any, facts: RunFacts, *, overwrite: bool = False) -> Recorder:
-    """A recorder into a new ``path``.partial.
-
-    Raises:
-        UsageError: the file exists and ``overwrite`` is false.
-        FileError: it cannot be written.
-    """
-    return Recorder(RunWriter.create(path, run_schema(facts), overwrite=overwrite), facts)

@@ -1,23 +1,29 @@
-"""A whole run: build, record, train, close."""
+"""A whole run: build, record, train, close, or go on where an earlier one stopped."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ffprobe.config import RunConfig
-from ffprobe.errors import FfprobeError
+from ffprobe.data.images import Images
+from ffprobe.errors import FfprobeError, FileError, UsageError
 from ffprobe.registry import Registry
-from ffprobe.store.schema import ActivationRecord, Variable
+from ffprobe.store.names import partial_of
+from ffprobe.store.reader import open_run
+from ffprobe.store.schema import ActivationRecord, RunFacts, Variable, run_schema
+from ffprobe.store.writer import RunWriter
 from ffprobe.training.activations import ActivationSampler
 from ffprobe.training.blame import blamed
+from ffprobe.training.checkpoint import checkpoint_of, read_checkpoint, write_checkpoint
 from ffprobe.training.experiment import Experiment, build
 from ffprobe.training.facts import run_facts
 from ffprobe.training.observers import Observers
-from ffprobe.training.recorder import Recorder, open_recorder
+from ffprobe.training.recorder import Recorder
+from ffprobe.training.resumption import circumstances, experiment_state, refuse_changes
 from ffprobe.training.trainer import Outcome, Trainer
 
 
@@ -29,6 +35,8 @@ class Session:
         registry: that resolved it.
         out: the run file.
         overwrite: replace an existing file.
+        resume: go on from the last committed epoch when there is one, else begin.
+        allow_changes: go on although settings, data or versions changed; the file records what did.
         command: the command line, for the file.
         observers: more plugins that watch, by name (the progress display).
     """
@@ -40,21 +48,32 @@ class Session:
         out: Path,
         *,
         overwrite: bool = False,
+        resume: bool = False,
+        allow_changes: bool = False,
         command: str = "",
         observers: Sequence[tuple[str, Any]] = (),
     ) -> None:
         self.experiment = build(config, registry)
-        self.sampler, fit = _sampler(self.experiment)
-        self._fit = fit
+        self.sampler, self._fit = _sampler(self.experiment)
+        self._out = out
         manager = registry.manager
         for probe in self.experiment.probes:
             manager.register(probe, name=probe.name)
         for name, observer in observers:
             manager.register(observer, name=name)
         manager.check_pending()
-        self.recorder = self._open(out, overwrite, command)
-        watching = Observers(manager, self.recorder.probe, self._log)
-        self.trainer = Trainer(self.experiment, watching, self.recorder, self.sampler)
+        self._facts = self._describe(command)
+        self.state = self._earlier(allow_changes) if resume else None
+        writer = self._continue(self.state, overwrite) if self.state else self._begin(overwrite or resume)
+        self.recorder = Recorder(writer, self._facts)
+        try:
+            if not self.state:
+                self._record_labels()
+            watching = Observers(manager, self.recorder.probe, self._log)
+            self.trainer = Trainer(self.experiment, watching, self.recorder, self.sampler, self._save, self.state)
+        except BaseException:
+            writer.close()
+            raise
 
     def run(self) -> Outcome:
         """Train; on success ``out`` is complete, on any error what was committed lies in ``out``.partial."""
@@ -62,32 +81,107 @@ class Session:
             outcome = self.trainer.run()
             self.recorder.commit()
             self.recorder.writer.finish()
+            checkpoint_of(self._out).unlink(missing_ok=True)
             return outcome
         finally:
             self.recorder.writer.close()
 
-    def _log(self, plugin: str, sentence: str) -> None:
-        self.recorder.log(self.trainer.step, sentence)
-
-    def _open(self, out: Path, overwrite: bool, command: str) -> Recorder:
-        experiment = self.experiment
-        context = experiment.context
+    def _describe(self, command: str) -> RunFacts:
+        experiment, context = self.experiment, self.experiment.context
         with blamed(experiment.registry, "declaring what a probe records"):
             declared: dict[str, Sequence[Variable]] = {p.name: p.variables(context) for p in experiment.probes}
         records: Sequence[ActivationRecord] = self.sampler.records if self.sampler else ()
         total = len(self.sampler.images) if self.sampler else 0
-        samples = (self._fit, total - self._fit)
-        facts = run_facts(experiment, records, samples, {k: v for k, v in declared.items() if v}, command)
-        recorder = open_recorder(out, facts, overwrite=overwrite)
-        split = experiment.split
+        probes = {name: variables for name, variables in declared.items() if variables}
+        return run_facts(experiment, records, (self._fit, total - self._fit), probes, command)
+
+    def _begin(self, overwrite: bool) -> RunWriter:
+        writer = RunWriter.create(self._out, run_schema(self._facts), overwrite=overwrite)
+        checkpoint_of(self._out).unlink(missing_ok=True)  # of an earlier run of this name
+        return writer
+
+    def _earlier(self, allow_changes: bool) -> dict[str, Any] | None:
+        """The checkpoint to go on from; None when nothing was committed that could be lost."""
+        partial = partial_of(self._out)
+        if not partial.exists():
+            return None
+        with open_run(partial) as run:
+            epochs, created = run.epochs, run.attributes.get("created_utc")
+        path = checkpoint_of(self._out)
+        if not path.exists():
+            if epochs == 0:
+                return None
+            raise FileError(
+                f"{epochs} epochs are committed, but the checkpoint to go on from is gone.",
+                where=str(path),
+                do="--overwrite starts again; analyses read the partial as it is.",
+            )
+        state = read_checkpoint(path)
+        try:
+            if state["created_utc"] != created:
+                raise FileError("The checkpoint belongs to another run.", where=str(path))
+            changed = refuse_changes(state["circumstances"], circumstances(self.experiment), allow_changes)
+            state["resumed"] = [*state["resumed"], f"after epoch {state['progress']['epoch']}"]
+            state["changes"] = [*state["changes"], *changed]
+        except (KeyError, TypeError, AttributeError) as error:
+            raise FileError(f"The checkpoint lacks {error}.", where=str(path)) from error
+        return state
+
+    def _continue(self, state: Mapping[str, Any], overwrite: bool) -> RunWriter:
+        said = {"resumed": state["resumed"], "changed_on_resume": state["changes"]}
+        attributes = {name: value for name, value in said.items() if value}
+        schema = run_schema(self._facts)
+        return RunWriter.resume(self._out, schema, commit=state["commit"], attributes=attributes, overwrite=overwrite)
+
+    def _save(self, commit: int) -> None:
+        state = self.state or {}
+        write_checkpoint(
+            checkpoint_of(self._out),
+            {
+                "commit": commit,
+                "created_utc": self._created,
+                "resumed": state.get("resumed", []),
+                "changes": state.get("changes", []),
+                "circumstances": circumstances(self.experiment),
+                "progress": self.trainer.progress(),
+                "experiment": experiment_state(self.experiment),
+            },
+        )
+
+    @property
+    def _created(self) -> object:
+        return self.state["created_utc"] if self.state else self._facts.attributes["created_utc"]
+
+    def _log(self, plugin: str, sentence: str) -> None:
+        self.recorder.log(self.trainer.step, sentence)
+
+    def _record_labels(self) -> None:
+        split, recorder, fit = self.experiment.split, self.recorder, self._fit
         recorder.labels("evaluation", split.validation.labels, source_index=split.validation_indices)
         if split.test is not None:
             recorder.labels("test", split.test.labels)
         if self.sampler:
-            indices = torch.cat([split.train_indices[: self._fit], split.validation_indices[: samples[1]]])
-            held_out = torch.cat([torch.zeros(samples[0]), torch.ones(samples[1])]).int()
+            score = len(self.sampler.images) - fit
+            indices = torch.cat([split.train_indices[:fit], split.validation_indices[:score]])
+            held_out = torch.cat([torch.zeros(fit), torch.ones(score)]).int()
             recorder.labels("activations", self.sampler.images.labels, source_index=indices, held_out=held_out)
-        return recorder
+
+
+def refuse_unless_resumable(out: Path, resume: bool, overwrite: bool) -> None:
+    """Say before any work that a file is in the way; the writer looks again.
+
+    Raises:
+        UsageError: ``out`` or its partial exists and nothing was said about it.
+    """
+    if resume or overwrite:
+        return
+    if out.exists():
+        raise UsageError(f"{out} exists already.", do="Give another --out, or --overwrite to replace it.")
+    if partial_of(out).exists():
+        raise UsageError(
+            f"{partial_of(out)} exists already: an unfinished run.",
+            do="--resume goes on with it, --overwrite throws it away.",
+        )
 
 
 def _sampler(experiment: Experiment) -> tuple[ActivationSampler | None, int]:
@@ -104,6 +198,6 @@ def _sampler(experiment: Experiment) -> tuple[ActivationSampler | None, int]:
         return ActivationSampler(experiment.stack, images, recording.units, experiment.autocast), fit
 
 
-def _concatenate(first: Any, second: Any) -> Any:
+def _concatenate(first: Images, second: Images) -> Images:
     pixels, labels = torch.cat([first.pixels, second.pixels]), torch.cat([first.labels, second.labels])
-    return type(first)(pixels, labels, first.classes, first.mean, first.std)
+    return Images(pixels, labels, first.classes, first.mean, first.std)

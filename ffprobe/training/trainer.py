@@ -6,8 +6,8 @@ import math
 import resource
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -22,6 +22,7 @@ from ffprobe.training.experiment import Experiment
 from ffprobe.training.observers import Observers
 from ffprobe.training.optimizers import learning_rate
 from ffprobe.training.recorder import Recorder
+from ffprobe.training.resumption import restore
 from ffprobe.training.seeding import seeded
 
 
@@ -54,6 +55,8 @@ class Trainer:
         observers: who is told.
         recorder: where everything goes; None to record nothing.
         sampler: of activations; None to keep none.
+        save: called with the number of each commit that a run may go on from.
+        state: ``progress()`` of an earlier trainer with the experiment's state, to go on from; None to begin.
     """
 
     def __init__(
@@ -62,12 +65,16 @@ class Trainer:
         observers: Observers,
         recorder: Recorder | None = None,
         sampler: ActivationSampler | None = None,
+        save: Callable[[int], None] | None = None,
+        state: Mapping[str, Any] | None = None,
     ) -> None:
+        self._save, self._state = save, state
         self.experiment, self.observers, self.recorder, self.sampler = experiment, observers, recorder, sampler
         self.context: RunContext = experiment.context
         self.step, self.epoch = 0, 0
         self.outcome = Outcome()
         self._stop_signal = 0
+        self._epochs_done = 0
         self._began = 0.0
         self._with_loss: list[tuple[int, int]] = []
         training = experiment.config.settings.training
@@ -78,6 +85,15 @@ class Trainer:
     def stop_after_batch(self, signal_number: int) -> None:
         """Ask the run to stop once the batch under way is done."""
         self._stop_signal = signal_number
+
+    def progress(self) -> dict[str, Any]:
+        """How far the run is, between two epochs: plain values."""
+        return {
+            "epoch": self._epochs_done,
+            "step": self.step,
+            "seconds": time.monotonic() - self._began,
+            "outcome": asdict(self.outcome),
+        }
 
     def run(self) -> Outcome:
         """Train to the end.
@@ -99,14 +115,31 @@ class Trainer:
 
     def _run(self) -> Outcome:
         self._began = time.monotonic()
+        if self._state:
+            self._go_on(self._state)
         self.observers.fire("ffprobe_before_run", self.context)
-        if self.epoch == 0:
+        if not self._state:
             self._sample(0)
+            self._commit()
         for epoch in range(self.epoch, self._epochs):
             self.epoch = epoch
             self._run_epoch()
         self._finish()
         return self.outcome
+
+    def _go_on(self, state: Mapping[str, Any]) -> None:
+        restore(self.experiment, state["experiment"])
+        progress = state["progress"]
+        self.epoch = self._epochs_done = progress["epoch"]
+        self.step = progress["step"]
+        self._began -= progress["seconds"]
+        self.outcome = Outcome(**progress["outcome"])
+
+    def _commit(self) -> None:
+        if self.recorder:
+            number = self.recorder.commit()
+            if self._save:
+                self._save(number)
 
     def _run_epoch(self) -> None:
         experiment, epoch = self.experiment, self.epoch
@@ -141,8 +174,8 @@ class Trainer:
             self._sample(done)
         per_layer = {k: v for k, v in metrics.items() if isinstance(v, torch.Tensor)}
         self.observers.fire("ffprobe_after_epoch", EpochContext(self.context, epoch, self.step, per_layer))
-        if self.recorder:
-            self.recorder.commit()
+        self._epochs_done = done
+        self._commit()
 
     def learn(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """One step: update, tell the observers, count.
@@ -264,7 +297,7 @@ class Trainer:
         raise Interrupted(
             f"The run was stopped in epoch {self.epoch + 1} of {self._epochs}, after step {self.step}.",
             signal_number=self._stop_signal,
-            do=f"{self.epoch} epochs are committed.",
+            do=f"{self.epoch} epochs are committed; the same command with --resume goes on.",
         )
 
     def _check_finite(self, loss: torch.Tensor, first: int) -> None:

@@ -19,7 +19,11 @@ import ffprobe
 def test_a_signal_stops_after_the_batch_and_closes_the_file(tmp_path: Path, number: int, code: int) -> None:
     words = [*WORDS, "--epochs", "100000", "--set", "training.evaluations=1"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "ffprobe", "run", *words], cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=os.environ
+        [sys.executable, "-m", "ffprobe", "run", *words],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ,
     )
     assert process.stderr is not None
     for line in process.stderr:

@@ -1,0 +1,221 @@
+"""A run that was interrupted and goes on ends with the numbers of one that never was, bit for bit."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from plugin_files import write
+from toy import toy_config
+
+import ffprobe
+from ffprobe.errors import FileError, Interrupted, UsageError
+from ffprobe.registry import Registry
+from ffprobe.store.names import partial_of
+from ffprobe.training.checkpoint import checkpoint_of, read_checkpoint, write_checkpoint
+from ffprobe.training.resumption import experiment_state
+from ffprobe.training.session import Session
+
+OLU = ("olu", "batchnorm", "symba")
+DROPOUT = '''
+from torch import nn
+import ffprobe
+
+class Drop(ffprobe.Normalizer):
+    name = "drop"
+    def build(self, shape):
+        return nn.Sequential(nn.Dropout(0.2), nn.BatchNorm2d(shape[0]))
+
+class Counting(ffprobe.Loss):
+    name = "counting"
+    def __init__(self, params=None):
+        super().__init__(params)
+        self.calls = 0
+    def __call__(self, positive, negative, context):
+        self.calls += 1
+        return nn.functional.softplus(negative - positive).mean() * (1 + self.calls / 100)
+    def state_dict(self):
+        return {"calls": self.calls}
+    def load_state_dict(self, state):
+        self.calls = state["calls"]
+
+@ffprobe.hookimpl
+def ffprobe_components(): return [Drop, Counting]
+'''
+
+
+class StopAt:
+    """Asks the run to stop in the middle of an epoch."""
+
+    def __init__(self, step: int) -> None:
+        self.step, self.session = step, None
+
+    @ffprobe.hookimpl
+    def ffprobe_after_step(self, context: Any) -> None:
+        if context.step == self.step and self.session is not None:
+            self.session.trainer.stop_after_batch(signal.SIGTERM)
+
+
+def session(out: Path, *plugins: str, stop: int | None = None, **how: Any) -> Session:
+    registry = Registry()
+    changes = {"training": {"epochs": 4, "augmentation": True, "schedule": "cosine", **how.pop("training", {})}}
+    watcher = StopAt(-1 if stop is None else stop)
+    made = Session(
+        toy_config(registry, *plugins, **changes, **how.pop("config", {})),
+        registry,
+        out,
+        observers=[("stop", watcher)],
+        **how,
+    )
+    watcher.session = made
+    return made
+
+
+def flat(state: Any, path: str = "") -> dict[str, Any]:
+    if isinstance(state, dict):
+        return {k: v for key, item in state.items() for k, v in flat(item, f"{path}/{key}").items()}
+    if isinstance(state, list | tuple):
+        return {k: v for i, item in enumerate(state) for k, v in flat(item, f"{path}/{i}").items()}
+    return {path: state}
+
+
+def assert_same_ending(first: Session, second: Session) -> None:
+    one, two = flat(experiment_state(first.experiment)), flat(experiment_state(second.experiment))
+    assert set(one) == set(two)
+    for key, value in one.items():
+        same = torch.equal(value, two[key]) if isinstance(value, torch.Tensor) else value == two[key]
+        assert same, key
+
+
+def assert_same_files(first: Path, second: Path) -> None:
+    with ffprobe.open(first) as one, ffprobe.open(second) as two:
+        assert one.paths() == two.paths()
+        for path in one.paths():
+            timed = any(word in path for word in ("wall_time", "images_per_second", "peak_memory", "commit/"))
+            if not timed:
+                np.testing.assert_array_equal(one.read(path), two.read(path), err_msg=path)
+
+
+@pytest.mark.parametrize("stop", [0, 5, 7, 13], ids=["first-step", "mid-epoch", "last-step-of-epoch", "last-epoch"])
+def test_going_on_ends_as_if_never_stopped(tmp_path: Path, stop: int) -> None:
+    whole = session(tmp_path / "whole.h5", *OLU)
+    whole.run()
+    with pytest.raises(Interrupted, match="--resume"):
+        session(tmp_path / "parts.h5", *OLU, stop=stop).run()
+    assert checkpoint_of(tmp_path / "parts.h5").exists()
+    rest = session(tmp_path / "parts.h5", *OLU, resume=True)
+    outcome = rest.run()
+    assert_same_ending(whole, rest)
+    assert_same_files(tmp_path / "whole.h5", tmp_path / "parts.h5")
+    assert outcome.test_accuracy == whole.trainer.outcome.test_accuracy
+    assert not checkpoint_of(tmp_path / "parts.h5").exists()
+    assert not partial_of(tmp_path / "parts.h5").exists()
+    with ffprobe.open(tmp_path / "parts.h5") as run:
+        assert run.attributes["resumed"] == [f"after epoch {stop // 4}"]
+
+
+def test_a_run_may_be_stopped_many_times(tmp_path: Path) -> None:
+    plugin = write(tmp_path, DROPOUT)
+    whole = session(tmp_path / "whole.h5", plugin)
+    whole.run()
+    for stop in (1, 6, 6, 10):
+        with pytest.raises(Interrupted):
+            session(tmp_path / "parts.h5", plugin, stop=stop, resume=True).run()
+    rest = session(tmp_path / "parts.h5", plugin, resume=True)
+    rest.run()
+    assert_same_ending(whole, rest)
+    assert rest.experiment.components["loss"].calls == whole.experiment.components["loss"].calls
+
+
+def test_resume_without_anything_begins(tmp_path: Path) -> None:
+    made = session(tmp_path / "new.h5", *OLU, resume=True)
+    assert made.state is None
+    made.run()
+    assert (tmp_path / "new.h5").exists()
+
+
+def interrupted(tmp_path: Path, *plugins: str, stop: int = 6) -> Path:
+    with pytest.raises(Interrupted):
+        session(tmp_path / "run.h5", *plugins, stop=stop).run()
+    return tmp_path / "run.h5"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"training": {"learning_rate": 0.5}}, r"config.training.learning_rate: 0.001 -> 0.5"),
+        ({"config": {"seed": 3}}, r"config.seed: 0 -> 3"),
+        ({"training": {"images": 200}}, r"data.training"),
+        ({"training": {"epochs": 9}}, r"config.training.epochs: 4 -> 9"),
+    ],
+    ids=str,
+)
+def test_changes_are_refused_with_what_changed(tmp_path: Path, changes: dict[str, Any], told: str) -> None:
+    out = interrupted(tmp_path, *OLU)
+    before = partial_of(out).read_bytes()
+    with pytest.raises(UsageError, match=told):
+        session(out, *OLU, resume=True, **changes)
+    assert partial_of(out).read_bytes() == before
+
+
+def test_changed_threads_are_refused(tmp_path: Path) -> None:
+    out = interrupted(tmp_path, *OLU)
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(UsageError, match="threads: 1 -> 2"):
+            session(out, *OLU, resume=True)
+    finally:
+        torch.set_num_threads(1)
+
+
+def test_changes_that_are_allowed_are_recorded(tmp_path: Path) -> None:
+    out = interrupted(tmp_path, *OLU)
+    session(out, *OLU, resume=True, allow_changes=True, training={"learning_rate": 0.01}).run()
+    with ffprobe.open(out) as run:
+        assert run.attributes["changed_on_resume"] == ["config.training.learning_rate: 0.001 -> 0.01"]
+
+
+def test_a_lost_checkpoint_is_told(tmp_path: Path) -> None:
+    out = interrupted(tmp_path, *OLU)
+    checkpoint_of(out).unlink()
+    with pytest.raises(FileError, match="1 epochs are committed.*--overwrite"):
+        session(out, *OLU, resume=True)
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
+    out = interrupted(tmp_path, *OLU)
+    state = read_checkpoint(checkpoint_of(out))
+    write_checkpoint(checkpoint_of(out), {**state, "created_utc": "1999"})
+    with pytest.raises(FileError, match="another run"):
+        session(out, *OLU, resume=True)
+
+
+def test_checkpoints_hold_what_they_were_given(tmp_path: Path) -> None:
+    state = {"a": torch.arange(3), 0: [1, 2.5, float("nan"), None, True, "x", {"b": torch.zeros(())}], "c": float("inf")}
+    write_checkpoint(tmp_path / "c", state)
+    back = read_checkpoint(tmp_path / "c")
+    assert str(flat(back)) == str(flat(state))
+    with pytest.raises(TypeError, match="object"):
+        write_checkpoint(tmp_path / "c", {"a": object()})
+    assert str(flat(read_checkpoint(tmp_path / "c"))) == str(flat(state))
+
+
+def test_damaged_checkpoints_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "c"
+    write_checkpoint(path, {"a": torch.arange(1000)})
+    whole = path.read_bytes()
+    for damage in (whole[:100], whole[:-10], b"", b"x" * 1000, whole[:300] + bytes([whole[300] ^ 1]) + whole[301:]):
+        path.write_bytes(damage)
+        with pytest.raises(FileError):
+            read_checkpoint(path)
+    path.write_bytes(whole)
+    with pytest.raises(FileError, match="declares"):
+        read_checkpoint(path, limit=10)
+    os.unlink(path)
+    with pytest.raises(FileError, match="no checkpoint"):
+        read_checkpoint(path)
