@@ -63,7 +63,7 @@ class Component(ABC):  # noqa: B024  (each kind adds its own abstract methods)
         """
         return {}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027  (most components keep nothing)
         """Go on from ``state_dict()``'s answer."""
 
 

@@ -35,9 +35,10 @@ def doctor(
 def _program() -> dict[str, Any]:
     found = shutil.which("ffprobe")
     ours = bool(found) and Path(str(found)).parent == Path(sys.executable).parent
+    other = "another program (FFmpeg's?); use ff-probe or python -m ffprobe"
     return {
-        "shell finds": found or "no ffprobe",
-        "which is": "this program" if ours else "another program (FFmpeg's?); use ff-probe or python -m ffprobe",
+        "shell finds": found or "no ffprobe; use python -m ffprobe",
+        "which is": "this program" if ours else other if found else "not on the PATH",
         "python": sys.executable,
     }
 
@@ -56,5 +57,6 @@ def _device() -> dict[str, Any]:
 
 
 def _directory(directory: Path) -> dict[str, Any]:
-    free = shutil.disk_usage(directory).free if directory.is_dir() else 0
-    return {"path": str(directory.resolve()), "free": f"{free / 2**30:.1f} GiB"}
+    from ffprobe.store.suitability import check_folder
+
+    return dict(check_folder(directory))

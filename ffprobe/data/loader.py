@@ -61,6 +61,15 @@ class Loader:
         whole, rest = divmod(self._count, self.batch_size)
         return whole if self.drop_last or not rest else whole + 1
 
+    def preview(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The first images as they lie in the data set, as one batch: normalized, not augmented; draws nothing.
+
+        Returns:
+            Images ``[B, C, H, W]`` and labels int64 ``[B]``, on the device.
+        """
+        x = normalize(self._pixels[: self.batch_size], self._mean, self._std, self._dtype)
+        return x.contiguous(memory_format=self._memory_format), self._labels[: self.batch_size]
+
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         """One epoch of batches.
 

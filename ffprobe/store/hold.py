@@ -82,13 +82,33 @@ class Hold:
             os.close(descriptor)
 
 
+def is_held(path: Path) -> bool:
+    """Whether a living process holds the file, or may do so as far as this one can tell; takes nothing."""
+    if fcntl is None or not hasattr(fcntl, "F_OFD_GETLK"):
+        return True
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return True
+    try:
+        answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _flock(fcntl.F_WRLCK))
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return bool(struct.unpack_from("h", answer)[0] != fcntl.F_UNLCK)
+
+
+def _flock(kind: int) -> bytes:
+    return struct.pack("hhqqi4x", kind, os.SEEK_SET, 0, 0, 0)  # the whole file; struct flock on 64-bit Linux
+
+
 def _lock(descriptor: int) -> None:
     if fcntl is None:
         return
     if not hasattr(fcntl, "F_OFD_SETLK"):
         return  # no such locks here, and the others would keep readers out
-    whole_file = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)  # struct flock on 64-bit Linux
-    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, whole_file)
+    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _flock(fcntl.F_WRLCK))
 
 
 def sync_directory(directory: Path) -> None:

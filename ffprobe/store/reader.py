@@ -16,9 +16,11 @@ from ffprobe.store.attributes import read_attributes
 from ffprobe.store.commits import Commits, grows, read_commits
 from ffprobe.store.declared import dims_of, schema_of
 from ffprobe.store.faults import HDF5_FAILURES, errno_of, file_error, told
+from ffprobe.store.hold import is_held
 from ffprobe.store.layout import LOCKING
 from ffprobe.store.names import PARTIAL, is_partial
 from ffprobe.store.recorded import RecordedArray
+from ffprobe.store.retries import open_swmr
 from ffprobe.store.schema import FORMAT, Schema
 from ffprobe.store.walk import contents
 
@@ -26,7 +28,7 @@ LIMIT = 4 << 30
 """The most bytes that one reading takes unless asked otherwise."""
 
 
-def open_run(path: str | Path, *, limit: int = LIMIT) -> RunFile:
+def open_run(path: str | Path, *, limit: int = LIMIT, held_here: bool = False) -> RunFile:
     """Open a run file for reading.
 
     A ``.partial`` is opened whether its writer is alive, was killed or closed it; what is read is what had been
@@ -35,12 +37,13 @@ def open_run(path: str | Path, *, limit: int = LIMIT) -> RunFile:
     Args:
         path: ``run.h5`` or ``run.h5.partial``.
         limit: the most bytes that one reading may take.
+        held_here: whether this process holds the partial for itself, so that no writer can be alive.
 
     Raises:
         FileError: it is missing, unfinished under this name, damaged, not ffprobe's, or of a newer format.
     """
     path = Path(path)
-    file = _open(path)
+    file = _open(path, held_here)
     try:
         with told(path, "The run file is damaged"):
             _check_format(file, path)
@@ -172,12 +175,16 @@ class RunFile:
         return FileError(f"The run file holds no {path!r}.", where=str(self.path), do=do)
 
 
-def _open(path: Path) -> h5py.File:
+def _open(path: Path, held_here: bool) -> h5py.File:
     partial = is_partial(path)
     if not path.is_file():
         raise _not_there(path)
     try:
-        return h5py.File(path, "r", locking=LOCKING, swmr=partial)
+        return (
+            open_swmr(path, LOCKING, patient=not held_here and is_held(path))
+            if partial
+            else h5py.File(path, "r", locking=LOCKING)
+        )
     except HDF5_FAILURES as error:
         raise _unreadable(path, error, partial) from error
 

@@ -36,7 +36,7 @@ def repair(partial: str | Path, out: str | Path | None = None) -> Path:
     hold = Hold(partial)
     rewrite = target.with_name(target.name + REWRITE)
     try:
-        with open_run(partial) as source:
+        with open_run(partial, held_here=True) as source:
             rewrite.unlink(missing_ok=True)
             new = Hold(rewrite, create=True)
             try:

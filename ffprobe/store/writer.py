@@ -115,7 +115,7 @@ class RunWriter:
             raise UsageError("There is no unfinished run to resume.", where=str(partial), do="Run without --resume.")
         old, rewrite = Hold(partial), partial.with_name(partial.name + REWRITE)
         try:
-            with open_run(partial) as source:
+            with open_run(partial, held_here=True) as source:
                 refuse_other_layout(partial, schema, source.schema)
                 rewrite.unlink(missing_ok=True)
                 hold = Hold(rewrite, create=True)

@@ -22,7 +22,7 @@ from ffprobe.training.resumption import experiment_state
 from ffprobe.training.session import Session
 
 OLU = ("olu", "batchnorm", "symba")
-DROPOUT = '''
+DROPOUT = """
 from torch import nn
 import ffprobe
 
@@ -46,7 +46,7 @@ class Counting(ffprobe.Loss):
 
 @ffprobe.hookimpl
 def ffprobe_components(): return [Drop, Counting]
-'''
+"""
 
 
 class StopAt:
@@ -183,7 +183,7 @@ def test_changes_that_are_allowed_are_recorded(tmp_path: Path) -> None:
 def test_a_lost_checkpoint_is_told(tmp_path: Path) -> None:
     out = interrupted(tmp_path, *OLU)
     checkpoint_of(out).unlink()
-    with pytest.raises(FileError, match="1 epochs are committed.*--overwrite"):
+    with pytest.raises(FileError, match=r"1 epochs are committed.*--overwrite"):
         session(out, *OLU, resume=True)
 
 
@@ -196,7 +196,11 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
 
 
 def test_checkpoints_hold_what_they_were_given(tmp_path: Path) -> None:
-    state = {"a": torch.arange(3), 0: [1, 2.5, float("nan"), None, True, "x", {"b": torch.zeros(())}], "c": float("inf")}
+    state = {
+        "a": torch.arange(3),
+        0: [1, 2.5, float("nan"), None, True, "x", {"b": torch.zeros(())}],
+        "c": float("inf"),
+    }
     write_checkpoint(tmp_path / "c", state)
     back = read_checkpoint(tmp_path / "c")
     assert str(flat(back)) == str(flat(state))

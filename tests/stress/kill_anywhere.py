@@ -1,0 +1,174 @@
+"""Kills real ``ffprobe run`` processes with SIGKILL at random moments and looks at what is left.
+
+After each kill: the partial opens, every committed epoch equals the same epoch of a run that was never killed, bit for
+bit, and ``ffprobe repair`` gives a file that h5py, xarray and netCDF4 open. Then the run goes on with ``--resume``, is
+killed again, and so on; when it finishes, the whole file must equal the undisturbed one.
+
+    python tests/stress/kill_anywhere.py --kills 200
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import h5py
+import netCDF4
+import numpy as np
+import xarray
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from toy import WORDS
+
+import ffprobe
+from ffprobe.store.repair import repair
+
+EPOCHS = 12
+RUN = [sys.executable, "-m", "ffprobe", "run", "--preset", "trifecta", *WORDS, "--epochs", str(EPOCHS)]
+ENV = {**os.environ, "OMP_NUM_THREADS": "1"}
+TIMED = ("wall_time", "images_per_second", "peak_memory", "commit/")
+
+
+class Lost(AssertionError):
+    """A promise was not kept."""
+
+
+def whole_run(folder: Path) -> Path:
+    """A run that nobody disturbs."""
+    subprocess.run([*RUN, "--out", "whole.h5"], cwd=folder, env=ENV, check=True, capture_output=True)
+    return folder / "whole.h5"
+
+
+def compare(path: Path, whole: Path) -> int:
+    """The number of committed epochs, each equal to the undisturbed run's."""
+    with ffprobe.open(path) as run, ffprobe.open(whole) as reference:
+        for name in sorted(run.paths()):
+            growing = run.variable(name).shape[:1] != reference.variable(name).shape[:1]
+            fixed_and_late = not run.complete and name.startswith(("final/", "weights/", "test/goodness"))
+            if fixed_and_late or any(word in name for word in TIMED):
+                continue
+            got, expected = run.read(name), reference.read(name)
+            if growing:
+                expected = expected[: len(got)]
+            if not np.array_equal(got, expected, equal_nan=got.dtype.kind == "f"):
+                raise Lost(f"{name} of {path} differs from the undisturbed run")
+        if len(run.read("steps/step")) < 4 * run.epochs:
+            raise Lost("steps of a committed epoch are missing")
+        return int(run.epochs)
+
+
+def open_everywhere(partial: Path, epochs: int) -> None:
+    """Repair a copy and open it with every reader that is promised."""
+    copy = partial.with_name("copy.h5.partial")
+    shutil.copy(partial, copy)
+    repair(copy)
+    with h5py.File(copy, "r") as file:
+        if len(file["metrics/loss"]) != epochs:
+            raise Lost("repair lost an epoch")
+    for engine in ("h5netcdf", "netcdf4"):
+        with xarray.open_dataset(copy, engine=engine, group="metrics") as data:
+            if data["loss"].sizes["epoch"] != epochs:
+                raise Lost(f"xarray with {engine} sees {data['loss'].sizes['epoch']} of {epochs} epochs")
+    with netCDF4.Dataset(copy) as data:
+        if len(data["evaluation/goodness"]) > EPOCHS:
+            raise Lost("netCDF4 sees rows that were not committed")
+    copy.unlink()
+
+
+def one_kill(folder: Path, chance: random.Random) -> tuple[str, bool]:
+    """Start or go on with a run in ``folder`` and kill it; where it was killed, and whether it finished first."""
+    process = subprocess.Popen(
+        [*RUN, "--resume", "--out", "run.h5"],
+        cwd=folder,
+        env=ENV,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stderr is not None
+    if chance.random() < 0.25:  # anywhere: mostly while libraries load, the data set is read, the file is made
+        time.sleep(chance.uniform(0.05, 4.0))
+        where = "at a random time"
+    else:  # an epoch's line is printed just before its commit
+        skip = chance.randrange(1, EPOCHS + 1)
+        for line in process.stderr:
+            skip -= line.startswith("epoch")
+            if skip == 0:
+                break
+        time.sleep(chance.choice([0, chance.uniform(0, 0.01), chance.uniform(0, 0.12)]))
+        where = "around a commit"
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    return where, process.returncode == 0
+
+
+def life(folder: Path, whole: Path, kills: int, seed: int) -> collections.Counter[str]:
+    """Kill ``kills`` times in one folder, looking after each."""
+    chance = random.Random(seed)
+    count: collections.Counter[str] = collections.Counter()
+    partial, final = folder / "run.h5.partial", folder / "run.h5"
+    while count["kills"] < kills:
+        where, finished = one_kill(folder, chance)
+        if not finished:
+            count["kills"] += 1
+            count[where] += 1
+        if final.exists():
+            if compare(final, whole) != EPOCHS:
+                raise Lost("a finished file lacks epochs")
+            count["finished, equal to the undisturbed run"] += 1
+            final.unlink()
+            (folder / "run.h5.checkpoint").unlink(missing_ok=True)
+        elif partial.exists():
+            try:
+                with ffprobe.open(partial) as run:
+                    committed = run.committed
+            except ffprobe.FileError:
+                # killed while the file was being laid out: nothing had been committed, and --resume begins again
+                if (folder / "run.h5.checkpoint").exists():
+                    raise
+                count["killed before the file was laid out"] += 1
+                continue
+            epochs = compare(partial, whole)
+            if committed:
+                open_everywhere(partial, epochs)
+            count["partials opened, repaired and equal"] += 1
+            count["committed epochs compared"] += epochs
+        else:
+            count["killed before there was a file"] += 1
+    return count
+
+
+def main(kills: int, seed: int, workers: int) -> collections.Counter[str]:
+    """Kill in ``workers`` folders at once."""
+    with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(workers) as pool:
+        whole = whole_run(Path(name))
+        shares = [kills // workers + (i < kills % workers) for i in range(workers)]
+        folders = [Path(name) / str(i) for i in range(workers)]
+        for folder in folders:
+            folder.mkdir()
+        jobs = [
+            pool.submit(life, folder, whole, share, seed + i)
+            for i, (folder, share) in enumerate(zip(folders, shares, strict=True))
+        ]
+        return sum((job.result() for job in jobs), collections.Counter())
+
+
+if __name__ == "__main__":
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--kills", type=int, default=200)
+    words.add_argument("--seed", type=int, default=0)
+    words.add_argument("--workers", type=int, default=2)
+    said = words.parse_args()
+    print(json.dumps(main(said.kills, said.seed, said.workers), indent=2))
