@@ -9,10 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ffprobe.analysis.column import Column
     from ffprobe.analysis.figure import line_by_layer
     from ffprobe.analysis.heads import train_heads
     from ffprobe.analysis.labels import run_labels
-    from ffprobe.analysis.result import Column, Result
+    from ffprobe.analysis.result import Result
     from ffprobe.components import (
         Bench,
         Dataset,
@@ -52,7 +53,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Bench": "components",
-    "Column": "analysis.result",
+    "Column": "analysis.column",
     "Dataset": "components",
     "Dimension": "store.schema",
     "Encoder": "components",

@@ -8,7 +8,6 @@ by one of its ``aliases``, and constants go to the setting of the same name.
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ from ffprobe.data.images import Images
 from ffprobe.errors import FileError, PluginError
 from ffprobe.hookspecs import StepContext, hookimpl
 from ffprobe.registry import Registry
+from ffprobe.store.plain_arrays import read_arrays
 from ffprobe.training.evaluate import label_goodness
 from ffprobe.training.experiment import Experiment, Split, build
 from ffprobe.training.observers import Observers
@@ -87,24 +87,12 @@ def read_trajectory(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     Raises:
         FileError: missing, damaged, holding objects, or larger than ``LARGEST``.
     """
+    do = "A trajectory is an .npz of plain arrays with a JSON string `meta`."
+    arrays = read_arrays(path, LARGEST, "trajectory", do)
     try:
-        with zipfile.ZipFile(path) as archive:
-            declared = sum(info.file_size for info in archive.infolist())
-        if declared > LARGEST:
-            raise FileError(f"The trajectory declares {declared} bytes, more than {LARGEST}.", where=str(path))
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
         meta = json.loads(str(arrays.pop("meta")))
-    except FileError:
-        raise
-    except FileNotFoundError as error:
-        raise FileError("There is no such trajectory.", where=str(path)) from error
-    except Exception as error:  # zlib, zip, numpy and JSON each have their own way to say "damaged"
-        raise FileError(
-            f"This is not a readable trajectory: {type(error).__name__}: {error}.",
-            where=str(path),
-            do="A trajectory is an .npz of plain arrays with a JSON string `meta`.",
-        ) from error
+    except (KeyError, ValueError, RecursionError) as error:
+        raise FileError("The trajectory has no readable meta.", where=str(path), do=do) from error
     if not isinstance(meta, dict):
         raise FileError("The trajectory's meta is not a JSON object.", where=str(path))
     return meta, arrays

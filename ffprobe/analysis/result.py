@@ -10,33 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ffprobe.analysis.column import Column
 from ffprobe.analysis.figure import WIDTH, check_suffix, new_figure, write_figure
 from ffprobe.analysis.table import ResultTable, cell
 from ffprobe.errors import FileError, UsageError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a result.
-
-    Attributes:
-        name: snake_case; the key in JSON and the heading in CSV.
-        unit: ``%``, ``s`` ...; ``1`` for pure numbers, empty for names.
-        description: one phrase.
-        format: how numbers look in the table (``.1f``); CSV and JSON always hold all digits.
-        key: whether the column says what a row is about, and so stands in every part of a table that is split.
-        spread_of: the column whose spread (sd, standard error) this is; the table shows them as one, ``97.1 ± 0.4``.
-    """
-
-    name: str
-    unit: str = ""
-    description: str = ""
-    format: str = ""
-    key: bool = False
-    spread_of: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,7 +90,7 @@ class Result:
 
     def table(self) -> ResultTable:
         """The answer for a terminal: prints with rich, at whatever width."""
-        return ResultTable(self)
+        return ResultTable(self.question, self.columns, self.rows, self.notes)
 
     def figure(self) -> Figure:
         """The answer as a matplotlib figure.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
     from rich.table import Table
 
-    from ffprobe.analysis.result import Column, Result
+    from ffprobe.analysis.column import Column
 
 
 def cell(value: object, column: Column) -> str:
@@ -26,41 +26,43 @@ def cell(value: object, column: Column) -> str:
 class ResultTable:
     """What ``Result.table`` returns: anything that prints with rich, at the width of the console it is printed on."""
 
-    def __init__(self, result: Result) -> None:
-        self._result = result
+    def __init__(
+        self, question: str, columns: Sequence[Column], rows: Sequence[tuple[Any, ...]], notes: Sequence[str]
+    ) -> None:
+        self._question, self._columns, self._rows, self._notes = question, columns, rows, notes
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from rich.text import Text
 
-        yield Text(self._result.question, style="bold")
+        yield Text(self._question, style="bold")
         for part in self._parts(options.max_width):
             yield self._table(part)
-        for note in self._result.notes:
+        for note in self._notes:
             yield Text(note, style="dim")
 
     def _shown(self) -> list[int]:
         """Columns with a place of their own; a spread stands beside its value."""
-        names = [c.name for c in self._result.columns]
-        return [i for i, c in enumerate(self._result.columns) if c.spread_of not in names]
+        names = [c.name for c in self._columns]
+        return [i for i, c in enumerate(self._columns) if c.spread_of not in names]
 
     def _cells(self, i: int) -> list[str]:
-        columns = self._result.columns
-        texts = [cell(row[i], columns[i]) for row in self._result.rows]
+        columns = self._columns
+        texts = [cell(row[i], columns[i]) for row in self._rows]
         for j, other in enumerate(columns):
             if other.spread_of == columns[i].name:
-                spreads = [cell(row[j], other) for row in self._result.rows]
+                spreads = [cell(row[j], other) for row in self._rows]
                 texts = [f"{t} ± {s}" if s != "-" else t for t, s in zip(texts, spreads, strict=True)]
         return texts
 
     def _heading(self, i: int) -> str:
-        column = self._result.columns[i]
+        column = self._columns[i]
         words = re.sub(r"[ _]+", "\n", column.name)
         return f"{words}\n{column.unit}" if column.unit not in ("", "1") else words
 
     def _parts(self, width: int) -> list[list[int]]:
         """The columns of each table: the key columns every time, and as many others as fit."""
         need = {i: 3 + max(map(len, [*self._heading(i).split("\n"), *self._cells(i)])) for i in self._shown()}
-        keys = [i for i in need if self._result.columns[i].key]
+        keys = [i for i in need if self._columns[i].key]
         rest = [i for i in need if i not in keys]
         parts: list[list[int]] = []
         for i in rest:
@@ -75,7 +77,7 @@ class ResultTable:
 
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False)
         for i in part:
-            text = any(isinstance(row[i], str) for row in self._result.rows)
+            text = any(isinstance(row[i], str) for row in self._rows)
             table.add_column(self._heading(i), justify="left" if text else "right", overflow="fold")
         for texts in zip(*(self._cells(i) for i in part), strict=True):
             table.add_row(*texts)

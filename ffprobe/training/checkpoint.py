@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import numpy as np
 import torch
 
 from ffprobe.errors import FileError
+from ffprobe.store.plain_arrays import read_arrays
 
 SUFFIX = ".checkpoint"
 LARGEST = 16 << 30
@@ -59,27 +59,13 @@ def read_checkpoint(path: Path, limit: int = LARGEST) -> dict[str, Any]:
     Raises:
         FileError: missing, damaged, holding objects, or declaring more than ``limit`` bytes.
     """
+    do = "Delete it and start the run again with --overwrite; the partial keeps what was committed."
+    arrays = read_arrays(path, limit, "checkpoint", do)
     try:
-        with zipfile.ZipFile(path) as archive:
-            declared = sum(info.file_size for info in archive.infolist())
-            if declared > limit:
-                raise FileError(f"The checkpoint declares {declared} bytes, more than {limit}.", where=str(path))
-            damaged = archive.testzip()
-            if damaged:
-                raise ValueError(f"{damaged} does not match its checksum")
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
         state = _give(json.loads(str(arrays.pop("tree"))), arrays)
-    except FileError:
-        raise
-    except FileNotFoundError as error:
-        raise FileError("There is no checkpoint.", where=str(path)) from error
-    except Exception as error:  # zlib, zip, numpy and JSON each have their own way to say "damaged"
-        raise FileError(
-            f"The checkpoint is damaged: {type(error).__name__}: {error}.",
-            where=str(path),
-            do="Delete it and start the run again with --overwrite; the partial keeps what was committed.",
-        ) from error
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        told = f"{type(error).__name__}: {error}"
+        raise FileError(f"This is not a readable checkpoint: {told}.", where=str(path), do=do) from error
     if not isinstance(state, dict):
         raise FileError("The checkpoint holds no state.", where=str(path))
     return state

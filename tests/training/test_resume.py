@@ -221,5 +221,5 @@ def test_damaged_checkpoints_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="declares"):
         read_checkpoint(path, limit=10)
     os.unlink(path)
-    with pytest.raises(FileError, match="no checkpoint"):
+    with pytest.raises(FileError, match="no such checkpoint"):
         read_checkpoint(path)
