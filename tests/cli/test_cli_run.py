@@ -175,3 +175,31 @@ def test_a_newer_run_file_is_refused_politely(folder: Path) -> None:
     done = ffprobe("analyze", "layers", "newer.h5", cwd=folder)
     assert done.code == 4
     assert "newer" in done.err
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({"train/a/1": 8, "test/a/1": 8}, "class"),
+        ({"train/a/1": 8, "train/b/1": 9, "test/a/1": 8, "test/b/1": 8}, "8"),
+        ({"train/a/1": 8, "train/b/1": 0, "test/a/1": 8, "test/b/1": 8}, "train/b/1.png"),
+        ({}, "train"),
+    ],
+    ids=["one-class", "mixed-sizes", "damaged", "empty"],
+)
+def test_bad_pictures_are_told(tmp_path: Path, files: dict[str, int], told: str) -> None:
+    from PIL import Image
+
+    (tmp_path / "pictures").mkdir()
+    for name, size in files.items():
+        path = tmp_path / "pictures" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if size:
+            Image.new("RGB", (size, size), (size, 0, 0)).save(path)
+        else:
+            path.write_bytes(b"not a picture")
+    done = ffprobe("run", "--dataset", "images", "--data-dir", "pictures", *WORDS, cwd=tmp_path)
+    assert done.code == 4, done.err
+    assert told in done.err
+    assert "Traceback" not in done.err
+    assert not list(tmp_path.glob("*.h5*"))
