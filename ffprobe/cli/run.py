@@ -64,7 +64,7 @@ def run(
     options = {
         **_given(seed=seed, device=device or None, precision=precision or None),
         "training": _given(epochs=epochs, batch_size=batch_size),
-        "data": _given(dir=data_dir or None, download=download or None),
+        "data": _given(dir=_absolute(data_dir), download=download or None),
     }
     table = _preset("")
     unfinished = partial_of(out)
@@ -94,6 +94,11 @@ def run(
         print_json(finite(_document(outcome, resolved, out)))
     else:
         _print_outcome(outcome, out)
+
+
+def _absolute(data_dir: str) -> str | None:
+    # the file must say where the data lay, whatever folder it is read in
+    return str(Path(data_dir).expanduser().resolve()) if data_dir else None
 
 
 def _given(**values: Any) -> dict[str, Any]:

@@ -119,8 +119,10 @@ def load_split(config: RunConfig, registry: Registry) -> Split:
     # in random order, so that the first n of them are a fair sample
     train = train[torch.randperm(len(train), generator=generator)]
     validation = validation[torch.randperm(len(validation), generator=generator)]
-    if training.images:
+    if training.images:  # a smaller run has a smaller validation set too, or it would spend its time there
+        share = training.validation / (1 - training.validation)
         train = train[: training.images]
+        validation = validation[: max(100, round(training.images * share))]
     if len(train) == 0 or len(validation) == 0:
         raise UsageError(
             f"{len(train)} images would be left to learn from and {len(validation)} for validation.",

@@ -6,6 +6,11 @@ TOGETHER = ("last", "last 3", "all but first", "all")
 
 
 class Layers(ffprobe.Probe):
+    """Validation and test accuracy from each layer's goodness alone, by depth, and from several layers together.
+
+    The spread is the binomial standard error of the number of images. Of an unfinished run, the last evaluated epoch.
+    """
+
     name = "layers"
     source = "Trifecta (arXiv:2311.18130) Figures 1, 4 and 13, Table 3"
 

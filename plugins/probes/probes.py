@@ -9,11 +9,21 @@ RECORD = "Train again with --set recording.activations=true, or with the plugin 
 
 
 class Probes(ffprobe.Probe):
+    """Held-out accuracy of a linear and of a multi-layer classifier on each layer's activations.
+
+    Activations are recorded with the neutral label, before and after the normalizer that follows, of images that the
+    network learned from (to fit on) and of validation images (to score on). The floors are the same classifiers on the
+    untrained network and on the image itself. The paper fits for 100 epochs on all features and scores on the test set;
+    here features are reduced to ``recording.units`` numbers, and the test set is not read.
+    """
+
     name = "probes"
     source = "Trifecta (arXiv:2311.18130) Appendix E, Figure 8"
     needs = frozenset({"activations"})
 
     class Params(ffprobe.Params):
+        """How the classifiers are fitted."""
+
         hidden: int = Field(64, ge=1, le=4096, description="units of the multi-layer classifier's hidden layer")
         repeats: int = Field(5, ge=1, le=100, description="fits of each linear classifier")
         mlp_repeats: int = Field(3, ge=1, le=100, description="fits of each multi-layer classifier")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -78,6 +79,32 @@ def test_a_full_disk_is_told_and_earlier_commits_stay(tmp_path: Path) -> None:
             assert run.read("metrics/loss").shape[0] == run.epochs
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_folder_that_vanishes_under_a_run_is_told(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    command = [sys.executable, "-m", "ffprobe", "run", *LONG, "--out", "out/run.h5"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=os.environ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("epoch 2/"):
+                break
+        shutil.rmtree(tmp_path / "out")
+        told = process.stderr.read()
+    assert process.returncode == 4
+    assert "could not be written" in told
+    assert "Traceback" not in told
+
+
+def test_a_reader_goes_on_reading_during_a_repair(tmp_path: Path, running: subprocess.Popen[str]) -> None:
+    running.kill()
+    running.wait()
+    with library.open(tmp_path / "run.h5.partial") as run:
+        before = run.read("metrics/loss")
+        assert ffprobe("repair", "run.h5.partial", cwd=tmp_path).code == 0
+        assert (run.read("metrics/loss") == before).all()
+    with library.open(tmp_path / "run.h5.partial") as run:
+        assert (run.read("metrics/loss") == before).all()
 
 
 def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:

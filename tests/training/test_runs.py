@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from plugin_files import normalizer, write
@@ -74,6 +75,20 @@ def test_two_runs_of_one_seed_are_bit_identical(tmp_path: Path, plain: Session) 
     again = session(tmp_path / "run.h5", *OLU, probes=[])
     again.run()
     assert same(state(plain), state(again))
+
+
+def test_two_files_of_one_seed_are_the_same_but_for_times(tmp_path: Path) -> None:
+    for name in ("a.h5", "b.h5"):
+        session(tmp_path / name, *OLU).run()
+    with ffprobe.open(tmp_path / "a.h5") as one, ffprobe.open(tmp_path / "b.h5") as two:
+        assert one.paths() == two.paths()
+        for path in one.paths():
+            if not any(word in path for word in ("wall_time", "images_per_second", "peak_memory")):
+                np.testing.assert_array_equal(one.read(path), two.read(path), err_msg=path)
+        first, second = dict(one.attributes), dict(two.attributes)
+        for attributes in (first, second):
+            attributes.pop("created_utc")
+        assert first == second
 
 
 def test_watching_changes_nothing(tmp_path: Path, plain: Session) -> None:
