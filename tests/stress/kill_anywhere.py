@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import h5py
@@ -124,6 +124,7 @@ def life(folder: Path, whole: Path, kills: int, seed: int) -> collections.Counte
         if not finished:
             count["kills"] += 1
             count[where] += 1
+            print(f"{folder.name}: {count['kills']} of {kills}", file=sys.stderr, flush=True)
         if final.exists():
             if compare(final, whole) != EPOCHS:
                 raise Lost("a finished file lacks epochs")
@@ -152,7 +153,8 @@ def life(folder: Path, whole: Path, kills: int, seed: int) -> collections.Counte
 
 def main(kills: int, seed: int, workers: int) -> collections.Counter[str]:
     """Kill in ``workers`` folders at once."""
-    with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(workers) as pool:
+    # processes, not threads: netCDF4 may not be used by two threads at once
+    with tempfile.TemporaryDirectory() as name, ProcessPoolExecutor(workers) as pool:
         whole = whole_run(Path(name))
         shares = [kills // workers + (i < kills % workers) for i in range(workers)]
         folders = [Path(name) / str(i) for i in range(workers)]
