@@ -8,14 +8,14 @@ WORKERS ?= $(shell nproc)
 .PHONY: demo test lint docs stress clean
 
 # A quarter of the width and small batches, so that both runs and their analyses fit a minute on two cores.
-BUDGET := --dataset digits --epochs 30 --batch-size 32 --set network.width=0.25 --set training.learning_rate=0.002
+BUDGET := --dataset digits --epochs 25 --batch-size 32 --set network.width=0.25 --set training.learning_rate=0.003
 
 demo: $(VENV)/installed
 	mkdir -p demo
 	$(BIN)/ffprobe run --preset vanilla-ff $(BUDGET) --out demo/vanilla-ff.h5 --overwrite
 	$(BIN)/ffprobe run --preset trifecta $(BUDGET) --out demo/trifecta.h5 --overwrite
 	$(BIN)/ffprobe analyze layers demo/vanilla-ff.h5 demo/trifecta.h5 --plot demo/layers.png
-	$(BIN)/ffprobe analyze probes demo/vanilla-ff.h5 demo/trifecta.h5 --csv demo/probes-table.csv --plot demo/probes.png
+	$(BIN)/ffprobe analyze probes:repeats=3,mlp_repeats=2 demo/vanilla-ff.h5 demo/trifecta.h5 --csv demo/probes-table.csv --plot demo/probes.png
 	@echo "Run files, tables and figures are in demo/; demo/layers.png is laid out as the paper's Figure 1."
 
 test: lint
