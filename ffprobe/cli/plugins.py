@@ -109,8 +109,18 @@ def _print(console: Any, document: dict[str, Any]) -> None:
     if document["settings"]:
         table = Table("setting", "default", "what it is", box=None, pad_edge=False)
         for key, setting in document["settings"].items():
-            table.add_row(*(Text(cell) for cell in (key, str(setting["default"]), setting["description"])))
+            table.add_row(
+                *(
+                    Text(cell)
+                    for cell in (
+                        key,
+                        "" if setting["default"] is None else str(setting["default"]),
+                        setting["description"],
+                    )
+                )
+            )
         console.print(table)
-        first = next(iter(document["settings"]))
-        value = document["settings"][first]["default"]
-        console.print(f"For example: --plugin {document['name']}:{first}={value}", markup=False)
+        example = next((k for k, v in document["settings"].items() if v["default"] is not None), None)
+        if example:
+            value = document["settings"][example]["default"]
+            console.print(f"For example: --plugin {document['name']}:{example}={value}", markup=False)
