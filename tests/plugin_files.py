@@ -28,6 +28,33 @@ def ffprobe_components():
     return [PowerNorm]
 """
 
+DROPOUT = """
+from torch import nn
+import ffprobe
+
+class Drop(ffprobe.Normalizer):
+    name = "drop"
+    def build(self, shape):
+        return nn.Sequential(nn.Dropout(0.2), nn.BatchNorm2d(shape[0]))
+
+class Counting(ffprobe.Loss):
+    name = "counting"
+    def __init__(self, params=None):
+        super().__init__(params)
+        self.calls = 0
+    def __call__(self, positive, negative, context):
+        self.calls += 1
+        return nn.functional.softplus(negative - positive).mean() * (1 + self.calls / 100)
+    def state_dict(self):
+        return {"calls": self.calls}
+    def load_state_dict(self, state):
+        self.calls = state["calls"]
+
+@ffprobe.hookimpl
+def ffprobe_components(): return [Drop, Counting]
+"""
+"""Dropout, which draws from torch's global generator, and a loss that keeps a state of its own."""
+
 
 def normalizer(body: str = "return x", build: str = "", name: str = "mine") -> str:
     """The text of a normalizer plugin whose forward or build does something particular."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from plugin_files import write
+from plugin_files import DROPOUT, write
 from toy import toy_config
 
 import ffprobe
@@ -22,31 +22,6 @@ from ffprobe.training.resumption import experiment_state
 from ffprobe.training.session import Session
 
 OLU = ("olu", "batchnorm", "symba")
-DROPOUT = """
-from torch import nn
-import ffprobe
-
-class Drop(ffprobe.Normalizer):
-    name = "drop"
-    def build(self, shape):
-        return nn.Sequential(nn.Dropout(0.2), nn.BatchNorm2d(shape[0]))
-
-class Counting(ffprobe.Loss):
-    name = "counting"
-    def __init__(self, params=None):
-        super().__init__(params)
-        self.calls = 0
-    def __call__(self, positive, negative, context):
-        self.calls += 1
-        return nn.functional.softplus(negative - positive).mean() * (1 + self.calls / 100)
-    def state_dict(self):
-        return {"calls": self.calls}
-    def load_state_dict(self, state):
-        self.calls = state["calls"]
-
-@ffprobe.hookimpl
-def ffprobe_components(): return [Drop, Counting]
-"""
 
 
 class StopAt:

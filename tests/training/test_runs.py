@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from plugin_files import normalizer, write
+from plugin_files import DROPOUT, normalizer, write
 from toy import toy_config
 
 import ffprobe
@@ -17,19 +17,6 @@ from ffprobe.registry import Registry
 from ffprobe.training.session import Session
 
 OLU = ("olu", "batchnorm", "symba")
-DROPOUT = """
-import torch
-from torch import nn
-import ffprobe
-
-class Drop(ffprobe.Normalizer):
-    name = "drop"
-    def build(self, shape):
-        return nn.Sequential(nn.Dropout(0.1), nn.BatchNorm2d(shape[0]))
-
-@ffprobe.hookimpl
-def ffprobe_components(): return [Drop]
-"""
 
 
 def session(out: Path, *plugins: str, observers: Any = (), **changes: Any) -> Session:
