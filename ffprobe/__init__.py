@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ffprobe.analysis.claim import Claim
     from ffprobe.analysis.column import Column
     from ffprobe.analysis.figure import line_by_layer
     from ffprobe.analysis.heads import train_heads
@@ -53,6 +54,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Bench": "components",
+    "Claim": "analysis.claim",
     "Column": "analysis.column",
     "Dataset": "components",
     "Dimension": "store.schema",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ffprobe.analysis.claim import Claim
 from ffprobe.analysis.column import Column
 from ffprobe.analysis.figure import WIDTH, check_suffix, new_figure, write_figure
 from ffprobe.analysis.table import ResultTable, cell
@@ -28,7 +29,8 @@ class Result:
         question: one sentence.
         columns: what each row holds.
         rows: tuples of str, int, float, bool or None; NaN and None mean "not measured".
-        notes: sentences: caveats, floors, what the paper saw.
+        notes: sentences: caveats, floors, what was measured on what.
+        claims: what papers say about the question, each held against these runs.
         document: more data for the JSON document, nested plain values.
         draw: draws the figure of these rows on an empty ``matplotlib.figure.Figure``; None when there is none.
         size: of the figure, width and height in inches.
@@ -44,6 +46,7 @@ class Result:
     draw: Callable[[Figure], None] | None = None
     size: tuple[float, float] = (WIDTH, 2.4)
     runs: Sequence[Any] = ()
+    claims: Sequence[Claim] = ()
 
     def __post_init__(self) -> None:
         """Check the rows against the columns; keep plain values and, of each run, its path and id.
@@ -64,12 +67,14 @@ class Result:
         """The answer as one JSON document: nested plain values, None (null) for what was not measured.
 
         Keys: ``name``, ``question``, ``runs`` (paths), ``columns`` (name, unit, description), ``rows`` (objects by
-        column name), ``notes``, ``extra``.
+        column name), ``notes``, ``claims`` (source, said, here, agrees), ``extra``.
         """
         columns = [{"name": c.name, "unit": c.unit, "description": c.description} for c in self.columns]
         rows = [dict(zip((c.name for c in self.columns), row, strict=True)) for row in self.rows]
         head = {"name": self.name, "question": self.question, "runs": [path for path, _ in self.runs]}
-        body = {"columns": columns, "rows": rows, "notes": list(self.notes), "extra": dict(self.document)}
+        body = {"columns": columns, "rows": rows, "notes": list(self.notes)}
+        claims = [claim.document() for claim in self.claims]
+        body |= {"claims": claims, "extra": dict(self.document)}
         return _finite({**head, **body})
 
     def write_csv(self, path: str | Path) -> Path:
@@ -90,7 +95,10 @@ class Result:
 
     def table(self) -> ResultTable:
         """The answer for a terminal: prints with rich, at whatever width."""
-        return ResultTable(self.question, self.columns, self.rows, self.notes)
+        return ResultTable(self.question, self.columns, self.rows, self._sentences())
+
+    def _sentences(self) -> list[str]:
+        return [*self.notes, *map(str, self.claims)]
 
     def figure(self) -> Figure:
         """The answer as a matplotlib figure.
@@ -129,7 +137,7 @@ class Result:
         for row in self.rows:
             texts = (html.escape(cell(v, c)) for v, c in zip(row, self.columns, strict=True))
             body += "<tr>" + "".join(f"<td>{text}</td>" for text in texts) + "</tr>"
-        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
+        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self._sentences())
         question = html.escape(self.question)
         return f"<table><caption>{question}</caption><tr>{heads}</tr>{body}</table>{notes}"
 

@@ -52,7 +52,7 @@ def printed(result: Result, width: int) -> str:
 def test_json_is_one_document_with_null_for_what_was_not_measured() -> None:
     document = make(document={"floors": np.array([1.0, np.inf]), "n": np.int64(3)}).json()
     assert json.loads(json.dumps(document, allow_nan=False)) == document
-    assert list(document) == ["name", "question", "runs", "columns", "rows", "notes", "extra"]
+    assert list(document) == ["name", "question", "runs", "columns", "rows", "notes", "claims", "extra"]
     assert document["runs"] == ["runs/a.h5"]
     assert document["columns"][1] == {"name": "linear", "unit": "%", "description": "accuracy"}
     assert document["rows"][0]["linear"] == 90.0
