@@ -9,12 +9,38 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ffprobe.analysis.attenuation import attenuation
+    from ffprobe.analysis.calibrating import cheapest_within, read_calibration
+    from ffprobe.analysis.cka import CentredFeatures, linear_cka
     from ffprobe.analysis.claim import Claim
     from ffprobe.analysis.column import Column
-    from ffprobe.analysis.figure import line_by_layer
-    from ffprobe.analysis.heads import train_heads
-    from ffprobe.analysis.labels import run_labels
+    from ffprobe.analysis.comparison import compare_groups
+    from ffprobe.analysis.depth_lines import lines_by_depth
+    from ffprobe.analysis.figure import line_by_layer, line_look
+    from ffprobe.analysis.grouping import group_differences, group_runs, settings_labels
+    from ffprobe.analysis.heads import head_log_probabilities, train_heads
+    from ffprobe.analysis.heat_map import heat_map
+    from ffprobe.analysis.joint_claim import in_setting, joint_claim, joint_notes
+    from ffprobe.analysis.labels import run_components, run_labels
+    from ffprobe.analysis.margins import true_and_wrong
+    from ffprobe.analysis.mutual_information import confusion_information, label_information_bound
+    from ffprobe.analysis.paired import accuracy_gain, direction
+    from ffprobe.analysis.reading import Reading, cross_fitted, read_sweep
+    from ffprobe.analysis.readout import Head, fit_feature_head, fit_head
+    from ffprobe.analysis.recorded_activations import RecordedActivations
+    from ffprobe.analysis.reliability import fit_temperature, probability_quality
+    from ffprobe.analysis.representation import Representation, describe_representation
     from ffprobe.analysis.result import Result
+    from ffprobe.analysis.statistics import (
+        Estimate,
+        holm,
+        mean_interval,
+        paired_bootstrap,
+        paired_difference,
+        welch_difference,
+    )
+    from ffprobe.analysis.summary import summarize
+    from ffprobe.api import analyze, load_network, predict, train
     from ffprobe.components import (
         Bench,
         Dataset,
@@ -29,6 +55,7 @@ if TYPE_CHECKING:
         Network,
         Normalizer,
         Params,
+        Peer,
         Probe,
         Rule,
         Shape,
@@ -41,28 +68,44 @@ if TYPE_CHECKING:
     from ffprobe.data.images import Images, channel_statistics
     from ffprobe.data.published import published_folder, read_with_torchvision
     from ffprobe.errors import FfprobeError, FileError, PluginError, UsageError
+    from ffprobe.estimator import ForwardForwardClassifier
     from ffprobe.hookspecs import hookimpl
+    from ffprobe.layer_spec import Shortcut
+    from ffprobe.prediction.calibration import Calibration
+    from ffprobe.prediction.recorded_sweep import RecordedSweep
+    from ffprobe.prediction.sweep import Sweep
+    from ffprobe.registry import registered
     from ffprobe.store.reader import RunFile
     from ffprobe.store.reader import open_run as open
     from ffprobe.store.schema import Dimension, Variable
     from ffprobe.training.convolutions import convolutions
     from ffprobe.training.evaluate import last_layer_goodness
+    from ffprobe.training.group_learner import GroupLearner
     from ffprobe.training.groups import groups_of_step
     from ffprobe.training.network import Stack
+    from ffprobe.training.rehearsal import Rehearsal
+    from ffprobe.trajectory import Heard, ReplayPlan, Tolerance, Trajectory
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Bench": "components",
+    "Calibration": "prediction.calibration",
+    "CentredFeatures": "analysis.cka",
     "Claim": "analysis.claim",
     "Column": "analysis.column",
     "Dataset": "components",
     "Dimension": "store.schema",
     "Encoder": "components",
+    "Estimate": "analysis.statistics",
     "Evaluator": "components",
     "FfprobeError": "errors",
     "FileError": "errors",
+    "ForwardForwardClassifier": "estimator",
     "Goodness": "components",
+    "GroupLearner": "training.group_learner",
+    "Head": "analysis.readout",
+    "Heard": "trajectory",
     "Images": "data.images",
     "LayerSpec": "components",
     "Learner": "components",
@@ -72,32 +115,82 @@ _HOME = {
     "Network": "components",
     "Normalizer": "components",
     "Params": "components",
+    "Peer": "components",
     "PluginError": "errors",
     "Probe": "components",
+    "Reading": "analysis.reading",
+    "RecordedActivations": "analysis.recorded_activations",
+    "RecordedSweep": "prediction.recorded_sweep",
+    "Rehearsal": "training.rehearsal",
+    "ReplayPlan": "trajectory",
+    "Representation": "analysis.representation",
     "Result": "analysis.result",
     "Rule": "components",
     "RunFile": "store.reader",
     "Shape": "components",
+    "Shortcut": "layer_spec",
     "Stack": "training.network",
+    "Sweep": "prediction.sweep",
+    "Tolerance": "trajectory",
+    "Trajectory": "trajectory",
     "Update": "components",
     "UpdateScheduler": "components",
     "UsageError": "errors",
     "Variable": "store.schema",
+    "accuracy_gain": "analysis.paired",
+    "analyze": "api",
+    "attenuation": "analysis.attenuation",
     "cached_images": "data.cached_images",
     "channel_statistics": "data.images",
+    "cheapest_within": "analysis.calibrating",
+    "compare_groups": "analysis.comparison",
+    "confusion_information": "analysis.mutual_information",
     "convolutions": "training.convolutions",
+    "cross_fitted": "analysis.reading",
+    "describe_representation": "analysis.representation",
+    "direction": "analysis.paired",
+    "fit_feature_head": "analysis.readout",
+    "fit_head": "analysis.readout",
+    "fit_temperature": "analysis.reliability",
+    "group_differences": "analysis.grouping",
+    "group_runs": "analysis.grouping",
     "groups_of_step": "training.groups",
+    "head_log_probabilities": "analysis.heads",
+    "heat_map": "analysis.heat_map",
+    "holm": "analysis.statistics",
     "hookimpl": "hookspecs",
     "idx_names": "data.idx",
+    "in_setting": "analysis.joint_claim",
+    "joint_claim": "analysis.joint_claim",
+    "joint_notes": "analysis.joint_claim",
+    "label_information_bound": "analysis.mutual_information",
     "last_layer_goodness": "training.evaluate",
     "line_by_layer": "analysis.figure",
+    "line_look": "analysis.figure",
+    "linear_cka": "analysis.cka",
+    "lines_by_depth": "analysis.depth_lines",
+    "load_network": "api",
+    "mean_interval": "analysis.statistics",
     "open": "store.reader:open_run",
+    "paired_bootstrap": "analysis.statistics",
+    "paired_difference": "analysis.statistics",
+    "predict": "api",
+    "probability_quality": "analysis.reliability",
     "published_folder": "data.published",
+    "read_calibration": "analysis.calibrating",
     "read_cifar": "data.cifar_batches",
     "read_idx_split": "data.idx",
+    "read_sweep": "analysis.reading",
     "read_with_torchvision": "data.published",
+    "registered": "registry",
+    "run_components": "analysis.labels",
     "run_labels": "analysis.labels",
+    "settings_labels": "analysis.grouping",
+    "summarize": "analysis.summary",
+    "train": "api",
     "train_heads": "analysis.heads",
+    "true_and_wrong": "analysis.margins",
+    "welch_difference": "analysis.statistics",
 }
 
 __all__ = ["__version__", *_HOME]

@@ -7,12 +7,18 @@ else from the config. Importing this module loads no torch.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
+
+from ffprobe.layer_spec import LayerSpec as LayerSpec
+from ffprobe.layer_spec import Shape as Shape
+from ffprobe.learning import Bench as Bench
+from ffprobe.learning import Learner as Learner
+from ffprobe.learning import Update as Update
 
 if TYPE_CHECKING:
     import torch
@@ -20,11 +26,11 @@ if TYPE_CHECKING:
 
     from ffprobe.data.images import Images
     from ffprobe.hookspecs import RunContext
+    from ffprobe.prediction.calibration import Calibration
+    from ffprobe.prediction.sweep import Sweep
     from ffprobe.store.reader import RunFile
     from ffprobe.store.schema import Variable
-
-Shape = tuple[int, ...]
-"""The shape of one input without the batch: ``(channels, height, width)`` or ``(features,)``."""
+    from ffprobe.trajectory import Heard, ReplayPlan, Trajectory
 
 Form = Literal["pair", "class"]
 """``pair``: one goodness per input, ``[B]``; ``class``: one goodness per input and class, ``[B, K]``."""
@@ -91,26 +97,6 @@ class Dataset(Component):
         """
 
 
-@dataclass(frozen=True)
-class LayerSpec:
-    """One layer of a network, in words.
-
-    Attributes:
-        kind: ``conv`` (3x3, padding 1), ``linear`` (flattens its input), or ``module`` (``factory`` builds it).
-        width: output channels or features; ignored for ``module``.
-        pool: side of the max pooling window after a convolution; 1 is none.
-        bias: whether the convolution or linear map has a bias.
-        factory: for ``module``: takes the input shape, returns an ``nn.Module`` that keeps the batch dimension; its
-            output is the layer's activation (no further non-linearity is applied).
-    """
-
-    kind: Literal["conv", "linear", "module"]
-    width: int = 0
-    pool: int = 1
-    bias: bool = False
-    factory: Callable[[Shape], nn.Module] | None = None
-
-
 class Network(Component):
     """Which layers, in which order.
 
@@ -139,12 +125,22 @@ class Normalizer(Component):
     """What is passed between layers.
 
     Attributes:
-        place: ``input``: it stands on each layer's input (Hinton, Trifecta); ``output``: it stands on the activation
-            that a layer passes on, after goodness was read from it (DeeperForward).
+        place: ``input``: it stands on each layer's input (Hinton, Trifecta); ``preactivation``: between the
+            convolution or linear map and the activation, as backpropagated networks have it; ``activation``: on the
+            activation, before goodness is read from it (CwComp); ``output``: on the activation that a layer passes on,
+            after goodness was read from it (DeeperForward). A class attribute, or set in ``__init__`` from a setting.
+        keeps_statistics: whether training moves buffers of the module (statistics of the batches), or gives other
+            values than evaluation (batch normalization, dropout). Where it is False, neither may be. A class attribute,
+            or set in ``__init__`` from a setting.
     """
 
     kind = "normalizer"
-    place: ClassVar[Literal["input", "output"]] = "input"
+    place: Literal["input", "preactivation", "activation", "output"] = "input"
+    keeps_statistics: bool = False
+
+    def prepare(self, classes: int) -> None:
+        """Told once, before ``build``, how many classes there are; most normalizers need not know."""
+        return None
 
     @abstractmethod
     def build(self, shape: Shape) -> nn.Module:
@@ -184,6 +180,8 @@ class LossContext:
         labels: int64 ``[B]``, the true labels.
         earlier: goodness of the layers before, detached, each as the layer's own (positive, negative) pair of ``[B]``,
             or a single ``[B, K]`` in form ``class``; first layer first.
+        input: what that layer got, detached, ``[B, *input_shape]`` (``[2B, ...]`` in form ``pair``).
+        module: what ``Loss.build`` returned for that layer; None when it returned nothing.
     """
 
     layer: int
@@ -193,6 +191,8 @@ class LossContext:
     activation: torch.Tensor
     labels: torch.Tensor
     earlier: tuple[Any, ...] = ()
+    input: torch.Tensor | None = None
+    module: nn.Module | None = None
 
 
 class Loss(Component):
@@ -205,15 +205,43 @@ class Loss(Component):
     kind = "loss"
     form: ClassVar[Form] = "pair"
 
+    def build(self, shape: Shape, classes: int) -> nn.Module | None:
+        """What the loss keeps at a layer with activations of ``shape``: parameters that the layer's optimizer trains,
+        fixed matrices as buffers. It lies in the network as the layer's ``loss`` and comes back as ``context.module``.
+        """
+        return None
+
     @abstractmethod
     def __call__(self, first: torch.Tensor, second: torch.Tensor, context: LossContext) -> torch.Tensor:
         """The loss, averaged over the batch unless the component says otherwise."""
+
+    def derivatives(self, positive: torch.Tensor, negative: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The loss's derivatives in closed form, for whoever checks them (``ffprobe analyze symmetry``); optional.
+
+        Args:
+            positive: goodness of positives ``[B]``.
+            negative: goodness of their negatives ``[B]``.
+
+        Returns:
+            dL/dpositive ``[B]`` and dL/dnegative ``[B]`` of the scalar that calling the loss gives.
+
+        Raises:
+            NotImplementedError: the component offers none; training never asks for them.
+        """
+        raise NotImplementedError(f"{self.name} offers no derivatives in closed form")
 
 
 class UpdateScheduler(Component):
     """Which layers learn together, and when."""
 
     kind = "scheduler"
+
+    def prepare(self, depth: int, epochs: int, steps_per_epoch: int) -> None:
+        """Told once, before the run, how deep the network and how long the run is.
+
+        Raises:
+            UsageError: the schedule does not fit; the message says which setting to change.
+        """
 
     @abstractmethod
     def groups(self, step: int, epoch: int, depth: int) -> list[slice]:
@@ -238,9 +266,11 @@ class Encoder(Component):
     Attributes:
         learned: whether the module's parameters are trained. None leaves it to the run: learned when update groups
             span more than one layer (the Trifecta's rule), fixed at their random start otherwise.
+        shows_label: whether the encoding depends on the label; False for methods that need none there (form ``class``).
     """
 
     kind = "encoder"
+    shows_label: ClassVar[bool] = True
 
     @property
     def learned(self) -> bool | None:
@@ -281,54 +311,13 @@ class Negatives(Component):
         """
 
 
-@dataclass(frozen=True)
-class Update:
-    """What a rule reports after it changed weights.
-
-    Attributes:
-        layers: the layers whose weights changed.
-        loss_layer: the layer that the loss sits on.
-        loss: scalar tensor, detached.
-        positive: mean goodness of the positives on that layer, scalar tensor, detached; None when there is none.
-        negative: the same of the negatives.
-    """
-
-    layers: range
-    loss_layer: int
-    loss: torch.Tensor
-    positive: torch.Tensor | None = None
-    negative: torch.Tensor | None = None
-
-
-class Learner(ABC):
-    """A rule at work on one network; what ``Rule.build`` returns."""
-
-    @abstractmethod
-    def step(self, images: torch.Tensor, labels: torch.Tensor, step: int, epoch: int) -> Iterator[Update]:
-        """Learn from one batch; yield after every change of weights, before gradients are cleared.
-
-        Args:
-            images: float ``[B, C, H, W]``, normalized and augmented.
-            labels: int64 ``[B]``.
-            step: optimizer steps done before, from 0, over the whole run.
-            epoch: from 0.
-        """
-
-    @abstractmethod
-    def set_learning_rate(self, rate: float) -> None:
-        """Use this learning rate from the next step on."""
-
-    @abstractmethod
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that decides how learning goes on: nested dicts and lists of tensors and plain numbers."""
-
-    @abstractmethod
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from ``state_dict()``'s answer."""
-
-
 class Rule(Component):
-    """How weights change."""
+    """How weights change.
+
+    What a rule keeps fixed beside the weights (random feedback) it leaves in the network as buffers, under names with a
+    part ``feedback``, so that it is saved with the network. Building a rule on a network that already has them must
+    keep them; what it draws, it draws from torch's global generator.
+    """
 
     kind = "rule"
 
@@ -337,41 +326,31 @@ class Rule(Component):
         """A learner for the network on this bench."""
 
 
-@dataclass(frozen=True)
-class Bench:
-    """What lies before a rule: the network and everything chosen to teach it.
+class Evaluator(Component):
+    """How a prediction is read from goodness.
+
+    ``scores`` says what decides once everything is known. ``read`` may ask for less: it takes goodness layer after
+    layer, and only for the labels that can still win, from a sweep over recorded numbers or over a live network.
+    Thresholds and the like are chosen by ``calibrate``, on the validation set, and kept in ``chosen``.
 
     Attributes:
-        network: the ``Stack`` of encoder and layers (``ffprobe.Stack``).
-        loss: the local objective.
-        scheduler: which layers learn together.
-        negatives: which wrong label a positive is held against.
-        generator: the run's stream for negatives.
-        optimizer: builds the run's optimizer over a list of parameters.
-        groups: every update group that the scheduler will ever ask for, shortest first.
-        autocast: returns a fresh context manager for forward passes in the run's precision.
-        classes: the number of classes.
+        needs: ``activations`` when ``calibrate`` needs recorded features beside validation goodness.
+        stepwise: whether ``read`` advances layer after layer, so that the activations of all living pairs are kept in
+            memory; fewer images then go together.
+        chosen: what ``calibrate`` chose: plain values, lists, tensors; empty before.
     """
 
-    network: Any
-    loss: Loss
-    scheduler: UpdateScheduler
-    negatives: Negatives
-    generator: torch.Generator
-    optimizer: Callable[[Sequence[nn.Parameter]], torch.optim.Optimizer]
-    groups: tuple[tuple[int, int], ...]
-    autocast: Callable[[], Any]
-    classes: int
-
-
-class Evaluator(Component):
-    """How a prediction is read from goodness; a pure function, so that all can be compared from one file."""
-
     kind = "evaluator"
+    needs: ClassVar[frozenset[str]] = frozenset()
+    stepwise: ClassVar[bool] = False
+
+    def __init__(self, params: BaseModel | None = None) -> None:
+        super().__init__(params)
+        self.chosen: dict[str, Any] = {}
 
     @abstractmethod
     def scores(self, goodness: torch.Tensor) -> torch.Tensor:
-        """Scores ``[N, K]``, the largest wins.
+        """Scores ``[N, K]``, the largest wins; a pure function, also before ``calibrate``.
 
         Args:
             goodness: float ``[L, N, K]``, of every layer, sample and label.
@@ -381,6 +360,29 @@ class Evaluator(Component):
         """The layers that ``scores`` looks at; all of them unless said otherwise."""
         return list(range(depth))
 
+    def calibrate(self, calibration: Calibration) -> None:
+        """Choose what is to be chosen, by the validation set alone."""
+
+    def read(self, sweep: Sweep) -> torch.Tensor:
+        """Scores ``[N, K]``, minus infinity for labels that were ruled out; the largest wins.
+
+        Args:
+            sweep: of N images; each must be treated by itself.
+        """
+        return self.scores(sweep.full(self.layers(sweep.depth)))
+
+    def predict(self, sweep: Sweep) -> torch.Tensor:
+        """The predicted labels, int64 ``[N]``."""
+        return self.read(sweep).argmax(dim=1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was chosen."""
+        return dict(self.chosen)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what was chosen."""
+        self.chosen = dict(state)
+
 
 class Probe(Component):
     """One question: what is recorded while a run goes on, and the answer from the run file alone.
@@ -389,11 +391,13 @@ class Probe(Component):
     writes with ``context.record``; it must not change a number of the run.
 
     Attributes:
-        needs: recordings of the run itself that the analysis reads: ``activations``.
+        needs: recordings of the run itself that the analysis reads: ``activations``, and with it ``random-label``.
+        least_runs: how many run files ``analyze`` needs at least; 0 where the question can be asked without any.
     """
 
     kind = "probe"
     needs: ClassVar[frozenset[str]] = frozenset()
+    least_runs: ClassVar[int] = 1
 
     def variables(self, run: RunContext) -> list[Variable]:
         """What this probe will record, declared before the run begins; nothing unless overridden."""
@@ -409,6 +413,43 @@ class Probe(Component):
         Raises:
             FileError: something needed was not recorded; the message names the option that records it.
         """
+
+
+class Peer(Component):
+    """Somebody else's public code, as far as its recorded trajectories go (``ffprobe replay``).
+
+    A peer says with which ordinary components its runs are repeated. What only that code does (an odd constant, a
+    second pass, an optimizer of its own) stands in the peer's file and nowhere else. A peer is no slot of a run.
+    """
+
+    kind = "peer"
+
+    @abstractmethod
+    def claims(self, meta: Mapping[str, Any]) -> bool:
+        """Whether a trajectory with this ``meta`` came from this code."""
+
+    @abstractmethod
+    def plan(self, trajectory: Trajectory) -> ReplayPlan:
+        """How a trajectory is repeated.
+
+        Raises:
+            PluginError: it needs what is not here; the message names it.
+        """
+
+    def state(self, recorded: Mapping[str, Any]) -> dict[str, Any]:
+        """Recorded arrays of parameters (or their gradients) by the network's own names; as they are unless overridden.
+
+        Args:
+            recorded: by the file's names, without ``init/``, ``final/`` ... in front; possibly not all of them.
+        """
+        return dict(recorded)
+
+    def observed(self, heard: Heard, trajectory: Trajectory) -> dict[str, Any]:
+        """What the replay gave, by the keys under which the trajectory recorded the same: ``loss``, ``eval/logits`` ...
+
+        Parameters and gradients are compared by the host and are not among them. Nothing unless overridden.
+        """
+        return {}
 
 
 SINGLE_SLOTS: dict[str, type[Component]] = {
@@ -428,5 +469,5 @@ SINGLE_SLOTS: dict[str, type[Component]] = {
 }
 """The kinds of which a run has exactly one, by name, in the order in which a reader meets them."""
 
-KINDS: dict[str, type[Component]] = {**SINGLE_SLOTS, Probe.kind: Probe}
+KINDS: dict[str, type[Component]] = {**SINGLE_SLOTS, Probe.kind: Probe, Peer.kind: Peer}
 """Every kind of component, by name."""

@@ -28,6 +28,7 @@ class Training(Params):
     schedule: Literal["network", "constant", "cosine"] = Field(
         "network", description="network: the paper's steps for the network, scaled to the run's length"
     )
+    floor: float = Field(0.0, ge=0, le=1, description="where the cosine schedule ends, as a share of learning_rate")
     optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", description="one for every update group")
     momentum: float = Field(0.9, ge=0, lt=1, description="of sgd")
     weight_decay: float = Field(0.0, ge=0, description="of every optimizer, per step")
@@ -229,6 +230,11 @@ def picks(plugins: Iterable[str], registry: Registry) -> dict[str, Any]:
         if not components:
             table.setdefault("observers", []).append(what)
         for component in components:
+            if component.kind == "peer":
+                raise UsageError(
+                    f"{text!r} knows the recordings of a public code; it is no part of a run.",
+                    do="It is used by itself: ffprobe replay FILE.npz",
+                )
             choice = {"name": component.name, **source, **settings}
             if component.kind not in SINGLE_SLOTS:
                 table.setdefault("probes", []).append(choice)

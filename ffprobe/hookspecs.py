@@ -8,6 +8,7 @@ goes on and says so in its file; ``ffprobe_components`` and ``ffprobe_commands``
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
 
 PROJECT = "ffprobe"
 HOOK_VERSION = 1
-"""Raised when a hook or a field of a context is removed or changes its meaning; adding one does not raise it."""
+"""Raised when a hook or a field of a context is removed or changes its meaning; adding one does not raise it.
+
+A plugin that writes ``hook_version = 1`` in its module is refused, with a sentence, by an ffprobe of another version;
+one that writes nothing is loaded and taken at its word.
+"""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
@@ -27,6 +32,10 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 def _nowhere(name: str, value: object) -> None:
     raise RuntimeError(f"nothing is being recorded, {name!r} has no place to go")
+
+
+def _not_running() -> AbstractContextManager[Any]:
+    raise RuntimeError("nothing is running, there is nothing to rehearse")
 
 
 @dataclass(frozen=True)
@@ -61,6 +70,9 @@ class RunContext:
         network: the ``ffprobe.Stack`` being trained; to look at, never to change.
         record: ``record(name, value)`` writes to the plugin's own variables: one more row where the variable has an
             unlimited dimension, the whole value otherwise. Kept in memory until the epoch is committed.
+        rehearse: ``with context.run.rehearse() as copy:`` gives an ``ffprobe.Rehearsal``: deep copies of network and
+            components as they stand now, and a learner at learning rate 0. A probe may step it and look at gradients
+            without changing a number of the run; what it draws comes from the run's stream for probes at this step.
     """
 
     config: Mapping[str, Any]
@@ -70,6 +82,7 @@ class RunContext:
     steps_per_epoch: int
     network: Any = None
     record: Callable[[str, object], None] = field(default=_nowhere, repr=False)
+    rehearse: Callable[[], AbstractContextManager[Any]] = field(default=_not_running, repr=False)
 
 
 @dataclass(frozen=True)
@@ -83,6 +96,8 @@ class EpochContext:
         metrics: after an epoch: ``loss``, ``goodness_positive``, ``goodness_negative`` (float32 ``[layers]``, means
             over the epoch's steps, NaN where a layer had no loss), ``validation_accuracy`` (float32 ``[layers]``, NaN
             when not evaluated); empty before it.
+        images: after an epoch: its last batch, float ``[B, C, H, W]``, as learned from; read-only.
+        labels: of that batch, int64 ``[B]``.
         record: see ``RunContext.record``.
     """
 
@@ -91,6 +106,16 @@ class EpochContext:
     step: int
     metrics: Mapping[str, Any] = field(default_factory=dict)
     record: Callable[[str, object], None] = field(default=_nowhere, repr=False)
+    images: torch.Tensor | None = field(default=None, repr=False)
+    labels: torch.Tensor | None = field(default=None, repr=False)
+
+    def due(self, steps: int) -> bool:
+        """After an epoch: whether it took the run past a multiple of ``steps``, or was its last.
+
+        For what costs too much to be done every epoch; a resumed run does it after the same epochs.
+        """
+        before = self.step - self.run.steps_per_epoch
+        return self.step // steps > before // steps or self.epoch + 1 == self.run.epochs
 
 
 @dataclass(frozen=True)
@@ -201,7 +226,7 @@ class Hooks:
         Args:
             context: the run.
         Returns: None.
-        Used by: the order-of-hooks test; third-party writers.
+        Used by: the probe of scaling, which keeps the initial norms; third-party writers.
         """
 
     @hookspec
@@ -213,7 +238,7 @@ class Hooks:
         Args:
             context: the epoch, without metrics.
         Returns: None.
-        Used by: the progress display.
+        Used by: the progress display; the locality audit, which copies the weights.
         """
 
     @hookspec

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from reference.plain_forward_forward import CASES, HERE, Case, record
 
-from ffprobe.errors import FileError, PluginError
+from ffprobe.config import picks
+from ffprobe.errors import FileError, PluginError, UsageError
 from ffprobe.registry import Registry
 from ffprobe.replay import Tolerance, replay
 
@@ -81,12 +82,30 @@ def test_a_wrong_method_strays(tmp_path: Path, change: dict[str, Any]) -> None:
     [
         ({"loss": "wonder"}, "loss 'wonder'"),
         ({"new_rule": "peer"}, "new_rule"),
-        ({"scheduler": "sequential"}, "sequential"),
+        ({"scheduler": "round-robin"}, "round-robin"),
     ],
 )
 def test_a_missing_component_is_named(tmp_path: Path, change: dict[str, Any], named: str) -> None:
     with pytest.raises(PluginError, match=named):
         replay(changed(tmp_path, **change), Registry())
+
+
+def test_a_code_that_no_peer_knows_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PluginError, match="No peer here knows the code of somebody/something"):
+        replay(changed(tmp_path, peer="somebody/something", loss={"name": "symba"}), Registry())
+
+
+def test_two_peers_that_claim_one_file_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = changed(tmp_path, peer="GiorgiaD/PEPITA")
+    registry = Registry()
+    monkeypatch.setattr(registry.component("peer", "peer-loewe"), "claims", lambda self, meta: True)
+    with pytest.raises(PluginError, match="'peer-loewe' and 'peer-pepita' both claim"):
+        replay(path, registry)
+
+
+def test_a_peer_is_no_part_of_a_run() -> None:
+    with pytest.raises(UsageError, match="no part of a run"):
+        picks(["peer-pepita"], Registry())
 
 
 def test_damaged_trajectories_are_refused(tmp_path: Path) -> None:

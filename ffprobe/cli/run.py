@@ -147,7 +147,7 @@ def _document(outcome: Outcome, config: RunConfig, out: Path) -> dict[str, Any]:
 
 
 def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.2f} %"
+    return "–" if value is None or value != value else f"{100 * value:.2f} %"
 
 
 def _print_outcome(outcome: Outcome, out: Path) -> None:

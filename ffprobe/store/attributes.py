@@ -52,14 +52,15 @@ def clean(text: str) -> str:
 def read_attributes(source: h5py.HLObject) -> dict[str, object]:
     """Every attribute that is text or numbers, decoded; HDF5's own ones and anything stranger are left out."""
     found: dict[str, object] = {}
-    for name in source.attrs:
+    attributes = source.attrs  # made anew by h5py at each mention
+    for name in attributes:
         if name in OWN_TO_HDF5:
             continue
         try:
-            handle = source.attrs.get_id(name)
+            handle = attributes.get_id(name)
             if handle.dtype.kind not in "iufSO" or math.prod(handle.shape or ()) > LONGEST:
                 continue
-            value = source.attrs[name]
+            value = attributes[name]
         except (OSError, TypeError, KeyError, UnicodeDecodeError):
             continue
         if (simple := plain(value)) is not None:

@@ -22,7 +22,7 @@ from ffprobe.store.names import PARTIAL, is_partial
 from ffprobe.store.recorded import RecordedArray
 from ffprobe.store.retries import open_swmr
 from ffprobe.store.schema import FORMAT, Schema
-from ffprobe.store.walk import contents
+from ffprobe.store.walk import Contents, contents
 
 LIMIT = 4 << 30
 """The most bytes that one reading takes unless asked otherwise."""
@@ -46,8 +46,9 @@ def open_run(path: str | Path, *, limit: int = LIMIT, held_here: bool = False) -
     file = _open(path, held_here)
     try:
         with told(path, "The run file is damaged"):
-            _check_format(file, path)
-            return RunFile(path, file, limit)
+            attributes = read_attributes(file)
+            _check_format(attributes, path)
+            return RunFile(path, file, limit, attributes)
     except BaseException:
         file.close()
         raise
@@ -60,21 +61,17 @@ class RunFile:
         path: of the file.
         complete: whether the run finished, which is what the name ``run.h5`` without ``.partial`` says.
         attributes: of the root, as str, int, float and lists.
-        committed: how many commits hold.
-        epochs: how many epochs are committed.
     """
 
-    def __init__(self, path: Path, file: h5py.File, limit: int) -> None:
+    def __init__(self, path: Path, file: h5py.File, limit: int, attributes: dict[str, object]) -> None:
         self.path, self._file, self._limit = path, file, limit
         self.complete = not is_partial(path)
-        found = contents(file)
-        self._found, self._groups, self._datasets = found, found.groups, found.datasets
-        self.commits: Commits = read_commits(found.datasets)
-        self._lengths = self.commits.at()
-        self._grown = {dimension.rpartition("/")[0]: n for dimension, n in self._lengths.items()}
-        self.attributes: dict[str, object] = read_attributes(file)
-        self.committed = len(self.commits)
-        self.epochs = self._lengths.get("metrics/epoch", 0)
+        self.attributes = attributes
+        self._parts: dict[str, frozenset[str]] = {}
+        if self.complete:  # a file without the record is refused here; how far it is to be believed is asked later
+            read_commits(contents(file, "commit").datasets)
+        else:  # what had been committed at this moment is what stays
+            self.commits  # noqa: B018
 
     @property
     def config(self) -> dict[str, Any]:
@@ -97,23 +94,40 @@ class RunFile:
         with told(self.path, "The run file is damaged"):
             return schema_of(self._file, self._found)
 
+    @cached_property
+    def commits(self) -> Commits:
+        """The commits that hold; raises FileError when the record of them is missing or damaged."""
+        with told(self.path, "The run file is damaged"):
+            return read_commits(self._found.datasets)
+
+    @property
+    def committed(self) -> int:
+        """How many commits hold."""
+        return len(self.commits)
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs are committed."""
+        return self._lengths.get("metrics/epoch", 0)
+
     def groups(self) -> list[str]:
         """The path of every group, sorted."""
-        return sorted(self._groups)
+        return sorted(self._found.groups)
 
     def group_attributes(self, group: str) -> dict[str, object]:
         """The attributes of a group; raises FileError when there is no such group."""
-        if group.strip("/") not in self._groups:
-            raise self._missing(group, self._groups)
-        return read_attributes(self._groups[group.strip("/")])
+        found = self._found.groups
+        if group.strip("/") not in found:
+            raise self._missing(group, found)
+        return read_attributes(found[group.strip("/")])
 
     def paths(self) -> list[str]:
         """The path of every array, scales included, sorted."""
-        return sorted(self._datasets)
+        return sorted(self._found.datasets)
 
     def has(self, path: str) -> bool:
         """Whether there is an array of this path."""
-        return path.strip("/") in self._datasets
+        return self._readable(path.strip("/"))
 
     def variable(self, path: str) -> RecordedArray:
         """An array to be read piece by piece.
@@ -122,10 +136,10 @@ class RunFile:
             FileError: there is none of this path (the message has the nearest), or it may not be read.
         """
         path = path.strip("/")
-        if path not in self._datasets:
-            raise self._missing(path, self._datasets)
-        dataset = self._datasets[path]
+        if not self._readable(path):
+            raise self._missing(path, self._found.datasets)
         with told(self.path, "The run file is damaged"):
+            dataset = self._dataset(path)
             length = self._committed_length(path) if grows(dataset) else None
             return RecordedArray(path, dataset, dims_of(path, dataset), length, self._limit, str(self.path))
 
@@ -159,12 +173,41 @@ class RunFile:
 
     def __repr__(self) -> str:
         state = "complete" if self.complete else "unfinished"
-        return f"<run {self.path} {state}, {self.epochs} epochs, {len(self._datasets)} arrays>"
+        return f"<run {self.path} {state}, {self.epochs} epochs, {len(self.paths())} arrays>"
+
+    @cached_property
+    def _found(self) -> Contents:
+        with told(self.path, "The run file is damaged"):
+            return contents(self._file)
+
+    def _readable(self, path: str) -> bool:
+        """Whether there is such an array, without a look at more of the file than the top group that it stands in.
+
+        Only names are kept: with a thousand files open, each object that is held makes h5py slower at closing them.
+        """
+        part = path.partition("/")[0]
+        if "_found" in self.__dict__ or not part:
+            return path in self._found.datasets
+        if part not in self._parts:
+            with told(self.path, "The run file is damaged"):
+                self._parts[part] = frozenset(contents(self._file, part).datasets)
+        return path in self._parts[part]
+
+    def _dataset(self, path: str) -> h5py.Dataset:
+        return self._found.datasets[path] if "_found" in self.__dict__ else self._file[path]
+
+    @cached_property
+    def _lengths(self) -> dict[str, int]:
+        return self.commits.at()
+
+    @cached_property
+    def _grown(self) -> dict[str, int]:
+        return {dimension.rpartition("/")[0]: n for dimension, n in self._lengths.items()}
 
     def _committed_length(self, path: str) -> int:
         group = path.rpartition("/")[0]
         if group == "commit":
-            return int(self._datasets[path].shape[0])
+            return int(self._dataset(path).shape[0])
         return self._grown.get(group, 0)
 
     def _missing(self, path: str, known: dict[str, Any]) -> FileError:
@@ -225,8 +268,8 @@ def _unreadable(path: Path, error: Exception, partial: bool) -> FileError:
     return FileError("This is not an HDF5 file, or its beginning is damaged.", where=where, do=do)
 
 
-def _check_format(file: h5py.File, path: Path) -> None:
-    found = read_attributes(file).get("ffprobe_format")
+def _check_format(attributes: dict[str, object], path: Path) -> None:
+    found = attributes.get("ffprobe_format")
     if not isinstance(found, int):
         do = "Name a file that `ffprobe run` wrote; any other HDF5 file is for h5py or xarray."
         raise FileError("This HDF5 file was not written by ffprobe.", where=str(path), do=do)

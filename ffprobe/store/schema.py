@@ -14,6 +14,7 @@ FORMAT = 1
 """Raised when an older reader would misread the file; a newer file is refused politely."""
 
 DType = Literal["f4", "f8", "i4", "i8", "u1", "str"]
+STAGES = {"random": "activation pre normalizer, random label"}
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class ActivationRecord:
 
     Attributes:
         layer: its name, or ``input`` for the images themselves.
-        stage: ``pre`` or ``post`` the normalizer.
+        stage: ``pre`` or ``post`` the normalizer, with the neutral label; ``random``: ``pre`` with a random label.
         units: how many numbers a sample has after reduction.
         shape: the full shape without the batch, before reduction.
         reduction: ``none`` or ``average-pool HxW``, what was done to keep within the limit.
@@ -154,7 +155,7 @@ def run_schema(facts: RunFacts) -> Schema:
     dimensions: list[Dimension] = []
     variables: list[Variable] = []
     groups: dict[str, Mapping[str, object]] = {}
-    for part in (_metrics, _steps, _evaluation, _test, _final, _activations, _weights, _probes, _log):
+    for part in (_initial, _metrics, _steps, _evaluation, _test, _final, _activations, _weights, _probes, _log):
         part(facts, dimensions, variables, groups)
     _commit(dimensions, variables, groups)
     attributes = {"NX_class": "NXroot", "default": "metrics", "ffprobe_format": FORMAT, **facts.attributes}
@@ -168,6 +169,16 @@ Groups: TypeAlias = dict[str, Mapping[str, object]]
 
 def _layer(group: str, facts: RunFacts) -> Dimension:
     return Dimension(f"{group}/layer", len(facts.layers), "str", facts.layers, long_name="layer, first to last")
+
+
+def _initial(facts: RunFacts, dims: Dims, variables: Vars, groups: Groups) -> None:
+    g = "initial"
+    dims.append(_layer(g, facts))
+    variables += [
+        Variable(f"{g}/weight_norm", ("layer",), long_name="l2 norm of the layer's weight before the first step"),
+        Variable(f"{g}/weight_maximum", ("layer",), long_name="largest absolute value in it before the first step"),
+    ]
+    groups[g] = {}
 
 
 def _metrics(facts: RunFacts, dims: Dims, variables: Vars, groups: Groups) -> None:
@@ -273,7 +284,7 @@ def _activations(facts: RunFacts, dims: Dims, variables: Vars, groups: Groups) -
                 f"{g}/activation",
                 ("epoch", "sample", "unit"),
                 compress=True,
-                long_name=f"activation {record.stage} normalizer, neutral label",
+                long_name=STAGES.get(record.stage, f"activation {record.stage} normalizer, neutral label"),
                 attributes={"shape": list(record.shape), "reduction": record.reduction},
             )
         )

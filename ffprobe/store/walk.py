@@ -36,8 +36,8 @@ class Contents:
     refused: dict[str, str] = field(default_factory=dict)
 
 
-def contents(file: h5py.File) -> Contents:
-    """Find every group and dataset of a file.
+def contents(file: h5py.File, part: str | None = None) -> Contents:
+    """Find every group and dataset of a file, or of one of its top groups alone.
 
     Soft and external links, arrays whose numbers lie in another file, types that a run file never has and filters that
     HDF5 would have to load code for are listed as refused, not opened further.
@@ -47,7 +47,8 @@ def contents(file: h5py.File) -> Contents:
 
     def enter(group: h5py.Group, prefix: str, depth: int) -> None:
         seen.add(h5py.h5o.get_info(group.id).addr)
-        for name in group:
+        names = group if depth or part is None else [part] if part in group else []
+        for name in names:
             path = f"{prefix}{name}"
             try:
                 if not isinstance(group.get(name, getlink=True), h5py.HardLink):

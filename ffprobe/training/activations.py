@@ -16,23 +16,32 @@ from ffprobe.training.network import Stack
 
 
 class ActivationSampler:
-    """Collects, with the neutral label, what each layer makes of a fixed set of images.
+    """Collects what each layer makes of a fixed set of images.
 
-    For every layer: ``pre``, its activation, and ``post``, the same after the normalizer that it passes next (the last
-    layer of a network with normalizers on inputs passes none). ``input`` is the normalized image without any label.
+    For every layer, with the neutral label: ``pre``, its activation, and ``post``, the same after the normalizer that
+    it passes next (the last layer of a network with normalizers on inputs passes none). ``input`` is the normalized
+    image without any label. ``random`` is ``pre`` with a random label in place of the neutral one.
 
     Args:
         stack: the network.
         images: the fixed set, in the order of recording.
         units: numbers kept for each image at most; images themselves are kept whole.
         autocast: maker of the run's precision context.
+        random_labels: int64 ``[samples]``, the labels of ``random``; None leaves that stage out.
     """
 
-    def __init__(self, stack: Stack, images: Images, units: int, autocast: Callable[[], Any]) -> None:
-        self.stack, self.images, self.autocast = stack, images, autocast
+    def __init__(
+        self,
+        stack: Stack,
+        images: Images,
+        units: int,
+        autocast: Callable[[], Any],
+        random_labels: torch.Tensor | None = None,
+    ) -> None:
+        self.stack, self.images, self.autocast, self._labels = stack, images, autocast, random_labels
         self.records: list[ActivationRecord] = []
         self._reduce: dict[tuple[str, str], Callable[[torch.Tensor], torch.Tensor]] = {}
-        for key, value in self._pass(images.pixels[:2]).items():
+        for key, value in self._pass(slice(0, 2)).items():
             shape = tuple(value.shape[1:])
             keep, words, reduce = reduction(shape, units if key[0] != "input" else value[0].numel())
             self._reduce[key] = reduce
@@ -42,28 +51,34 @@ class ActivationSampler:
         """Activations by (layer, stage), each float32 ``[samples, units]`` on the CPU."""
         parts: dict[tuple[str, str], list[torch.Tensor]] = {key: [] for key in self._reduce}
         for start in range(0, len(self.images), batch):
-            for key, value in self._pass(self.images.pixels[start : start + batch]).items():
+            for key, value in self._pass(slice(start, start + batch)).items():
                 parts[key].append(self._reduce[key](value.float()).cpu())
         return {key: torch.cat(values) for key, values in parts.items()}
 
     @torch.inference_mode()
-    def _pass(self, pixels: torch.Tensor) -> dict[tuple[str, str], torch.Tensor]:
+    def _pass(self, rows: slice) -> dict[tuple[str, str], torch.Tensor]:
         stack = self.stack
         parameter = next(stack.parameters())
-        x = normalize(pixels.to(parameter.device), self.images.mean, self.images.std)
+        x = normalize(self.images.pixels[rows].to(parameter.device), self.images.mean, self.images.std)
         x = x.to(parameter.dtype, memory_format=torch.channels_last)
         mode = stack.training
         stack.eval()
         found = {("input", "pre"): x}
         with self.autocast():
-            for index, activation in enumerate(stack.activations(x, None)):
+            inputs: dict[int, torch.Tensor] = {}
+            for index, activation in enumerate(stack.activations(x, None, inputs)):
                 name = str(index)
                 found[name, "pre"] = activation
                 layer = stack.layer(index)
                 if layer.place == "output":
                     found[name, "post"] = layer.pass_on(activation)
                 elif index + 1 < stack.depth:
-                    found[name, "post"] = stack.layer(index + 1).normalize_input(activation)
+                    passed = stack.pass_on(index, activation, inputs)
+                    found[name, "post"] = stack.layer(index + 1).normalize_input(passed)
+            if self._labels is not None:
+                labels = self._labels[rows].to(parameter.device)
+                for index, activation in enumerate(stack.activations(x, labels)):
+                    found[str(index), "random"] = activation
         stack.train(mode)
         return found
 

@@ -10,6 +10,7 @@ import torch
 from ffprobe.components import Evaluator
 from ffprobe.data.images import Images
 from ffprobe.data.loader import normalize
+from ffprobe.prediction.recorded_sweep import RecordedSweep
 from ffprobe.training.network import Stack
 
 Autocast = Callable[[], Any]
@@ -67,10 +68,14 @@ def last_layer_goodness(stack: Stack, images: torch.Tensor, classes: int, autoca
 
 
 def layer_accuracy(goodness: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Accuracy of each layer alone, float32 ``[L]``, from goodness ``[L, N, K]`` and true labels ``[N]``."""
-    return (goodness.argmax(dim=2) == labels).float().mean(dim=1)
+    """Accuracy of each layer alone, float32 ``[L]``, from goodness ``[L, N, K]`` and true labels ``[N]``.
+
+    NaN for a layer whose goodness no loss teaches, which is NaN throughout.
+    """
+    accuracy = (goodness.argmax(dim=2) == labels).float().mean(dim=1)
+    return torch.where(goodness.isnan().all(dim=(1, 2)), torch.nan, accuracy)
 
 
 def model_accuracy(evaluator: Evaluator, goodness: torch.Tensor, labels: torch.Tensor) -> float:
     """Accuracy, 0 to 1, of the evaluator's prediction from goodness ``[L, N, K]``."""
-    return float((evaluator.scores(goodness).argmax(dim=1) == labels).float().mean())
+    return float((evaluator.predict(RecordedSweep(goodness)) == labels).float().mean())

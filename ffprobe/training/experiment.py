@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
-from ffprobe.components import Bench, Component, Evaluator, Learner, Probe
+from ffprobe.components import Bench, Component, Evaluator, Learner, Probe, UpdateScheduler
 from ffprobe.config import RunConfig
 from ffprobe.data.augment import default_shift
 from ffprobe.data.hold_out import hold_out
@@ -56,6 +57,7 @@ class Experiment:
         split: the images.
         stack: the network, on its device.
         learner: the rule at work on it.
+        bench: what that rule was built on.
         components: the instances that may keep a state of their own, by slot or ``probe NAME``.
         evaluator: how a prediction is read.
         probes: instances, in the order of the config.
@@ -72,6 +74,7 @@ class Experiment:
     split: Split
     stack: Stack
     learner: Learner
+    bench: Bench
     components: dict[str, Component]
     evaluator: Evaluator
     probes: tuple[Probe, ...]
@@ -137,6 +140,7 @@ def build(
     split: Split | None = None,
     loader: Any = None,
     memory_format: torch.memory_format = torch.channels_last,
+    optimizer: Callable[[Sequence[nn.Parameter]], torch.optim.Optimizer] | None = None,
 ) -> Experiment:
     """Everything a run needs; the same config gives the same initial weights on every machine.
 
@@ -146,6 +150,7 @@ def build(
         split: the images, when they do not come from the config's data set.
         loader: batches, when they do not come from the split.
         memory_format: of weights; decides nothing but speed and the rounding of sums.
+        optimizer: builds an optimizer over parameters, when it is not the config's.
 
     Raises:
         FfprobeError: something cannot be built; the message names the plugin.
@@ -160,7 +165,8 @@ def build(
     made: dict[str, Any] = {kind: choice.build() for kind, choice in slots.items() if kind != "dataset"}
     classes, encoder = len(split.train.classes), made["encoder"]
     with blamed(registry, "building the network"), seeded(settings.seed, "init"):
-        stack = Stack(made["network"], encoder, made["normalizer"], made["goodness"], split.train.shape, classes)
+        parts = (made["network"], encoder, made["normalizer"], made["goodness"])
+        stack = Stack(*parts, split.train.shape, classes, made["loss"])
     dtype = torch.float64 if precision == "fp64" else torch.float32
     stack.to(device=device, dtype=dtype).to(memory_format=memory_format)
     streams = {name: stream(settings.seed, name) for name in ("shuffle", "augmentation", "negatives")}
@@ -168,6 +174,8 @@ def build(
         loader = _loader(config, split, device, dtype, streams)
     with blamed(registry, "planning the update groups"):
         groups = plan(made["scheduler"], stack.depth, training.epochs, len(loader))
+    stack.forget_goodness(set(range(stack.depth)) - {stop - 1 for _, stop in groups})
+    _check_taught(made["evaluator"], made["scheduler"], stack)
     learned = encoder.learned if encoder.learned is not None else any(b - a > 1 for a, b in groups)
     stack.encoder.requires_grad_(learned)
     bench = Bench(
@@ -176,12 +184,12 @@ def build(
         scheduler=made["scheduler"],
         negatives=made["negatives"],
         generator=streams["negatives"],
-        optimizer=partial(build_optimizer, settings=training),
+        optimizer=optimizer or partial(build_optimizer, settings=training),
         groups=groups,
         autocast=casting,
         classes=classes,
     )
-    with blamed(registry, "building the rule"):
+    with blamed(registry, "building the rule"), seeded(settings.seed, "rule"):
         learner = made["rule"].build(bench)
     probes = tuple(choice.build() for choice in config.probes)
     return Experiment(
@@ -190,6 +198,7 @@ def build(
         split,
         stack,
         learner,
+        bench,
         {**made, **{f"probe {probe.name}": probe for probe in probes}},
         made["evaluator"],
         probes,
@@ -200,6 +209,16 @@ def build(
         casting,
         made["network"].learning_rate_steps,
     )
+
+
+def _check_taught(evaluator: Evaluator, scheduler: UpdateScheduler, stack: Stack) -> None:
+    idle = sorted(set(evaluator.layers(stack.depth)) - set(stack.taught))
+    if idle:
+        raise UsageError(
+            f"The evaluator {evaluator.name!r} reads the goodness of layers {idle}, which is learned; under the "
+            f"scheduler {scheduler.name!r} no loss teaches it there.",
+            do="Use --plugin layer-goodness:layers=last, or --plugin greedy.",
+        )
 
 
 def _loader(

@@ -15,6 +15,7 @@ import ffprobe
 from ffprobe.hookspecs import HOOK_VERSION
 from ffprobe.store.schema import ActivationRecord, DType, RunFacts, Variable
 from ffprobe.training.experiment import Experiment
+from ffprobe.training.multiply_adds import multiply_adds
 
 TEST_READ = {"end": "once, at the end", "never": "never", "every": "at every evaluation"}
 
@@ -85,6 +86,8 @@ def _attributes(experiment: Experiment, command: str) -> dict[str, object]:
         "image_std": list(split.train.std),
         "training_images": len(split.train),
         "test_set_read": TEST_READ[config.settings.training.test],
+        "goodness_form": experiment.stack.form,
+        "layer_multiply_adds": multiply_adds(experiment.stack, split.train.shape),
         "encoder_learned": int(any(p.requires_grad for p in experiment.stack.encoder.parameters())),
     }
     if split.test is not None:

@@ -49,37 +49,51 @@ class _Trial:
             x = self._call("encoder", "the encoding", lambda: stack.encode(rows, given), rows)
             self._expect("encoder", "the encoding", x, (len(rows), *stack.layer(0).input_shape))
             earlier: list[Any] = []
+            inputs = {0: x.detach()}
             for index in range(stack.depth):
-                x = self._layer(index, x.detach(), earlier)
+                activation = self._layer(index, inputs[index], earlier)
+                if index + 1 < stack.depth:
+                    inputs[index + 1] = self._passed_on(index, activation, inputs)
         self._evaluator()
 
     def _layer(self, index: int, x: torch.Tensor, earlier: list[Any]) -> torch.Tensor:
         layer = self.stack.layer(index)
         what = f"layer {index}'s"
-        if layer.place == "input":
+        if layer.place == "input" and layer.spec.shrink == 1:
             flat = x.flatten(1) if layer.flattens else x
             inner = self._normalized(layer.normalizer, flat, what)
         else:
             inner = layer.normalize_input(x)
         activation = self._call("network", f"{what} activation", lambda: layer.transform(inner), inner)
         self._expect("network", f"{what} activation", activation, (len(x), *layer.output_shape))
-        goodness = self._call("goodness", f"{what} goodness", lambda: layer.goodness(activation), activation)
-        shape = (len(x),) if self.stack.form == "pair" else (len(x), self.stack.classes)
-        self._expect("goodness", f"{what} goodness", goodness, shape, self.wide)
-        self._loss(index, goodness, activation, earlier)
-        return self._normalized(layer.normalizer, activation, what) if layer.place == "output" else activation
+        if index in self.stack.taught:
+            goodness = self._call("goodness", f"{what} goodness", lambda: layer.goodness(activation), activation)
+            shape = (len(x),) if self.stack.form == "pair" else (len(x), self.stack.classes)
+            self._expect("goodness", f"{what} goodness", goodness, shape, self.wide)
+            self._loss(index, goodness, activation, x, earlier)
+        return activation
+
+    def _passed_on(self, index: int, activation: torch.Tensor, inputs: dict[int, torch.Tensor]) -> torch.Tensor:
+        layer = self.stack.layer(index)
+        if layer.place == "output":
+            self._normalized(layer.normalizer, activation, f"layer {index}'s")
+        return self.stack.pass_on(index, activation, inputs).detach()
 
     def _normalized(self, module: nn.Module, x: torch.Tensor, what: str) -> torch.Tensor:
         out = self._call("normalizer", f"{what} normalized value", lambda: module(x), x)
         self._expect("normalizer", f"{what} normalized value", out, tuple(x.shape))
         return out
 
-    def _loss(self, index: int, goodness: torch.Tensor, activation: torch.Tensor, earlier: list[Any]) -> None:
+    def _loss(
+        self, index: int, goodness: torch.Tensor, activation: torch.Tensor, x: torch.Tensor, earlier: list[Any]
+    ) -> None:
         half = len(goodness) // 2
         pair = self.stack.form == "pair"
         first, second = (goodness[:half], goodness[half:]) if pair else (goodness, self.labels)
-        context = LossContext(index, self.stack.depth, 0, 0, activation, self.labels, tuple(earlier))
-        function: Any = copy.deepcopy(self.experiment.components["loss"])
+        layer = self.stack.layer(index)
+        module = getattr(layer, "loss", None)
+        context = LossContext(index, self.stack.depth, 0, 0, activation, self.labels, tuple(earlier), x, module)
+        function: Any = copy.deepcopy(layer.spec.loss or self.experiment.components["loss"])
         second_before = second.detach().clone()
         loss = self._call("loss", f"layer {index}'s loss", lambda: function(first, second, context), goodness)
         self._expect("loss", f"layer {index}'s loss", loss, ())

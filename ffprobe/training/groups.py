@@ -9,13 +9,14 @@ Group = tuple[int, int]
 
 
 def plan(scheduler: UpdateScheduler, depth: int, epochs: int, steps_per_epoch: int) -> tuple[Group, ...]:
-    """Every group that the scheduler asks for, shortest first.
+    """Prepare the scheduler; every group that it will ask for, shortest first.
 
     The first steps of every epoch are looked at; a group that appears only later gets its optimizer when it appears.
 
     Raises:
         PluginError: a group is empty or leaves the network, a step has none, or a layer is in none ever.
     """
+    scheduler.prepare(depth, epochs, steps_per_epoch)
     found: set[Group] = set()
     for epoch in range(epochs):
         for offset in range(min(steps_per_epoch, 4 * depth)):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, MutableMapping
 
 import torch
 from torch import nn
+from torch.nn import functional
 
-from ffprobe.components import Encoder, Goodness, Network, Normalizer, Shape
+from ffprobe.components import Encoder, Goodness, LayerSpec, Loss, Network, Normalizer, Shape
 from ffprobe.errors import UsageError
 from ffprobe.hookspecs import LayerInfo
 from ffprobe.training.layer import Layer
+from ffprobe.training.untaught import Untaught
 
 
 class Stack(nn.Module):
@@ -26,6 +28,10 @@ class Stack(nn.Module):
         goodness: read from activations.
         shape: of an image (channels, height, width).
         classes: the number of classes.
+        loss: asked for the parameters that it keeps at each layer; None where there is no loss.
+
+    Attributes:
+        taught: the layers whose goodness means something: all but those that ``forget_goodness`` was told of.
     """
 
     def __init__(
@@ -36,6 +42,7 @@ class Stack(nn.Module):
         goodness: Goodness,
         shape: Shape,
         classes: int,
+        loss: Loss | None = None,
     ) -> None:
         super().__init__()
         self.classes = classes
@@ -45,11 +52,15 @@ class Stack(nn.Module):
         specs = network.layers(reached, classes)
         if not specs:
             raise UsageError(f"The network {network.name!r} has no layers.")
-        layers = []
-        for spec in specs:
-            layers.append(Layer(spec, reached, normalizer, goodness, classes))
-            reached = layers[-1].output_shape
+        layers: list[Layer] = []
+        inputs = {0: reached}  # the shape that each layer gets
+        for index, spec in enumerate(specs):
+            self._check_forms(goodness, spec)
+            layers.append(Layer(spec, reached, normalizer, goodness, classes, loss))
+            reached = _joined(layers[-1], inputs)
+            inputs[index + 1] = reached
         self.layers = nn.ModuleList(layers)
+        self.taught: tuple[int, ...] = tuple(range(len(layers)))
 
     @property
     def depth(self) -> int:
@@ -67,18 +78,66 @@ class Stack(nn.Module):
             return self.encoder.neutral(images)  # type: ignore[operator]
         return self.encoder(images, labels)
 
-    def activations(self, images: torch.Tensor, labels: torch.Tensor | None) -> Iterator[torch.Tensor]:
-        """The activation of every layer, first to last, each ``[B, *output_shape]``; only as far as asked for."""
-        x = self.encode(images, labels)
+    def activations(
+        self,
+        images: torch.Tensor,
+        labels: torch.Tensor | None,
+        inputs: MutableMapping[int, torch.Tensor] | None = None,
+    ) -> Iterator[torch.Tensor]:
+        """The activation of every layer, first to last, each ``[B, *output_shape]``; only as far as asked for.
+
+        Args:
+            images: ``[B, C, H, W]``.
+            labels: ``[B]``, or None for the neutral label.
+            inputs: filled, if given, with what each layer got, by its index.
+        """
+        inputs = {} if inputs is None else inputs
+        inputs[0] = self.encode(images, labels)
         for index in range(self.depth):
-            layer = self.layer(index)
-            activation = layer(x)
+            activation = self.layer(index)(inputs[index])
             yield activation
-            x = layer.pass_on(activation)
+            if index + 1 < self.depth:
+                inputs[index + 1] = self.pass_on(index, activation, inputs)
+
+    def pass_on(self, index: int, activation: torch.Tensor, inputs: Mapping[int, torch.Tensor]) -> torch.Tensor:
+        """What layer ``index + 1`` gets, shortcut included.
+
+        Args:
+            index: of the layer that passes on.
+            activation: its activation ``[B, *output_shape]``.
+            inputs: what layers got, by their index, at least of those that shortcuts start from.
+        """
+        layer = self.layer(index)
+        x, shortcut = layer.pass_on(activation), layer.spec.shortcut
+        if shortcut is None:
+            return x
+        joined = inputs[shortcut.source + 1]  # what its source passed on is what the layer after it got
+        joined = joined.detach() if shortcut.detached else joined
+        if shortcut.pool > 1:
+            joined = functional.avg_pool2d(joined, shortcut.pool)
+        return x + joined if shortcut.join == "add" else torch.cat([x, joined], dim=1)
+
+    def forget_goodness(self, layers: Collection[int]) -> None:
+        """Take learned goodness away from layers that no loss will ever teach: theirs is NaN from then on.
+
+        A goodness without parameters stays: it needs no teaching.
+        """
+        for index in layers:
+            layer = self.layer(index)
+            if any(True for _ in layer.goodness.parameters()):
+                layer.goodness = Untaught((self.classes,) if self.form == "class" else ())
+                self.taught = tuple(i for i in self.taught if i != index)
 
     def forward(self, images: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """Goodness of every layer: ``[L, B]`` for form ``pair``, ``[L, B, K]`` for form ``class``."""
         return torch.stack([self.layer(i).goodness(a) for i, a in enumerate(self.activations(images, labels))])
+
+    def _check_forms(self, goodness: Goodness, spec: LayerSpec) -> None:
+        for own in (spec.goodness, spec.loss):
+            if own is not None and own.form != goodness.form:
+                raise UsageError(
+                    f"A layer has a {own.kind} of form {own.form!r}, the run's goodness {goodness.form!r}."
+                )
 
     def named_state(self) -> dict[str, torch.Tensor]:
         """The state by the names of the run file."""
@@ -87,12 +146,15 @@ class Stack(nn.Module):
     def load_named_state(self, state: dict[str, torch.Tensor]) -> None:
         """Take over a state by the names of the run file; all names and shapes must fit.
 
+        Names with a part ``feedback`` are what a rule keeps in the network (fixed matrices that carry errors back); a
+        network that was built without its rule does without them.
+
         Raises:
             RuntimeError: names or shapes differ (torch's message lists them).
         """
-        self.load_state_dict(
-            {name if name.startswith("encoder.") else f"layers.{name}": v for name, v in state.items()}
-        )
+        own = self.state_dict()
+        found = {f"layers.{name}" if name[:1].isdigit() else name: value for name, value in state.items()}
+        self.load_state_dict({n: v for n, v in found.items() if n in own or "feedback" not in n.split(".")})
 
     def describe(self) -> tuple[LayerInfo, ...]:
         """What each layer is, for hooks and tables."""
@@ -106,6 +168,20 @@ class Stack(nn.Module):
             )
             for i, layer in ((i, self.layer(i)) for i in range(self.depth))
         )
+
+
+def _joined(layer: Layer, inputs: Mapping[int, Shape]) -> Shape:
+    # the shape of what a layer passes on, shortcut included
+    shape, shortcut = layer.passed_shape, layer.spec.shortcut
+    if shortcut is None:
+        return shape
+    source = inputs.get(shortcut.source + 1)
+    if source is None:
+        raise UsageError(f"A shortcut starts from layer {shortcut.source}, which is not an earlier one.")
+    pooled = (source[0], *(side // shortcut.pool for side in source[1:]))
+    if pooled[1:] != shape[1:] or (shortcut.join == "add" and pooled != shape):
+        raise UsageError(f"A shortcut of shape {list(pooled)} cannot be joined to {list(shape)} by {shortcut.join}.")
+    return shape if shortcut.join == "add" else (shape[0] + pooled[0], *shape[1:])
 
 
 def encoded_shape(encoder: nn.Module, shape: Shape) -> Shape:

@@ -33,7 +33,7 @@ def learning_rate(settings: Training, steps: Sequence[tuple[float, float]], done
     if settings.schedule == "constant":
         factor = 1.0
     elif settings.schedule == "cosine":
-        factor = 0.5 * (1 + math.cos(math.pi * share))
+        factor = settings.floor + (1 - settings.floor) * 0.5 * (1 + math.cos(math.pi * share))
     else:
         factor = next((f for at, f in reversed(list(steps)) if share >= at), 1.0)
     return settings.learning_rate * factor

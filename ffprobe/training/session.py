@@ -24,6 +24,7 @@ from ffprobe.training.facts import run_facts
 from ffprobe.training.observers import Observers
 from ffprobe.training.recorder import Recorder
 from ffprobe.training.resumption import circumstances, experiment_state, refuse_changes
+from ffprobe.training.seeding import stream
 from ffprobe.training.trainer import Outcome, Trainer
 
 
@@ -93,7 +94,8 @@ class Session:
         records: Sequence[ActivationRecord] = self.sampler.records if self.sampler else ()
         total = len(self.sampler.images) if self.sampler else 0
         probes = {name: variables for name, variables in declared.items() if variables}
-        return run_facts(experiment, records, (self._fit, total - self._fit), probes, command)
+        with blamed(experiment.registry, "running the untrained network", FfprobeError):  # its operations are counted
+            return run_facts(experiment, records, (self._fit, total - self._fit), probes, command)
 
     def _begin(self, overwrite: bool) -> RunWriter:
         writer = RunWriter.create(self._out, run_schema(self._facts), overwrite=overwrite)
@@ -194,8 +196,12 @@ def _sampler(experiment: Experiment) -> tuple[ActivationSampler | None, int]:
     score = min(recording.samples // 4, len(split.validation))
     fit = min(recording.samples - recording.samples // 4, len(split.train))
     images = _concatenate(split.train.subset(torch.arange(fit)), split.validation.subset(torch.arange(score)))
+    labels = None
+    if any("random-label" in probe.needs for probe in experiment.probes):
+        generator = stream(experiment.config.settings.seed, "probes")
+        labels = torch.randint(len(images.classes), (len(images),), generator=generator)
     with blamed(experiment.registry, "running the untrained network", FfprobeError):
-        return ActivationSampler(experiment.stack, images, recording.units, experiment.autocast), fit
+        return ActivationSampler(experiment.stack, images, recording.units, experiment.autocast, labels), fit
 
 
 def _concatenate(first: Images, second: Images) -> Images:

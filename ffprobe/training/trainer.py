@@ -7,7 +7,8 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ import torch
 from ffprobe.data.images import Images
 from ffprobe.errors import FfprobeError, Interrupted
 from ffprobe.hookspecs import EpochContext, ErrorContext, RunContext, StepContext, UpdateContext
+from ffprobe.prediction.calibration import Calibration
 from ffprobe.training.activations import ActivationSampler
 from ffprobe.training.blame import blamed
 from ffprobe.training.evaluate import goodness_tensor, layer_accuracy, model_accuracy
@@ -23,6 +25,7 @@ from ffprobe.training.first_batch import try_components
 from ffprobe.training.observers import Observers
 from ffprobe.training.optimizers import learning_rate
 from ffprobe.training.recorder import Recorder
+from ffprobe.training.rehearsal import Rehearsal, rehearsal
 from ffprobe.training.resumption import restore
 from ffprobe.training.seeding import seeded
 
@@ -71,7 +74,7 @@ class Trainer:
     ) -> None:
         self._save, self._state = save, state
         self.experiment, self.observers, self.recorder, self.sampler = experiment, observers, recorder, sampler
-        self.context: RunContext = experiment.context
+        self.context: RunContext = replace(experiment.context, rehearse=self.rehearse)
         self.step, self.epoch = 0, 0
         self.outcome = Outcome()
         self._stop_signal = 0
@@ -86,6 +89,10 @@ class Trainer:
     def stop_after_batch(self, signal_number: int) -> None:
         """Ask the run to stop once the batch under way is done."""
         self._stop_signal = signal_number
+
+    def rehearse(self) -> AbstractContextManager[Rehearsal]:
+        """A double of the run as it stands now, for observers to try things on."""
+        return rehearsal(self.experiment, self.step)
 
     def progress(self) -> dict[str, Any]:
         """How far the run is, between two epochs: plain values."""
@@ -121,6 +128,7 @@ class Trainer:
         self.observers.fire("ffprobe_before_run", self.context)
         if not self._state:
             try_components(self.experiment, *self.experiment.loader.preview())
+            self._record_initial()
             self._sample(0)
             self._commit()
         for epoch in range(self.epoch, self._epochs):
@@ -175,7 +183,8 @@ class Trainer:
         if done == self._epochs or done in experiment.config.settings.recording.epochs:
             self._sample(done)
         per_layer = {k: v for k, v in metrics.items() if isinstance(v, torch.Tensor)}
-        self.observers.fire("ffprobe_after_epoch", EpochContext(self.context, epoch, self.step, per_layer))
+        told = EpochContext(self.context, epoch, self.step, per_layer, images=x, labels=labels)
+        self.observers.fire("ffprobe_after_epoch", told)
         self._epochs_done = done
         self._commit()
 
@@ -231,6 +240,7 @@ class Trainer:
         experiment, outcome = self.experiment, self.outcome
         goodness, labels = self._goodness(experiment.split.validation)
         outcome.validation_accuracy = layer_accuracy(goodness, labels).tolist()
+        experiment.evaluator.calibrate(Calibration(goodness, labels, experiment.stack.form))
         outcome.model_validation_accuracy = model_accuracy(experiment.evaluator, goodness, labels)
         if self.recorder:
             self.recorder.evaluation(done, goodness)
@@ -247,14 +257,24 @@ class Trainer:
         batch = experiment.config.settings.training.evaluation_batch
         return goodness_tensor(experiment.stack, images, batch, experiment.autocast), images.labels.cpu()
 
-    def _epoch_facts(self) -> dict[str, Any]:
+    def _record_initial(self) -> None:
+        if self.recorder:
+            for name, value in self._weight_facts().items():
+                self.recorder.put(f"initial/{name}", value)
+
+    def _weight_facts(self) -> dict[str, list[float]]:
         stack = self.experiment.stack
         weights = [stack.layer(i).weight for i in range(stack.depth)]
-        settings = self.experiment.config.settings.training
-        total = self._epochs * self._per_epoch
         return {
             "weight_norm": [math.nan if w is None else float(w.detach().norm()) for w in weights],
             "weight_maximum": [math.nan if w is None else float(w.detach().abs().max()) for w in weights],
+        }
+
+    def _epoch_facts(self) -> dict[str, Any]:
+        settings = self.experiment.config.settings.training
+        total = self._epochs * self._per_epoch
+        return {
+            **self._weight_facts(),
             "learning_rate": learning_rate(settings, self.experiment.learning_rate_steps, self.step - 1, total),
             "wall_time": time.monotonic() - self._began,
             "images_per_second": self.outcome.images_per_second,

@@ -33,6 +33,11 @@ class FixedThreshold(ffprobe.Loss):
         threshold = self.params.threshold
         return functional.softplus(torch.cat([threshold - positive, negative - threshold])).mean()
 
+    def derivatives(self, positive: torch.Tensor, negative: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """-sigmoid(threshold - positive) / 2B and sigmoid(negative - threshold) / 2B."""
+        threshold, count = self.params.threshold, 2 * len(positive)
+        return -torch.sigmoid(threshold - positive) / count, torch.sigmoid(negative - threshold) / count
+
 
 @ffprobe.hookimpl
 def ffprobe_components() -> list[type]:

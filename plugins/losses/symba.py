@@ -28,6 +28,12 @@ class SymBa(ffprobe.Loss):
         """A scalar from the goodness of positives ``[B]`` and of their negatives ``[B]``."""
         return functional.softplus(-self.params.alpha * (positive - negative)).mean()
 
+    def derivatives(self, positive: torch.Tensor, negative: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """-alpha / B * sigmoid(-alpha * gap) for the positives, its opposite for the negatives."""
+        alpha = self.params.alpha
+        pull = alpha * torch.sigmoid(-alpha * (positive - negative)) / len(positive)
+        return -pull, pull
+
 
 @ffprobe.hookimpl
 def ffprobe_components() -> list[type]:

@@ -1,7 +1,10 @@
-"""Batch normalization of a layer's input, over positives and negatives together."""
+"""Batch normalization, over positives and negatives together."""
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
+from pydantic import Field
 from torch import nn
 
 import ffprobe
@@ -12,15 +15,33 @@ class BatchNorm(ffprobe.Normalizer):
 
     In training the batch holds B positives and B negatives, so both share their statistics, as in the authors' code;
     in evaluation all rows carry one label, and the running statistics are used.
+
+    It stands on a layer's input (Trifecta) unless ``place`` says otherwise: ``preactivation``, between convolution and
+    ReLU, is the order of backpropagated networks.
     """
 
     name = "batchnorm"
     aliases = ("batch_norm", "bn")
+    keeps_statistics = True
     source = "Ioffe & Szegedy 2015; Trifecta, arXiv:2311.18130, Sec. 4"
+
+    class Params(ffprobe.Params):
+        """Where it stands, and the guard against dividing by zero."""
+
+        place: Literal["input", "preactivation", "activation", "output"] = Field(
+            "input",
+            description="on a layer's input, before its activation function, before or after its goodness is read",
+        )
+        epsilon: float = Field(1e-5, gt=0, description="added to the variance")
+
+    def __init__(self, params: Any = None) -> None:
+        super().__init__(params)
+        self.place = self.params.place
 
     def build(self, shape: ffprobe.Shape) -> nn.Module:
         """``[B, C, H, W]`` or ``[B, F]``, same shape out."""
-        return nn.BatchNorm2d(shape[0]) if len(shape) == 3 else nn.BatchNorm1d(shape[0])
+        kind = nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d
+        return kind(shape[0], eps=self.params.epsilon)
 
 
 @ffprobe.hookimpl

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from pydantic import Field
 from torch import nn
@@ -26,11 +28,12 @@ class RMS(ffprobe.Normalizer):
 
     def build(self, shape: ffprobe.Shape) -> nn.Module:
         """``[B, *shape]``, same shape out."""
-        epsilon = self.params.epsilon
+        epsilon, features = self.params.epsilon, math.prod(shape)
 
         class Module(nn.Module):
             def forward(self, x: torch.Tensor) -> torch.Tensor:
-                root = x.flatten(1).square().mean(dim=1).sqrt() + epsilon
+                # by way of the norm, whose gradient at an input of zeros is zero; that of a square root is infinite
+                root = x.flatten(1).norm(dim=1) / features**0.5 + epsilon
                 return x / root.view(-1, *([1] * (x.dim() - 1)))
 
         return Module()

@@ -94,6 +94,21 @@ def test_going_on_ends_as_if_never_stopped(tmp_path: Path, stop: int) -> None:
         assert run.attributes["resumed"] == [f"after epoch {stop // 4}"]
 
 
+def test_probes_that_rehearse_record_the_same_after_going_on(tmp_path: Path) -> None:
+    words = ("gradients:rehearse=3", "scaling:rehearse=3", "negatives:rehearse=3", "locality:every=1")
+    session(tmp_path / "whole.h5", *OLU, *words).run()
+    for stop in (2, 9):  # in the middle of the first and of the third epoch
+        with pytest.raises(Interrupted):
+            session(tmp_path / "parts.h5", *OLU, *words, stop=stop, resume=True).run()
+    session(tmp_path / "parts.h5", *OLU, *words, resume=True).run()
+    assert_same_files(tmp_path / "whole.h5", tmp_path / "parts.h5")
+    with ffprobe.open(tmp_path / "parts.h5") as run:
+        assert run.messages() == []
+        assert run.read("probes/gradients/steps/step").tolist() == list(range(16))
+        assert len(run.read("probes/scaling/step")) == 4
+        assert run.read("probes/locality/epoch").tolist() == [0, 1, 2, 3]
+
+
 def test_a_run_may_be_stopped_many_times(tmp_path: Path) -> None:
     plugin = write(tmp_path, DROPOUT)
     whole = session(tmp_path / "whole.h5", plugin)

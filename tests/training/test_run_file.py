@@ -13,6 +13,7 @@ import ffprobe
 from ffprobe.registry import Registry
 from ffprobe.store.declared import differences, normal
 from ffprobe.store.schema import run_schema
+from ffprobe.training.experiment import build
 from ffprobe.training.session import Session
 
 
@@ -54,6 +55,17 @@ def test_what_was_planned_is_there(session: Session) -> None:
         assert run.read("activations/0/pre/epoch").tolist() == [0, 2]
         assert run.attributes["test_set_read"] == "once, at the end"
         assert {"seed", "command", "torch_version", "plugins", "dataset_sha256", "device"} <= set(run.attributes)
+
+
+def test_the_untrained_weights_are_told(session: Session) -> None:
+    config = session.experiment.config
+    layers = build(config, session.experiment.registry).stack  # untrained
+    weights = [layers.layer(i).weight.detach().numpy() for i in range(layers.depth)]
+    with ffprobe.open(session._out) as run:
+        norms = [np.sqrt((w.astype(float) ** 2).sum()) for w in weights]
+        np.testing.assert_allclose(run.read("initial/weight_norm"), norms, rtol=1e-6)
+        np.testing.assert_array_equal(run.read("initial/weight_maximum"), [abs(w).max() for w in weights])
+        assert (run.read("metrics/weight_norm")[0] != run.read("initial/weight_norm")).all()
 
 
 def test_the_weights_rebuild_the_network(session: Session) -> None:

@@ -86,6 +86,33 @@ def test_watching_changes_nothing(tmp_path: Path, plain: Session) -> None:
     assert same(state(plain), state(watched))
 
 
+REHEARSING = ("gradients:rehearse=1", "scaling:rehearse=1", "negatives:rehearse=1", "locality:every=1")
+
+
+@pytest.mark.parametrize("plugins", [OLU, ("drop.py",)], ids=["olu", "dropout"])
+def test_no_registered_probe_changes_a_number(tmp_path: Path, plugins: tuple[str, ...]) -> None:
+    if plugins != OLU:
+        plugins = (write(tmp_path, DROPOUT, "drop.py"),)
+    eager = {word.partition(":")[0]: word for word in REHEARSING}
+    probes = [eager.get(name, name) for name in ffprobe.registered("probe")]
+    assert {"layers", "probes", *eager} <= {word.partition(":")[0] for word in probes}
+    # activations that a probe asks for are recorded in both
+    changes: Any = {"recording": {"activations": True}}
+    alone = session(tmp_path / "a.h5", *plugins, probes=[], **changes)
+    watched = session(tmp_path / "b.h5", *plugins, *probes, **changes)
+    alone.run()
+    watched.run()
+    assert same(state(alone), state(watched))
+    first, second = alone.experiment.components["loss"], watched.experiment.components["loss"]
+    assert first.state_dict() == second.state_dict()
+    with ffprobe.open(tmp_path / "a.h5") as one, ffprobe.open(tmp_path / "b.h5") as two:
+        assert two.messages() == []
+        assert len({p.split("/")[1] for p in two.paths() if p.startswith("probes/")}) >= 4
+        for path in one.paths():
+            if not any(word in path for word in ("wall_time", "images_per_second", "peak_memory", "commit/")):
+                np.testing.assert_array_equal(one.read(path), two.read(path), err_msg=path)
+
+
 def test_watching_moves_no_random_stream(tmp_path: Path) -> None:
     plugin = write(tmp_path, DROPOUT)
     alone = session(tmp_path / "a.h5", plugin, probes=[])

@@ -16,6 +16,13 @@ def test_streams_differ_and_repeat() -> None:
     assert stream_seed(7, "init") != stream_seed(8, "init")
 
 
+def test_a_stream_at_a_step_is_one_of_its_own() -> None:
+    seeds = {stream_seed(7, "probes"), *(stream_seed(7, "probes", step) for step in range(50))}
+    assert len(seeds) == 51
+    assert stream_seed(7, "probes", 3) == stream_seed(7, "probes", 3) != stream_seed(8, "probes", 3)
+    assert torch.equal(stream(7, "probes", 3).get_state(), stream(7, "probes", 3).get_state())
+
+
 def test_seeded_leaves_the_global_generator_as_it_was() -> None:
     torch.manual_seed(0)
     before = torch.get_rng_state()

@@ -1,0 +1,178 @@
+"""Learning in update groups, each from a loss of its own."""
+
+from __future__ import annotations
+
+from collections import ChainMap
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from ffprobe.components import Bench, Learner, LossContext, Update
+from ffprobe.training.evaluate import last_layer_goodness
+from ffprobe.training.groups import groups_of_step
+
+
+class GroupLearner(Learner):
+    """Learns in the groups that the run's scheduler asks for; what most rules are made of, and may be derived from.
+
+    A group starts from detached input; its loss sits on its last layer and reaches no further down than the group. Each
+    group has an optimizer, so that a layer in two groups has two sets of moments; it covers the group's layers, but
+    goodness and loss (a local head) only of the last. A group's graph is freed before the next group begins. What the
+    next layer gets is the output from before the update; a layer that two groups of one step share runs again with its
+    new weights.
+
+    One group of all layers is backpropagation with the loss on the last layer.
+
+    Args:
+        bench: network, loss and everything else chosen to teach it.
+    """
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.stack = bench.network
+        self.encoder_group = next((g for g in bench.groups if g[0] == 0), None)
+        self.rate: float | None = None
+        self.optimizers: dict[tuple[int, int], torch.optim.Optimizer] = {}
+        for group in bench.groups:
+            self._optimizer(group)
+
+    def step(self, images: torch.Tensor, labels: torch.Tensor, step: int, epoch: int) -> Iterator[Update]:
+        """Update every group of this step in order of depth."""
+        bench, stack = self.bench, self.stack
+        images, given = self._batch(images, labels)
+        groups = groups_of_step(bench.scheduler, step, epoch, stack.depth)
+        # inputs[i]: what layer i gets, detached, from before this step's updates
+        inputs: dict[int, torch.Tensor] = {}
+        goodness: dict[int, Any] = {}
+        for done, (start, stop) in enumerate(groups, 1):
+            optimizer = self._optimizer((start, stop))
+            with bench.autocast():
+                x = self._input(start, stop, (images, given), inputs)
+                within: dict[int, torch.Tensor] = {}  # the same inside this group, with its graph
+                for index in range(start, stop):
+                    given_to_last = x
+                    activation = stack.layer(index)(x)
+                    x = stack.pass_on(index, activation, ChainMap(within, inputs))
+                    within[index + 1] = x
+                    inputs.setdefault(index + 1, x.detach())
+                first, second = self._goodness(stop - 1, activation, labels)
+            last = stack.layer(stop - 1)
+            context = LossContext(
+                stop - 1,
+                stack.depth,
+                step,
+                epoch,
+                activation,
+                labels,
+                tuple(v for _, v in sorted(goodness.items())),
+                given_to_last.detach(),
+                getattr(last, "loss", None),
+            )
+            loss = (last.spec.loss or bench.loss)(first, second, context)
+            loss.backward()
+            optimizer.step()
+            pair = stack.form == "pair"
+            goodness[stop - 1] = (first.detach(), second.detach()) if pair else first.detach()
+            yield Update(
+                range(start, stop),
+                stop - 1,
+                loss.detach(),
+                first.detach().mean() if pair else None,
+                second.detach().mean() if pair else None,
+            )
+            optimizer.zero_grad(set_to_none=True)
+            self._forget(inputs, {start for start, _ in groups[done:]})
+        self._show_idle(inputs)
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Use this rate in every group; times ``factor`` where an optimizer's parameter group has one."""
+        self.rate = rate
+        for optimizer in self.optimizers.values():
+            for part in optimizer.param_groups:
+                part["lr"] = rate * part.get("factor", 1.0)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The optimizers' states by group, ``"0-2"`` for layers 0 and 1."""
+        return {f"{a}-{b}": optimizer.state_dict() for (a, b), optimizer in self.optimizers.items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from ``state_dict()``'s answer."""
+        for key, value in state.items():
+            a, b = (int(part) for part in key.split("-"))
+            self._optimizer((a, b)).load_state_dict(value)
+
+    def _batch(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        # class vectors score every label at once, so the input must favour none
+        if self.stack.form == "class":
+            return images, None
+        bench = self.bench
+        goodness = None
+        if bench.negatives.needs_goodness:
+            goodness = last_layer_goodness(self.stack, images, bench.classes, bench.autocast)
+        wrong = bench.negatives(images, labels, bench.classes, bench.generator, goodness)
+        return torch.cat([images, images]), torch.cat([labels, wrong])  # [2B, C, H, W], [2B]
+
+    def _input(
+        self,
+        start: int,
+        stop: int,
+        batch: tuple[torch.Tensor, torch.Tensor | None],
+        inputs: dict[int, torch.Tensor],
+    ) -> torch.Tensor:
+        if start == 0:
+            x = self.stack.encode(*batch)
+            return x if (start, stop) == self.encoder_group else x.detach()
+        if start not in inputs:  # layers in between are idle in this step
+            with torch.no_grad():
+                below = max((i for i in inputs if i < start), default=0)
+                x = inputs[below] if below else self.stack.encode(*batch)
+                for index in range(below, start):
+                    x = self.stack.pass_on(index, self.stack.layer(index)(x), inputs)
+                    inputs.setdefault(index + 1, x)
+        return inputs[start]
+
+    def _forget(self, inputs: dict[int, torch.Tensor], starts: set[int]) -> None:
+        # what no later group starts from and no shortcut joins goes at once, or memory would grow with depth
+        deepest = max(inputs)
+        lowest = min(starts | {deepest})
+        shortcuts = (self.stack.layer(i).spec.shortcut for i in range(lowest, self.stack.depth))
+        needed = {deepest} | starts | {one.source + 1 for one in shortcuts if one}
+        for index in set(inputs) - needed:
+            del inputs[index]
+
+    def _show_idle(self, inputs: dict[int, torch.Tensor]) -> None:
+        # the layer after the last group (the last one on odd turns of olu) still lets its normalizer see the batch, so
+        # that running statistics are those of every step, as in the authors' code; its convolution is not run. Idle
+        # layers between two groups have run, since the later group starts from what they pass on
+        index = max(inputs)
+        if index == self.stack.depth:
+            return
+        layer, x = self.stack.layer(index), inputs[index]
+        with torch.no_grad(), self.bench.autocast():
+            if layer.place == "input":
+                layer.normalize_input(x)
+            elif any(True for _ in layer.normalizer.buffers()):
+                layer.pass_on(layer(x))  # its normalizer stands behind the convolution
+
+    def _goodness(
+        self, index: int, activation: torch.Tensor, labels: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        # what a loss is called with: (positive, negative) for pairs, (goodness, labels) for class vectors
+        goodness = self.stack.layer(index).goodness(activation)
+        if self.stack.form == "class":
+            return goodness, labels
+        half = goodness.shape[0] // 2
+        return goodness[:half], goodness[half:]
+
+    def _optimizer(self, group: tuple[int, int]) -> torch.optim.Optimizer:
+        if group not in self.optimizers:
+            reached = range(*group)
+            parameters = [p for i in reached for p in self.stack.layer(i).own_parameters(objective=i == reached[-1])]
+            if group == self.encoder_group:
+                parameters += self.stack.encoder.parameters()
+            parameters = [p for p in parameters if p.requires_grad]
+            self.optimizers[group] = self.bench.optimizer(parameters)
+            if self.rate is not None:
+                self.set_learning_rate(self.rate)
+        return self.optimizers[group]

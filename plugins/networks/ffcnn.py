@@ -1,0 +1,19 @@
+"""CwComp's plain network: four convolutions."""
+
+from __future__ import annotations
+
+from ffprobe_plugins.networks.cfse import CFSE
+
+import ffprobe
+
+
+class FFCNN(CFSE, ffprobe.Network):
+    """``cfse`` without convolution groups: 3x3 convolutions with bias of 20, 80p, 240 and 480p channels."""
+
+    name = "ffcnn"
+    grouped = False
+
+
+@ffprobe.hookimpl
+def ffprobe_components() -> list[type]:
+    return [FFCNN]

@@ -1,0 +1,1 @@
+"""Public implementations whose recorded trajectories can be repeated."""

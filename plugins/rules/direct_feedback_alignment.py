@@ -1,0 +1,119 @@
+"""Direct feedback alignment: the output's error reaches every layer through a fixed random matrix of its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+
+import ffprobe
+
+
+class DirectFeedbackAlignment(ffprobe.Rule):
+    """Layer l gets B_l e in the place of the gradient of its activation; only the head learns from e itself.
+
+    e = dL/d(goodness of the last layer) ``[B, K]``. B_l has the shape ``[numbers in the activation, K]``, is drawn once
+    and kept in the network as ``l.feedback``. Inside a layer the error goes on exactly, through activation, pooling and
+    normalizer to the weights (with one map and one activation that is the published rule); no error passes from layer
+    to layer. The head on the last layer is the output layer of the paper, so the last layer is a hidden one and has a
+    B_l too; with ``feedback_to_last`` false head and last layer are one, and its map gets the exact gradient.
+
+    It needs goodness and loss of form ``class``, and the scheduler ``whole``.
+
+    Deviations: the paper has fully connected layers and no normalizers; B for a map is as large as the whole map.
+    """
+
+    name = "direct-feedback-alignment"
+    aliases = ("direct_feedback_alignment",)
+    source = "Nokland 2016, arXiv:1609.01596"
+
+    class Params(ffprobe.Params):
+        """How the fixed matrices are drawn, and whether the last layer has one."""
+
+        start: Literal["torch", "he"] = Field(
+            "torch", description="uniform within 1 / sqrt(n), n numbers in the activation; he: within sqrt(6 / n)"
+        )
+        feedback_to_last: bool = Field(True, description="B e for the last layer's map too; its head learns from e")
+
+    def build(self, bench: ffprobe.Bench) -> ffprobe.Learner:
+        """Put the matrices into the network, unless they are there."""
+        stack = bench.network
+        if stack.form != "class" or bench.groups != ((0, stack.depth),):
+            raise ffprobe.UsageError(
+                "direct-feedback-alignment sends the error of the last layer's class vector to every layer.",
+                do="Use --plugin whole --plugin linear-head --plugin cross-entropy --plugin no-label.",
+            )
+        last = stack.depth - 1
+        for index in range(stack.depth if self.params.feedback_to_last else last):
+            layer = stack.layer(index)
+            if not hasattr(layer, "feedback"):
+                weight = next(stack.parameters())
+                layer.register_buffer("feedback", self._draw(layer.output_shape, stack.classes).to(weight))
+        return _Learner(bench)
+
+    def _draw(self, shape: ffprobe.Shape, classes: int) -> torch.Tensor:
+        count = torch.Size(shape).numel()
+        bound = math.sqrt((6 if self.params.start == "he" else 1) / count)
+        return torch.empty(count, classes).uniform_(-bound, bound)
+
+
+class _Learner(ffprobe.Learner):
+    """One optimizer over everything; no graph reaches from one layer into another."""
+
+    def __init__(self, bench: ffprobe.Bench) -> None:
+        self.bench, self.stack = bench, bench.network
+        layers = [self.stack.layer(i) for i in range(self.stack.depth)]
+        parameters = [p for i, layer in enumerate(layers) for p in layer.own_parameters(i == len(layers) - 1)]
+        self.optimizer = bench.optimizer([p for p in parameters if p.requires_grad])
+
+    def step(self, images: torch.Tensor, labels: torch.Tensor, step: int, epoch: int) -> Iterator[ffprobe.Update]:
+        """One update of all layers."""
+        bench, stack = self.bench, self.stack
+        last = stack.depth - 1
+        inputs: dict[int, torch.Tensor] = {}
+        activations = []
+        with bench.autocast():
+            inputs[0] = stack.encode(images, None).detach()
+            for index in range(stack.depth):
+                activations.append(stack.layer(index)(inputs[index]))
+                if index < last:
+                    inputs[index + 1] = stack.pass_on(index, activations[-1], inputs).detach()
+            # the head learns from the error itself; its graph ends here where the last map gets its own feedback
+            direct = not hasattr(stack.layer(last), "feedback")
+            top = activations[last] if direct else activations[last].detach()
+            goodness = stack.layer(last).goodness(top)
+        own = stack.layer(last)
+        context = ffprobe.LossContext(
+            last, stack.depth, step, epoch, top, labels, (), inputs[last], getattr(own, "loss", None)
+        )
+        loss = (own.spec.loss or bench.loss)(goodness, labels, context)
+        (error,) = torch.autograd.grad(loss, goodness, retain_graph=True)  # e / B, [B, K]
+        loss.backward()
+        for index, activation in enumerate(activations):
+            if hasattr(stack.layer(index), "feedback"):
+                sent = error @ stack.layer(index).feedback.to(error.dtype).T
+                activation.backward(sent.view(activation.shape).to(activation.dtype))
+        self.optimizer.step()
+        yield ffprobe.Update(range(stack.depth), last, loss.detach())
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Use this rate."""
+        for part in self.optimizer.param_groups:
+            part["lr"] = rate
+
+    def state_dict(self) -> dict[str, Any]:
+        """The optimizer's state."""
+        return {"optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from ``state_dict()``'s answer."""
+        self.optimizer.load_state_dict(state["optimizer"])
+
+
+@ffprobe.hookimpl
+def ffprobe_components() -> list[type]:
+    return [DirectFeedbackAlignment]

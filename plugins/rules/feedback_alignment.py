@@ -1,0 +1,133 @@
+"""Feedback alignment: errors travel back through fixed random matrices."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+from torch.nn import functional
+
+import ffprobe
+
+
+class FeedbackAlignment(ffprobe.Rule):
+    """Every convolution and linear map but those of layer 0 hands its error back through a fixed random matrix.
+
+    Forward: z = W x + b. Backward: dL/dW = delta x^T as ever, but what reaches x is B^T delta with B of W's shape,
+    drawn once and kept in the network as ``feedback`` beside W. Normalizers and activations hand errors back exactly.
+
+    The groups are the scheduler's: ``whole`` is feedback alignment as published, ``olu`` is the local form that the
+    Trifecta (App. F) proposes and does not try, ``greedy`` has nothing to hand back but inside a learned goodness.
+
+    Deviations: Lillicrap et al. give no rule for convolutions; B there has the shape of the kernel and is shared over
+    positions, as W is. B starts like torch's layers unless ``start`` says otherwise.
+    """
+
+    name = "feedback-alignment"
+    aliases = ("feedback_alignment",)
+    source = "Lillicrap et al. 2016, doi:10.1038/ncomms13276; baseline of the Trifecta, arXiv:2311.18130, Sec. 6"
+
+    class Params(ffprobe.Params):
+        """How the fixed matrices are drawn."""
+
+        start: Literal["torch", "he"] = Field(
+            "torch", description="uniform within 1 / sqrt(inputs), as torch's layers; he: within sqrt(6 / inputs)"
+        )
+
+    def build(self, bench: ffprobe.Bench) -> ffprobe.Learner:
+        """Put the matrices into the network, unless they are there, and learn in the scheduler's groups."""
+        stack = bench.network
+        _refuse_others(stack)
+        first = None if any(p.requires_grad for p in stack.encoder.parameters()) else stack.layer(0)
+        for parent in list(stack.modules()):
+            for name, child in list(parent.named_children()):
+                if type(child) in BACK and not (parent is first and name in ("conv", "linear")):
+                    setattr(parent, name, BACK[type(child)](child, self._draw(child.weight)))
+        return ffprobe.GroupLearner(bench)
+
+    def _draw(self, weight: torch.Tensor) -> torch.Tensor:
+        gain = 6 if self.params.start == "he" else 1
+        bound = math.sqrt(gain / weight[0].numel())
+        # on the CPU, so that every device draws the same
+        return torch.empty(weight.shape).uniform_(-bound, bound).to(weight)
+
+
+def _refuse_others(stack: Any) -> None:
+    # whatever else multiplies by weights would hand errors back through them
+    for module in stack.layers.modules():
+        known = isinstance(module, (*BACK.values(), nn.LayerNorm)) or type(module) in BACK
+        if not known and any(p.dim() > 1 for p in module.parameters(recurse=False)):
+            raise ffprobe.UsageError(
+                f"feedback-alignment knows convolutions and linear maps, not {type(module).__name__}.",
+                do="Use --plugin whole with the rule forward-forward, or another network.",
+            )
+
+
+class _Map(nn.Module):
+    """A map that keeps the weights of another and hands errors back through ``feedback``."""
+
+    def __init__(self, original: Any, feedback: torch.Tensor) -> None:
+        super().__init__()
+        self.weight, self.bias = original.weight, original.bias
+        self.register_buffer("feedback", feedback)
+
+
+class _Linear(_Map):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``[B, inputs]`` to ``[B, outputs]``."""
+        return _LinearBack.apply(x, self.weight, self.bias, self.feedback)
+
+
+class _Conv(_Map):
+    def __init__(self, original: nn.Conv2d, feedback: torch.Tensor) -> None:
+        super().__init__(original, feedback)
+        self.how = (original.stride, original.padding, original.dilation, original.groups)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``[B, C, H, W]`` to ``[B, channels, H', W']``."""
+        return _ConvBack.apply(x, self.weight, self.bias, self.feedback, self.how)
+
+
+class _LinearBack(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: Any, feedback: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(x, feedback)
+        return functional.linear(x, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, delta: torch.Tensor) -> tuple[Any, ...]:
+        x, feedback = ctx.saved_tensors
+        delta = delta.to(feedback.dtype)
+        needs = ctx.needs_input_grad
+        back = (delta @ feedback).to(x.dtype) if needs[0] else None
+        return back, delta.T @ x.to(delta.dtype), delta.sum(0) if needs[2] else None, None
+
+
+class _ConvBack(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: Any, feedback: torch.Tensor, how: tuple[Any, ...]
+    ) -> torch.Tensor:
+        ctx.save_for_backward(x, feedback)
+        ctx.how = how
+        return functional.conv2d(x, weight, bias, *how)
+
+    @staticmethod
+    def backward(ctx: Any, delta: torch.Tensor) -> tuple[Any, ...]:
+        x, feedback = ctx.saved_tensors
+        delta, wide = delta.to(feedback.dtype), x.to(feedback.dtype)
+        needs = ctx.needs_input_grad
+        back = torch.nn.grad.conv2d_input(x.shape, feedback, delta, *ctx.how).to(x.dtype) if needs[0] else None
+        own = torch.nn.grad.conv2d_weight(wide, feedback.shape, delta, *ctx.how)
+        return back, own, delta.sum((0, 2, 3)) if needs[2] else None, None, None
+
+
+BACK: dict[type, Any] = {nn.Linear: _Linear, nn.Conv2d: _Conv}
+
+
+@ffprobe.hookimpl
+def ffprobe_components() -> list[type]:
+    return [FeedbackAlignment]

@@ -1,0 +1,339 @@
+"""Every way to read a prediction, against the same written out for one image at a time."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+
+import ffprobe
+
+L, N, K, UNITS = 4, 300, 6, 5
+LABELS = torch.arange(N) % K
+
+
+def signal(strength: tuple[float, ...] = (0.6, 1.0, 1.6, 2.2), seed: int = 0) -> torch.Tensor:
+    """Goodness ``[L, N, K]`` in which the true label stands out, more so in later layers; noise that layers share."""
+    generator = torch.Generator().manual_seed(seed)
+    shared = torch.randn(N, K, generator=generator)
+    goodness = torch.stack([shared + 0.3 * torch.randn(N, K, generator=generator) for _ in range(L)])
+    for layer, height in enumerate(strength):
+        goodness[layer, torch.arange(N), LABELS] += height
+    return goodness
+
+
+def calibration(goodness: torch.Tensor | None = None, clear: float = 1.5, form: Any = "pair") -> ffprobe.Calibration:
+    """Validation images with features in which the classes stand ``clear`` apart."""
+    generator = torch.Generator().manual_seed(3)
+    centres = clear * torch.randn(K, UNITS, generator=generator)
+    features, fit = (
+        {layer: centres[LABELS] + torch.randn(N, UNITS, generator=generator) for layer in range(L)} for _ in range(2)
+    )
+    return ffprobe.Calibration(signal() if goodness is None else goodness, LABELS, form, features, fit, LABELS)
+
+
+def make(name: str, **settings: Any) -> Any:
+    component: Any = ffprobe.registered("evaluator")[name]
+    return component(component.Params(**settings))
+
+
+def calibrated(name: str, given: ffprobe.Calibration | None = None, **settings: Any) -> Any:
+    evaluator = make(name, **settings)
+    evaluator.calibrate(given or calibration())
+    return evaluator
+
+
+def sweep(goodness: torch.Tensor | None = None) -> ffprobe.RecordedSweep:
+    given = calibration(goodness)
+    return given.sweep()
+
+
+ALL = ["layer-goodness", "interval", "candidates", "early-exit", "goodness-classifier", "one-pass", "propose"]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_each_image_is_read_by_itself(name: str) -> None:
+    evaluator, given = calibrated(name, loss=2.0) if name in ALL[2:4] else calibrated(name), calibration()
+    together = evaluator.read(given.sweep())
+    one_by_one = torch.cat([evaluator.read(given.subset([i]).sweep()) for i in range(40)])
+    torch.testing.assert_close(together[:40], one_by_one)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_was_chosen_survives_a_checkpoint(name: str) -> None:
+    evaluator = calibrated(name)
+    other = make(name)
+    other.load_state_dict(evaluator.state_dict())
+    assert torch.equal(other.read(sweep()), evaluator.read(sweep()))
+
+
+@pytest.mark.parametrize("name", [n for n in ALL if n != "one-pass"])
+def test_before_calibration_everything_is_read(name: str) -> None:
+    evaluator, given = make(name), sweep()
+    assert torch.equal(evaluator.predict(given), evaluator.scores(signal()).argmax(1))
+
+
+def test_one_pass_has_no_scores_from_goodness() -> None:
+    with pytest.raises(ffprobe.UsageError, match="features, not goodness"):
+        make("one-pass").scores(signal())
+
+
+# --- interval
+
+
+def test_the_best_interval_is_found_by_brute_force() -> None:
+    goodness = signal((2.0, 0.1, 2.0, 2.0))
+    goodness[1] = torch.randn(N, K, generator=torch.Generator().manual_seed(9)) * 3
+    right = {
+        (a, b): int((goodness[a : b + 1].mean(0).argmax(1) == LABELS).sum()) for b in range(L) for a in range(b + 1)
+    }
+    evaluator = calibrated("interval", calibration(goodness))
+    first, last = evaluator.chosen["first"] - 1, evaluator.chosen["last"] - 1
+    assert right[first, last] == max(right.values())
+    assert torch.equal(evaluator.scores(goodness), goodness[first : last + 1].mean(0))
+    given = sweep(goodness)
+    evaluator.predict(given)
+    assert given.evaluations == [N * K if layer <= last else 0 for layer in range(L)]
+
+
+def test_of_equally_good_intervals_the_one_that_ends_first_and_is_shortest() -> None:
+    evaluator = calibrated("interval", calibration(signal((0, 50, 50, 50))))
+    assert evaluator.chosen == {"first": 2, "last": 2}
+    assert calibrated("interval", calibration(signal((0, 50, 50, 50))), last=3).chosen == {"first": 3, "last": 3}
+    assert calibrated("interval", calibration(signal((0, 50, 50, 50))), first=1).chosen["first"] == 1
+
+
+def test_an_interval_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ffprobe.UsageError, match="4 layers has no such interval"):
+        calibrated("interval", last=5)
+
+
+def test_layers_without_goodness_are_in_no_interval_and_decide_nothing() -> None:
+    goodness = signal()
+    goodness[1] = torch.nan
+    given = calibration(goodness)
+    assert given.taught == [0, 2, 3]
+    assert calibrated("interval", given).chosen["first"] > 2
+    assert calibrated("candidates", given, loss=50).chosen["after"] != 2
+    assert math.isinf(calibrated("early-exit", given, loss=50).chosen["thresholds"][1])
+    for name in ("interval", "candidates", "early-exit", "goodness-classifier", "propose"):
+        right = (calibrated(name, given).predict(given.sweep()) == LABELS).float().mean()
+        assert right > (goodness[-1].argmax(1) == LABELS).float().mean() - 0.02, name
+
+
+# --- candidates
+
+
+@pytest.mark.parametrize(("after", "labels", "last"), [(1, 2, 1), (2, 3, 2), (3, 1, 1)])
+def test_candidates_one_image_at_a_time(after: int, labels: int, last: int) -> None:
+    goodness, given = signal(), sweep()
+    evaluator = make("candidates", after=after, labels=labels, last=last)
+    named = evaluator.predict(given)
+    for i in range(N):
+        kept = sorted(range(K), key=lambda k: -float(goodness[after - 1, i, k]))[:labels]
+        assert int(named[i]) == max(kept, key=lambda k: float(goodness[L - last :, i, k].mean()))
+    assert given.evaluations == [N * K if layer < after else N * labels for layer in range(L)]
+
+
+def test_candidates_chosen_lose_no_more_than_allowed() -> None:
+    given = calibration()
+    whole = (given.goodness[-1].argmax(1) == LABELS).sum()
+    costs = []
+    for loss in (0.0, 2.0, 10.0):
+        evaluator, read = calibrated("candidates", given, loss=loss), given.sweep()
+        lost = 100 * int(whole - (evaluator.predict(read) == LABELS).sum()) / N
+        assert lost <= loss
+        costs.append(sum(read.evaluations))
+    assert costs[0] > costs[1] > costs[2]
+
+
+# --- early exit
+
+
+@pytest.mark.parametrize("prune", [False, True])
+def test_early_exit_one_image_at_a_time(prune: bool) -> None:
+    goodness, given = signal(), sweep()
+    evaluator = make("early-exit", prune=prune)
+    evaluator.chosen = {"thresholds": [1.5, 1.2, 0.8]}
+    named, evaluations, left = evaluator.predict(given), [0] * L, [0] * L
+    for i in range(N):
+        alive = list(range(K))
+        for layer in range(L):
+            evaluations[layer] += len(alive)
+            own = sorted(alive, key=lambda k: -float(goodness[layer, i, k]))
+            best = float(goodness[layer, i, own[0]])
+            threshold = evaluator.chosen["thresholds"][layer] if layer < L - 1 else -1.0
+            lead = best - float(goodness[layer, i, own[1]]) if len(own) > 1 else math.inf
+            if lead > threshold:
+                left[layer] += 1
+                assert int(named[i]) == own[0]
+                break
+            if prune:
+                alive = [k for k in alive if best - float(goodness[layer, i, k]) <= threshold]
+    assert given.evaluations == evaluations
+    assert all(left)
+
+
+@pytest.mark.parametrize("prune", [False, True])
+def test_a_share_of_nothing_harms_no_image_that_it_was_chosen_on(prune: bool) -> None:
+    given = calibration()
+    evaluator = make("early-exit", prune=prune)
+    option = next(o for o in evaluator._options(given) if o["share"] == 0 and math.isfinite(o["thresholds"][0]))
+    harmless = [o for o in evaluator._options(given) if o["share"] == 0]
+    assert option in harmless
+    assert len(harmless) == 5
+    whole = given.goodness[-1].argmax(1) == LABELS
+    for one in harmless:
+        evaluator.chosen = one
+        assert bool((evaluator.predict(given.sweep()) == LABELS)[whole].all())
+
+
+@pytest.mark.parametrize("prune", [False, True])
+def test_a_threshold_is_the_smallest_that_harms_its_share(prune: bool) -> None:
+    given = calibration()
+    right = [i for i in range(N) if int(given.goodness[-1, i].argmax()) == int(LABELS[i])]
+    for option in make("early-exit", prune=prune)._options(given)[4:]:  # those without a factor
+        for layer, threshold in enumerate(option["thresholds"]):
+            harmed = [i for i in right if harmful(given.goodness[layer, i], int(LABELS[i]), threshold + 1e-5, prune)]
+            less = [i for i in right if harmful(given.goodness[layer, i], int(LABELS[i]), threshold - 1e-5, prune)]
+            assert len(harmed) <= option["share"] * len(right)
+            assert threshold == 0 or len(less) > option["share"] * (len(right) - 1) - 1e-9
+
+
+def harmful(goodness: torch.Tensor, label: int, threshold: float, prune: bool) -> bool:
+    """Whether an image would be named wrongly at a layer with this threshold."""
+    best, second = goodness.topk(2).values.tolist()
+    if prune:
+        return best - float(goodness[label]) > threshold
+    return int(goodness.argmax()) != label and best - second > threshold
+
+
+def test_early_exit_saves_more_where_more_may_be_lost() -> None:
+    given = calibration()
+    costs = []
+    for loss in (0.0, 3.0, 20.0):
+        read = given.sweep()
+        calibrated("early-exit", given, loss=loss).predict(read)
+        costs.append(sum(read.evaluations))
+    assert costs[0] >= costs[1] > costs[2]
+
+
+def test_the_last_layers_decide_on_who_stays() -> None:
+    goodness = signal()
+    for name in ("early-exit", "candidates", "propose"):
+        evaluator = make(name, last=3)
+        torch.testing.assert_close(evaluator.read(sweep(goodness)), goodness[-3:].mean(0))
+
+
+# --- heads
+
+
+def test_the_classifier_learns_which_layer_to_trust() -> None:
+    goodness = signal((0.0, 0.0, 4.0, 0.0))
+    assert (calibrated("goodness-classifier", calibration(goodness)).scores(goodness).argmax(1) == LABELS).all()
+    assert (goodness[-1].argmax(1) == LABELS).float().mean() < 0.5
+
+
+def test_one_pass_reads_the_layers_that_it_is_told() -> None:
+    given = calibration()
+    for layers, seen in (("all", [0, 1, 2, 3]), ("all-but-first", [1, 2, 3]), ("last", [3])):
+        evaluator, read = calibrated("one-pass", given, layers=layers), given.sweep()
+        scores = evaluator.read(read)
+        head = ffprobe.fit_head(torch.cat([given.fit_features[i] for i in seen], 1), LABELS, K, 10.0)  # type: ignore[index]
+        expected = head.log_probabilities(torch.cat([given.features[i] for i in seen], 1))  # type: ignore[index]
+        torch.testing.assert_close(scores, expected)
+        assert read.evaluations == [N] * L
+
+
+def test_propose_one_image_at_a_time() -> None:
+    given = calibration(clear=0.5)
+    evaluator, read = calibrated("propose", given, gap=1.0, labels=3), given.sweep()
+    named = evaluator.predict(read)
+    head = ffprobe.Head(evaluator.chosen["weight"], evaluator.chosen["bias"])
+    likely = head.log_probabilities(torch.cat([given.features[i] for i in range(L)], 1))  # type: ignore[index]
+    tried = []
+    for i in range(N):
+        order = sorted(range(K), key=lambda k: -float(likely[i, k]))[:3]
+        kept = [k for k in order if likely[i, k] >= likely[i, order[0]] - 1.0]
+        tried.append(len(kept) if len(kept) > 1 else 0)
+        assert int(named[i]) == max(kept, key=lambda k: float(given.goodness[-1, i, k]))
+    assert {0, 2, 3} <= set(tried)
+    assert read.evaluations == [N + sum(tried)] * L
+
+
+def test_propose_asks_goodness_where_the_head_is_worse() -> None:
+    strong = signal((3, 3, 3, 9))
+    sure, unsure = (calibrated("propose", calibration(strong, clear), labels=K) for clear in (9.0, 0.3))
+    assert sure.chosen["gap"] == 0  # the head is always right, so one pass is enough
+    assert unsure.chosen["gap"] > 0
+    given = calibration(strong, 0.3)
+    assert (unsure.predict(given.sweep()) == LABELS).float().mean() > 0.97
+
+
+def test_propose_without_features_is_a_full_sweep() -> None:
+    evaluator = calibrated("propose", ffprobe.Calibration(signal(), LABELS))
+    assert evaluator.chosen == {}
+
+
+# --- choosing
+
+
+class Coin(ffprobe.Evaluator):
+    """Reads the last layer, but spoils some images and pays for some layers."""
+
+    name = "coin"
+
+    def scores(self, goodness: torch.Tensor) -> torch.Tensor:
+        return goodness[-1]
+
+    def read(self, given: Any) -> torch.Tensor:
+        scores = given.full(range(self.chosen["pays"])).nan_to_num()[-1] * 0 + truth(given.images)
+        scores[: self.chosen["spoils"]] *= -1
+        return scores
+
+
+def truth(count: int) -> torch.Tensor:
+    return torch.nn.functional.one_hot(torch.arange(count) // (count // K or 1) % K, K).float()
+
+
+def choose(loss: float, *options: tuple[int, int]) -> dict[str, Any]:
+    """Options are (layers paid, images spoilt in each half), of 1200 images, 600 in a half."""
+    labels = torch.arange(1200) // 200
+    goodness = torch.nn.functional.one_hot(labels, K).float().expand(L, -1, -1).clone()
+    evaluator = Coin()
+    table = [{"pays": pays, "spoils": spoils} for pays, spoils in options]
+    return ffprobe.cheapest_within(evaluator, ffprobe.Calibration(goodness, labels), lambda other: table, loss)
+
+
+def test_the_cheapest_that_surely_loses_little_is_chosen() -> None:
+    options = [(4, 0), (3, 1), (2, 3), (1, 30)]
+    # spoilt in all: 0, 2, 6, 60 of 1200; with one standard error on top: 0, 3.4, 8.4, 67.7 images
+    assert choose(0.0, *options)["pays"] == 4
+    assert choose(0.28, *options)["pays"] == 4
+    assert choose(0.29, *options)["pays"] == 3
+    assert choose(0.69, *options)["pays"] == 3
+    assert choose(0.71, *options)["pays"] == 2
+    assert choose(6.0, *options)["pays"] == 1
+
+
+def test_where_nothing_is_within_the_most_accurate_is_taken() -> None:
+    assert choose(0.0, (1, 30), (3, 2), (2, 5)) == {"pays": 3, "spoils": 2}
+
+
+def test_thresholds_are_tried_on_images_that_they_did_not_see() -> None:
+    seen = []
+    evaluator, given = Coin(), ffprobe.Calibration(signal(), LABELS)
+
+    def options(other: ffprobe.Calibration) -> list[dict[str, int]]:
+        seen.append(other.labels)
+        return [{"pays": 4, "spoils": 0}]
+
+    ffprobe.cheapest_within(evaluator, given, options, 0.1)
+    assert torch.equal(seen[0], LABELS[1::2])
+    assert torch.equal(seen[1], LABELS[::2])
+    assert torch.equal(seen[2], LABELS)
+    assert len(seen) == 3
+    ffprobe.cheapest_within(evaluator, given, options, 5.0)
+    assert len(seen) == 3  # what was tried does not depend on the allowed loss
