@@ -1,0 +1,1 @@
+"""Reading a prediction from goodness, recorded or live, without paying for every label."""

@@ -1,0 +1,45 @@
+"""A small classifier over the goodness of all layers and labels."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field
+
+import ffprobe
+
+
+class GoodnessClassifier(ffprobe.Evaluator):
+    """Multinomial logistic regression from all L x K goodness values, fitted on the validation set.
+
+    Layers whose goodness no loss teaches have no say.
+
+    Before calibration: the mean over all layers.
+    """
+
+    name = "goodness-classifier"
+    source = "Trifecta, arXiv:2311.18130, App. H and Fig. 13: the head may be a small classifier of any kind"
+
+    class Params(ffprobe.Params):
+        """How it is fitted."""
+
+        l2: float = Field(1.0, gt=0, description="penalty on the summed loss, l2 / 2 * ||W||^2, on z-scored goodness")
+
+    def calibrate(self, calibration: ffprobe.Calibration) -> None:
+        """Fit it."""
+        head = ffprobe.fit_head(_flat(calibration.goodness), calibration.labels, calibration.classes, self.params.l2)
+        self.chosen = {"weight": head.weight, "bias": head.bias}
+
+    def scores(self, goodness: torch.Tensor) -> torch.Tensor:
+        """``[L, N, K]`` to log probabilities ``[N, K]``."""
+        if not self.chosen:
+            return goodness.nanmean(dim=0)
+        return ffprobe.Head(**self.chosen).log_probabilities(_flat(goodness))
+
+
+def _flat(goodness: torch.Tensor) -> torch.Tensor:
+    return goodness.nan_to_num().transpose(0, 1).flatten(1)  # [N, L*K]
+
+
+@ffprobe.hookimpl
+def ffprobe_components() -> list[type]:
+    return [GoodnessClassifier]
