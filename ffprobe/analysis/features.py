@@ -1,4 +1,4 @@
-"""Feature matrices made ready for fitting: checked, z-scored, padded to one width, in groups that fit memory."""
+"""Feature matrices made ready for fitting: checked, read in blocks, z-scored, in groups that fit memory."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 
 from ffprobe.errors import FileError
+
+BLOCK = 1 << 24
+"""Bytes of float32 that are read and worked on at once."""
 
 
 def check_rows(features: Sequence[Any], target: np.ndarray, held: np.ndarray, names: Sequence[str]) -> None:
@@ -51,35 +54,74 @@ def groups(widths: Sequence[int], rows: int, memory: int) -> Iterator[list[int]]
         yield group
 
 
-def standardize(matrix: Any, held: np.ndarray, name: str) -> np.ndarray:
-    """Z-scores by the mean and standard deviation of the rows to fit on; what is constant there becomes 0.
+def row_blocks(matrix: Any, name: str) -> Iterator[tuple[slice, np.ndarray]]:
+    """A matrix in pieces of some megabytes, each float32 with the rows that it holds.
 
     Args:
-        matrix: float ``[N, F]``, or anything that ``numpy.asarray`` reads.
-        held: bool ``[N]``, rows whose statistics must not be looked at.
+        matrix: ``[N, F]``: anything with a ``shape`` that has ``blocks(rows)``, as recorded arrays do, or that
+            ``numpy.asarray`` reads.
         name: of the matrix, for the error.
-
-    Returns:
-        Float32 ``[N, F]``.
 
     Raises:
         FileError: there is a NaN or an infinity; the sentence names the matrix.
     """
-    x = np.asarray(matrix, np.float32)
-    finite = np.isfinite(x).all(axis=1)
-    if not finite.all():
-        what = f"The features hold NaN or infinity for {int((~finite).sum())} of {len(x)} images."
-        raise FileError(what, where=name, do="The run diverged there: look at its losses and its learning rate.")
-    fit = x[~held].astype(np.float64)  # sums of float32 are exact in it, so a constant has a deviation of exactly 0
-    deviation = fit.std(axis=0)
-    inverse = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 0)
-    return ((x - fit.mean(axis=0)) * inverse).astype(np.float32)
+    rows = max(1, BLOCK // (4 * matrix.shape[1]))
+    if hasattr(matrix, "blocks"):
+        pieces = matrix.blocks(rows)
+    else:
+        whole = np.asarray(matrix)
+        pieces = (whole[start : start + rows] for start in range(0, len(whole), rows))
+    start = 0
+    for piece in pieces:
+        x = np.asarray(piece, np.float32)
+        if not np.isfinite(x).all():
+            bad = int((~np.isfinite(x)).any(axis=1).sum())
+            what = f"The features hold NaN or infinity for {bad} of {len(x)} images from image {start}."
+            raise FileError(what, where=name, do="The run diverged there: look at its losses and its learning rate.")
+        yield slice(start, start + len(x)), x
+        start += len(x)
 
 
-def stack(matrices: Sequence[np.ndarray]) -> np.ndarray:
-    """Float32 ``[G, N, max F + 1]``: narrow matrices padded with zeros, and a last column of ones for the intercept."""
-    padded = np.zeros((len(matrices), len(matrices[0]), max(m.shape[1] for m in matrices) + 1), np.float32)
-    for row, matrix in zip(padded, matrices, strict=True):
-        row[:, : matrix.shape[1]] = matrix
-    padded[:, :, -1] = 1
-    return padded
+def standardize(matrix: Any, held: np.ndarray, name: str, fit: np.ndarray, score: np.ndarray) -> None:
+    """Z-scores by the mean and standard deviation of the rows to fit on; what is constant there becomes 0.
+
+    Args:
+        matrix: float ``[N, F]``, as ``row_blocks`` reads it.
+        held: bool ``[N]``, rows whose statistics must not be looked at.
+        name: of the matrix, for the error.
+        fit: float32 ``[rows not held, F]`` to be filled.
+        score: float32 ``[rows held, F]`` to be filled.
+
+    Raises:
+        FileError: as ``row_blocks``.
+    """
+    a = b = 0
+    for rows, x in row_blocks(matrix, name):
+        chosen = held[rows]
+        new_a, new_b = a + int((~chosen).sum()), b + int(chosen.sum())
+        np.compress(~chosen, x, axis=0, out=fit[a:new_a])
+        np.compress(chosen, x, axis=0, out=score[b:new_b])
+        a, b = new_a, new_b
+    shift = fit[0].copy()  # what is constant is exactly 0 after it, whatever its mean is rounded to
+    total, squares = np.zeros((2, len(shift)))
+    for part in _parts(fit):
+        part -= shift
+        total += part.sum(axis=0)
+    mean = (total / len(fit)).astype(np.float32)
+    for part in _parts(fit):
+        part -= mean
+        squares += np.einsum("nf,nf->f", part, part)
+    deviation = np.sqrt(squares / len(fit))
+    inverse = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 0).astype(np.float32)
+    for part in _parts(fit):
+        part *= inverse
+    for part in _parts(score):
+        part -= shift
+        part -= mean
+        part *= inverse
+
+
+def _parts(matrix: np.ndarray) -> Iterator[np.ndarray]:
+    """Rows that fit a processor's cache; sums within them are float32, between them float64."""
+    step = max(1, (1 << 18) // max(1, matrix.shape[1]))
+    return (matrix[start : start + step] for start in range(0, len(matrix), step))

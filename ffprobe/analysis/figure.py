@@ -113,7 +113,9 @@ def _label(axes: Axes, series: Sequence[Series], looks: Sequence[dict[str, Any]]
     shifts = _spread(axes, series) if len(series) <= DIRECT else None
     if shifts is None:
         columns = 2 if max(len(one["label"]) for one in series) < 18 else 1
-        axes.figure.set_figheight(axes.figure.get_figheight() + 0.14 * -(-len(series) // columns))  # type: ignore[union-attr]
+        whole = axes.get_figure(root=True)
+        assert whole is not None
+        whole.set_figheight(whole.get_figheight() + 0.14 * -(-len(series) // columns))
         handles = [axes.plot([], [], **look)[0] for look in looks]
         labels = [one["label"] for one in series]
         axes.legend(handles, labels, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2)
@@ -169,7 +171,9 @@ def _spread(axes: Axes, series: Sequence[Series]) -> list[float] | None:
     ends = [end for one in series if (end := _end(one))]
     if len({x for x, _ in ends}) > 1 or max(len(one["label"]) for one in series) > 20:
         return None
-    axes.figure.draw_without_rendering()  # type: ignore[union-attr]  # lays out, so that points are known
+    whole = axes.get_figure(root=True)
+    assert whole is not None
+    whole.draw_without_rendering()  # lays out, so that points are known
     point = axes.figure.dpi / 72
     heights = [float(axes.transData.transform(end)[1]) / point for end in ends]
     gap, placed = 8.0, list(heights)

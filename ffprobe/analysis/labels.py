@@ -33,10 +33,18 @@ def run_label(run: RunFile) -> str:
 
     ``trifecta``, ``trifecta+tff-d``, ``symba+batchnorm``, ``vanilla-ff``; the data set is left out.
     """
-    preset, names = str(run.config.get("preset") or ""), _names(run)
+    preset, names = str(run.config.get("preset") or ""), run_components(run)
     base = _preset(VANILLA) | _preset(preset)
     departs = [name for slot, name in names.items() if slot != "dataset" and name != base.get(slot)]
     return "+".join([preset, *departs] if preset and preset != VANILLA else departs) or VANILLA
+
+
+def run_components(run: RunFile) -> dict[str, str]:
+    """The name of the component in each slot of a run, such as ``{"loss": "symba", "normalizer": "batchnorm"}``.
+
+    Slots that the run's config does not fill are left out.
+    """
+    return _table_names(run.config)
 
 
 def run_labels(runs: Sequence[RunFile]) -> list[str]:
@@ -68,7 +76,7 @@ def run_labels(runs: Sequence[RunFile]) -> list[str]:
 def _by_plugins(runs: Sequence[RunFile]) -> list[str]:
     """Labels by presets where those alone tell the runs apart, else by the plugins that differ and are not vanilla."""
     presets = [str(run.config.get("preset") or VANILLA) for run in runs]
-    names = [_names(run) for run in runs]
+    names = [run_components(run) for run in runs]
     differing = [slot for slot in SLOTS if len({n.get(slot) for n in names}) > 1]
     if not differing:
         return [""] * len(runs)
@@ -105,11 +113,6 @@ def _stem(path: Path) -> str:
 def _short(key: str, value: object) -> str:
     name = key.rpartition(".")[2].replace("_", " ")
     return f"{name} {value}" if name == "seed" else f"{name}={value}"
-
-
-def _names(run: RunFile) -> dict[str, str]:
-    """The component in each slot, by slot."""
-    return _table_names(run.config)
 
 
 def _table_names(table: Mapping[str, Any]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -40,10 +41,10 @@ def fit_perceptron(
 
     rows, repeats, kept = x.shape[1], len(used), used[0].sum()
     weights = _start(widths, x.shape[2], repeats, hidden, classes, seed)
-    optimizer = torch.optim.Adam(weights, lr=RATE)
+    # Adam written out: torch.optim's loads torch's compiler, 150 MB of memory, with the first optimizer
+    moments = [(torch.zeros_like(w), torch.zeros_like(w)) for w in weights]
     batch = min(BATCH, rows)
     steps = max(LEAST_STEPS, PASSES * rows // batch)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     generator = torch.Generator().manual_seed(seed)
     best, least = [w.detach().clone() for w in weights], torch.full((len(x), repeats), torch.inf)
     queue = torch.empty(0, dtype=torch.int64)
@@ -54,10 +55,14 @@ def fit_perceptron(
         losses = _losses(perceptron_logits(x[:, index], weights), label[index])
         penalty = weights[0][:, :, :-1].square().sum() + weights[1].square().sum()
         loss = ((losses * used[:, index]).sum() * (rows / batch) + l2 / 2 * penalty) / kept
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
+        gradients = torch.autograd.grad(loss, weights)
+        rate = RATE * (1 + math.cos(math.pi * (step - 1) / steps)) / 2
+        with torch.no_grad():
+            for w, (mean, square), gradient in zip(weights, moments, gradients, strict=True):
+                mean.lerp_(gradient, 0.1)
+                square.mul_(0.999).addcmul_(gradient, gradient, value=0.001)
+                root = (square / (1 - 0.999**step)).sqrt_().add_(1e-8)
+                w.addcdiv_(mean, root, value=-rate / (1 - 0.9**step))
         if step % (steps // LOOKS) == 0 or step == steps:
             with torch.no_grad():
                 unseen = (_losses(perceptron_logits(x, weights), label) * (1 - used)).sum(dim=2)

@@ -23,6 +23,10 @@ def cell(value: object, column: Column) -> str:
     return str(value)
 
 
+LONG, ENDS = 60, 20
+"""A terminal shows so many rows at most, of a longer table so many from either end; a pipe gets all of them."""
+
+
 class ResultTable:
     """What ``Result.table`` returns: anything that prints with rich, at the width of the console it is printed on."""
 
@@ -36,7 +40,9 @@ class ResultTable:
 
         yield Text(self._question, style="bold")
         for part in self._parts(options.max_width):
-            yield self._table(part)
+            yield self._table(part, cut=console.is_terminal and len(self._rows) > LONG)
+        if console.is_terminal and len(self._rows) > LONG:
+            yield Text(f"… {len(self._rows)} rows in all: --csv FILE or --json has them.", style="dim")
         for note in self._notes:
             yield Text(note, style="dim")
 
@@ -71,7 +77,7 @@ class ResultTable:
             parts[-1].append(i)
         return parts or [keys]
 
-    def _table(self, part: Sequence[int]) -> Table:
+    def _table(self, part: Sequence[int], *, cut: bool) -> Table:
         from rich import box
         from rich.table import Table
 
@@ -79,6 +85,11 @@ class ResultTable:
         for i in part:
             text = any(isinstance(row[i], str) for row in self._rows)
             table.add_column(self._heading(i), justify="left" if text else "right", overflow="fold")
-        for texts in zip(*(self._cells(i) for i in part), strict=True):
+        lines = list(zip(*(self._cells(i) for i in part), strict=True))
+        for texts in lines[:ENDS] if cut else lines:
             table.add_row(*texts)
+        if cut:
+            table.add_row(*("…" for _ in part))
+            for texts in lines[-ENDS:]:
+                table.add_row(*texts)
         return table

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import shlex
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ffprobe.cli.console import Json, Verbose, print_json, stderr, stdout
+from ffprobe.cli.opened import opened
 
 
 def analyze(
     name: Annotated[str, typer.Argument(help="The question, or NAME:key=value,...; the list stands below.")],
-    runs: Annotated[list[Path], typer.Argument(help="One run file or more.")],
+    runs: Annotated[list[Path] | None, typer.Argument(help="One run file or more; a few questions need none.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the table to this file.")] = None,
     plot: Annotated[
         Path | None, typer.Option(help="Write the figure: .png, .svg or .pdf, data as .csv beside.")
@@ -30,7 +30,6 @@ def analyze(
     from ffprobe.analysis.figure import check_suffix
     from ffprobe.config import Choice, parse_plugin, validate
     from ffprobe.registry import Registry
-    from ffprobe.store.reader import open_run
     from ffprobe.training.blame import blamed
 
     if plot:
@@ -38,21 +37,32 @@ def analyze(
     registry = Registry()
     what, settings = parse_plugin(name)
     component: Any = _probe(what, registry)
+    _refuse_too_few(component, len(runs or []))
     params = validate(component.Params, settings, f"probe {component.name!r}")
-    with ExitStack() as stack:
-        files = [stack.enter_context(open_run(path)) for path in runs]
-        with blamed(registry, f"answering {component.name!r}"):
-            result = Choice(component, params).build().analyze(files)
-            if csv:
-                result.write_csv(csv)
-            if plot:
-                result.save_figure(plot, command=shlex.join(["ffprobe", *sys.argv[1:]]))
+    with opened(runs or []) as files, blamed(registry, f"answering {component.name!r}"):
+        result = Choice(component, params).build().analyze(files)
+        if csv:
+            result.write_csv(csv)
+        if plot:
+            result.save_figure(plot, command=shlex.join(["ffprobe", *sys.argv[1:]]))
     if json:
         print_json(result.json())
         return
     stdout().print(result.table())
     for path in filter(None, (csv, plot)):
         stderr().print(f"{path} written.", markup=False)
+
+
+def _refuse_too_few(component: Any, count: int) -> None:
+    from ffprobe.errors import UsageError
+
+    least = component.least_runs
+    if count < least:
+        need = "a run file" if least == 1 else f"{least} run files"
+        given = f"{count} given" if count else "none given"
+        raise UsageError(
+            f"The analysis {component.name!r} needs {need}; {given}.", do=f"ffprobe analyze {component.name} run.h5"
+        )
 
 
 def _probe(what: str, registry: Any) -> Any:

@@ -34,6 +34,7 @@ class Layers(ffprobe.Probe):
         rows += [(None, what, *(v for one in found for v in one.together(what))) for what in TOGETHER]
         part = "test" if any(one.tested for one in found) else "validation"
         lines = [row for row in rows if row[0] is not None]
+        claims = [told for claim in _CLAIMS if (told := _claim(*claim, found))]
 
         def draw(figure):
             axes, series = figure.subplots(), []
@@ -55,19 +56,98 @@ class Layers(ffprobe.Probe):
             question="How accurate is a prediction from each layer's goodness alone, by depth?",
             columns=columns,
             rows=rows,
-            notes=[note for one in found for note in one.notes(len(found) > 1)] + PAPER,
+            notes=ffprobe.joint_notes([(one.label, one.notes()) for one in found]) + MEANS[: 1 + bool(claims)],
+            claims=claims,
             document={"runs": [one.document() for one in found], "plotted": part},
             draw=draw,
             runs=runs,
         )
 
 
-PAPER = [
-    "The last rows average the goodness of several layers and name the label with the largest mean (the paper's"
-    " Table 3: last layer against last three).",
-    "The paper (CIFAR-10, TFF/s): accuracy falls with depth in plain Forward-Forward (Figure 4) and under length"
-    " normalization with SymBa, and rises with every layer under batch normalization (Figure 1).",
+MEANS = [
+    "The last rows average the goodness of several layers and name the label with the largest mean.",
+    "Below, a gain counts when it is further than two standard errors, paired by image, from 0.",
 ]
+LENGTH = {"length", "rms", "layernorm"}
+DEEP = 9
+"""From so many layers on a network is held against the paper's deep one (12 layers), below against the shallow (6)."""
+
+
+def _falls(one):
+    gain, way = one.gain(0, one.depth - 1)
+    return way if way is None else way == -1, f"the last layer is {_points(gain)} against the first"
+
+
+def _stalls(one):
+    middle = one.depth // 2
+    gain, way = one.gain(middle - 1, one.depth - 1)
+    return way if way is None else way != 1, f"the last layer is {_points(gain)} against layer {middle}"
+
+
+def _rises(one):
+    steps = [one.gain(i - 1, i)[1] for i in range(1, one.depth)]
+    gain, way = one.gain(0, one.depth - 1)
+    back = [str(i) for i, step in enumerate(steps, 2) if step == -1]
+    who = f"layers {' and '.join(back)} fall" if back[1:] else f"{'layer ' + back[0] if back else 'no layer'} falls"
+    said = f"the last layer is {_points(gain)} against the first, {who} back"
+    return False if back or way in (-1, 0) else way == 1 or None, said
+
+
+def _last_three_help(one):
+    gain, way = one.gain(one.depth - 1, one.depth + TOGETHER.index("last 3"))
+    said = f"the last three are {_points(gain)} against the last alone ({one.depth} layers)"
+    if one.depth >= DEEP:
+        return (way == 1 or None) if way != -1 else False, said
+    return way if way is None else way != 1, said
+
+
+_CLAIMS = (
+    (
+        "Trifecta, Figure 4",
+        "in plain Forward-Forward (fixed threshold, length normalization, greedy; TFF/s on CIFAR-10) accuracy falls"
+        " with depth.",
+        {"loss": {"fixed-threshold"}, "normalizer": LENGTH, "scheduler": {"greedy"}},
+        2,
+        _falls,
+    ),
+    (
+        "Trifecta, Figure 1 and Section 4",
+        "SymBa with length normalization (greedy; TFF/s on CIFAR-10) levels off or declines with depth.",
+        {"loss": {"symba"}, "normalizer": LENGTH, "scheduler": {"greedy"}},
+        4,
+        _stalls,
+    ),
+    (
+        "Trifecta, Figure 1 and Section 7",
+        "SymBa with batch normalization (TFF/s greedy, TFF/d with OLU; CIFAR-10) gains with every layer.",
+        {"loss": {"symba"}, "normalizer": {"batchnorm"}},
+        3,
+        _rises,
+    ),
+    (
+        "Trifecta, Table 3 and Appendix H",
+        "averaging the last three layers adds 0.04 to 0.21 points to the last one in the 12-layer Trifecta and does not"
+        " help the 6-layer one.",
+        {"loss": {"symba"}, "normalizer": {"batchnorm"}, "scheduler": {"olu"}},
+        4,
+        _last_three_help,
+    ),
+)
+"""(source, what it says, the components it was seen with, the fewest layers that can tell, the rule)."""
+
+
+def _claim(source, said, setting, least, rule, found):
+    """The claim held against the runs that have its setting; None when none has."""
+    told = []
+    for one in found:
+        if ffprobe.in_setting(one.run, setting):
+            verdict, text = rule(one) if one.depth >= least else (None, f"{one.depth} layers are too few")
+            told.append((one.label if len(found) > 1 else "", verdict, text))
+    return ffprobe.joint_claim(source, said, told)
+
+
+def _points(gain):
+    return "unknown" if gain != gain else f"{gain:+.2f} points"
 
 
 class _Accuracies:
@@ -97,7 +177,7 @@ class _Accuracies:
             raise ffprobe.FileError("No accuracy has been measured in this run.", where=str(run.path), do=do)
         self.test_images = self._count("test/true_label")
         self.validation_images = self._count("evaluation/true_label")
-        self._means = {part: self._read_together(part) for part in ("test", "validation")}
+        self._right = {part: self._read_right(part) for part in ("test", "validation")}
 
     def at(self, i):
         """Test accuracy, its error, validation accuracy, its error of layer ``i``; NaN beyond the last."""
@@ -105,16 +185,27 @@ class _Accuracies:
         return self._four(self.test[i] if inside else float("nan"), self.validation[i] if inside else float("nan"))
 
     def together(self, what):
-        return self._four(self._means["test"][what], self._means["validation"][what])
+        place = self.depth + TOGETHER.index(what)
+        return self._four(*(_percent(self._right[part], place) for part in ("test", "validation")))
 
-    def notes(self, several):
-        of = f"{self.label}: " if several else ""
+    def gain(self, before, after):
+        """How much more accurate one row is than another, in points, and which way that is, if it can be said.
+
+        On the test set where it was read, else on the validation set.
+        """
+        right = self._right["test"] if self._right["test"] is not None else self._right["validation"]
+        if right is None:
+            return float("nan"), None
+        gain, error = ffprobe.accuracy_gain(right[before], right[after])
+        return gain, ffprobe.direction(gain, error, flat=0.5)
+
+    def notes(self):
         if not self.run.complete:
-            yield f"{of}the run is unfinished, {self.run.epochs} epochs are in the file."
+            yield f"the run is unfinished, {self.run.epochs} epochs are in the file."
         if self.row is not None:
-            yield f"{of}validation accuracy was last measured after epoch {self.row}."
+            yield f"validation accuracy was last measured after epoch {self.row}."
         if not self.tested:
-            yield f"{of}the test set has not been read."
+            yield "the test set has not been read."
 
     def document(self):
         counts = {"test_images": self.test_images, "validation_images": self.validation_images}
@@ -126,26 +217,29 @@ class _Accuracies:
     def _count(self, path):
         return self.run.variable(path).shape[0] if self.run.has(path) else 0
 
-    def _read_together(self, part):
-        """Accuracy of the mean goodness of several layers."""
+    def _read_right(self, part):
+        """Whether each layer, then each of ``TOGETHER``, names the label of each image: 0 or 1, ``[rows, images]``.
+
+        NaN where a layer that is read has no goodness, as the hidden layers of backpropagation have none.
+        """
+        import numpy as np
+
         group, known = ("test", self.tested) if part == "test" else ("evaluation", True)
         path = f"{group}/goodness"
         if not known or not self.run.has(path) or not self.run.variable(path).shape[0]:
-            return dict.fromkeys(TOGETHER, float("nan"))
+            return None
         goodness = self.run.variable(path)
         goodness = goodness[...] if part == "test" else goodness[-1]  # [layer, sample, label]
+        first = min(1, self.depth - 1)  # a single layer is never left out
+        picked = (goodness[-1:], goodness[-3:], goodness[first:], goodness)  # as TOGETHER names them
+        read = [*goodness, *(some.mean(axis=0, dtype=float) for some in picked)]
         truth = self.run.read(f"{group}/true_label")
-        picked = {"last": goodness[-1:], "last 3": goodness[-3:], "all but first": goodness[1:], "all": goodness}
-        return {what: _accuracy(some, truth) for what, some in picked.items()}
+        unread = np.full(len(truth), np.nan)
+        return np.stack([one.argmax(axis=1) == truth if np.isfinite(one).all() else unread for one in read])
 
 
-def _accuracy(goodness, truth):
-    """Percent of samples whose true label has the largest mean goodness; NaN where that is not known."""
-    import numpy as np
-
-    if not goodness.size or not np.isfinite(goodness).all():
-        return float("nan")
-    return 100 * float((goodness.mean(axis=0, dtype=float).argmax(axis=1) == truth).mean())
+def _percent(right, row):
+    return float("nan") if right is None else 100 * float(right[row].mean())
 
 
 def _error(percent, count):

@@ -5,7 +5,10 @@ from pydantic import Field
 import ffprobe
 
 STAGES = ("pre", "post")
-RECORD = "Train again with --set recording.activations=true, or with the plugin probes."
+LENGTH = ("length", "layernorm", "rms")
+"""The normalizers that the paper calls layer normalization (its own takes the mean's place by 0)."""
+LEAST_LAYERS, VISIBLE = 3, 1.0
+"""A fall with depth is looked for in so many layers or more; it counts from so many percentage points."""
 
 
 class Probes(ffprobe.Probe):
@@ -44,7 +47,8 @@ class Probes(ffprobe.Probe):
             question="How accurately can a linear and a multi-layer classifier name the class from each layer?",
             columns=_columns(several=len(runs) > 1),
             rows=rows if len(runs) > 1 else [row[1:] for row in rows],
-            notes=[note for one in found for note in one.notes(len(runs) > 1)] + PAPER,
+            notes=[note for one in found for note in one.notes(len(runs) > 1)] + NOTES,
+            claims=[told for told in (_fall(found, rows), _order(found, rows)) if told],
             document={"settings": settings.model_dump(), "runs": [one.document() for one in found]},
             draw=draw,
             size=(3.25, 4.4),
@@ -52,13 +56,11 @@ class Probes(ffprobe.Probe):
         )
 
 
-PAPER = [
+NOTES = [
     "The ± is the standard deviation over fits on random 80 % of the images; the held-out images are the same for all.",
     "untrained is the floor: the same classifier on the same layer before training; input is the image itself.",
     "Features are z-scored, so a normalizer that only shifts and scales each unit (batchnorm, none) reads alike pre and"
     " post.",
-    "The paper (CIFAR-10, VFF+SymBa/f, 100 epochs): what a multi-layer classifier reads falls quickly with depth under"
-    " length normalization, slowly under batch normalization, least without any.",
 ]
 
 
@@ -83,36 +85,23 @@ class _Recorded:
     """The recorded activations of one run."""
 
     def __init__(self, run, label):
-        if not run.has("activations/true_label"):
-            raise ffprobe.FileError("No activations were recorded in this run.", where=str(run.path), do=RECORD)
-        self.run, self.label = run, label
-        self.truth, self.held = run.read("activations/true_label"), run.read("activations/held_out")
-        self.layers = [str(name) for name in run.read("metrics/layer")]
-        places = [(0, "input", "pre")]
-        places += [(i, layer, stage) for i, layer in enumerate(self.layers, 1) for stage in STAGES]
-        self.places = [place for place in places if run.has(_path(place))]
-        self.epochs = {place: [int(e) for e in run.read(_path(place, "epoch"))] for place in self.places}
-        layers = [epochs for place, epochs in self.epochs.items() if place[0]]
-        if not layers or any(not epochs or epochs[-1] == 0 for epochs in layers):
-            do = "Let the run go on until activations are recorded again, at its end at the latest."
-            raise ffprobe.FileError(
-                "Activations of the trained network are not in the file yet.", where=str(run.path), do=do
-            )
+        self.recorded, self.run, self.label = ffprobe.RecordedActivations(run), run, label
+        self.images = int(self.recorded.held.sum())
+        self.normalizer, self.rule = (ffprobe.run_components(run).get(slot) for slot in ("normalizer", "rule"))
 
     def rows(self, params):
         """(label, depth, layer, stage, linear, sd, untrained, sd, mlp, sd, untrained, sd), in percent."""
         import numpy as np
 
-        wanted = [(place, -1) for place in self.places]
-        wanted += [(place, 0) for place in self.places if place[0] and self.epochs[place][0] == 0]
-        matrices = [_Row(self.run.variable(_path(place)), row) for place, row in wanted]
-        names = [f"{_path(place)}, epoch {self.epochs[place][row]}, {self.run.path}" for place, row in wanted]
-        common = {"seed": params.seed, "l2": params.l2, "names": names}
-        linear = ffprobe.train_heads(matrices, self.truth, self.held, repeats=params.repeats, **common)
-        mlp = ffprobe.train_heads(
-            matrices, self.truth, self.held, repeats=params.mlp_repeats, hidden=params.hidden, **common
-        )
-        for place in self.places:
+        recorded = self.recorded
+        wanted = [(place, -1) for place in recorded.places]
+        wanted += [(place, 0) for place in recorded.places if recorded.untrained(place)]
+        matrices = [recorded.matrix(*one) for one in wanted]
+        common = {"seed": params.seed, "l2": params.l2, "names": [matrix.name for matrix in matrices]}
+        common |= {"labels": recorded.truth, "held_out": recorded.held}
+        linear = ffprobe.train_heads(matrices, repeats=params.repeats, **common)
+        mlp = ffprobe.train_heads(matrices, repeats=params.mlp_repeats, hidden=params.hidden, **common)
+        for place in recorded.places:
             values = []
             for accuracy in (linear, mlp):
                 for row in (-1, 0):
@@ -122,36 +111,91 @@ class _Recorded:
             yield (self.label, *place, *values)
 
     def notes(self, several):
-        of = f"{self.label}: " if several else ""
-        held, chance = int((self.held != 0).sum()), 100 / len(set(self.truth.tolist()))
-        last = max(epochs[-1] for epochs in self.epochs.values())
+        of, recorded = f"{self.label}: " if several else "", self.recorded
+        chance = 100 / len(set(recorded.truth.tolist()))
         yield (
-            f"{of}fitted on {len(self.held) - held} training images, scored on {held} held-out ones,"
-            f" after epoch {last}; chance is {chance:.0f} %, and an accuracy of 90 % has a standard error of"
-            f" {30 / held**0.5:.1f} %."
+            f"{of}fitted on {len(recorded.held) - self.images} training images, scored on {self.images} held-out ones,"
+            f" after epoch {recorded.last_epoch}; chance is {chance:.0f} %, and an accuracy of 90 % has a standard"
+            f" error of {30 / self.images**0.5:.1f} %."
         )
-        if any(epochs[0] != 0 for place, epochs in self.epochs.items() if place[0]):
+        if not all(recorded.untrained(place) for place in recorded.places if place.depth):
             yield f"{of}the untrained network was not recorded, so there is no floor."
 
     def document(self):
-        held = int((self.held != 0).sum())
-        epoch = max(epochs[-1] for epochs in self.epochs.values())
-        counts = {"fit_images": len(self.held) - held, "held_out_images": held, "epoch": epoch}
-        return {"label": self.label, "path": str(self.run.path), **counts}
+        counts = {"fit_images": len(self.recorded.held) - self.images, "held_out_images": self.images}
+        return {"label": self.label, "path": str(self.run.path), **counts, "epoch": self.recorded.last_epoch}
+
+    def fall(self, rows):
+        """By how many points the multi-layer classifier falls from the first layer to the last, and its error.
+
+        The error is that of two independent accuracies (Agresti and Coull); of the same images it is smaller, so this
+        errs to the safe side.
+        """
+        own = [row[8] for row in rows if row[0] == self.label and row[1] and row[3] == "pre"]
+        if len(own) < LEAST_LAYERS:
+            return None
+        n, variance = self.images, 0.0
+        for accuracy in (own[0], own[-1]):
+            share = (accuracy / 100 * n + 2) / (n + 4)
+            variance += 1e4 * share * (1 - share) / n
+        return own[0] - own[-1], variance**0.5, own[0], own[-1]
 
 
-class _Row:
-    """One epoch of a recorded array, read when it is asked for."""
+def _fall(found, rows):
+    """Figure 8: the fall under layer normalization."""
+    told = []
+    for one in found:
+        if one.normalizer not in LENGTH or one.rule != "forward-forward":
+            continue
+        label, fall = one.label if len(found) > 1 else "", one.fall(rows)
+        if fall is None:
+            told.append((label, None, f"fewer than {LEAST_LAYERS} layers"))
+            continue
+        points, error, first, last = fall
+        agrees = True if points > max(2 * error, VISIBLE) else None
+        agrees = False if points + 2 * error < VISIBLE else agrees
+        text = (
+            f"{first:.1f} % at the first layer, {last:.1f} % at the last, a fall of {points:.1f} ± {error:.1f} points"
+        )
+        told.append((label, agrees, f"{text} ({one.normalizer})"))
+    said = (
+        "what a multi-layer classifier reads falls quickly with depth under layer normalization (CIFAR-10, VFF+SymBa/f,"
+        " 100 epochs)."
+    )
+    return ffprobe.joint_claim("Trifecta, Figure 8", said, told)
 
-    def __init__(self, variable, row):
-        self._variable, self._row, self.shape = variable, row, tuple(variable.shape[1:])
 
-    def __array__(self, dtype=None, copy=None):
-        return self._variable[self._row].astype(dtype or "float32", copy=False)
-
-
-def _path(place, name="activation"):
-    return f"activations/{place[1]}/{place[2]}/{name}"
+def _order(found, rows):
+    """Figure 8: which normalizer costs least, of runs that differ in nothing else."""
+    families = {"none": ("none",), "batchnorm": ("batchnorm",), "layer normalization": LENGTH}
+    falls = {
+        name: [
+            fall
+            for one in found
+            if one.rule == "forward-forward" and one.normalizer in family and (fall := one.fall(rows))
+        ]
+        for name, family in families.items()
+    }
+    falls = {name: values for name, values in falls.items() if values}
+    if len(falls) < 2:
+        return None
+    means = {name: sum(fall[0] for fall in values) / len(values) for name, values in falls.items()}
+    errors = {name: sum(fall[1] ** 2 for fall in values) ** 0.5 / len(values) for name, values in falls.items()}
+    verdicts = []
+    for a, b in zip(list(means), list(means)[1:], strict=False):
+        more, error = means[b] - means[a], (errors[a] ** 2 + errors[b] ** 2) ** 0.5
+        verdicts.append(True if more > 2 * error else False if more < -2 * error else None)
+    agrees = False if False in verdicts else None if None in verdicts else True
+    here = "from the first layer to the last it falls by " + ", ".join(
+        f"{means[name]:.1f} ± {errors[name]:.1f} points with {name}" for name in means
+    )
+    others = [{k: v for k, v in ffprobe.run_components(one.run).items() if k != "normalizer"} for one in found]
+    if any(other != others[0] for other in others):
+        agrees, here = None, f"{here}; the runs differ in more than the normalizer"
+    said = (
+        "it falls least without a normalizer, more with batch normalization, most with layer normalization (as above)."
+    )
+    return ffprobe.Claim("Trifecta, Figure 8", said, f"{here}.", agrees)
 
 
 def _draw(figure, rows, labels):

@@ -46,8 +46,13 @@ def write_run(
     finish: bool = True,
     test: bool = True,
     seed: int = 0,
+    settings: dict[str, dict[str, object]] | None = None,
+    metrics: list[dict[str, object]] | None = None,
+    evaluations: dict[int, np.ndarray] | None = None,
+    weights: dict[str, np.ndarray] | None = None,
+    initial: dict[str, list[float]] | None = None,
 ) -> Path:
-    """A run of 2 epochs.
+    """A run of 2 epochs, or of as many as there are metrics.
 
     Activations are class centres, ``signal`` apart in each layer, with noise of 1 around them.
 
@@ -65,6 +70,13 @@ def write_run(
         images: to fit on and held out.
         epochs: for which activations are recorded.
         finish: False leaves a .partial, with numbers in ``final`` that nobody may read.
+        settings: of the component in a slot, by slot.
+        metrics: what is measured in each epoch, by name; the validation accuracy that follows from ``goodness`` and
+            nothing else unless given.
+        evaluations: validation goodness by epoch; ``goodness`` after every epoch unless given, no validation set when
+            empty.
+        weights: final weights by name, ``0.conv.weight``.
+        initial: ``weight_norm`` and ``weight_maximum`` of every layer before training.
     """
     random = np.random.default_rng(seed)
     if goodness is None:
@@ -73,20 +85,25 @@ def write_run(
     layers, samples = goodness.shape[:2]
     names = tuple(str(i) for i in range(layers))
     places = [("input", "pre")] + [(name, stage) for name in names for stage in ("pre", "post")]
-    config = {"preset": "", "seed": seed, **{k: {"name": (plugins or {}).get(k, v)} for k, v in SLOTS.items()}}
+    slots = {k: {"name": (plugins or {}).get(k, v), **(settings or {}).get(k, {})} for k, v in SLOTS.items()}
+    config = {"preset": "", "seed": seed, **slots}
+    held_out = samples if evaluations is None or evaluations else 0
     facts = RunFacts(
         layers=names,
         classes=CLASSES,
-        validation=samples,
+        validation=held_out,
         test=samples if test else 0,
-        weights={},
+        weights={name: (value.shape, "f4") for name, value in (weights or {}).items()},
         activations=tuple(ActivationRecord(a, b, width, (width,), "none") for a, b in places) if signal else (),
         activation_samples=images,
         attributes={"config_json": json.dumps(config), "run_id": f"id-{path.stem}", "seed": seed},
     )
     accuracy = (goodness.argmax(axis=2) == truth).mean(axis=1)
     with RunWriter.create(path, run_schema(facts)) as writer:
-        writer.put("evaluation/true_label", truth)
+        if held_out:
+            writer.put("evaluation/true_label", truth)
+        for name, values in (initial or {}).items():
+            writer.put(f"initial/{name}", np.array(values))
         if signal:
             labels = np.arange(sum(images)) % len(CLASSES)
             centres = random.normal(size=(len(CLASSES), width))
@@ -97,15 +114,20 @@ def write_run(
                     apart = 1.0 if layer == "input" else floor if epoch == 0 else signal[int(layer)]
                     x = apart * centres[labels] + random.normal(size=(len(labels), width))
                     writer.append(f"activations/{layer}/{stage}", {"activation": x, "epoch": epoch})
-        for epoch in (1, 2):
-            measured = accuracy if epoch == 1 or finish else np.full(layers, np.nan)
-            writer.append("metrics", {"epoch": epoch, "validation_accuracy": measured})
-            writer.append("evaluation", {"epoch": epoch, "goodness": goodness})
+        if metrics is None:
+            measured = accuracy if finish else np.full(layers, np.nan)
+            metrics = [{"validation_accuracy": accuracy}, {"validation_accuracy": measured}]
+        for epoch, row in enumerate(metrics, 1):
+            writer.append("metrics", {"epoch": epoch, **row})
+            if evaluations is None or epoch in evaluations:
+                writer.append("evaluation", {"epoch": epoch, "goodness": (evaluations or {}).get(epoch, goodness)})
             writer.commit()
         if not finish:  # what stands in final before the end is not vouched for
             writer.put("final/validation_accuracy", np.full(layers, 0.123))
             writer.put("final/test_accuracy", np.full(layers, 0.123))
             return Path(f"{path}.partial")
+        for name, value in (weights or {}).items():
+            writer.put("weights/" + name.replace(".", "/", 1), value)
         writer.put("final/validation_accuracy", accuracy)
         if test:
             writer.put("test/goodness", goodness)

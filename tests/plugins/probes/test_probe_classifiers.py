@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -103,3 +104,60 @@ def test_file_is_left_as_it_was(make_run: MakeRun) -> None:
     before = np.frombuffer(Path(run.path).read_bytes(), np.uint8)
     analyze(run)
     assert (np.frombuffer(Path(run.path).read_bytes(), np.uint8) == before).all()
+
+
+NUMBER = count()
+
+
+class TestClaims:
+    """Many held-out images, so that errors are small beside what is asked."""
+
+    IMAGES = (400, 1200)
+
+    def claims(self, make_run: MakeRun, *what: tuple[str, list[float]], **words: Any) -> list[Any]:
+        runs = [
+            make_run(f"{next(NUMBER)}", signal=signal, images=self.IMAGES, plugins={"normalizer": name, **words})
+            for name, signal in what
+        ]
+        return list(analyze(*runs).claims)
+
+    def test_a_fall_under_length_normalization(self, make_run: MakeRun) -> None:
+        [claim] = self.claims(make_run, ("length", [3.0, 1.0, 0.0]))
+        assert claim.agrees is True
+        assert "100.0 % at the first layer" in claim.here
+
+    def test_no_fall_under_length_normalization_differs(self, make_run: MakeRun) -> None:
+        [claim] = self.claims(make_run, ("layernorm", [3.0, 3.0, 3.0]))
+        assert claim.agrees is False
+        [claim] = self.claims(make_run, ("layernorm", [0.0, 1.0, 3.0]))
+        assert claim.agrees is False
+
+    def test_what_noise_hides_cannot_be_told(self, make_run: MakeRun) -> None:
+        run = make_run(signal=[0.8, 0.8, 0.8], images=(160, 40), plugins={"normalizer": "length"})
+        assert analyze(run).claims[0].agrees is None
+
+    def test_two_layers_cannot_tell(self, make_run: MakeRun) -> None:
+        run = make_run(signal=[3.0, 0.0], layers=2, images=self.IMAGES)
+        assert analyze(run).claims[0].agrees is None
+
+    def test_not_about_other_normalizers_or_rules(self, make_run: MakeRun) -> None:
+        assert self.claims(make_run, ("batchnorm", [3.0, 1.0, 0.0])) == []
+        assert self.claims(make_run, ("length", [3.0, 1.0, 0.0]), rule="backprop") == []
+
+    def test_the_order_of_normalizers(self, make_run: MakeRun) -> None:
+        flat, half, steep = [3.0, 3.0, 3.0], [3.0, 1.0, 0.6], [3.0, 0.6, 0.0]
+        as_said = self.claims(make_run, ("length", steep), ("none", flat), ("batchnorm", half))
+        assert as_said[1].agrees is True and "with layer normalization" in as_said[1].here
+        reverse = self.claims(make_run, ("length", flat), ("none", steep))
+        assert reverse[1].agrees is False
+        alike = self.claims(make_run, ("batchnorm", half), ("none", half))
+        assert [claim.agrees for claim in alike] == [None]
+
+    def test_runs_that_differ_otherwise_tell_no_order(self, make_run: MakeRun) -> None:
+        flat, steep = [3.0, 3.0, 3.0], [3.0, 0.6, 0.0]
+        runs = [
+            make_run(n, signal=s, images=self.IMAGES, plugins={"normalizer": n, "loss": loss})
+            for n, s, loss in (("length", steep, "symba"), ("none", flat, "fixed-threshold"))
+        ]
+        claim = analyze(*runs).claims[1]
+        assert claim.agrees is None and "differ in more than the normalizer" in claim.here

@@ -112,3 +112,74 @@ def test_nothing_measured_is_refused(make_run: MakeRun) -> None:
     run.read = lambda path: read(path) * np.nan if path == "metrics/validation_accuracy" else read(path)
     with pytest.raises(ffprobe.FileError, match=r"No accuracy has been measured.*run\.h5\.partial.*first evaluation"):
         Layers().analyze([run])
+
+
+class TestClaims:
+    BATCH = {"loss": "symba", "normalizer": "batchnorm"}
+    TRIFECTA = {**BATCH, "scheduler": "olu"}
+
+    def told(self, result: Any, word: str) -> Any:
+        return next((claim for claim in result.claims if word in claim.said), None)
+
+    @pytest.mark.parametrize(
+        ("plugins", "right", "word", "agrees"),
+        [
+            ({}, [80, 60, 40], "falls", True),
+            ({}, [40, 60, 80], "falls", False),
+            ({}, [60, 60, 60], "falls", False),
+            ({}, [60, 60, 61], "falls", None),
+            ({"normalizer": "rms"}, [80, 60, 40], "falls", True),
+            ({"loss": "symba"}, [10, 60, 60, 60], "levels off", True),
+            ({"loss": "symba"}, [10, 60, 50, 40], "levels off", True),
+            ({"loss": "symba"}, [10, 60, 60, 90], "levels off", False),
+            ({"loss": "symba"}, [10, 60, 90], "levels off", None),
+            (BATCH, [20, 40, 41, 80], "gains with every layer", True),
+            (BATCH, [20, 80, 60, 90], "gains with every layer", False),
+            (BATCH, [60, 60, 60, 60], "gains with every layer", False),
+            (BATCH, [60, 61, 62, 62], "gains with every layer", None),
+            (TRIFECTA, [20, 40, 60], "gains with every layer", True),
+        ],
+    )
+    def test_accuracy_by_depth(
+        self, make_run: MakeRun, plugins: dict[str, str], right: list[int], word: str, agrees: bool | None
+    ) -> None:
+        claim = self.told(Layers().analyze([make_run(plugins=plugins, **goodness_of(right, samples=100))]), word)
+        assert claim.agrees is agrees
+
+    @pytest.mark.parametrize(
+        ("right", "weights", "agrees"),
+        [
+            ([20, 20, 20, 90, 90, 50], (1, 1, 1, 1, 1, 1), False),  # the other two outvote the last, a shallow network
+            ([20, 20, 20, 20, 20, 90], (1, 1, 1, 2, 2, 1), True),
+            ([20] * 9 + [90, 90, 50], (1,) * 12, True),
+            ([20] * 9 + [20, 20, 90], (1,) * 9 + (2, 2, 1), False),
+            ([50] * 12, (1,) * 12, None),
+            ([90, 90, 50], (1, 1, 1), None),
+        ],
+    )
+    def test_last_three_layers_help_deep_networks(
+        self, make_run: MakeRun, right: list[int], weights: tuple[int, ...], agrees: bool | None
+    ) -> None:
+        run = make_run(plugins=self.TRIFECTA, **goodness_of(right, weights, samples=100))
+        assert self.told(Layers().analyze([run]), "last three layers").agrees is agrees
+
+    def test_other_settings_are_left_out(self, make_run: MakeRun) -> None:
+        run = make_run(plugins={"normalizer": "none"}, **goodness_of([10, 15, 20]))
+        assert not Layers().analyze([run]).claims
+
+    def test_numbers_and_labels_stand_in_the_text(self, make_run: MakeRun) -> None:
+        what = goodness_of([80, 60, 40], samples=100)
+        runs = [make_run("a", seed=1, **what), make_run("b", seed=2, plugins={"normalizer": "none"}, **what)]
+        (claim,) = Layers().analyze(runs).claims
+        assert claim.here == "length: the last layer is -40.00 points against the first."
+
+    def test_a_layer_without_goodness_cannot_tell(self, make_run: MakeRun) -> None:
+        what = goodness_of([80, 60, 40], samples=100)
+        what["goodness"][0] = np.nan
+        result = Layers().analyze([make_run(**what)])
+        (claim,) = result.claims
+        assert claim.agrees is None
+        assert "unknown" in claim.here
+        together = {row["layer"]: row["test"] for row in result.json()["rows"] if row["depth"] is None}
+        # where the two others differ, on 20 images, the lower label wins: the true one but where it is the last of four
+        assert together == {"last": 40, "last 3": None, "all but first": pytest.approx(55), "all": None}

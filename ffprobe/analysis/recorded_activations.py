@@ -1,0 +1,112 @@
+"""The activations in a run file: where they were recorded and when, read in blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ffprobe.errors import FileError
+
+if TYPE_CHECKING:
+    from ffprobe.store.reader import RunFile
+    from ffprobe.store.recorded import RecordedArray
+
+STAGES = ("pre", "post")
+RECORD = "Train again with --set recording.activations=true, or with the plugin probes."
+
+
+class Place(NamedTuple):
+    """Where activations were recorded.
+
+    Attributes:
+        depth: position of the layer, from 1; 0 is the input.
+        layer: its name in the run file; ``input`` for the images themselves.
+        stage: ``pre`` or ``post`` the normalizer that follows.
+    """
+
+    depth: int
+    layer: str
+    stage: str
+
+
+class RecordedActivations:
+    """What a run recorded of its activations, of a fixed set of images with the neutral label.
+
+    Attributes:
+        run: the run file.
+        layers: names of all layers, first to last.
+        places: where activations were recorded, by depth, ``pre`` before ``post``.
+        epochs: epochs done at each recording, by place; 0 is the untrained network.
+        truth: int ``[N]``, the label of each image.
+        held: bool ``[N]``, true for images held out of training.
+
+    Raises:
+        FileError: none were recorded, or not of the trained network yet.
+    """
+
+    def __init__(self, run: RunFile) -> None:
+        if not run.has("activations/true_label"):
+            raise FileError("No activations were recorded in this run.", where=str(run.path), do=RECORD)
+        self.run = run
+        self.truth, self.held = run.read("activations/true_label"), run.read("activations/held_out") != 0
+        self.layers = [str(name) for name in run.read("metrics/layer")]
+        places = [Place(0, "input", "pre")]
+        places += [Place(i, layer, stage) for i, layer in enumerate(self.layers, 1) for stage in STAGES]
+        self.places = [place for place in places if run.has(_path(place))]
+        self.epochs = {place: [int(e) for e in run.read(_path(place, "epoch"))] for place in self.places}
+        layers = [epochs for place, epochs in self.epochs.items() if place.depth]
+        if not layers or any(not epochs or epochs[-1] == 0 for epochs in layers):
+            do = "Let the run go on until activations are recorded again, at its end at the latest."
+            raise FileError("Activations of the trained network are not in the file yet.", where=str(run.path), do=do)
+
+    @property
+    def last_epoch(self) -> int:
+        """The epoch of the last recording."""
+        return max(epochs[-1] for epochs in self.epochs.values())
+
+    def untrained(self, place: Place) -> bool:
+        """Whether the untrained network was recorded there; never for the input, which no training changes."""
+        return place.depth > 0 and self.epochs[place][0] == 0
+
+    def matrix(self, place: Place, row: int = -1) -> ActivationMatrix:
+        """One recording, ``[N, units]``; nothing is read yet.
+
+        Args:
+            place: one of ``places``.
+            row: position among ``epochs[place]``, -1 for the last.
+        """
+        name = f"{_path(place)}, epoch {self.epochs[place][row]}, {self.run.path}"
+        return ActivationMatrix(self.run.variable(_path(place)), row, name)
+
+    def pooled(self) -> str:
+        """How maps were reduced before they were recorded, in words; empty where nothing was."""
+        found = {str(self.run.variable(_path(place)).attributes.get("reduction", "none")) for place in self.places}
+        return ", ".join(sorted(found - {"none"}))
+
+
+class ActivationMatrix:
+    """One recording of one layer, float32 ``[images, units]``, read when it is asked for.
+
+    Attributes:
+        shape: images, units.
+        name: place, epoch and file, for errors.
+    """
+
+    def __init__(self, variable: RecordedArray, row: int, name: str) -> None:
+        self._variable, self._row = variable, row % max(1, variable.shape[0])
+        self.shape: tuple[int, int] = (variable.shape[1], variable.shape[2])
+        self.name = name
+
+    def blocks(self, rows: int) -> Iterator[np.ndarray]:
+        """At most so many images at a time, in order."""
+        for start in range(0, self.shape[0], rows):
+            yield self._variable[self._row, start : start + rows]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self._variable[self._row]).astype(dtype or np.float32, copy=False)
+
+
+def _path(place: Place, name: str = "activation") -> str:
+    return f"activations/{place.layer}/{place.stage}/{name}"

@@ -1,0 +1,85 @@
+"""What a run file says of the whole run in a few numbers, kept without the file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ffprobe.store.reader import RunFile
+
+NAN = math.nan
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One run in a few numbers; holds no open file.
+
+    Attributes:
+        path: of the run file.
+        complete: whether the run finished.
+        config: the resolved config.
+        attributes: of the file's root.
+        epochs: how many are in the file.
+        test: test accuracy by the run's evaluator in percent; NaN where the test set was not read, or not yet.
+        validation: validation accuracy by the run's evaluator in percent; of an unfinished run the last measured.
+        seconds: wall time of the run so far.
+    """
+
+    path: Path
+    complete: bool
+    config: Mapping[str, Any]
+    attributes: Mapping[str, object]
+    epochs: int
+    test: float
+    validation: float
+    seconds: float
+
+    @property
+    def seed(self) -> int | None:
+        """The root seed; None when the file does not say it."""
+        seed = self.config.get("seed")
+        return seed if isinstance(seed, int) else None
+
+
+def summarize(run: RunFile) -> RunSummary:
+    """The run in a few numbers.
+
+    Of a finished run only attributes and ``final`` are read, which is what makes a thousand of them a matter of
+    seconds; what an unfinished run has in ``final`` is not vouched for, so its last committed epoch is read instead.
+    """
+    config = run.config
+    if run.complete:
+        numbers = {
+            name: _final(run, name) for name in ("model_test_accuracy", "model_validation_accuracy", "wall_time")
+        }
+        test, validation, seconds = (
+            100 * numbers["model_test_accuracy"],
+            100 * numbers["model_validation_accuracy"],
+            0.0,
+        )
+        planned = config.get("training", {}).get("epochs")
+        epochs = planned if isinstance(planned, int) else run.epochs
+        seconds = numbers["wall_time"]
+    else:
+        test, validation = NAN, 100 * _last(run, "model_validation_accuracy")
+        seconds, epochs = _last(run, "wall_time"), run.epochs
+    return RunSummary(Path(run.path), run.complete, config, dict(run.attributes), epochs, test, validation, seconds)
+
+
+def _final(run: RunFile, name: str) -> float:
+    path = f"final/{name}"
+    return float(run.read(path)) if run.has(path) else NAN
+
+
+def _last(run: RunFile, name: str) -> float:
+    """The last measured value of a metric."""
+    import numpy as np
+
+    path = f"metrics/{name}"
+    values = run.read(path).astype(float) if run.has(path) else np.empty(0)
+    finite = values[np.isfinite(values)]
+    return float(finite[-1]) if finite.size else NAN

@@ -1,0 +1,287 @@
+"""Does a loss treat positives and negatives alike? The two criteria of the paper's Appendix C, and a third."""
+
+from contextlib import suppress
+
+from pydantic import Field, ValidationError
+
+import ffprobe
+
+POINTS = 17
+"""Deviations from the centre on each axis of the grid."""
+EXACT = 1e-9
+"""Largest violation, relative to the largest value, that counts as none: float64 rounds at 1e-16 for each operation."""
+CLOSE = 1e-6
+"""The same for central differences, whose own error is about 1e-10 relative."""
+
+FIGURE = "Figure: the negative's goodness is held at half the centre; each loss relative to its largest derivative."
+
+
+class Symmetry(ffprobe.Probe):
+    """Tests pair losses in float64 on one positive and one negative at a time; needs no run.
+
+    With goodness c + d of a positive and c + e of a negative (c the loss's threshold, else ``centre``; d and e from 0
+    to c, so that goodness never falls below 0) and the derivatives L+ and L- by each:
+
+    - symmetry (Eq. 2): L(c + d, c + e) = L(c - d, c - e), false positives and false negatives cost the same;
+    - equal gradients (Eq. 5): -L+(c - d, c - e) = L-(c + d, c + e), both are pushed from the centre alike. (The paper
+      differentiates by the deviations, hence the sign.)
+    - pair gradients (Lee & Song): -L+ = L- at every pair of goodness, nothing pushes one sample more than the other.
+
+    Derivatives are taken by autograd and compared with central differences, and with the closed form where the loss
+    offers ``derivatives``. Losses of form ``class`` have no pairs and are left out.
+    """
+
+    name = "symmetry"
+    source = "Trifecta (arXiv:2311.18130) Appendix C; pair gradients: Lee & Song 2023, arXiv:2303.08418"
+    least_runs = 0
+
+    class Params(ffprobe.Params):
+        """Where a loss without a threshold is tested."""
+
+        centre: float = Field(2.0, gt=0, description="goodness that deviations are counted from, without a threshold")
+
+    def analyze(self, runs):
+        found, notes = _losses_of(runs) if runs else _all_losses()
+        tested = [_Tested(loss, name, self.params.centre) for name, loss in found]
+        column = ffprobe.Column
+        columns = [
+            column("loss", "", "name and settings", key=True),
+            column("symmetry", "1", "largest violation of Eq. 2, relative to the largest loss", ".2g"),
+            column("equal_gradients", "1", "largest violation of Eq. 5, relative to the largest derivative", ".2g"),
+            column("at_equal_deviations", "1", "largest violation of both where the two deviations are equal", ".2g"),
+            column("pair_gradients", "1", "largest difference of the two gradients of a pair, relative", ".2g"),
+            column("differences", "1", "autograd against central differences, largest relative error", ".1e"),
+            column("closed_form", "1", "closed form against autograd, largest relative error", ".1e"),
+        ]
+        return ffprobe.Result(
+            name=self.name,
+            question="Does the loss treat positives and negatives alike?",
+            columns=columns,
+            rows=[one.row() for one in tested],
+            notes=[*(note for one in tested for note in one.notes()), *notes, FIGURE],
+            claims=list(_claims(tested)),
+            document={"losses": [one.document() for one in tested]},
+            draw=lambda figure: _draw(figure, tested),
+            size=(3.25, 2.4),
+            runs=runs,
+        )
+
+
+def _all_losses():
+    """Every registered loss at its defaults, pair losses only."""
+    classes = ffprobe.registered("loss")
+    pairs, notes = [], []
+    for name, component in classes.items():
+        if component.form != "pair":
+            continue
+        try:
+            pairs.append((name, component()))
+        except ValidationError:
+            notes.append(f"{name} has settings without a default and is left out; ask a run that used it.")
+    others = [name for name, component in classes.items() if component.form != "pair"]
+    return pairs, [*notes, *([f"Of form class, so not tested: {', '.join(others)}."] if others else [])]
+
+
+def _losses_of(runs):
+    """The loss of each run with its settings, each once."""
+    classes, found, notes = ffprobe.registered("loss"), {}, []
+    for run in runs:
+        settings = dict(run.config.get("loss") or {})
+        name, plugin = str(settings.pop("name", "")), settings.pop("plugin", "")
+        if name not in classes:
+            # a run file is data: code that it points at is not run
+            do = "Install it as a plugin (docs/plugins/README.md), then ask again." if plugin else "Install its plugin."
+            raise ffprobe.FileError(f"The loss {name!r} of this run is not installed.", where=str(run.path), do=do)
+        component = classes[name]
+        try:
+            loss = component(component.Params(**settings))
+        except ValidationError as error:
+            what = f"The installed loss {name!r} does not take this run's settings {settings}."
+            raise ffprobe.FileError(what, where=str(run.path), do="Install the version that the run used.") from error
+        if component.form != "pair":
+            notes.append(f"{run.path}: the loss {name!r} is of form class, there are no pairs to test.")
+            continue
+        told = ",".join(f"{key}={value}" for key, value in settings.items())
+        found[f"{name}:{told}" if told else name] = loss
+    if not found:
+        raise ffprobe.FileError("None of these runs has a pair loss.", where=str(runs[0].path))
+    return list(found.items()), notes
+
+
+class _Tested:
+    """One loss on a grid of deviations, in float64."""
+
+    def __init__(self, loss, name, centre):
+        import torch
+
+        self.loss, self.name, self.failure = loss, name, ""
+        self.threshold = getattr(loss.params, "threshold", None)
+        self.centre = float(centre if self.threshold is None or self.threshold <= 0 else self.threshold)
+        size = torch.linspace(0, self.centre, POINTS, dtype=torch.float64)
+        self.d, self.e = (part.flatten() for part in torch.meshgrid(size, size, indexing="ij"))
+        try:
+            self._measure()
+        except Exception as error:
+            self.failure = f"{type(error).__name__}: {error}"
+
+    def _measure(self):
+        import torch
+
+        c, d, e = self.centre, self.d, self.e
+        above, below = self._gradients(c + d, c + e), self._gradients(c - d, c - e)
+        both = [torch.cat(pair) for pair in zip(above, below, strict=True)]
+        if not all(bool(torch.isfinite(part).all()) for part in both):
+            raise ValueError("its value or derivative is not finite on one pair alone")
+        value, positive, negative = both
+        self.slope = float(torch.stack([positive, negative]).abs().max())
+        height = float(value.abs().max())
+        if not self.slope or not height:
+            raise ValueError("it does not change with goodness")
+        unequal = (above[0] - below[0]).abs() / height
+        pushes = (above[2] + below[1]).abs() / self.slope  # L- and -L+
+        same = d == e
+        self.symmetry, self.pushes = float(unequal.max()), float(pushes.max())
+        self.same = float(torch.maximum(unequal, pushes)[same].max())
+        self.pairs = float((positive + negative).abs().max()) / self.slope
+        at = (torch.cat([c + d, c - d]), torch.cat([c + e, c - e]))
+        self.differences = self._error(self._central(*at), (positive, negative))
+        self.closed = float("nan")
+        with suppress(NotImplementedError):
+            self.closed = self._error(self._closed(*at), (positive, negative))
+
+    def _value(self, positive, negative):
+        import torch
+
+        labels = torch.zeros(1, dtype=torch.int64)
+        context = ffprobe.LossContext(0, 1, 0, 0, torch.stack([positive, negative]).detach(), labels)
+        return self.loss(positive[None], negative[None], context)
+
+    def _gradients(self, positive, negative):
+        """Loss and its derivatives by autograd, pair by pair: a loss may mix the pairs of a batch."""
+        import torch
+
+        found = []
+        for pair in zip(positive, negative, strict=True):
+            leaves = [one.clone().requires_grad_() for one in pair]
+            with torch.enable_grad():
+                value = self._value(*leaves)
+                slopes = torch.autograd.grad(value, leaves, allow_unused=True, materialize_grads=True)
+            found.append(torch.stack([value.detach().double(), *slopes]))
+        return torch.stack(found).unbind(1)
+
+    def _central(self, positive, negative, h=1e-5):
+        """Central differences of the loss, with an error of h^2 / 6 times its third derivative."""
+        import torch
+
+        found = []
+        with torch.no_grad():
+            for p, n in zip(positive, negative, strict=True):
+                by_p = self._value(p + h, n) - self._value(p - h, n)
+                by_n = self._value(p, n + h) - self._value(p, n - h)
+                found.append(torch.stack([by_p, by_n]) / (2 * h))
+        return torch.stack(found).unbind(1)
+
+    def _closed(self, positive, negative):
+        import torch
+
+        pairs = [self.loss.derivatives(p[None], n[None]) for p, n in zip(positive, negative, strict=True)]
+        return [torch.cat(side) for side in zip(*pairs, strict=True)]
+
+    def _error(self, found, expected):
+        return max(float((a - b).abs().max()) for a, b in zip(found, expected, strict=True)) / self.slope
+
+    def row(self):
+        if self.failure:
+            return (self.name, *[float("nan")] * 6)
+        return (self.name, self.symmetry, self.pushes, self.same, self.pairs, self.differences, self.closed)
+
+    @property
+    def literal(self):
+        """Whether both criteria of Appendix C hold everywhere; None when that could not be measured."""
+        return None if self.failure else max(self.symmetry, self.pushes) <= EXACT
+
+    @property
+    def only_at_equal(self):
+        """Whether they hold at equal deviations and nowhere to the full."""
+        return None if self.failure else not self.literal and self.same <= EXACT
+
+    @property
+    def even(self):
+        """Whether both samples of every pair are pushed alike."""
+        return None if self.failure else self.pairs <= EXACT
+
+    def notes(self):
+        if self.failure:
+            yield f"{self.name} cannot be tested on goodness alone: {self.failure}."
+            return
+        where = "everywhere" if self.literal else "only at equal deviations" if self.only_at_equal else "not even there"
+        pairs = "equal everywhere" if self.even else "not equal everywhere"
+        c = f"deviations up to {self.centre:g} from {self.centre:g}"
+        yield f"{self.name}: Eqs. 2 and 5 hold {where}; pair gradients are {pairs} ({c})."
+        if self.closed != self.closed:
+            yield f"{self.name} offers no derivatives in closed form; autograd and differences only."
+        elif self.closed > EXACT:
+            yield f"{self.name}: its closed form DISAGREES with autograd by {self.closed:.1e}."
+        if self.differences > CLOSE:
+            yield f"{self.name}: autograd DISAGREES with central differences by {self.differences:.1e}."
+
+    def document(self):
+        said = {"eq_2_and_5": self.literal, "only_at_equal_deviations": self.only_at_equal, "pair_gradients": self.even}
+        return {"loss": self.name, "centre": self.centre, "failure": self.failure, **said}
+
+
+def _claims(tested):
+    original = next((one for one in tested if one.loss.name == "fixed-threshold"), None)
+    symba = next((one for one in tested if one.loss.name == "symba"), None)
+    if original:
+        yield ffprobe.Claim(
+            "Trifecta, Appendix C",
+            "The original loss meets both criteria only where positive and negative deviate equally.",
+            f"{original.name}: violations up to {original.row()[1]:.2g} and {original.row()[2]:.2g},"
+            f" {original.row()[3]:.1g} at equal deviations; it agrees where only the last is 0.",
+            original.only_at_equal,
+        )
+    if symba:
+        yield ffprobe.Claim(
+            "Trifecta, Section 4",
+            "SymBa, without a threshold, resolves that false positives and false negatives are treated unequally.",
+            f"{symba.name}: by the letter of Eqs. 2 and 5 violations up to {symba.row()[1]:.2g} and"
+            f" {symba.row()[2]:.2g}; it agrees where both are 0.",
+            symba.literal,
+        )
+        yield ffprobe.Claim(
+            "Lee & Song 2023",
+            "SymBa pushes the two samples of a pair with gradients of equal size.",
+            f"{symba.name}: they differ by at most {symba.row()[4]:.1g} of the largest; it agrees where that is 0.",
+            symba.even,
+        )
+
+
+def _draw(figure, tested):
+    """Both gradients of a pair against its separation, the negative's goodness held at half the centre."""
+    import torch
+
+    axes, series = figure.subplots(), []
+    tested = [one for one in tested if not one.failure]
+    for colour, one in enumerate(tested):
+        c = one.centre
+        positive = torch.linspace(0, 3 * c, 13, dtype=torch.float64)
+        negative = torch.full_like(positive, c / 2)
+        _, up, down = one._gradients(positive, negative)
+        x = (positive - negative).tolist()
+        series.append({"label": one.name.partition(":")[0], "x": x, "y": (up.abs() / one.slope).tolist()})
+        series.append({"label": "", "x": x, "y": (down.abs() / one.slope).tolist(), "look": "second"})
+        for line in series[-2:]:
+            line["colour"] = colour
+    ffprobe.line_by_layer(
+        axes,
+        series,
+        xlabel="separation, goodness of positive less negative",
+        ylabel="size of the gradient (relative)",
+    )
+    axes.set_title("by positive: solid marks, by negative: hollow", loc="right", fontsize="small")
+
+
+@ffprobe.hookimpl
+def ffprobe_components():
+    return [Symmetry]

@@ -1,0 +1,119 @@
+"""Peak memory of every analysis of recorded activations on a big run file, each in a process of its own.
+
+The file is made by the real writer: two layers of ``rows x units`` activations (coarse numbers, so that it compresses)
+and small images. What counts is ``ru_maxrss``, the largest resident set of the process, libraries included.
+
+    python tests/stress/big_activations.py --rows 60000 --units 2048
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+CLASSES, IMAGE, HELD = 10, 16, 0.25
+ANALYSES = ("probes", "representations", "similarity", "information")
+LAYERS = ("0", "1")
+
+
+def write(path: Path, rows: int, units: int) -> None:
+    """A finished run with so many activations in each of its layers, recorded after epoch 1."""
+    from ffprobe.store.schema import ActivationRecord, RunFacts, run_schema
+    from ffprobe.store.writer import RunWriter
+
+    random = np.random.default_rng(0)
+    labels = random.integers(0, CLASSES, rows)
+    held = np.arange(rows) >= round((1 - HELD) * rows)
+    places = [("input", "pre", IMAGE), *((layer, "pre", units) for layer in LAYERS)]
+    facts = RunFacts(
+        layers=LAYERS,
+        classes=tuple(str(k) for k in range(CLASSES)),
+        validation=4,
+        test=0,
+        weights={},
+        activations=tuple(ActivationRecord(layer, stage, n, (n,), "none") for layer, stage, n in places),
+        activation_samples=(int((~held).sum()), int(held.sum())),
+        attributes={"config_json": json.dumps({"seed": 0}), "run_id": "big", "dataset_sha256": "0"},
+    )
+    with RunWriter.create(path, run_schema(facts)) as writer:
+        writer.put("activations/true_label", labels)
+        writer.put("activations/held_out", held.astype(int))
+        writer.put("activations/source_index", np.arange(rows))
+        for layer, stage, n in places:
+            x = np.empty((rows, n), np.float32)
+            centres = random.normal(size=(CLASSES, n)).astype(np.float32)
+            for start in range(0, rows, 4096):
+                part = labels[start : start + 4096]
+                noise = random.standard_normal((len(part), n), dtype=np.float32)
+                x[start : start + 4096] = np.maximum(np.round(0.15 * centres[part] + noise), 0)
+            writer.append(f"activations/{layer}/{stage}", {"activation": x, "epoch": 1})
+        writer.append("metrics", {"epoch": 1})
+        writer.commit()
+        writer.finish()
+
+
+def measure(path: Path, name: str) -> dict[str, float]:
+    """Answer a question in a new process: its peak memory in bytes and its seconds."""
+    command = [sys.executable, __file__, "--analyze", name, "--file", str(path)]
+    started = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    if done.returncode:
+        raise RuntimeError(done.stderr[-3000:])
+    return {**json.loads(done.stdout), "seconds": round(time.perf_counter() - started, 1)}
+
+
+def answer(path: Path, name: str) -> dict[str, float]:
+    """In the child: analyze with the default settings; also the peak before anything was read."""
+    import torch
+
+    import ffprobe
+    from ffprobe.registry import Registry
+
+    torch.set_num_threads(1)
+    probe = Registry().component("probe", name)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with ffprobe.open(path) as run:
+        rows = probe(probe.Params()).analyze([run]).json()["rows"]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"peak_bytes": 1024 * peak, "libraries_bytes": 1024 * before, "rows": len(rows)}
+
+
+def main(rows: int, units: int, names: tuple[str, ...] = ANALYSES) -> dict[str, dict[str, float]]:
+    """Measure each analysis on a file of that size, which is deleted afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "big.h5"
+        subprocess.run(
+            [sys.executable, __file__, "--write", "--file", str(path), "--rows", str(rows), "--units", str(units)],
+            check=True,
+        )
+        found = {}
+        for name in names:
+            found[name] = measure(path, name)
+            print(name, found[name], file=sys.stderr, flush=True)
+        return found
+
+
+if __name__ == "__main__":
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--rows", type=int, default=60_000)
+    words.add_argument("--units", type=int, default=2048)
+    words.add_argument("--names", nargs="*", default=list(ANALYSES))
+    words.add_argument("--file", type=Path)
+    words.add_argument("--write", action="store_true")
+    words.add_argument("--analyze")
+    said = words.parse_args()
+    if said.write:
+        write(said.file, said.rows, said.units)
+    elif said.analyze:
+        print(json.dumps(answer(said.file, said.analyze)))
+    else:
+        print(json.dumps(main(said.rows, said.units, tuple(said.names)), indent=2))
