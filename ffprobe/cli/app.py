@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ffprobe.cli import analyze, doctor, plugins, repair, replay, run, show, version
+from ffprobe.cli import analyze, doctor, plugins, predict, repair, replay, report, run, show, version
 
 log = logging.getLogger("ffprobe")
 
@@ -37,6 +37,8 @@ def build_app(words: Sequence[str] = ()) -> typer.Typer:
 
     app.command("run")(run.run)
     app.command("analyze", epilog=analyze.names() if "analyze" in words else None)(analyze.analyze)
+    app.command("predict")(predict.predict)
+    app.command("report")(report.report)
     app.command("show")(show.show)
     app.command("repair")(repair.repair)
     app.command("replay")(replay.replay)
@@ -57,5 +59,5 @@ def _add_plugin_commands(app: typer.Typer) -> None:
             manager = build_manager()
             register(manager, plugin.load(), plugin.name, plugin.where)
             manager.hook.ffprobe_commands(app=app)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             log.warning("The commands of %s are not available: %s", plugin.where, error)

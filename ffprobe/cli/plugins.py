@@ -6,9 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
+from ffprobe.cli import plugins_check, plugins_new
 from ffprobe.cli.console import Json, Verbose, print_json, stdout
 
 app = typer.Typer(help="What is installed, and what it does.", no_args_is_help=True, rich_markup_mode=None)
+app.command("new")(plugins_new.new)
+app.command("check")(plugins_check.check)
 
 
 @app.command("list")

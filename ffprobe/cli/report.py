@@ -1,0 +1,180 @@
+"""``ffprobe report RUN... --html FILE``: everything that the run files can answer, on one page."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import sys
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ffprobe.cli.console import Json, Verbose, print_json, stderr
+from ffprobe.cli.opened import opened
+
+if TYPE_CHECKING:
+    from ffprobe.analysis.report import Answer
+    from ffprobe.registry import Registry
+    from ffprobe.store.reader import RunFile
+
+log = logging.getLogger("ffprobe")
+SLOW = 10.0
+"""Seconds that are worth a line in a log."""
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="One run file or more, finished or not.")],
+    html: Annotated[Path, typer.Option(help="The page to write; an earlier one is replaced.")] = Path("report.html"),
+    title: Annotated[str, typer.Option(help="Its title; what the runs are, unless given.")] = "",
+    without: Annotated[
+        list[str] | None, typer.Option(help="Leave an analysis out, one that takes long; repeatable.")
+    ] = None,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Write one self-contained page: what was run, every analysis that the files can answer, and how to get each again.
+
+    Several runs: analyses of all of them together, then a section for each run with what only it can answer.
+    """
+    import ffprobe
+    from ffprobe.analysis.labels import run_label, run_labels
+    from ffprobe.analysis.report import render_report, run_section
+    from ffprobe.registry import Registry
+
+    _check_target(html)
+    registry = Registry()
+    left_out = _known(registry, without or [])
+    with opened(runs) as files:
+        sections = [run_section(run, label) for run, label in zip(files, run_labels(files), strict=True)]
+        several = len(files) > 1
+        together = _answers(registry, files, left_out) if several else []
+        done = left_out | {answer.name for answer in together if answer.result}
+        for run, section in zip(files, sections, strict=True):
+            section.answers = _answers(registry, [run], done)
+        retried = {answer.name for section in sections for answer in section.answers}
+        together = [answer for answer in together if answer.result or answer.failure or answer.name not in retried]
+        names = [str(files[0].config.get("dataset", {}).get("name", "")), run_label(files[0])]
+        text = render_report(
+            title or (f"{len(files)} runs compared" if several else ", ".join(filter(None, names))),
+            sections,
+            together,
+            command=shlex.join(["ffprobe", *sys.argv[1:]]),
+            version=ffprobe.__version__,
+        )
+    _write(html, text)
+    answers = [*together, *(answer for section in sections for answer in section.answers)]
+    document = _document(html, runs, answers, len(text.encode()))
+    if json:
+        print_json(document)
+        return
+    for failed in document["failed"]:
+        stderr().print(f"{failed['name']} failed: {failed['why']}", style="yellow", markup=False)
+    counts = f"{len(document['answered'])} analyses answered, {len(document['not_answered'])} not"
+    stderr().print(f"{html} written: {counts}.", markup=False)
+
+
+def _known(registry: Registry, names: Sequence[str]) -> set[str]:
+    from ffprobe.errors import UsageError, did_you_mean
+
+    known = {offer.name for plugin in registry.plugins for offer in plugin.offers if offer.kind == "probe"}
+    for name in names:
+        if name not in known:
+            raise UsageError(f"There is no analysis {name!r} to leave out.", do=did_you_mean(name, known))
+    return set(names)
+
+
+def _answers(registry: Registry, runs: Sequence[RunFile], without: Collection[str]) -> list[Answer]:
+    """Ask every installed analysis that takes so many runs; those that need several come first, then by name."""
+    from ffprobe.analysis.report import Answer
+    from ffprobe.errors import PluginError
+
+    offers = {o.name: o.summary.rstrip(".") for plugin in registry.plugins for o in plugin.offers if o.kind == "probe"}
+    found: list[tuple[int, Answer]] = []
+    for name, summary in sorted(offers.items()):
+        if name in without:
+            continue
+        command = shlex.join(["ffprobe", "analyze", name, *(str(run.path) for run in runs), "--plot", f"{name}.png"])
+        answer = Answer(name, summary, command)
+        try:
+            component = registry.component("probe", name)
+        except PluginError as error:
+            answer.failure = str(error)
+            found.append((0, answer))
+            continue
+        answer.source = component.source
+        if component.least_runs <= len(runs):  # type: ignore[attr-defined]
+            with _told(name):
+                _ask(component, runs, answer)
+            found.append((-component.least_runs, answer))  # type: ignore[attr-defined]
+    return [answer for _, answer in sorted(found, key=lambda pair: pair[0])]
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    """Say which analysis is at work on a terminal, and in a log which one took long."""
+    console, began = stderr(), time.monotonic()
+    with console.status(f"{name} ..."):
+        yield
+    if (took := time.monotonic() - began) > SLOW and not console.is_terminal:
+        console.print(f"{name} took {took:.0f} s.", markup=False)
+
+
+def _ask(component: Any, runs: Sequence[RunFile], answer: Answer) -> None:
+    from ffprobe.errors import FfprobeError
+
+    try:
+        answer.result = component(component.Params()).analyze(runs)
+    except FfprobeError as error:
+        answer.missing, answer.do = error.what, error.do
+    except Exception as error:  # a stranger's analysis must not take the page with it
+        log.debug("%s failed", answer.name, exc_info=True)
+        answer.failure = f"{type(error).__name__}: {error}"
+
+
+def _check_target(html: Path) -> None:
+    """Refuse a page that could not be written, before the work."""
+    from ffprobe.errors import FileError, UsageError
+
+    if html.suffix.lower() not in (".html", ".htm"):
+        raise UsageError("A report is an HTML page.", where=str(html), do="Name a file that ends in .html.")
+    if html.is_dir() or not html.parent.is_dir():
+        what = "This is a directory." if html.is_dir() else "There is no such directory to write the report into."
+        raise FileError(what, where=str(html if html.is_dir() else html.parent), do="Choose another place with --html.")
+
+
+def _write(html: Path, text: str) -> None:
+    """Write the page in one step, so that an earlier one is there until the new one is whole."""
+    from ffprobe.store.faults import file_error
+
+    new = html.with_name(f".{html.name}.{os.getpid()}")
+    try:
+        new.write_text(text, encoding="utf-8")
+        os.replace(new, html)
+    except OSError as error:
+        raise file_error(error, html, "The report could not be written") from error
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _document(html: Path, runs: Sequence[Path], answers: Sequence[Answer], size: int) -> dict[str, Any]:
+    return {
+        "html": str(html),
+        "bytes": size,
+        "runs": [str(run) for run in runs],
+        "answered": [answer.name + answer.of for answer in answers if answer.result],
+        "not_answered": [
+            {"name": answer.name + answer.of, "what": answer.missing, "do": answer.do}
+            for answer in answers
+            if answer.missing
+        ],
+        "failed": [
+            {"name": answer.name + answer.of, "why": answer.failure or answer.no_figure}
+            for answer in answers
+            if answer.failure or answer.no_figure
+        ],
+    }

@@ -1,0 +1,260 @@
+"""``ffprobe show --watch`` beside a writer that does as it is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from ffprobe.cli import watch
+from ffprobe.cli.watch import Look, follow, look, screen, sparkline
+from ffprobe.errors import FileError
+
+TESTS = Path(__file__).parents[1]
+WRITER = """
+import sys, json, small_run
+from ffprobe.store.schema import run_schema
+from ffprobe.store.writer import RunWriter
+facts = small_run.facts(attributes={"config_json": json.dumps({"training": {"epochs": 3}}), "title": "digits, tiny"})
+with RunWriter.create(sys.argv[1], run_schema(facts)) as writer:
+    for epoch, word in enumerate(sys.stdin):
+        if word == "finish\\n":
+            writer.finish()
+        elif word == "epoch\\n":
+            small_run.write_epoch(writer, epoch)
+        print(word, end="", flush=True)
+"""
+
+
+class Writer:
+    """A process that writes ``run.h5`` one epoch at a time."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "run.h5"
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(self.path)],
+            env={**os.environ, "PYTHONPATH": str(TESTS / "store")},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def tell(self, *words: str) -> None:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        for word in words:
+            self.process.stdin.write(f"{word}\n")
+            self.process.stdin.flush()
+            assert self.process.stdout.readline() == f"{word}\n"
+
+    def stop(self) -> None:
+        self.process.kill()
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            pipe.close()
+        self.process.wait()
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[Writer]:
+    one = Writer(tmp_path)
+    yield one
+    one.stop()
+
+
+def watcher(folder: Path, *words: str, name: str = "run.h5") -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "ffprobe", "show", name, "--watch", *words],
+        cwd=folder,
+        env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_json_lines_come_while_the_run_goes_on_and_say_that_it_finished(writer: Writer, tmp_path: Path) -> None:
+    writer.tell("epoch", "epoch")
+    watching = watcher(tmp_path, "--json")
+    assert watching.stdout is not None
+    told = [json.loads(watching.stdout.readline()) for _ in range(2)]
+    writer.tell("epoch")
+    told.append(json.loads(watching.stdout.readline()))
+    assert [(line["event"], line["epoch"], line["epochs_planned"]) for line in told] == [
+        ("epoch", i, 3) for i in (1, 2, 3)
+    ]
+    assert len(told[0]["loss"]) == 2
+    assert told[0]["validation_accuracy"] == [None, None]  # not measured, and JSON has no NaN
+    writer.tell("finish")
+    out, err = watching.communicate(timeout=60)
+    assert json.loads(out) == {"event": "finished", "path": "run.h5", "epoch": 3}
+    assert (watching.returncode, err) == (0, "")
+
+
+def test_a_log_gets_a_line_for_each_epoch(writer: Writer, tmp_path: Path) -> None:
+    writer.tell("epoch", "epoch", "epoch", "finish")
+    out, _ = watcher(tmp_path, name="run.h5.partial").communicate(timeout=60)
+    assert [line.split(":")[0] for line in out.splitlines()[:3]] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+    assert out.splitlines()[3:] == ["run.h5 is finished."]
+
+
+@pytest.mark.parametrize("how", ["killed", "closed"])
+def test_a_writer_that_ends_before_the_run_is_told_with_the_way_on(writer: Writer, tmp_path: Path, how: str) -> None:
+    writer.tell("epoch")
+    watching = watcher(tmp_path)
+    assert watching.stdout is not None
+    assert watching.stdout.readline().startswith("epoch 1/3")
+    if how == "killed":
+        writer.process.kill()
+    else:
+        writer.process.stdin.close()  # type: ignore[union-attr]
+    _, err = watching.communicate(timeout=60)
+    assert watching.returncode == 4
+    assert "The run stopped before its end: no process writes it any more; 1 of 3 epochs" in " ".join(err.split())
+    assert "ffprobe run --resume --out run.h5" in err
+
+
+def test_control_c_leaves_cleanly(writer: Writer, tmp_path: Path) -> None:
+    writer.tell("epoch")
+    watching = watcher(tmp_path)
+    assert watching.stdout is not None
+    watching.stdout.readline()
+    watching.send_signal(signal.SIGINT)
+    _, err = watching.communicate(timeout=60)
+    assert watching.returncode == 130
+    assert "Traceback" not in err
+
+
+def test_on_a_terminal_a_table_renews_itself(writer: Writer, tmp_path: Path) -> None:
+    writer.tell("epoch", "epoch")
+    main, side = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "80", "LINES": "30", "TERM": "xterm"}
+    command = [sys.executable, "-m", "ffprobe", "show", "run.h5", "--watch"]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=side, stderr=side) as watching:
+        os.close(side)
+        seen, asked = b"", False
+        while True:
+            try:
+                part = os.read(main, 4096)
+            except OSError:  # Linux's way to say that the other side is closed
+                break
+            seen += part
+            if b"epoch 2/3" in seen and not asked:
+                asked = True
+                writer.tell("epoch", "finish")
+            if not part:
+                break
+        watching.wait(60)
+    os.close(main)
+    text = seen.decode()
+    assert watching.returncode == 0
+    assert "epoch 3/3" in text
+    assert "zweite Schicht" in text
+    assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1  # the cursor comes back
+    assert "run.h5 is finished." in text
+
+
+def test_a_run_that_is_not_there_is_waited_for_and_then_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "START", 0.0)
+    with pytest.raises(FileError, match="no such run file"):
+        next(follow(tmp_path / "run.h5"))
+    monkeypatch.setattr(watch, "START", 60.0)
+    started: list[Writer] = []
+
+    def start() -> None:
+        started.append(Writer(tmp_path))
+        started[0].tell("epoch", "finish")
+
+    late = threading.Timer(0.5, start)
+    late.start()
+    last = list(follow(tmp_path / "run.h5"))[-1]
+    late.join()
+    started[0].stop()
+    assert last.complete
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "SECONDS", 0.01)
+    (tmp_path / "run.h5.partial").write_bytes(b"no HDF5")
+    with pytest.raises(FileError, match="Nothing can be read"):
+        next(follow(tmp_path / "run.h5"))
+
+
+def test_a_finished_run_beside_a_new_partial_is_the_old_one(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "SECONDS", 0.01)
+    writer.tell("epoch")
+    writer.path.write_bytes(b"what --overwrite will replace")
+    looks = follow(writer.path)
+    assert not next(looks).complete
+    writer.process.kill()
+    writer.process.wait()
+    with pytest.raises(FileError, match="stopped before its end"):
+        list(looks)
+
+
+def state(depth: int = 12, epochs: int = 40) -> Look:
+    """A run of many layers, half done; odd epochs were not evaluated."""
+    nan = float("nan")
+    per_layer = {
+        name: [[(i + 1) / (e + 1) for i in range(depth)] for e in range(epochs)]
+        for name in ("loss", "goodness_positive", "goodness_negative")
+    }
+    accuracy = [[nan if e % 2 else 0.5 + i / 100 for i in range(depth)] for e in range(epochs)]
+    times = {"wall_time": [60.0 * (e + 1) for e in range(epochs)], "images_per_second": [1234.5] * epochs}
+    names = [str(i) for i in range(depth)]
+    metrics = {**per_layer, "validation_accuracy": accuracy, **times}
+    return Look(
+        Path("runs/" + "long-" * 30 + "run.h5.partial"), False, 80, "digits", names, list(range(1, epochs + 1)), metrics
+    )
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_the_screen_fits_the_terminal(width: int) -> None:
+    console = Console(width=width, record=True, file=open(os.devnull, "w"), legacy_windows=False)  # noqa: SIM115
+    console.print(screen(state(), width))
+    console.file.close()
+    lines = console.export_text().splitlines()
+    assert max(map(len, lines)) <= width
+    if width >= 80:
+        assert len(lines) == 3 + 1 + 12
+        assert "epoch 40/80" in lines[1]
+        assert "1,234 images/s, 0:40:00 so far, about 0:40:00 left" in lines[2]
+        assert [line.split()[0] for line in lines[4:]] == [str(i) for i in range(1, 13)]
+        assert "61.00 %" in lines[-1]  # measured an epoch ago
+
+
+def test_the_screen_before_the_first_epoch() -> None:
+    one = state(epochs=0)
+    console = Console(width=80, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    console.print(screen(one, 80))
+    console.file.close()
+    assert "no epoch is committed yet" in console.export_text()
+    assert one.seconds_left() != one.seconds_left()
+
+
+def test_sparkline_goes_from_the_lowest_to_the_highest_block() -> None:
+    nan = float("nan")
+    assert sparkline([0, 1, 2, 3, 4, 5, 6, 7], 8) == "▁▂▃▄▅▆▇█"
+    assert sparkline([0, 0, 7, 7], 2) == "▁█"
+    assert sparkline([5, 5], 9) == "▁▁"
+    assert sparkline([0, nan, 1], 9) == "▁·█"
+    assert sparkline([nan], 9) == "·"
+    assert sparkline([], 9) == sparkline([1], 0) == ""
+
+
+def test_a_look_holds_no_file(writer: Writer) -> None:
+    writer.tell("epoch")
+    assert look(writer.path.with_name("run.h5.partial")).epochs == [1]
+    writer.tell("epoch", "finish")
+    assert look(writer.path).epochs == [1, 2]
