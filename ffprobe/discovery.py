@@ -10,13 +10,15 @@ import ast
 import hashlib
 import importlib
 import importlib.util
+import logging
 import os
 import re
 import sys
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
+from functools import cached_property, lru_cache
+from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,7 +26,10 @@ from typing import Any
 import pluggy
 
 from ffprobe.errors import PluginError, UsageError, did_you_mean
+from ffprobe.hook_mistakes import Mistake, hook_mistake, version_mistake
 from ffprobe.hookspecs import PROJECT, Hooks
+
+log = logging.getLogger("ffprobe")
 
 # How the base class of a component is written in a plugin's source, and the kind it stands for.
 BASES = {
@@ -39,17 +44,27 @@ BASES = {
     "Rule": "rule",
     "Evaluator": "evaluator",
     "Probe": "probe",
+    "Peer": "peer",
 }
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A component as its source text announces it."""
+    """A component as its source text announces it.
+
+    Attributes:
+        kind: of the component.
+        name: of the component.
+        summary: its first sentence.
+        aliases: more names.
+        class_name: of the class.
+    """
 
     kind: str
     name: str
     summary: str = ""
     aliases: tuple[str, ...] = ()
+    class_name: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -99,12 +114,23 @@ class Plugin:
         """The components that the source text announces; empty when it cannot be read that way."""
         return _offers(self.source_text)
 
+    @property
+    def hook_version(self) -> Any:
+        """The ``hook_version`` that the source text declares; None when it declares none as a literal."""
+        try:
+            body = _parsed(self.source_text).body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return None
+        return _literals(body).get("hook_version")
+
     def load(self) -> Any:
         """Import the plugin.
 
         Raises:
-            PluginError: importing it failed; the message names plugin, distribution and what was raised.
+            PluginError: importing it failed, or it was made for other hooks than these; the message names plugin,
+                distribution and what was raised.
         """
+        refuse(self, version_mistake(self.hook_version))  # before importing: what it needs may not be here yet
         try:
             if self.distribution == "file":
                 return _import_file(Path(self.target))
@@ -113,7 +139,7 @@ class Plugin:
             for part in attribute.split(".") if attribute else ():
                 loaded = getattr(loaded, part)
             return loaded
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise PluginError(
                 f"The plugin {self.name!r} would not load: {type(error).__name__}: {error}.",
                 where=self.where,
@@ -123,17 +149,36 @@ class Plugin:
 
 def installed() -> tuple[Plugin, ...]:
     """Every plugin that an installed distribution announces, by name; nothing is imported."""
-    found = {}
-    for entry in entry_points(group=PROJECT):
-        distribution = entry.dist.name if entry.dist else "?"
-        version = entry.dist.version if entry.dist else ""
-        plugin = Plugin(entry.name, distribution, version, entry.value, entry)
-        found[(plugin.name, distribution)] = plugin  # an egg-info beside a wheel announces the same one twice
+    found: dict[tuple[str, str], Plugin] = {}
+    for distribution in distributions():
+        for plugin in _announced(distribution):
+            # an egg-info beside a wheel announces the same one twice; the first on the path is the one imported
+            found.setdefault((plugin.name, plugin.distribution), plugin)
     return tuple(sorted(found.values(), key=lambda p: (p.name, p.distribution)))
 
 
-def find(name: str, plugins: Sequence[Plugin] | None = None) -> Plugin:
+def _announced(distribution: Distribution) -> list[Plugin]:
+    # one distribution's damaged metadata must not hide the plugins of all others
+    try:
+        entries = [entry for entry in distribution.entry_points if entry.group == PROJECT]
+        if not entries:
+            return []
+        about: Any = distribution.metadata  # parsed anew each time it is asked for
+        name, version = str(about.get("Name") or "?"), str(about.get("Version") or "")
+        return [Plugin(e.name, name, version, e.value.partition("[")[0].strip(), e) for e in entries]
+    except Exception as error:
+        log.debug("The metadata of %r cannot be read: %s: %s", distribution, type(error).__name__, error)
+        return []
+
+
+def find(name: str, plugins: Sequence[Plugin] | None = None, kind: str = "") -> Plugin:
     """The plugin that ``--plugin`` means by a name, ``./file.py`` or ``module:attr``.
+
+    Args:
+        name: as typed.
+        plugins: what is installed; asked of the environment when not given.
+        kind: of the component that is wanted, where that is known; plugins that offer another kind by this name are
+            then not meant.
 
     Raises:
         PluginError: none has that name (the nearest names are given), or two distributions claim it.
@@ -141,13 +186,17 @@ def find(name: str, plugins: Sequence[Plugin] | None = None) -> Plugin:
     if name.endswith(".py") or os.sep in name:
         return _file_plugin(name)
     plugins = installed() if plugins is None else plugins
+    offering = [p for p in plugins if any(o.name == name and kind in ("", o.kind) for o in p.offers)]
     matches = [p for p in plugins if p.name == name]
-    matches = matches or [p for p in plugins if any(o.name == name for o in p.offers)]
+    if kind and offering:
+        matches = offering
+    matches = matches or offering
     if len(matches) > 1:
-        who = " and ".join(f"{p.distribution} {p.version}" for p in matches)
+        who = " and ".join(f"{p.distribution} {p.version}".strip() for p in matches)
+        what = f"{kind} {name!r}" if kind else f"plugin name {name!r}"
         raise PluginError(
-            f"Two distributions claim the plugin name {name!r}: {who}.",
-            do="Uninstall one, or name the one you mean as module:attr.",
+            f"Two distributions claim the {what}: {who}.",
+            do=f"Uninstall one, or name the one you mean: {' or '.join(_exactly(p, name) for p in matches)}.",
         )
     if matches:
         return matches[0]
@@ -157,6 +206,12 @@ def find(name: str, plugins: Sequence[Plugin] | None = None) -> Plugin:
         f"There is no plugin {name!r}.",
         do=f"{did_you_mean(name, [p.name for p in plugins])} `ffprobe plugins list` shows all.",
     )
+
+
+def _exactly(plugin: Plugin, name: str) -> str:
+    """What to type for this plugin's component and no other of its name."""
+    offer = next((o for o in plugin.offers if o.name == name and o.class_name), None)
+    return f"--plugin {plugin.target}:{offer.class_name}" if offer and ":" not in plugin.target else plugin.target
 
 
 def build_manager() -> pluggy.PluginManager:
@@ -170,8 +225,11 @@ def register(manager: pluggy.PluginManager, plugin: object, name: str, where: st
     """Put a plugin object into the manager and check that every hook in it exists.
 
     Raises:
-        PluginError: a hook is misspelt or has the wrong argument, or the object implements no hook at all.
+        PluginError: a hook is misspelt, not marked, marked for another project, or has the wrong argument.
     """
+    mistake = hook_mistake(plugin)
+    if mistake:
+        raise PluginError(f"The plugin {name.rpartition('/')[2]!r} {mistake.what}.", where=where, do=mistake.do)
     try:
         manager.register(plugin, name=name)
         manager.check_pending()
@@ -183,6 +241,16 @@ def register(manager: pluggy.PluginManager, plugin: object, name: str, where: st
             where=where,
             do="The hooks and their arguments are listed in docs/hooks.md.",
         ) from error
+
+
+def refuse(plugin: Plugin, mistake: Mistake | None) -> None:
+    """Do nothing when there is no mistake.
+
+    Raises:
+        PluginError: with the mistake, the plugin and its distribution.
+    """
+    if mistake:
+        raise PluginError(f"The plugin {plugin.name!r} {mistake.what}.", where=plugin.where, do=mistake.do)
 
 
 def _file_plugin(name: str) -> Plugin:
@@ -219,7 +287,10 @@ def _find_source(module: str) -> Path | None:
         spec = None
         for finder in sys.meta_path:
             look = getattr(finder, "find_spec", None)
-            spec = look(".".join(parts[: index + 1]), path) if look else None
+            try:
+                spec = look(".".join(parts[: index + 1]), path) if look else None
+            except Exception:  # another package's finder is none of our business
+                continue
             if spec is not None:
                 break
         if spec is None:
@@ -231,10 +302,17 @@ def _find_source(module: str) -> Path | None:
     return Path(origin) if origin and origin.endswith(".py") else None
 
 
+def _parsed(source: str) -> ast.Module:
+    with warnings.catch_warnings():  # an odd escape in somebody's text is for its author, not for every user
+        warnings.simplefilter("ignore")
+        return ast.parse(source)
+
+
+@lru_cache(maxsize=4096)  # a text announces the same each time, and parsing is what listing spends its time on
 def _offers(source: str) -> tuple[Offer, ...]:
     try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):
+        tree = _parsed(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ()
     found = []
     about = (ast.get_docstring(tree) or "").strip()
@@ -245,12 +323,13 @@ def _offers(source: str) -> tuple[Offer, ...]:
             b.attr if isinstance(b, ast.Attribute) else b.id if isinstance(b, ast.Name) else "" for b in node.bases
         ]
         kind = next((BASES[b] for b in bases if b in BASES), "")
-        literals = _literals(node)
+        literals = _literals(node.body)
         name = literals.get("name")
         if kind and isinstance(name, str):
             doc = (ast.get_docstring(node) or "").strip()
-            aliases = literals.get("aliases") or ()
-            found.append(Offer(kind, name, _first_line(doc), tuple(aliases)))
+            aliases = literals.get("aliases")
+            aliases = tuple(a for a in aliases if isinstance(a, str)) if isinstance(aliases, tuple | list) else ()
+            found.append(Offer(kind, name, _first_line(doc), aliases, node.name))
     if len(found) == 1 and about:  # one idea, one file: the file's own sentence is the shortest account of it
         found = [replace(found[0], summary=_first_line(about))]
     return tuple(found)
@@ -260,9 +339,9 @@ def _first_line(doc: str) -> str:
     return " ".join(doc.split("\n\n")[0].split())
 
 
-def _literals(node: ast.ClassDef) -> dict[str, Any]:
+def _literals(body: Sequence[ast.stmt]) -> dict[str, Any]:
     values = {}
-    for statement in node.body:
+    for statement in body:
         if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
             target: ast.expr = statement.targets[0]
         elif isinstance(statement, ast.AnnAssign):
@@ -272,6 +351,6 @@ def _literals(node: ast.ClassDef) -> dict[str, Any]:
         try:
             if isinstance(target, ast.Name) and statement.value is not None:
                 values[target.id] = ast.literal_eval(statement.value)
-        except ValueError:  # computed, so only loading would tell
+        except (ValueError, TypeError, RecursionError, MemoryError):  # computed, so only loading would tell
             continue
     return values

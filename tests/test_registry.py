@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from plugin_files import normalizer, write
 
-from ffprobe.discovery import installed
+from ffprobe.discovery import find, installed
 from ffprobe.errors import PluginError
-from ffprobe.registry import Registry
+from ffprobe.registry import Registry, registered
 
 
 @pytest.mark.parametrize("plugin", [p.name for p in installed() if p.distribution == "ffprobe-nn"])
@@ -67,3 +67,23 @@ def test_two_plugins_with_one_component_are_both_named(tmp_path: Path) -> None:
 def test_an_observer_without_components_is_fine(tmp_path: Path) -> None:
     text = "import ffprobe\n@ffprobe.hookimpl\ndef ffprobe_after_step(context): pass"
     assert Registry().load(write(tmp_path, text)) == []
+
+
+def test_registered_gives_the_components_of_one_kind() -> None:
+    losses = registered("loss")
+    assert {"symba", "fixed-threshold"} <= set(losses)
+    assert list(losses) == sorted(losses)
+    assert all(loss.kind == "loss" and loss.name == name for name, loss in losses.items())
+    with pytest.raises(ValueError, match="no kind 'lost'"):
+        registered("lost")
+
+
+def test_registered_leaves_out_what_would_not_load(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = "import ffprobe\nclass Torn(ffprobe.Loss):\n  name = 'torn'\nraise ImportError('no such library')\n"
+    torn = find(write(tmp_path, text, "torn.py"))
+    monkeypatch.setattr("ffprobe.registry.installed", lambda: (*installed(), torn))
+    assert "symba" in registered("loss")
+    assert "torn" not in registered("loss")
+    assert "no such library" in caplog.text

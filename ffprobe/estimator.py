@@ -1,0 +1,242 @@
+"""Forward-Forward as a scikit-learn classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+if TYPE_CHECKING:
+    import torch
+
+    from ffprobe.training.network import Stack
+
+
+class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
+    """A network that learns without a global backward pass, for pipelines, cross-validation and grid search.
+
+    Features are standardized inside (mean and deviation of each feature, of each channel for images, from ``fit``).
+    Nothing is recorded and nothing held out; ``ffprobe.train`` does both.
+
+    Args:
+        preset: a named config.
+        plugins: each as ``--plugin`` takes it: ``"olu"``, ``"symba:alpha=6"``, ``"./mine.py"``.
+        settings: each as ``--set`` takes it, ``{"network.width": 0.25}``; they win over everything else.
+        epochs: passes over the data.
+        batch_size: samples a step.
+        learning_rate: of every optimizer.
+        device: ``cpu``, ``cuda`` or ``auto``.
+        random_state: an int, a numpy RandomState, or None for another result every time.
+
+    Attributes:
+        classes_: the labels, sorted.
+        n_features_in_: the second length of what was fitted: features, or channels of images.
+        config_: the resolved config, plain values.
+        weights_: arrays by their names in the network.
+        shape_: of one input, (channels, height, width); vectors are (1, 1, features).
+        mean_, scale_: what inputs are standardized by.
+        layer_accuracy_: training accuracy of each layer alone, 0 to 1.
+    """
+
+    def __init__(
+        self,
+        preset: str = "trifecta",
+        plugins: Sequence[str] = (),
+        settings: Mapping[str, Any] | None = None,
+        *,
+        epochs: int = 20,
+        batch_size: int = 64,
+        learning_rate: float = 3e-3,
+        device: str = "cpu",
+        random_state: Any = 0,
+    ) -> None:
+        self.preset = preset
+        self.plugins = plugins
+        self.settings = settings
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.device = device
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any) -> ForwardForwardClassifier:
+        """Train from the beginning.
+
+        Args:
+            X: numbers ``[N, F]`` or ``[N, C, H, W]``.
+            y: labels ``[N]``, of any type that sorts.
+
+        Raises:
+            ValueError: fewer than two classes, NaN, or another shape.
+            FfprobeError: the config does not fit, or training failed.
+        """
+        import torch
+
+        from ffprobe.api import configure
+        from ffprobe.discovery import build_manager
+        from ffprobe.registry import Registry
+        from ffprobe.training.evaluate import label_goodness
+        from ffprobe.training.experiment import build
+        from ffprobe.training.observers import Observers
+        from ffprobe.training.trainer import Trainer
+
+        X, y = validate_data(self, X, y, dtype=np.float64, allow_nd=True)
+        check_classification_targets(y)
+        self.classes_, labels = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError("This classifier needs samples of two classes or more; the data has one class.")
+        images = self._images(X)
+        self.shape_ = images.shape[1:]
+        axes = 0 if X.ndim == 2 else (0, 2, 3)
+        self.mean_ = images.mean(axis=axes, keepdims=True)
+        deviation = images.std(axis=axes, keepdims=True)
+        self.scale_ = np.where(deviation > 0, deviation, 1.0)
+        registry = Registry()
+        config = configure(registry, self.preset, self.plugins, self._table(X.ndim))
+        split = _split_of(self.shape_, len(self.classes_))
+        dtype = torch.float64 if config.settings.precision == "fp64" else torch.float32
+        generator = torch.Generator().manual_seed(config.settings.seed)
+        batches = _Batches(self._tensor(images, dtype), torch.from_numpy(labels), config.settings, generator)
+        experiment = build(config, registry, split, batches)
+        batches.device = experiment.device
+        observers = Observers(build_manager(), lambda *_: None, lambda *_: None)
+        Trainer(experiment, observers).run()
+        self.config_ = {**config.document(), "device": "cpu"}
+        network = experiment.stack.to("cpu").eval()
+        self.weights_ = {name: value.detach().numpy().copy() for name, value in network.named_state().items()}
+        self._network: Stack | None = network
+        self.n_iter_ = config.settings.training.epochs
+        goodness = self._goodness(images, label_goodness)
+        self.layer_accuracy_ = (goodness.argmax(axis=2) == labels).mean(axis=1)
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The label of the largest score, ``[N]``."""
+        scores = self._scores(X)
+        return self.classes_[scores.argmax(axis=1)]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Softmax of the scores, ``[N, K]``; sums to one, and is not calibrated."""
+        from scipy.special import softmax
+
+        return softmax(self._scores(X), axis=1)
+
+    def _scores(self, X: Any) -> np.ndarray:
+        import torch
+
+        from ffprobe.api import configure
+        from ffprobe.registry import Registry
+        from ffprobe.training.evaluate import label_goodness
+
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float64, allow_nd=True, reset=False)
+        images = self._images(X)
+        if images.shape[1:] != self.shape_:
+            raise ValueError(f"Expected inputs of shape {self.shape_}, as in fit, not {images.shape[1:]}.")
+        goodness = self._goodness(images, label_goodness)
+        evaluator = configure(Registry(), "", (), {"evaluator": self.config_["evaluator"]}).slots["evaluator"].build()
+        return evaluator.scores(torch.from_numpy(goodness)).numpy().astype(np.float64)
+
+    def _goodness(self, images: np.ndarray, of: Any) -> np.ndarray:
+        import torch
+
+        network = self._network or self._rebuilt()
+        dtype = next(network.parameters()).dtype
+        with torch.inference_mode():
+            parts = [of(network, part) for part in self._tensor(images, dtype).split(256)]
+        return torch.cat(parts, dim=1).numpy()
+
+    def _images(self, X: np.ndarray) -> np.ndarray:
+        if X.ndim not in (2, 4):
+            raise ValueError(f"Expected samples [N, features] or images [N, channels, height, width], not {X.shape}.")
+        return X[:, None, None, :] if X.ndim == 2 else X
+
+    def _tensor(self, images: np.ndarray, dtype: torch.dtype) -> torch.Tensor:
+        import torch
+
+        return torch.from_numpy((images - self.mean_) / self.scale_).to(dtype)
+
+    def _table(self, dimensions: int) -> dict[str, Any]:
+        """The settings of the config, those of the user on top."""
+        from ffprobe.api import nested
+        from ffprobe.config import merge
+
+        seed = self.random_state
+        if not isinstance(seed, int | np.integer):
+            seed = check_random_state(seed).randint(2**31)
+        training = {"epochs": self.epochs, "batch_size": self.batch_size, "learning_rate": self.learning_rate}
+        own = {"seed": int(seed), "device": self.device, "precision": "fp32", "probes": []}
+        own["training"] = {**training, "evaluations": 1, "test": "never", "augmentation": False}
+        if dimensions == 2 and not self._names_a_network():
+            own["network"] = {"name": "fcn", "width": 0.0625, "depth": 3}
+        return merge(own, nested(self.settings or {}))
+
+    def _names_a_network(self) -> bool:
+        from ffprobe.config import parse_plugin
+        from ffprobe.registry import Registry
+
+        registry = Registry()
+        return any(c.kind == "network" for text in self.plugins for c in registry.load(parse_plugin(text)[0]))
+
+    def _rebuilt(self) -> Stack:
+        import torch
+
+        from ffprobe.api import rebuild
+
+        network = rebuild(self.config_, self.shape_, [str(label) for label in range(len(self.classes_))])
+        network.load_named_state({name: torch.from_numpy(value) for name, value in self.weights_.items()})
+        return network
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Plain values and arrays: a plugin's classes may not pickle, so the network is rebuilt from them."""
+        return {name: value for name, value in super().__getstate__().items() if name != "_network"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "weights_" in state:
+            self._network = None
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        return tags
+
+
+class _Batches:
+    """Standardized inputs ``[N, C, H, W]`` in batches, in an order of their own every epoch; the last is whole too."""
+
+    def __init__(self, inputs: torch.Tensor, labels: torch.Tensor, settings: Any, generator: torch.Generator) -> None:
+        self.inputs, self.labels, self.generator = inputs, labels, generator
+        self.size = min(settings.training.batch_size, len(inputs))
+        self.device: Any = "cpu"
+
+    def __len__(self) -> int:
+        return max(1, len(self.inputs) // self.size)
+
+    def preview(self) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.inputs[: self.size].to(self.device), self.labels[: self.size].to(self.device)
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        import torch
+
+        order = torch.randperm(len(self.inputs), generator=self.generator)
+        for places in order[: len(self) * self.size].split(self.size):
+            yield self.inputs[places].to(self.device), self.labels[places].to(self.device), places
+
+
+def _split_of(shape: Sequence[int], classes: int) -> Any:
+    """A stand-in for a split: it says the shape and the classes, the batches come from elsewhere."""
+    import torch
+
+    from ffprobe.data.images import Images
+    from ffprobe.training.experiment import Split
+
+    one, places = (1.0,) * int(shape[0]), torch.arange(classes)
+    black = torch.zeros(classes, *shape, dtype=torch.uint8)
+    images = Images(black, places, tuple(map(str, range(classes))), one, one)
+    return Split(images, images, None, places, places)

@@ -1,0 +1,224 @@
+"""What a loss must obey."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from ffprobe.components import LossContext
+from ffprobe.testing.contract import Skip, check, expect
+from ffprobe.testing.contracts.component import ComponentContract
+from ffprobe.testing.materials import MAPS, context, distance, is_finite, labels, numbers, told
+from ffprobe.testing.randomness import undisturbed
+
+ROWS, CLASSES = 8, 10
+EXTREMES = (0.0, 1e-8, 1.0, 1e4, 1e8)
+"""Goodness from dead layers to sums over wide ones."""
+
+
+class LossContract(ComponentContract):
+    """The checks of a loss, in the form that it declares."""
+
+    kind = "loss"
+
+    @property
+    def form(self) -> str:
+        """The form that the loss declares."""
+        return str(self.subject.component.form)  # type: ignore[attr-defined]
+
+    def batch(self, gap: float = 0.0, seed: int = 0, rows: int = ROWS) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the loss is called with; ``gap`` is what right goodness has more than wrong."""
+        if self.form == "pair":
+            first, second = (numbers(1, (rows,), seed + part)[0].square() + 1 for part in (0, 1))
+            return (first + gap).requires_grad_(), second.requires_grad_()
+        truth = labels(rows, CLASSES)
+        goodness = numbers(rows, (CLASSES,), seed).square() + 1
+        goodness = goodness + gap * torch.nn.functional.one_hot(truth, CLASSES)
+        return goodness.requires_grad_(), truth
+
+    def context(self, layer: int = 0, step: int = 0, rows: int = ROWS) -> LossContext:
+        """The context of a layer of three, with what the loss keeps at that layer."""
+        with undisturbed(layer):
+            module = self.subject.build().build(MAPS, CLASSES)
+        expect(module is None or isinstance(module, nn.Module), "an nn.Module or None from build()", told(module))
+        return context(layer, 3, step, self.form, rows, CLASSES, module)
+
+    def doubled(self) -> LossContext:
+        """The same in double precision."""
+        said = self.context()
+        inner = said.input.double() if said.input is not None else None
+        module = said.module.double() if said.module is not None else None
+        earlier = tuple(tuple(p.double() for p in e) if isinstance(e, tuple) else e.double() for e in said.earlier)
+        return replace(said, activation=said.activation.double(), input=inner, module=module, earlier=earlier)
+
+    def value(self, batch: tuple[torch.Tensor, torch.Tensor], said: LossContext | None = None) -> torch.Tensor:
+        """What a fresh loss gives."""
+        return _tensor(self.subject.build()(*batch, said or self.context(rows=len(batch[0]))))
+
+    @check("It decides which goodness the loss goes with.")
+    def form_is_known(self) -> None:
+        """The class attribute form is pair or class."""
+        expect(self.form in ("pair", "class"), "pair or class", repr(self.form))
+
+    @check("The trainer calls backward on it, and records it as one number for a layer.")
+    def is_a_scalar(self) -> None:
+        """For the first, a middle and the last layer, and for one image, the loss is a float32 tensor of shape []."""
+        for layer, rows in itertools.product(range(3), (ROWS, 1)):
+            loss = self.value(self.batch(rows=rows), self.context(layer, rows=rows))
+            good = loss.dim() == 0 and loss.dtype == torch.float32
+            expect(good, f"float32 [] on layer {layer} for {rows} images", told(loss))
+
+    @check("`--precision fp64` is how a run is held against a reference; one float32 in between spoils that.")
+    def works_in_float64(self) -> None:
+        """From float64 goodness comes a float64 loss."""
+        first, second = (v.detach().double() if v.is_floating_point() else v for v in self.batch())
+        loss = self.value((first, second), self.doubled())
+        expect(loss.dtype == torch.float64, "float64", told(loss))
+
+    @check("A wide layer's goodness reaches millions, a dead one's is zero; one NaN ends the run.")
+    def is_finite_for_any_goodness(self) -> None:
+        """Loss and gradients are finite for goodness from 0 to 1e8, right and wrong way round."""
+        for right, wrong in itertools.product(EXTREMES, EXTREMES):
+            batch = self._constant(right, wrong)
+            loss = self.value(batch)
+            said = f"right goodness {right:g} and wrong goodness {wrong:g}"
+            expect(is_finite(loss), f"a finite loss for {said}", f"{float(loss.detach()):g}")
+            loss.backward()
+            for value in batch:
+                if value.grad is not None:
+                    expect(is_finite(value.grad), f"finite gradients for {said}", "NaN or infinity")
+
+    @check("Without a graph to the goodness nothing is learned.")
+    def gradient_reaches_the_goodness(self) -> None:
+        """Every goodness that it is given gets a gradient other than zero."""
+        batch = self.batch()
+        loss = self.value(batch)
+        expect(loss.requires_grad, "a graph to the goodness", "a value without a graph")
+        loss.backward()
+        for name, value in zip(("first", "second"), batch, strict=True):
+            if value.is_floating_point():
+                good = value.grad is not None and float(value.grad.abs().max()) > 0
+                expect(good, f"a gradient for the {name} argument", "none" if value.grad is None else "zeros")
+
+    @check("Learning is local: what reaches a lower layer's graph is a global backward pass, or an error in torch.")
+    def gradient_stays_in_its_layer(self) -> None:
+        """The loss of one layer and step puts no gradient on goodness of another layer or an earlier step."""
+        loss = self.subject.build()
+        seen: list[torch.Tensor] = []
+        for step, layer in itertools.product(range(2), range(3)):
+            batch = self.batch(seed=7 * step + layer)
+            said = self.context(layer, step)
+            _tensor(loss(*batch, said)).backward()
+            for earlier in seen:
+                expect(earlier.grad is None, "no gradient on goodness of another layer or step", "some")
+            for value in batch:
+                value.grad = None
+                if value.is_floating_point():
+                    seen.append(value)
+
+    @check("The order of a batch is drawn at random; a loss that depends on it learns noise.")
+    def order_of_the_batch_does_not_matter(self) -> None:
+        """The same images in another order cost the same."""
+        order = torch.randperm(ROWS, generator=torch.Generator().manual_seed(3))
+        batch, said = self.batch(), self.context(1)
+        rows = torch.cat([order, order + ROWS]) if self.form == "pair" else order
+        earlier: list[Any] = [
+            tuple(part[order] for part in one) if isinstance(one, tuple) else one[order] for one in said.earlier
+        ]
+        inner = said.input[rows] if said.input is not None else None
+        activation, truth = said.activation[rows], said.labels[order]
+        other = replace(said, activation=activation, labels=truth, earlier=tuple(earlier), input=inner)
+        first = self.value(batch, said)
+        second = self.value((batch[0][order], batch[1][order]), other)
+        far = distance(second, first)
+        expect(
+            far < 1e-5,
+            "the same loss in another order",
+            f"{float(second.detach()):g} instead of {float(first.detach()):g}",
+        )
+
+    @check("With the sign the other way round the network learns to tell labels apart the wrong way.")
+    def wrong_order_costs_more(self) -> None:
+        """A batch in which wrong goodness is larger costs more than one in which right goodness is."""
+        right, wrong = (float(self.value(self._gapped(gap)).detach()) for gap in (2.0, -2.0))
+        expect(wrong > right, "the wrong way round to cost more", f"{wrong:g} against {right:g} the right way round")
+
+    @check("The optimizer goes down this gradient; it must lead to more right goodness than wrong.")
+    def gradient_points_the_right_way(self) -> None:
+        """A step against the gradient widens the gap between right and wrong goodness."""
+        batch = self._gapped(-0.5)
+        self.value(batch).backward()
+        widened = self._gap([-v.grad for v in batch if v.grad is not None], batch)
+        expect(widened > 0, "a wider gap after a step down the gradient", f"a gap that changes by {widened:.3g}")
+
+    @check("Probes and the run file read the same tensors.")
+    def leaves_its_input_alone(self) -> None:
+        """It changes neither goodness nor activation nor labels."""
+        batch, said = tuple(v.detach() for v in self.batch()), self.context(1)
+        kept = [v.clone() for v in (*batch, said.activation.detach(), said.labels)]
+        self.value((batch[0], batch[1]), said)
+        now = [*batch, said.activation.detach(), said.labels]
+        expect(all(map(torch.equal, kept, now)), "the input as it was", "a tensor changed in place")
+
+    @check("Two runs of one seed must end in the same numbers; a resumed run must go on as if it had not stopped.")
+    def is_deterministic_and_its_state_survives(self) -> None:
+        """The same calls cost the same, also after state_dict() and load_state_dict() in between."""
+        straight, stopped = self.subject.build(), self.subject.build()
+        for step in range(4):
+            if step == 2:
+                state = stopped.state_dict()
+                stopped = self.subject.build()
+                stopped.load_state_dict(state)
+            values = []
+            for loss in (straight, stopped):
+                with undisturbed(step):
+                    values.append(_tensor(loss(*self.batch(seed=step), self.context(step % 3, step))))
+            one, two = (float(value.detach()) for value in values)
+            came = f"{two:g} instead of {one:g} at call {step + 1}"
+            expect(torch.equal(*values), "the same loss for the same calls, saved and loaded after two", came)
+
+    @check("Analyses compare losses by these formulas; a wrong one would be drawn as a fact.")
+    def derivatives_agree_with_autograd(self) -> None:
+        """The closed form that derivatives() offers is what autograd finds."""
+        if self.form != "pair":
+            raise Skip("only losses on pairs offer derivatives")
+        for seed, gap in itertools.product(range(2), (-2.0, 0.0, 2.0)):
+            first, second = (v.detach().double().requires_grad_() for v in self.batch(gap, seed))
+            loss = self.subject.build()
+            try:
+                said = loss.derivatives(first.detach(), second.detach())
+            except NotImplementedError:
+                raise Skip("it offers no derivatives in closed form") from None
+            found = torch.autograd.grad(_tensor(loss(first, second, self.doubled())), (first, second))
+            for name, formula, gradient in zip(("positive", "negative"), said, found, strict=True):
+                expect(formula.shape == gradient.shape, f"dL/d{name} of shape {list(gradient.shape)}", told(formula))
+                far = float((formula - gradient).abs().max())
+                expect(far < 1e-9, f"autograd's dL/d{name} to 1e-9", f"a difference of {far:.2g}")
+
+    def _gapped(self, gap: float) -> tuple[torch.Tensor, torch.Tensor]:
+        # every row has the gap, so that what the loss does with single rows cannot hide it
+        base = 3.0
+        return self._constant(base + max(gap, 0), base + max(-gap, 0))
+
+    def _constant(self, right: float, wrong: float) -> tuple[torch.Tensor, torch.Tensor]:
+        if self.form == "pair":
+            return torch.full((ROWS,), right).requires_grad_(), torch.full((ROWS,), wrong).requires_grad_()
+        truth = labels(ROWS, CLASSES)
+        hot = torch.nn.functional.one_hot(truth, CLASSES).bool()
+        return torch.full((ROWS, CLASSES), wrong).masked_fill(hot, right).requires_grad_(), truth
+
+    def _gap(self, changes: list[torch.Tensor], batch: tuple[torch.Tensor, torch.Tensor]) -> float:
+        if self.form == "pair":
+            return float(changes[0].mean() - changes[1].mean()) if len(changes) == 2 else float("nan")
+        hot = torch.nn.functional.one_hot(batch[1], CLASSES).bool()
+        return float(changes[0][hot].mean() - changes[0][~hot].mean()) if changes else float("nan")
+
+
+def _tensor(value: Any) -> torch.Tensor:
+    expect(isinstance(value, torch.Tensor), "a tensor as the loss", told(value))
+    assert isinstance(value, torch.Tensor)
+    return value

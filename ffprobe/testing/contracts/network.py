@@ -1,0 +1,187 @@
+"""What a network must obey."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any, get_args
+
+import torch
+from torch import nn
+
+from ffprobe.components import Encoder, Goodness, LayerSpec, Normalizer, Shape
+from ffprobe.errors import UsageError
+from ffprobe.layer_spec import ActivationName
+from ffprobe.testing.contract import check, expect
+from ffprobe.testing.contracts.component import ComponentContract
+from ffprobe.testing.materials import distance, is_finite, labels, numbers, told
+from ffprobe.training.network import Stack
+
+SHAPES: tuple[Shape, ...] = ((1, 8, 8), (3, 8, 8), (2, 16, 12))
+SMALL: tuple[Shape, ...] = ((1, 1, 1), (1, 2, 2), (2, 3, 5), (1, 4, 4), (3, 7, 7))
+CLASSES = 4
+ACTIVATIONS = get_args(ActivationName)
+
+
+class NetworkContract(ComponentContract):
+    """The checks of a network: ``layers(shape, classes)`` gives the layers in words."""
+
+    kind = "network"
+
+    def stack(self, shape: Shape) -> Stack:
+        """The network between a plain encoder, no normalizer, and the mean of squares."""
+        return Stack(self.subject.build(), Plain(), Unchanged(), Squares(), shape, CLASSES)
+
+    def shapes(self) -> list[Shape]:
+        """The shapes that the network does not refuse, at least one."""
+        kept, refused = [], ""
+        for shape in SHAPES:
+            try:
+                self.subject.build().layers(shape, CLASSES)
+                kept.append(shape)
+            except UsageError as error:
+                refused = str(error)
+        expect(kept, f"layers for images of one of {[list(s) for s in SHAPES]}", f"a refusal: {refused}")
+        return kept
+
+    @check("It is all that the trainer knows of a layer.")
+    def layers_are_valid(self) -> None:
+        """layers() gives a list of LayerSpec: a known kind, a width, a pool, and a factory exactly for modules."""
+        for shape in self.shapes():
+            specs = self.subject.build().layers(shape, CLASSES)
+            expect(isinstance(specs, list | tuple) and specs, f"a list of layers for {list(shape)}", repr(specs)[:80])
+            for index, spec in enumerate(specs):
+                at = f"for layer {index} of {list(shape)}"
+                expect(isinstance(spec, LayerSpec), f"an ffprobe.LayerSpec {at}", repr(spec)[:80])
+                known = ("conv", "linear", "module")
+                expect(spec.kind in known, f"kind conv, linear or module {at}", repr(spec.kind))
+                whole = type(spec.width) is int and (spec.width > 0 or spec.kind == "module")
+                expect(whole, f"a width of 1 or more {at}", repr(spec.width))
+                expect(type(spec.pool) is int and spec.pool >= 1, f"a pool of 1 or more {at}", repr(spec.pool))
+                for name in ("kernel", "stride", "groups", "shrink", "pool_passed"):
+                    value = getattr(spec, name)
+                    good = type(value) is int and value >= 1 and (name != "kernel" or value % 2 == 1)
+                    expect(good, f"{'an odd ' if name == 'kernel' else ''}{name} of 1 or more {at}", repr(value))
+                named = spec.activation in ACTIVATIONS or callable(spec.activation)
+                expect(named, f"one of {', '.join(ACTIVATIONS)}, or a function, {at}", repr(spec.activation))
+                said = "a factory" if spec.kind == "module" else "no factory"
+                expect(callable(spec.factory) == (spec.kind == "module"), f"{said} {at}", repr(spec.factory)[:80])
+
+    @check("Two runs of one seed must train the same network.")
+    def is_deterministic(self) -> None:
+        """The same shape gives the same layers."""
+        for shape in self.shapes():
+            one, two = ([_words(s) for s in self.subject.build().layers(shape, CLASSES)] for _ in range(2))
+            expect(one == two, f"the same layers twice for {list(shape)}", f"{one} and {two}"[:300])
+
+    @check("A layer that cannot run on what the one before gives stops the run while it is built.")
+    def builds_and_runs(self) -> None:
+        """Every layer runs on what the layer before gives, keeps the batch, and is finite; images are not changed."""
+        for shape in self.shapes():
+            stack, images = self.stack(shape), numbers(4, shape)
+            kept = images.clone()
+            for index, activation in enumerate(stack.activations(images, labels(4, CLASSES))):
+                at = f"of layer {index} for images {list(shape)}"
+                good = len(activation) == 4 and tuple(activation.shape[1:]) == stack.layer(index).output_shape
+                expect(good, f"the activation {[4, *stack.layer(index).output_shape]} {at}", told(activation))
+                expect(is_finite(activation), f"a finite activation {at}", "NaN or infinity")
+            expect(torch.equal(kept, images), "the images as they were", "images changed in place")
+
+    @check("A user with small images must be told so, not shown an error of torch from inside a layer.")
+    def too_small_images_are_a_usage_error(self) -> None:
+        """For images of 1x1, 2x2, 3x5, 4x4 and 7x7 it runs, or raises UsageError."""
+        for shape in SMALL:
+            try:
+                stack = self.stack(shape)
+                for _ in stack.activations(numbers(2, shape), labels(2, CLASSES)):
+                    pass
+            except UsageError:
+                continue
+            except Exception as error:
+                expected = f"layers or UsageError for images {list(shape)}"
+                expect(False, expected, self.told(error))
+
+    @check("A weight that no gradient reaches is never trained, and nobody is told.")
+    def every_layer_learns(self) -> None:
+        """Every layer's parameters get a gradient from that layer's activation."""
+        shape = self.shapes()[0]
+        stack = self.stack(shape)
+        inputs = {0: stack.encode(numbers(4, shape), labels(4, CLASSES))}
+        for index in range(stack.depth):
+            layer = stack.layer(index)
+            activation = layer(inputs[index].detach())
+            expect(activation.requires_grad, f"a graph through layer {index}", "an activation without a graph")
+            activation.square().sum().backward()
+            bare = [name for name, p in layer.named_parameters() if p.grad is None]
+            expect(not bare, f"a gradient for every parameter of layer {index}", f"none for {', '.join(bare)}")
+            if index + 1 < stack.depth:
+                inputs[index + 1] = stack.pass_on(index, activation, inputs)
+
+    @check("A prediction must not depend on which other images are in its batch.")
+    def keeps_rows_apart_in_evaluation(self) -> None:
+        """In evaluation each image's activations depend on it alone."""
+        for shape in self.shapes():
+            stack, images = self.stack(shape).eval(), numbers(4, shape)
+            with torch.no_grad():
+                whole = list(stack.activations(images, labels(4, CLASSES)))
+                alone = list(stack.activations(images[1:2], labels(4, CLASSES)[1:2]))
+            far = max(distance(a, b[1:2]) for a, b in zip(alone, whole, strict=True))
+            expect(far < 1e-4, f"the same activations alone and among others, {list(shape)}", f"{far:.2g} apart")
+
+    @check("The run follows it with --set training.schedule=network, which is the default.")
+    def learning_rate_steps_are_sane(self) -> None:
+        """learning_rate_steps are pairs (share of the run, factor), shares rising from 0 to 1, factors above 0."""
+        steps: Any = self.subject.component.learning_rate_steps  # type: ignore[attr-defined]
+        good = all(len(pair) == 2 and 0 <= pair[0] <= 1 and 0 < pair[1] <= 100 for pair in steps)
+        shares = [pair[0] for pair in steps] if good else []
+        rising = shares == sorted(set(shares))
+        expect(good and rising, "such as ((0.5, 0.1), (0.8, 0.01))", repr(steps))
+
+
+class Plain(Encoder):
+    """The image as it is, whatever the label."""
+
+    name = "plain"
+
+    def build(self, shape: Shape, classes: int) -> nn.Module:
+        """``[B, *shape]``, the same out."""
+
+        class Module(nn.Module):
+            def forward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+                return images
+
+            def neutral(self, images: torch.Tensor) -> torch.Tensor:
+                return images
+
+        return Module()
+
+
+class Unchanged(Normalizer):
+    """No normalizer."""
+
+    name = "unchanged"
+
+    def build(self, shape: Shape) -> nn.Module:
+        """The identity."""
+        return nn.Identity()
+
+
+class Squares(Goodness):
+    """Mean of squares."""
+
+    name = "squares"
+
+    def build(self, shape: Shape, classes: int) -> nn.Module:
+        """``[B, *shape]`` to ``[B]``."""
+
+        class Module(nn.Module):
+            def forward(self, activation: torch.Tensor) -> torch.Tensor:
+                return activation.float().flatten(1).square().mean(dim=1)
+
+        return Module()
+
+
+def _words(spec: LayerSpec) -> tuple[Any, ...]:
+    words = {f.name: getattr(spec, f.name) for f in fields(spec) if f.name not in ("factory", "goodness", "loss")}
+    words |= {"activation": spec.activation if isinstance(spec.activation, str) else "function"}
+    own = [type(part).__name__ for part in (spec.factory, spec.goodness, spec.loss)]
+    return *sorted(map(repr, words.items())), *own

@@ -1,0 +1,80 @@
+"""What components are tried on: shapes, images, activations, labels; small, and the same every time."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from ffprobe.components import LossContext, Shape
+
+IMAGES: Shape = (3, 8, 8)
+MAPS: Shape = (6, 4, 4)
+VECTORS: Shape = (24,)
+
+SHAPES: dict[str, Shape] = {"images": IMAGES, "feature maps": MAPS, "vectors": VECTORS}
+"""Inputs that a component meets between layers, without the batch."""
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    """A CPU generator of its own."""
+    return torch.Generator().manual_seed(seed)
+
+
+def numbers(count: int, shape: Shape, seed: int = 0) -> torch.Tensor:
+    """Float32 ``[count, *shape]`` from N(0, 1): images as a loader normalizes them."""
+    return torch.randn(count, *shape, generator=generator(seed))
+
+
+def activations(count: int, shape: Shape, seed: int = 0) -> torch.Tensor:
+    """Float32 ``[count, *shape]``, what a ReLU leaves: no number below 0, about half of them 0."""
+    return numbers(count, shape, seed).relu()
+
+
+def labels(count: int, classes: int) -> torch.Tensor:
+    """Int64 ``[count]``, every class in turn."""
+    return torch.arange(count) % classes
+
+
+def context(
+    layer: int = 0,
+    depth: int = 3,
+    step: int = 0,
+    form: str = "pair",
+    rows: int = 8,
+    classes: int = 10,
+    module: nn.Module | None = None,
+) -> LossContext:
+    """What a loss may look at beside goodness, for a batch of ``rows`` images; activations are of the shape MAPS."""
+    seen = 2 * rows if form == "pair" else rows
+    shape = (rows,) if form == "pair" else (rows, classes)
+    earlier = []
+    for index in range(layer):
+        first, second = (numbers(1, shape, 10 * index + part)[0].square() for part in (1, 2))
+        earlier.append((first, second) if form == "pair" else first)
+    activation = activations(seen, MAPS, 5).requires_grad_()
+    given = numbers(seen, MAPS, 6)
+    return LossContext(layer, depth, step, 0, activation, labels(rows, classes), tuple(earlier), given, module)
+
+
+def told(value: object) -> str:
+    """A tensor's dtype and shape, or what else it is."""
+    if isinstance(value, torch.Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
+    return " ".join(f"{type(value).__name__} {value!r}".split())[:120]
+
+
+def distance(first: torch.Tensor, second: torch.Tensor) -> float:
+    """The largest difference, as a share of the largest number in ``second``; NaN where one has a NaN."""
+    if not first.numel():
+        return 0.0
+    first, second = first.detach().double(), second.detach().double()
+    largest = float(second.abs().max())
+    difference = float((first - second).abs().max())
+    return difference / largest if largest > 0 and math.isfinite(largest) else difference
+
+
+def is_finite(value: torch.Tensor) -> bool:
+    """Whether no number is NaN or infinite."""
+    return bool(torch.isfinite(value).all())

@@ -1,0 +1,41 @@
+"""The global random generators of torch, numpy and Python: kept, compared, put back."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+
+@contextmanager
+def undisturbed(seed: int = 0) -> Iterator[None]:
+    """All global generators seeded inside the block, and as they were before after it; gradients on."""
+    python, numbers = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        torch.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numbers)
+
+
+def global_states() -> dict[str, Any]:
+    """The state of each global generator, by whose it is; equal exactly when nothing was drawn."""
+    return {
+        "torch": torch.get_rng_state().numpy().tobytes(),
+        "numpy.random": repr([np.asarray(part).tolist() for part in np.random.get_state(legacy=True)]),
+        "random": repr(random.getstate()),
+    }
+
+
+def moved(before: dict[str, Any]) -> list[str]:
+    """The generators that were drawn from or seeded since ``before``."""
+    now = global_states()
+    return [name for name, state in before.items() if now[name] != state]

@@ -1,0 +1,112 @@
+"""``ffprobe.train``, ``analyze``, ``load_network`` and ``predict`` do what the command line does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from plugin_files import POWERNORM, write
+from sklearn.datasets import load_digits
+
+import ffprobe
+from ffprobe.api import nested
+from ffprobe.data.loader import normalize
+
+TOY: dict[str, Any] = {
+    "network": "tiny",
+    "network.width": 0.25,
+    "precision": "fp32",
+    "device": "cpu",
+    "training": {"epochs": 2, "batch_size": 32, "images": 128},
+    "recording.samples": 60,
+}
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("api")
+    plugin = write(folder, POWERNORM, "powernorm.py")
+    with ffprobe.train(folder / "run.h5", plugins=["symba", f"{plugin}:exponent=0.9"], settings=TOY) as run:
+        assert run.complete
+    return folder / "run.h5"
+
+
+@pytest.fixture
+def run(path: Path) -> Iterator[ffprobe.RunFile]:
+    with ffprobe.open(path) as file:
+        yield file
+
+
+def test_settings_are_those_of_the_command_line(run: ffprobe.RunFile) -> None:
+    assert run.config["loss"]["name"] == "symba"
+    assert run.config["normalizer"]["exponent"] == 0.9
+    assert run.config["network"] == {"name": "tiny", "width": 0.25}
+    assert run.config["training"]["epochs"] == 2
+    assert nested({"a.b": 1, "a": {"c": 2}, "loss": "symba"}) == {"a": {"b": 1, "c": 2}, "loss": {"name": "symba"}}
+
+
+def test_an_existing_run_is_not_overwritten(path: Path) -> None:
+    with pytest.raises(ffprobe.UsageError, match="exists already"):
+        ffprobe.train(path, settings=TOY)
+    before = path.stat().st_mtime_ns
+    with ffprobe.train(path, settings=TOY, resume=True) as run:  # finished: nothing to go on with
+        assert run.complete
+    assert path.stat().st_mtime_ns == before
+
+
+def test_analyze_takes_paths_and_open_runs(path: Path, run: ffprobe.RunFile) -> None:
+    one, two = ffprobe.analyze("layers", path), ffprobe.analyze("layers", run)
+    assert one.json()["rows"] == two.json()["rows"]
+    assert run.has("metrics/loss")  # still open
+    assert "<table>" in one._repr_html_()
+
+
+def test_what_is_no_question_is_told(path: Path) -> None:
+    with pytest.raises(ffprobe.PluginError, match="layers"):
+        ffprobe.analyze("layer", path)
+    with pytest.raises(ffprobe.PluginError, match="offers no probe"):
+        ffprobe.analyze("symba", path)
+    with pytest.raises(ffprobe.FileError, match="no such run"):
+        ffprobe.analyze("layers", path.with_name("other.h5"))
+
+
+def test_the_network_is_the_one_that_was_trained(run: ffprobe.RunFile) -> None:
+    # the file's goodness of the test images, which training wrote, against the rebuilt network's
+    from ffprobe_plugins.datasets.digits import Digits
+
+    network, images = ffprobe.load_network(run), Digits().load("test")
+    x, labels = normalize(images.pixels, images.mean, images.std), torch.arange(10)
+    with torch.no_grad():
+        goodness = torch.stack([network(x, label.expand(len(x))) for label in labels], dim=2)  # [L, N, K]
+    np.testing.assert_allclose(goodness.numpy(), run.read("test/goodness"), rtol=1e-4, atol=1e-5)
+    predicted = ffprobe.predict(run, images.pixels.numpy())
+    accuracy = (predicted == run.read("test/true_label")).mean()
+    assert accuracy == pytest.approx(float(run.read("final/model_test_accuracy")), abs=1e-6)
+
+
+def test_predict_refuses_other_images(path: Path) -> None:
+    pictures = load_digits().images[:3, None]
+    with pytest.raises(ffprobe.UsageError, match="uint8"):
+        ffprobe.predict(path, pictures)
+    with pytest.raises(ffprobe.UsageError, match=r"\[N, 1, 8, 8\]"):
+        ffprobe.predict(path, pictures[:, :, :7].astype("uint8"))
+    assert ffprobe.predict(path, pictures.astype("uint8")).shape == (3,)
+
+
+def test_an_unfinished_run_has_no_network(tmp_path: Path) -> None:
+    class Stop:
+        @ffprobe.hookimpl
+        def ffprobe_after_step(self, context: Any) -> None:
+            if context.step == 1:
+                raise KeyboardInterrupt
+
+    from ffprobe.testing import toy_run
+
+    with pytest.raises(KeyboardInterrupt):
+        toy_run(out=tmp_path / "run.h5", observers=[Stop()])
+    with pytest.raises(ffprobe.FileError, match="no final weights"):
+        ffprobe.load_network(tmp_path / "run.h5.partial")
