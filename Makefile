@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # pytest workers; each keeps torch to one thread (tests/conftest.py), so two fit two cores
 WORKERS ?= $(shell nproc)
 
-.PHONY: demo test lint docs stress clean
+.PHONY: demo test lint stress bench gallery clean
 
 # A quarter of the width and small batches, so that both runs and their analyses fit a minute on two cores.
 BUDGET := --dataset digits --epochs 25 --batch-size 32 --set network.width=0.25 --set training.learning_rate=0.003
@@ -29,6 +29,16 @@ lint: $(VENV)/installed-test
 
 stress: $(VENV)/installed-test
 	$(BIN)/python -m pytest -m stress -q
+
+# alternatives in turn, in one process tree; JSON in benchmarks/results
+bench: $(VENV)/installed-test
+	$(BIN)/python -m benchmarks.step
+	$(BIN)/python -m benchmarks.memory
+
+# trains what docs/gallery/plan.toml asks for (about an hour on two cores; it may be stopped and called again), then draws
+CIFAR10 ?= ../shared/data/cifar10-jpeg.tar.xz
+gallery: $(VENV)/installed
+	$(BIN)/python docs/gallery/gallery.py gallery-runs --cifar10 $(CIFAR10)
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
