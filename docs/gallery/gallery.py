@@ -60,7 +60,8 @@ def train(out: Path, words: list[str]) -> None:
 def draw(figure: dict[str, Any], runs: Path, commands: dict[str, list[str]]) -> dict[str, Any]:
     """Ask one question; its figure goes beside this file."""
     names = [n for pattern in figure["runs"] for n in commands if Path(n).match(pattern)]
-    stem = f"{figure['analysis']}-{'-'.join(sorted({n.partition('/')[0] for n in names})) or 'losses'}"
+    question = figure["analysis"].partition(":")[0]
+    stem = f"{question}-{'-'.join(sorted({n.partition('/')[0] for n in names})) or 'losses'}"
     stem += "-3" if len(names) == 3 and figure["analysis"] == "gradients" else ""
     picture = HERE / f"{stem}.svg"
     paths = [str(runs / f"{name}.h5") for name in names]
@@ -80,8 +81,8 @@ def page(sections: list[dict[str, Any]], commands: dict[str, list[str]], runs: P
         "Every figure of the paper and every diagnostic of the field, from real runs at a reduced size: what it shows,"
         " what the paper saw, and whether these runs agree. `make gallery` trains the runs and makes this page.\n\n"
         f"Measured with ffprobe {facts['ffprobe_version']}, torch {facts['torch_version'].partition('+')[0]},"
-        f" {facts['device']}, precision {facts['precision']}, one seed unless a name says otherwise. The CIFAR-10 images"
-        " are recompressed: CIFAR-10 (JPEG).\n\n"
+        f" {facts['device']}, precision {facts['precision']}, one seed unless a name says otherwise. The CIFAR-10"
+        " images are recompressed: CIFAR-10 (JPEG).\n\n"
     )
     text += "| run | command |\n|---|---|\n"
     for name, words in commands.items():

@@ -33,19 +33,6 @@ def softplus(x: float) -> float:
     return math.log(1 + math.exp(x))
 
 
-def test_swish_symba_by_hand() -> None:
-    # gaps 2 and -0.5, alpha 6: x = -12 and 3, x / (1 + exp(-x))
-    expected = (-12 / (1 + math.exp(12)) + 3 / (1 + math.exp(-3))) / 2
-    assert make("swish-symba")(POSITIVE, NEGATIVE, context()).item() == pytest.approx(expected, rel=1e-6)
-
-
-def test_swish_symba_is_lowest_at_the_gap_that_it_names() -> None:
-    loss = make("swish-symba")
-    gap = torch.linspace(0, 1, 100001, dtype=torch.float64)
-    values = torch.stack([loss(g[None], torch.zeros(1), context()) for g in gap[::100]])
-    assert float(gap[::100][values.argmin()]) == pytest.approx(1.278 / 6, abs=1e-3)
-
-
 def test_cumulative_by_hand() -> None:
     # own margins 2 and -0.5, earlier ones sum to -0.5 and 3
     expected = (softplus(-4 * (2 - 0.5 * 0.7)) + softplus(-4 * (-0.5 + 3 * 0.7))) / 2

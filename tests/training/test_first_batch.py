@@ -135,7 +135,9 @@ def test_first_party_components_keep_their_contract_and_trying_changes_nothing(n
     # what works on class vectors needs its counterpart; layer after layer needs an epoch for each
     beside = {"loss": ["linear-head"], "goodness": ["cross-entropy"]}
     words = [name, *(beside[component.kind] if getattr(component, "form", "pair") == "class" else [])]
-    experiment = build(toy_config(registry, *words, precision=precision, training={"epochs": 3}), registry)
+    # ten classes want ten groups of channels
+    changes = {"precision": precision, "training": {"epochs": 3}, "network": {"name": "tiny", "width": 0.5}}
+    experiment = build(toy_config(registry, *words, **changes), registry)
     before = str(experiment_state(experiment))
     try_components(experiment, *experiment.loader.preview())
     assert str(experiment_state(experiment)) == before
