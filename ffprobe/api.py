@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ffprobe.errors import FileError, PluginError, UsageError, did_you_mean
+from ffprobe.errors import PluginError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ffprobe.registry import Registry
     from ffprobe.store.reader import RunFile
     from ffprobe.training.network import Stack
+    from ffprobe.training.trained import Trained
 
 
 def train(
@@ -73,7 +74,6 @@ def analyze(question: str, *runs: str | Path | RunFile) -> Result:
     """
     from ffprobe.config import Choice, parse_plugin, validate
     from ffprobe.registry import Registry
-    from ffprobe.store.reader import open_run
     from ffprobe.training.blame import blamed
 
     registry = Registry()
@@ -84,7 +84,7 @@ def analyze(question: str, *runs: str | Path | RunFile) -> Result:
         raise PluginError(f"{what!r} asks nothing of a run file: it offers no probe.", do=did_you_mean(what, known))
     params = validate(probes[0].Params, settings, f"probe {probes[0].name!r}")
     with ExitStack() as stack:
-        files = [stack.enter_context(open_run(r)) if isinstance(r, str | Path) else r for r in runs]
+        files = [stack.enter_context(_opened(run)) for run in runs]
         with blamed(registry, f"answering {probes[0].name!r}"):
             result: Result = Choice(probes[0], params).build().analyze(files)
     return result
@@ -103,35 +103,18 @@ def load_network(run: str | Path | RunFile) -> Stack:
         FileError: the run did not finish, or its weights do not fit the plugins that are installed.
         PluginError: a plugin of the run is missing.
     """
-    import torch
-
-    from ffprobe.store.reader import open_run
-
-    with ExitStack() as stack:
-        file = stack.enter_context(open_run(run)) if isinstance(run, str | Path) else run
-        if not file.complete:
-            do = "`ffprobe run --resume` finishes it."
-            raise FileError("An unfinished run has no final weights yet.", where=str(file.path), do=do)
-        paths = [path for path in file.paths() if path.startswith("weights/")]
-        state = {path.removeprefix("weights/").replace("/", ".", 1): file.read(path) for path in paths}
-        shape, mean, std = (_tuple(file, f"image_{name}") for name in ("shape", "mean", "std"))
-        network = rebuild(file.config, shape, tuple(map(str, _tuple(file, "class_names"))))
-        known = network.named_state()
-        try:
-            network.load_named_state({name: torch.from_numpy(state[name].copy()) for name in known})
-        except (KeyError, RuntimeError) as error:
-            do = "Install the plugins of the run in the versions that `ffprobe show` lists."
-            raise FileError(f"The weights do not fit the network: {error}.", where=str(file.path), do=do) from error
-    network.image_mean, network.image_std = mean, std  # type: ignore[assignment]  # what its inputs were normalized by
-    return network
+    with _opened(run) as file:
+        return _trained(file)[0].stack
 
 
 def predict(run: str | Path | RunFile, images: np.ndarray) -> np.ndarray:
-    """The class that a finished run's network gives each image, by the run's evaluator.
+    """The class that a finished run's network gives each image, by the run's evaluator, on the CPU.
+
+    An evaluator that has something to choose chooses it anew on the run's recorded validation goodness.
 
     Args:
         run: a run file, open (it stays so) or by its path.
-        images: uint8 ``[N, C, H, W]``, 0 to 255, of the run's shape.
+        images: uint8 ``[N, C, H, W]``, 0 to 255, of the run's shape; normalized as the run's own.
 
     Returns:
         int64 ``[N]``: positions in the run's ``class_names``.
@@ -142,26 +125,44 @@ def predict(run: str | Path | RunFile, images: np.ndarray) -> np.ndarray:
     """
     import torch
 
+    from ffprobe.analysis.calibrating import read_calibration
+    from ffprobe.components import Evaluator
     from ffprobe.data.images import Images
-    from ffprobe.registry import Registry
-    from ffprobe.store.reader import open_run
-    from ffprobe.training.evaluate import goodness_tensor
-    from ffprobe.training.precision import autocast
+    from ffprobe.training.predictor import predict as predictions
 
-    with ExitStack() as stack:
-        file = stack.enter_context(open_run(run)) if isinstance(run, str | Path) else run
-        shape = _tuple(file, "image_shape")
-        if images.dtype != "uint8" or images.shape[1:] != shape:
-            wanted = f"uint8 [N, {', '.join(map(str, shape))}]"
+    with _opened(run) as file:
+        trained, config = _trained(file)
+        if images.dtype != "uint8" or images.shape[1:] != trained.shape:
+            wanted = f"uint8 [N, {', '.join(map(str, trained.shape))}]"
             raise UsageError(f"The images must be {wanted}, not {images.dtype} {list(images.shape)}.")
-        network = load_network(file)
-        pixels, labels = torch.from_numpy(images.copy()), torch.zeros(len(images), dtype=torch.int64)
-        names = tuple(map(str, _tuple(file, "class_names")))
-        split = Images(pixels, labels, names, _tuple(file, "image_mean"), _tuple(file, "image_std"))
-        goodness = goodness_tensor(network, split, 512, autocast("fp32", torch.device("cpu")))
-        evaluator = configure(Registry(), "", (), file.config).slots["evaluator"].build()
-        scores: torch.Tensor = evaluator.scores(goodness)
-    return scores.argmax(dim=1).numpy()
+        evaluator: Evaluator = config.slots["evaluator"].build()
+        if type(evaluator).calibrate is not Evaluator.calibrate:
+            evaluator.calibrate(read_calibration(file, "pre" if "activations" in evaluator.needs else ""))
+    pixels, labels = torch.from_numpy(images.copy()), torch.zeros(len(images), dtype=torch.int64)
+    found = predictions(trained, Images(pixels, labels, trained.classes, trained.mean, trained.std), evaluator)
+    return found.labels.numpy()
+
+
+@contextmanager
+def _opened(run: str | Path | RunFile) -> Iterator[RunFile]:
+    """The run file; closed again only where it was not open before."""
+    from ffprobe.store.reader import open_run
+
+    if isinstance(run, str | Path):
+        with open_run(run) as file:
+            yield file
+    else:
+        yield run
+
+
+def _trained(file: RunFile) -> tuple[Trained, RunConfig]:
+    from ffprobe.config import resolve
+    from ffprobe.registry import Registry
+    from ffprobe.training.trained import rebuild
+
+    registry = Registry()
+    config = resolve({**file.config, "probes": [], "observers": []}, registry)
+    return rebuild(file, config, registry, "cpu"), config
 
 
 def configure(
@@ -190,32 +191,3 @@ def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
             branch = {part: branch}
         table = merge(table, branch)
     return table
-
-
-def rebuild(config: Mapping[str, Any], shape: Sequence[int], classes: Sequence[str]) -> Stack:
-    """The network of a config, untrained, in evaluation mode, on the CPU in float32 (float64 under ``fp64``)."""
-    import torch
-
-    from ffprobe.config import merge, resolve
-    from ffprobe.data.images import Images
-    from ffprobe.registry import Registry
-    from ffprobe.training.experiment import Split, build
-
-    registry = Registry()
-    plain = {"device": "cpu", "probes": [], "observers": [], "precision": config.get("precision", "fp32")}
-    plain["precision"] = "fp64" if plain["precision"] == "fp64" else "fp32"
-    # as many black images as there are classes: only their shape matters
-    black = torch.zeros(len(classes), *shape, dtype=torch.uint8)
-    one = (1.0,) * int(shape[0])
-    images = Images(black, torch.arange(len(classes)), tuple(classes), one, one)
-    places = torch.arange(len(classes))
-    split = Split(images, images, None, places, places)
-    network = build(resolve(merge(config, plain), registry), registry, split).stack
-    return network.eval()
-
-
-def _tuple(file: RunFile, name: str) -> tuple[Any, ...]:
-    value = file.attributes.get(name)
-    if not isinstance(value, list):
-        raise FileError(f"The run file does not say its {name}.", where=str(file.path))
-    return tuple(value)

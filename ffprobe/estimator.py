@@ -186,11 +186,15 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
     def _rebuilt(self) -> Stack:
         import torch
 
-        from ffprobe.api import rebuild
+        from ffprobe.config import resolve
+        from ffprobe.registry import Registry
+        from ffprobe.training.experiment import build
 
-        network = rebuild(self.config_, self.shape_, [str(label) for label in range(len(self.classes_))])
+        registry = Registry()
+        split = _split_of(self.shape_, len(self.classes_))
+        network = build(resolve(self.config_, registry), registry, split).stack
         network.load_named_state({name: torch.from_numpy(value) for name, value in self.weights_.items()})
-        return network
+        return network.eval()
 
     def __getstate__(self) -> dict[str, Any]:
         """Plain values and arrays: a plugin's classes may not pickle, so the network is rebuilt from them."""

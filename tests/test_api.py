@@ -108,5 +108,5 @@ def test_an_unfinished_run_has_no_network(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         toy_run(out=tmp_path / "run.h5", observers=[Stop()])
-    with pytest.raises(ffprobe.FileError, match="no final weights"):
+    with pytest.raises(ffprobe.FileError, match="has not finished"):
         ffprobe.load_network(tmp_path / "run.h5.partial")

@@ -145,7 +145,7 @@ class GroupLearner(Learner):
         # the layer after the last group (the last one on odd turns of olu) still lets its normalizer see the batch, so
         # that running statistics are those of every step, as in the authors' code; its convolution is not run. Idle
         # layers between two groups have run, since the later group starts from what they pass on
-        index = max(inputs)
+        index = max(inputs, default=self.stack.depth)  # nothing where no layer learns in this step
         if index == self.stack.depth:
             return
         layer, x = self.stack.layer(index), inputs[index]

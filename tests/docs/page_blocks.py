@@ -4,7 +4,7 @@ A page runs in a folder of its own: ``bash`` blocks in a shell, ``python`` block
 ``json`` blocks are parsed, ``text`` blocks are left alone. A comment right above a block says what is special about it:
 
     <!-- file: NAME -->      the block is a file; where docs have that file (``steps/x.py``), word for word
-    <!-- part of: PATH -->   the block stands in that file, word for word
+    <!-- part of: PATH -->   the block stands in that file, word for word; the page goes on with the whole file
     <!-- run by: PATH -->    another test runs it
     <!-- not run: WHY -->    it cannot be run here
 """
@@ -70,7 +70,9 @@ def run_page(page: Path, folder: Path) -> None:
         if block.special in ("not run", "run by"):
             assert block.special == "not run" or (ROOT / block.what).is_file(), f"{block}: there is no {block.what}"
         elif block.special == "part of":
-            assert block.text in (page.parent / block.what).read_text(encoding="utf-8"), f"{block}: not in {block.what}"
+            whole = (page.parent / block.what).read_text(encoding="utf-8")
+            assert block.text in whole, f"{block}: not in {block.what}"
+            (folder / Path(block.what).name).write_text(whole, encoding="utf-8")
         elif block.special == "file":
             _file(block, folder)
         else:
