@@ -75,7 +75,7 @@ def watcher(folder: Path, *words: str, name: str = "run.h5") -> subprocess.Popen
     return subprocess.Popen(
         [sys.executable, "-m", "ffprobe", "show", name, "--watch", *words],
         cwd=folder,
-        env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1"},
+        env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1", "PYTHONUNBUFFERED": ""},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -9,7 +9,7 @@ LIMIT = 1.5e9
 """Bytes that a process may hold at its peak with 60,000 x 2,048 activations a layer, libraries included."""
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_memory_is_little_more_than_that_of_what_is_fitted_together() -> None:
     rows, units = 12_000, 1024
     both = 2 * 4 * rows * units  # layers this small are fitted together
