@@ -72,7 +72,7 @@ def writer(tmp_path: Path) -> Iterator[Writer]:
 
 
 def watcher(folder: Path, *words: str, name: str = "run.h5") -> subprocess.Popen[str]:
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", "ffprobe", "show", name, "--watch", *words],
         cwd=folder,
         env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1", "PYTHONUNBUFFERED": ""},
@@ -80,6 +80,10 @@ def watcher(folder: Path, *words: str, name: str = "run.h5") -> subprocess.Popen
         stderr=subprocess.PIPE,
         text=True,
     )
+    late = threading.Timer(60, process.kill)  # a line that never comes is a failure, not a wait for ever
+    late.daemon = True
+    late.start()
+    return process
 
 
 def test_json_lines_come_while_the_run_goes_on_and_say_that_it_finished(writer: Writer, tmp_path: Path) -> None:
