@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ffprobe.analysis.attenuation import attenuation
     from ffprobe.analysis.calibrating import cheapest_within, read_calibration
     from ffprobe.analysis.cka import CentredFeatures, linear_cka
-    from ffprobe.analysis.claim import Claim
+    from ffprobe.analysis.claim import GROWTH_EPOCHS, Claim
     from ffprobe.analysis.column import Column
     from ffprobe.analysis.comparison import compare_groups
     from ffprobe.analysis.depth_lines import lines_by_depth
@@ -102,6 +102,7 @@ _HOME = {
     "FfprobeError": "errors",
     "FileError": "errors",
     "ForwardForwardClassifier": "estimator",
+    "GROWTH_EPOCHS": "analysis.claim",
     "Goodness": "components",
     "GroupLearner": "training.group_learner",
     "Head": "analysis.readout",

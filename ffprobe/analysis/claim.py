@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+GROWTH_EPOCHS = 20
+"""Epochs that it takes to tell growth that ends from growth that does not; what grows early says nothing of bounds."""
 WORDS = {True: "agrees", False: "differs", None: "cannot be told"}
 
 

@@ -189,6 +189,8 @@ def _growth(one):
         f"from epoch {before} to {after} it grows at most {factor[:-1].max():.2f}-fold in all layers but the last,"
         f" {factor[-1]:.2f}-fold in the last"
     )
+    if after < ffprobe.GROWTH_EPOCHS:
+        return None, f"{text}, too early to tell growth that ends"
     return bool(factor[:-1].max() < 2), text
 
 

@@ -6,8 +6,6 @@ import ffprobe
 
 RECORD = "Train again with --plugin scaling."
 HALF = 0.5
-EPOCHS = 20
-"""Fewer cannot tell growth that ends from growth that does not."""
 
 
 class Scaling(ffprobe.Probe):
@@ -221,36 +219,17 @@ class _Recorded:
             yield f"{of}the test set has not been read; goodness_max is of the validation set."
 
     def claims(self, several):
-        """The three experiments of Appendix D, and its conclusion."""
-        import numpy as np
-
+        """Appendix D's first experiment and its conclusion; the others are claims of ``weights`` and ``goodness``."""
         of = f"{self.label}: " if several else ""
         half = len(self.positive) // 2
-        late = len(self.positive) >= EPOCHS  # what grows early says nothing about bounds
+        late = len(self.positive) >= ffprobe.GROWTH_EPOCHS
         mean = [_grown(self.positive[:, i], half) for i in range(self.depth)]
-        weight = [_grown(self.weights[:, i], half) for i in range(self.depth)]
         yield ffprobe.Claim(
             "Trifecta, Appendix D and Figure 5",
             "TFF/d, CIFAR-10, 500 epochs: no layer's mean goodness grows without bounds.",
             f"{of}from the middle epoch to the last, mean positive goodness grows at most {max(mean):.2f}-fold; it"
             " agrees where it less than doubles in every layer.",
             max(mean) < 2 if late else None,
-        )
-        top = int(np.nanargmax(self.weights[-1]))
-        yield ffprobe.Claim(
-            "Trifecta, Figure 6 (right)",
-            "TFF/d, CIFAR-10: the largest weight (0.3) is in the first layer, and more epochs change little.",
-            f"{of}the largest weight ({self.weights[-1, top]:.2f}) is in layer {top + 1}; from the middle epoch to the"
-            f" last the layers' maxima grow at most {max(weight):.2f}-fold; it agrees where the first layer has it and"
-            " none grows 1.25-fold.",
-            top == 0 and max(weight) < 1.25 if late else None,
-        )
-        early, later = self.largest[:3].mean(), self.largest[3:].mean() if self.depth > 5 else float("nan")
-        yield ffprobe.Claim(
-            "Trifecta, Figure 6 (left)",
-            "TFF/d, CIFAR-10: the largest goodness is higher in the first three layers (160) than later (90).",
-            f"{of}{early:.3g} against {later:.3g}, means over layers; it needs six layers.",
-            bool(early > later) if early == early and later == later else None,
         )
         known = self.share[self.share == self.share]
         yield ffprobe.Claim(

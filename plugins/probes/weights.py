@@ -178,7 +178,7 @@ def _claims(found):
     claims = [
         ffprobe.joint_claim(
             "Trifecta, Appendix D, Figure 6 right",
-            "the largest weight, 0.3, stands in the first layer; after the second layer none exceeds 0.2 (TFF/d).",
+            "the largest weight, 0.3, stands in the first layer (TFF/d).",
             first,
         ),
         ffprobe.joint_claim(
@@ -201,6 +201,8 @@ def _steady(one):
     factor = factor[factor == factor]
     span = f"from epoch {one.epochs[half]} to {one.epochs[-1]}"
     text = f"{span} it changes by a factor of {factor.min():.2f} to {factor.max():.2f}"
+    if one.epochs[-1] < ffprobe.GROWTH_EPOCHS:
+        return None, f"{text}, too early to tell growth that ends"
     return bool(factor.min() > 0.75 and factor.max() < 1.25), text
 
 

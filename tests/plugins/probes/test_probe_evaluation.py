@@ -132,6 +132,14 @@ def test_all_but_first_is_judged_under_the_trifecta_alone(make_run: MakeRun) -> 
         assert [claim.agrees for claim in claims if "Section 5" in claim.source] == expected
 
 
+def test_a_small_loss_is_not_a_great_one(make_run: MakeRun) -> None:
+    # the layers say the same, so that reading all but the first costs nothing
+    given = goodness_of([0.9, 0.9, 0.9])
+    given["goodness"][:] = given["goodness"][-1]
+    claims = Evaluation().analyze([make_run(plugins=TRIFECTA, **given)]).claims
+    assert [claim.agrees for claim in claims if "Section 5" in claim.source] == [False]
+
+
 @pytest.mark.parametrize(("heights", "agrees"), [((0.1, 9.0), True), ((9.0, 0.0), False)])
 def test_features_are_held_against_goodness(make_run: MakeRun, heights: tuple[float, float], agrees: bool) -> None:
     clear, height = heights

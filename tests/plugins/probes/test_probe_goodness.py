@@ -100,8 +100,10 @@ class TestClaims:
     def test_growth_is_by_less_than_two_but_in_the_last_layer(
         self, make_run: MakeRun, last: list[float], told: bool
     ) -> None:
-        result = analyze(make_run(plugins={"loss": "symba"}, **measured({1: [9, 9, 9], 3: [1, 1, 1], 6: last})))
+        result = analyze(make_run(plugins={"loss": "symba"}, **measured({1: [9, 9, 9], 9: [1, 1, 1], 20: last}, 20)))
         assert self.claim(result, "longer training").agrees is told
+        early = analyze(make_run("e", plugins={"loss": "symba"}, **measured({9: [1, 1, 1], 19: last}, 19)))
+        assert self.claim(early, "longer training").agrees is None
 
     def test_one_evaluation_cannot_tell_growth(self, make_run: MakeRun) -> None:
         assert (

@@ -114,11 +114,14 @@ class TestClaims:
     def test_the_second_half_changes_less_than_a_quarter(
         self, make_run: MakeRun, last: list[float], told: bool
     ) -> None:
-        claim = self.claim(
-            analyze(make_run(plugins={"loss": "symba"}, **trained([[9, 9], [1, 1], [1, 1], last]))), "more epochs"
-        )
+        history = [[9, 9]] * 9 + [[1, 1]] * 10
+        claim = self.claim(analyze(make_run(plugins={"loss": "symba"}, **trained([*history, last]))), "more epochs")
         assert claim.agrees is told
-        assert "from epoch 2 to 4" in claim.here
+        assert "from epoch 10 to 20" in claim.here
+        short = self.claim(
+            analyze(make_run("s", plugins={"loss": "symba"}, **trained([*history[1:], last]))), "more ep"
+        )
+        assert short.agrees is None
 
     @pytest.mark.parametrize(("length", "told"), [([2.0, 2.0], True), ([2.0, 0.5], False)])
     def test_length_normalization_has_larger_weights_everywhere(
