@@ -164,7 +164,8 @@ class Session:
             recorder.labels("test", split.test.labels)
         if self.sampler:
             score = len(self.sampler.images) - fit
-            indices = torch.cat([split.train_indices[:fit], split.validation_indices[:score]])
+            learned, held = chosen(split.train_indices, fit), chosen(split.validation_indices, score)
+            indices = torch.cat([split.train_indices[learned], split.validation_indices[held]])
             held_out = torch.cat([torch.zeros(fit), torch.ones(score)]).int()
             recorder.labels("activations", self.sampler.images.labels, source_index=indices, held_out=held_out)
 
@@ -195,13 +196,23 @@ def _sampler(experiment: Experiment) -> tuple[ActivationSampler | None, int]:
     split = experiment.split
     score = min(recording.samples // 4, len(split.validation))
     fit = min(recording.samples - recording.samples // 4, len(split.train))
-    images = _concatenate(split.train.subset(torch.arange(fit)), split.validation.subset(torch.arange(score)))
+    learned, held = chosen(split.train_indices, fit), chosen(split.validation_indices, score)
+    images = _concatenate(split.train.subset(learned), split.validation.subset(held))
     labels = None
     if any("random-label" in probe.needs for probe in experiment.probes):
         generator = stream(experiment.config.settings.seed, "probes")
         labels = torch.randint(len(images.classes), (len(images),), generator=generator)
     with blamed(experiment.registry, "running the untrained network", FfprobeError):
         return ActivationSampler(experiment.stack, images, recording.units, experiment.autocast, labels), fit
+
+
+def chosen(indices: torch.Tensor, count: int) -> torch.Tensor:
+    """Which of some images are recorded: places in ``indices`` (int64, positions in the data set), ``count`` of them.
+
+    The order is a fixed scattering of the data set's positions (multiplication by the golden ratio of 2^32), whatever
+    the seed, so that runs of different seeds record mostly the same images and can be compared on them.
+    """
+    return (indices * 2654435769 % 2**32).argsort()[:count]
 
 
 def _concatenate(first: Images, second: Images) -> Images:
