@@ -228,6 +228,12 @@ def picks(plugins: Iterable[str], registry: Registry) -> dict[str, Any]:
         installed = any(p.name == what for p in registry.plugins)
         source = {} if installed and len(components) == 1 else {"plugin": what}
         if not components:
+            if settings:
+                key = next(iter(settings))
+                raise UsageError(
+                    f"{what!r} only watches and has no settings; {key!r} would go nowhere.",
+                    do="Leave the settings out, or give the plugin a probe with Params.",
+                )
             table.setdefault("observers", []).append(what)
         for component in components:
             if component.kind == "peer":

@@ -128,6 +128,15 @@ def test_plugin_words(text: str, expected: tuple[str, dict[str, Any]]) -> None:
     assert parse_plugin(text) == expected
 
 
+def test_settings_of_a_plugin_that_only_watches_are_refused(tmp_path: Path) -> None:
+    text = "import ffprobe\n\n@ffprobe.hookimpl\ndef ffprobe_after_epoch(context):\n    pass\n"
+    file = tmp_path / "watch.py"
+    file.write_text(text, encoding="utf-8")
+    assert picks([str(file)], Registry())["observers"] == [str(file)]
+    with pytest.raises(UsageError, match="only watches and has no settings; 'folder' would go nowhere"):
+        picks([f"{file}:folder=logs"], Registry())
+
+
 def test_a_setting_without_value_is_refused() -> None:
     with pytest.raises(UsageError, match="'b' in"):
         parse_plugin("a:c=1,b")

@@ -79,6 +79,8 @@ def watcher(folder: Path, *words: str, name: str = "run.h5") -> subprocess.Popen
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # a suite that was started in the background ignores Ctrl-C, and hands that down
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     late = threading.Timer(60, process.kill)  # a line that never comes is a failure, not a wait for ever
     late.daemon = True

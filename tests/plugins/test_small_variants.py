@@ -133,21 +133,3 @@ def test_rolling_averages_approach_those_of_the_data() -> None:
         module(3 + 2 * torch.randn(1, 1, generator=random))
     assert module.running_mean.item() == pytest.approx(3, abs=0.5)
     assert module.running_var.item() == pytest.approx(4, abs=1.2)
-
-
-def test_hard_wrong_draws_in_proportion_to_goodness() -> None:
-    goodness = torch.tensor([[9.0, 1.0, 3.0, 0.0]]).repeat(4000, 1)
-    labels = torch.zeros(4000, dtype=torch.int64)
-    drawn = make("hard-wrong")(torch.zeros(4000, 1, 1, 1), labels, 4, torch.Generator().manual_seed(0), goodness)
-    shares = torch.bincount(drawn, minlength=4) / 4000
-    assert shares[0] == 0 and shares[3] == 0
-    assert float(shares[2]) == pytest.approx(0.75, abs=0.03)
-
-
-def test_hard_wrong_where_goodness_says_nothing_or_is_negative() -> None:
-    labels = torch.ones(4000, dtype=torch.int64)
-    for row, expected in (([0.0, 5.0, 0.0], 0.5), ([-4.0, 9.0, -2.0], 1.0)):
-        goodness = torch.tensor([row]).repeat(4000, 1)
-        drawn = make("hard-wrong")(torch.zeros(4000, 1, 1, 1), labels, 3, torch.Generator().manual_seed(0), goodness)
-        assert float((drawn == 2).double().mean()) == pytest.approx(expected, abs=0.03)
-        assert not (drawn == 1).any()
