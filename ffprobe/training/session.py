@@ -21,6 +21,7 @@ from ffprobe.training.blame import blamed
 from ffprobe.training.checkpoint import checkpoint_of, read_checkpoint, write_checkpoint
 from ffprobe.training.experiment import Experiment, build
 from ffprobe.training.facts import run_facts
+from ffprobe.training.first_batch import try_components
 from ffprobe.training.observers import Observers
 from ffprobe.training.recorder import Recorder
 from ffprobe.training.resumption import circumstances, experiment_state, refuse_changes
@@ -55,6 +56,9 @@ class Session:
         observers: Sequence[tuple[str, Any]] = (),
     ) -> None:
         self.experiment = build(config, registry)
+        # first of all: a broken component is named here, before anything runs the network or makes a file
+        with blamed(registry, "trying the first batch", FfprobeError):
+            try_components(self.experiment, *self.experiment.loader.preview())
         self.sampler, self._fit = _sampler(self.experiment)
         self._out = out
         manager = registry.manager

@@ -21,7 +21,6 @@ from ffprobe.training.activations import ActivationSampler
 from ffprobe.training.blame import blamed
 from ffprobe.training.evaluate import goodness_tensor, layer_accuracy, model_accuracy
 from ffprobe.training.experiment import Experiment
-from ffprobe.training.first_batch import try_components
 from ffprobe.training.observers import Observers
 from ffprobe.training.optimizers import learning_rate
 from ffprobe.training.recorder import Recorder
@@ -127,7 +126,6 @@ class Trainer:
             self._go_on(self._state)
         self.observers.fire("ffprobe_before_run", self.context)
         if not self._state:
-            try_components(self.experiment, *self.experiment.loader.preview())
             self._record_initial()
             self._sample(0)
             self._commit()

@@ -174,13 +174,29 @@ def test_a_component_that_fails_in_build_is_named(tmp_path: Path) -> None:
 
 
 def test_a_component_that_fails_in_forward_is_named(tmp_path: Path) -> None:
-    body = "assert not (self.training and x.shape[0] > 2), 'too long'\n                return x"
+    body = "self.calls = getattr(self, 'calls', 0) + self.training\n"
+    body += "                assert self.calls < 3, 'too long'\n                return x"
     plugin = write(tmp_path, normalizer(body))
     with pytest.raises(FfprobeError, match="'mine' failed while training: AssertionError: too long") as caught:
         session(tmp_path / "run.h5", plugin).run()
     assert caught.value.exit_code == 1
     assert not (tmp_path / "run.h5").exists()
     assert (tmp_path / "run.h5.partial").exists()
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ("assert not (self.training and x.shape[0] > 2), 'too long'", "'mine' failed while trying the first batch"),
+        ("pass", "'mine' breaks its contract on the first batch: it gave NoneType"),
+    ],
+    ids=["raises", "returns-nothing"],
+)
+def test_what_fails_on_the_first_batch_is_named_and_leaves_no_file(tmp_path: Path, body: str, sentence: str) -> None:
+    plugin = write(tmp_path, normalizer(body if body == "pass" else f"{body}\n                return x"))
+    with pytest.raises(FfprobeError, match=sentence):
+        session(tmp_path / "run.h5", plugin)
+    assert not list(tmp_path.glob("run.h5*"))
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_with_layer_and_step(tmp_path: Path) -> None:
