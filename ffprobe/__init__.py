@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ffprobe.analysis.labels import run_components, run_labels
     from ffprobe.analysis.margins import true_and_wrong
     from ffprobe.analysis.mutual_information import confusion_information, label_information_bound
+    from ffprobe.analysis.outlook import Outlook, fit_outlook
     from ffprobe.analysis.paired import accuracy_gain, direction
     from ffprobe.analysis.reading import Reading, cross_fitted, read_sweep
     from ffprobe.analysis.readout import Head, fit_feature_head, fit_head
@@ -31,21 +32,15 @@ if TYPE_CHECKING:
     from ffprobe.analysis.reliability import fit_temperature, probability_quality
     from ffprobe.analysis.representation import Representation, describe_representation
     from ffprobe.analysis.result import Result
-    from ffprobe.analysis.statistics import (
-        Estimate,
-        holm,
-        mean_interval,
-        paired_bootstrap,
-        paired_difference,
-        welch_difference,
-    )
+    from ffprobe.analysis.statistics import Estimate, paired_bootstrap, welch_difference
     from ffprobe.analysis.summary import summarize
-    from ffprobe.api import analyze, load_network, predict, train
+    from ffprobe.api import analyze, predict, run
     from ffprobe.components import (
         Bench,
         Dataset,
         Encoder,
         Evaluator,
+        Executor,
         Goodness,
         LayerSpec,
         Learner,
@@ -67,17 +62,21 @@ if TYPE_CHECKING:
     from ffprobe.data.idx import idx_names, read_idx_split
     from ffprobe.data.images import Images, channel_statistics
     from ffprobe.data.published import published_folder, read_with_torchvision
+    from ffprobe.data.stored import flat_as_stored
     from ffprobe.errors import FfprobeError, FileError, PluginError, UsageError
     from ffprobe.estimator import ForwardForwardClassifier
     from ffprobe.hookspecs import hookimpl
+    from ffprobe.job import Job, JobEvent, Share
     from ffprobe.layer_spec import Shortcut
     from ffprobe.prediction.calibration import Calibration
     from ffprobe.prediction.recorded_sweep import RecordedSweep
     from ffprobe.prediction.sweep import Sweep
+    from ffprobe.recorded_run import RecordedRun
+    from ffprobe.recorded_run import open_recorded as open
     from ffprobe.registry import registered
     from ffprobe.store.reader import RunFile
-    from ffprobe.store.reader import open_run as open
     from ffprobe.store.schema import Dimension, Variable
+    from ffprobe.team import Team
     from ffprobe.training.convolutions import convolutions
     from ffprobe.training.evaluate import last_layer_goodness
     from ffprobe.training.group_learner import GroupLearner
@@ -99,6 +98,7 @@ _HOME = {
     "Encoder": "components",
     "Estimate": "analysis.statistics",
     "Evaluator": "components",
+    "Executor": "components",
     "FfprobeError": "errors",
     "FileError": "errors",
     "ForwardForwardClassifier": "estimator",
@@ -108,6 +108,8 @@ _HOME = {
     "Head": "analysis.readout",
     "Heard": "trajectory",
     "Images": "data.images",
+    "Job": "job",
+    "JobEvent": "job",
     "LayerSpec": "components",
     "Learner": "components",
     "Loss": "components",
@@ -115,12 +117,14 @@ _HOME = {
     "Negatives": "components",
     "Network": "components",
     "Normalizer": "components",
+    "Outlook": "analysis.outlook",
     "Params": "components",
     "Peer": "components",
     "PluginError": "errors",
     "Probe": "components",
     "Reading": "analysis.reading",
     "RecordedActivations": "analysis.recorded_activations",
+    "RecordedRun": "recorded_run",
     "RecordedSweep": "prediction.recorded_sweep",
     "Rehearsal": "training.rehearsal",
     "ReplayPlan": "trajectory",
@@ -129,9 +133,11 @@ _HOME = {
     "Rule": "components",
     "RunFile": "store.reader",
     "Shape": "components",
+    "Share": "job",
     "Shortcut": "layer_spec",
     "Stack": "training.network",
     "Sweep": "prediction.sweep",
+    "Team": "team",
     "Tolerance": "trajectory",
     "Trajectory": "trajectory",
     "Update": "components",
@@ -152,13 +158,14 @@ _HOME = {
     "direction": "analysis.paired",
     "fit_feature_head": "analysis.readout",
     "fit_head": "analysis.readout",
+    "fit_outlook": "analysis.outlook",
     "fit_temperature": "analysis.reliability",
+    "flat_as_stored": "data.stored",
     "group_differences": "analysis.grouping",
     "group_runs": "analysis.grouping",
     "groups_of_step": "training.groups",
     "head_log_probabilities": "analysis.heads",
     "heat_map": "analysis.heat_map",
-    "holm": "analysis.statistics",
     "hookimpl": "hookspecs",
     "idx_names": "data.idx",
     "in_setting": "analysis.joint_claim",
@@ -170,11 +177,8 @@ _HOME = {
     "line_look": "analysis.figure",
     "linear_cka": "analysis.cka",
     "lines_by_depth": "analysis.depth_lines",
-    "load_network": "api",
-    "mean_interval": "analysis.statistics",
-    "open": "store.reader:open_run",
+    "open": "recorded_run:open_recorded",
     "paired_bootstrap": "analysis.statistics",
-    "paired_difference": "analysis.statistics",
     "predict": "api",
     "probability_quality": "analysis.reliability",
     "published_folder": "data.published",
@@ -184,11 +188,11 @@ _HOME = {
     "read_sweep": "analysis.reading",
     "read_with_torchvision": "data.published",
     "registered": "registry",
+    "run": "api",
     "run_components": "analysis.labels",
     "run_labels": "analysis.labels",
     "settings_labels": "analysis.grouping",
     "summarize": "analysis.summary",
-    "train": "api",
     "train_heads": "analysis.heads",
     "true_and_wrong": "analysis.margins",
     "welch_difference": "analysis.statistics",

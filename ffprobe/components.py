@@ -7,18 +7,19 @@ else from the config. Importing this module loads no torch.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from ffprobe.job import Job, JobEvent, Share
 from ffprobe.layer_spec import LayerSpec as LayerSpec
 from ffprobe.layer_spec import Shape as Shape
 from ffprobe.learning import Bench as Bench
 from ffprobe.learning import Learner as Learner
 from ffprobe.learning import Update as Update
+from ffprobe.loss_context import LossContext as LossContext
 
 if TYPE_CHECKING:
     import torch
@@ -132,11 +133,15 @@ class Normalizer(Component):
         keeps_statistics: whether training moves buffers of the module (statistics of the batches), or gives other
             values than evaluation (batch normalization, dropout). Where it is False, neither may be. A class attribute,
             or set in ``__init__`` from a setting.
+        affine: whether in evaluation the module is an affine function, f(u + v) = f(u) + f(v) - f(0): then the first
+            layer of a label sweep is computed once for all labels. True for batch normalization, not for what divides
+            by each input's own length.
     """
 
     kind = "normalizer"
     place: Literal["input", "preactivation", "activation", "output"] = "input"
     keeps_statistics: bool = False
+    affine: bool = False
 
     def prepare(self, classes: int) -> None:
         """Told once, before ``build``, how many classes there are; most normalizers need not know."""
@@ -166,44 +171,20 @@ class Goodness(Component):
         """
 
 
-@dataclass(frozen=True)
-class LossContext:
-    """What a loss may look at beside goodness; tensors are read-only.
-
-    Attributes:
-        layer: index of the layer whose loss this is, from 0.
-        depth: the number of layers.
-        step: optimizer steps done before this one, from 0, over the whole run.
-        epoch: from 0.
-        activation: that layer's activation ``[B, *shape]`` with its graph; positives first, then negatives (form
-            ``pair``), so ``[2B, *shape]``.
-        labels: int64 ``[B]``, the true labels.
-        earlier: goodness of the layers before, detached, each as the layer's own (positive, negative) pair of ``[B]``,
-            or a single ``[B, K]`` in form ``class``; first layer first.
-        input: what that layer got, detached, ``[B, *input_shape]`` (``[2B, ...]`` in form ``pair``).
-        module: what ``Loss.build`` returned for that layer; None when it returned nothing.
-    """
-
-    layer: int
-    depth: int
-    step: int
-    epoch: int
-    activation: torch.Tensor
-    labels: torch.Tensor
-    earlier: tuple[Any, ...] = ()
-    input: torch.Tensor | None = None
-    module: nn.Module | None = None
-
-
 class Loss(Component):
     """The local objective of one layer.
 
     Form ``pair`` is called as ``loss(positive[B], negative[B], context)``, form ``class`` as
     ``loss(goodness[B, K], labels[B], context)``; both return a scalar with a graph to their goodness.
+
+    Attributes:
+        averages: whether the loss of a batch is the mean of the losses of its images each by itself, so that several
+            processes may share a batch; False where images are held against one another, or losses summed.
     """
 
     kind = "loss"
     form: ClassVar[Form] = "pair"
+    averages: ClassVar[bool] = True
 
     def build(self, shape: Shape, classes: int) -> nn.Module | None:
         """What the loss keeps at a layer with activations of ``shape``: parameters that the layer's optimizer trains,
@@ -263,6 +244,10 @@ class Encoder(Component):
     The module that ``build`` returns has ``forward(images[B, C, H, W], labels[B]) -> [B, *shape]`` and
     ``neutral(images[B, C, H, W]) -> [B, *shape]``, the input that favours no class.
 
+    It may have ``parts(images[B, C, H, W]) -> (common[B, *shape], labels[K, *shape], scale[B] or None)``, where the
+    encoding is their sum: ``forward(images, y) = common + scale * labels[y]`` (scale None: 1). Then a sweep over all
+    labels computes the first layer's part of each image once. An encoder for which that does not hold has no ``parts``.
+
     Attributes:
         learned: whether the module's parameters are trained. None leaves it to the run: learned when update groups
             span more than one layer (the Trifecta's rule), fixed at their random start otherwise.
@@ -282,13 +267,17 @@ class Encoder(Component):
 
 
 class Negatives(Component):
-    """Which wrong example a positive one is held against.
+    """Which wrong example a positive one is held against: the same image with a wrong label, or a wrong image.
 
     Attributes:
+        gives: ``labels``: a wrong label for each image; ``images``: a wrong image for each, and no label enters the
+            network at all (unsupervised learning). With an encoder that shows labels, and the other way round, a run is
+            refused.
         needs_goodness: whether ``goodness`` must be given; it costs a forward pass for every label.
     """
 
     kind = "negatives"
+    gives: ClassVar[Literal["labels", "images"]] = "labels"
     needs_goodness: ClassVar[bool] = False
 
     @abstractmethod
@@ -300,11 +289,15 @@ class Negatives(Component):
         generator: torch.Generator,
         goodness: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """The labels of the negatives, int64 ``[B]``, never the true one.
+        """The negatives of a batch.
+
+        Returns:
+            Where ``gives`` says ``labels``, int64 ``[B]``, never the true one; where it says ``images``, images like
+            those given ``[B, C, H, W]``, none of them the image in its own place.
 
         Args:
             images: float ``[B, C, H, W]``, normalized.
-            labels: int64 ``[B]``, the true labels.
+            labels: int64 ``[B]``, the true labels; negatives that give images do not look at them.
             classes: the number of classes.
             generator: the run's stream for negatives; the only source of randomness allowed.
             goodness: ``[B, K]`` of the last layer for every label, when ``needs_goodness``.
@@ -317,9 +310,14 @@ class Rule(Component):
     What a rule keeps fixed beside the weights (random feedback) it leaves in the network as buffers, under names with a
     part ``feedback``, so that it is saved with the network. Building a rule on a network that already has them must
     keep them; what it draws, it draws from torch's global generator.
+
+    Attributes:
+        shares_batches: whether its learners get their gradients by ``bench.team.backward``, so that several processes
+            may share each batch (``torchrun``); a rule that does not say so is refused there.
     """
 
     kind = "rule"
+    shares_batches: ClassVar[bool] = False
 
     @abstractmethod
     def build(self, bench: Bench) -> Learner:
@@ -335,6 +333,8 @@ class Evaluator(Component):
 
     Attributes:
         needs: ``activations`` when ``calibrate`` needs recorded features beside validation goodness.
+        reads_goodness: whether a prediction is read from goodness; where not, from features alone (``sweep.features``),
+            and ``scores`` refuses.
         stepwise: whether ``read`` advances layer after layer, so that the activations of all living pairs are kept in
             memory; fewer images then go together.
         chosen: what ``calibrate`` chose: plain values, lists, tensors; empty before.
@@ -342,6 +342,7 @@ class Evaluator(Component):
 
     kind = "evaluator"
     needs: ClassVar[frozenset[str]] = frozenset()
+    reads_goodness: ClassVar[bool] = True
     stepwise: ClassVar[bool] = False
 
     def __init__(self, params: BaseModel | None = None) -> None:
@@ -452,6 +453,29 @@ class Peer(Component):
         return {}
 
 
+class Executor(Component):
+    """Where the runs of a sweep are worked off: this machine, a cluster. An executor is no slot of a run."""
+
+    kind = "executor"
+
+    @abstractmethod
+    def work(self, jobs: Sequence[Job], share: Share) -> Iterator[JobEvent | None]:
+        """Start every job, and tell what becomes of it.
+
+        A generator. It yields an event when a job's state changes, ``finished`` or ``failed`` once for each job, and
+        None at least every few seconds, so that its caller can act meanwhile. Closing it must stop what is still
+        running (``finally``), gently: a run that gets SIGINT commits nothing half and can be gone on with. An executor
+        adds a job's output to ``job.log``. A job that fails is told and never raises.
+
+        Args:
+            jobs: in the order in which they should start.
+            share: how much may run at a time.
+
+        Raises:
+            UsageError: the jobs cannot be started here at all, or what is needed for it is not installed.
+        """
+
+
 SINGLE_SLOTS: dict[str, type[Component]] = {
     base.kind: base
     for base in (
@@ -469,5 +493,5 @@ SINGLE_SLOTS: dict[str, type[Component]] = {
 }
 """The kinds of which a run has exactly one, by name, in the order in which a reader meets them."""
 
-KINDS: dict[str, type[Component]] = {**SINGLE_SLOTS, Probe.kind: Probe, Peer.kind: Peer}
+KINDS: dict[str, type[Component]] = {**SINGLE_SLOTS, Probe.kind: Probe, Peer.kind: Peer, Executor.kind: Executor}
 """Every kind of component, by name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,12 @@ from ffprobe.registry import Registry
 
 BASE_PRESET = "vanilla-ff"
 """The preset that every run starts from, so that each plugin is a visible change against a known baseline."""
+
+BESIDE_A_RUN = {
+    "peer": ("knows the recordings of a public code", "It is used by itself: ffprobe replay FILE.npz"),
+    "executor": ("starts the runs of a sweep", "It is used with one: ffprobe sweep GRID.toml --executor NAME"),
+}
+"""Kinds that no run has, by name: what such a component does instead, and how it is used."""
 
 
 class Training(Params):
@@ -39,6 +46,13 @@ class Training(Params):
     )
     shift: int | None = Field(None, ge=0, description="pixels of the random crop; empty: 4 at 28 px, less below")
     rotation: float = Field(15.0, ge=0, le=180, description="degrees to either side")
+    sync_statistics: bool = Field(
+        True,
+        description="several processes (torchrun): batch normalization sees the whole batch; false: each its own part",
+    )
+    compile: Literal["auto", "on", "off"] = Field(
+        "auto", description="torch.compile for each layer; auto: where it was measured to help, which is nowhere so far"
+    )
     evaluations: int = Field(20, ge=1, description="evaluate so many times a run at most, evenly spread")
     evaluation_batch: int = Field(512, ge=1, description="images a step in evaluation")
     test: Literal["end", "never", "every"] = Field(
@@ -141,6 +155,13 @@ def read_preset(name: str) -> dict[str, Any]:
     return tomllib.loads((files("ffprobe.presets") / f"{name}.toml").read_text(encoding="utf-8"))
 
 
+def preset_comment(name: str) -> str:
+    """What a preset's file says of it in the comment that it begins with, on one line."""
+    text = (files("ffprobe.presets") / f"{name}.toml").read_text(encoding="utf-8")
+    lines = itertools.takewhile(lambda line: line.startswith("#"), text.splitlines())
+    return " ".join(line.removeprefix("#").strip() for line in lines)
+
+
 def read_toml(path: Path, limit: int = 1 << 20) -> dict[str, Any]:
     """A config file's table.
 
@@ -236,11 +257,9 @@ def picks(plugins: Iterable[str], registry: Registry) -> dict[str, Any]:
                 )
             table.setdefault("observers", []).append(what)
         for component in components:
-            if component.kind == "peer":
-                raise UsageError(
-                    f"{text!r} knows the recordings of a public code; it is no part of a run.",
-                    do="It is used by itself: ffprobe replay FILE.npz",
-                )
+            if component.kind in BESIDE_A_RUN:
+                what, do = BESIDE_A_RUN[component.kind]
+                raise UsageError(f"{text!r} {what}; it is no part of a run.", do=do)
             choice = {"name": component.name, **source, **settings}
             if component.kind not in SINGLE_SLOTS:
                 table.setdefault("probes", []).append(choice)

@@ -45,6 +45,7 @@ BASES = {
     "Evaluator": "evaluator",
     "Probe": "probe",
     "Peer": "peer",
+    "Executor": "executor",
 }
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ffprobe.cli import analyze, doctor, plugins, predict, repair, replay, report, run, show, version
+from ffprobe.cli import analyze, compare, doctor, plugins, predict, repair, replay, report, run, show, sweep, version
 
 log = logging.getLogger("ffprobe")
 
@@ -36,7 +36,9 @@ def build_app(words: Sequence[str] = ()) -> typer.Typer:
         pass
 
     app.command("run")(run.run)
+    app.command("sweep")(sweep.sweep)
     app.command("analyze", epilog=analyze.names() if "analyze" in words else None)(analyze.analyze)
+    app.command("compare")(compare.compare)
     app.command("predict")(predict.predict)
     app.command("report")(report.report)
     app.command("show")(show.show)

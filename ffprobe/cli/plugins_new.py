@@ -18,6 +18,7 @@ TRIAL = "ffprobe run --plugin {name} --set network=tiny --epochs 5"
 TRIALS = {
     "dataset": "ffprobe run --dataset {name} --set network=tiny --epochs 5",
     "network": "ffprobe run --plugin {name} --epochs 5",
+    "executor": "ffprobe sweep grid.toml --executor {name}",
     "probe": TRIAL + "\nffprobe analyze {name} run.h5 --plot {name}.png",
 }
 ADVICE = {
@@ -33,6 +34,7 @@ ADVICE = {
     "rule": "It goes with every loss and goodness on pairs, every encoder and network; the scheduler is not asked.",
     "evaluator": "All evaluators read the same recorded goodness, so they can be compared from one run file.",
     "probe": "What it records lies in the run file; the question can be asked again at any time without training.",
+    "executor": "A job's command is `python -m ffprobe` and `job.command`; its output belongs into `job.log`.",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from ffprobe.cli.console import Json, Verbose, finite, print_json, stderr, stdou
 if TYPE_CHECKING:
     from ffprobe.config import RunConfig
     from ffprobe.registry import Registry
+    from ffprobe.team import Team
     from ffprobe.training.trainer import Outcome
 
 Words = list[str]
@@ -38,6 +40,7 @@ def run(
     seed: Annotated[int | None, typer.Option(help="Root of every random stream.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "",
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "",
+    compile_: Annotated[str, typer.Option("--compile", help="torch.compile for each layer: auto, on or off.")] = "",
     out: Annotated[Path, typer.Option(help="The run file.")] = Path("run.h5"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing run file.")] = False,
     resume: Annotated[
@@ -55,78 +58,54 @@ def run(
     Without any option: Forward-Forward as Hinton wrote it, on the digits that scikit-learn ships, into run.h5. While it
     goes on the file is called run.h5.partial, so run.h5 exists exactly when the run finished.
     """
-    from ffprobe.config import assignments, merge, picks, read_toml, resolve
+    from ffprobe.config import resolve
     from ffprobe.registry import Registry
+    from ffprobe.run_options import RunOptions, recorded_config
     from ffprobe.store.names import partial_of
+    from ffprobe.training.processes import joined
     from ffprobe.training.session import refuse_unless_resumable
 
-    registry = Registry()
-    options = {
-        **_given(seed=seed, device=device or None, precision=precision or None),
-        "training": _given(epochs=epochs, batch_size=batch_size),
-        "data": _given(dir=_absolute(data_dir), download=download or None),
-    }
-    table = _preset("")
-    unfinished = partial_of(out)
+    registry, unfinished = Registry(), partial_of(out)
     if resume and not dry_run and out.exists():
         stderr().print(f"{out} is finished; there is nothing to go on with.", markup=False)
         return
-    if resume and unfinished.exists():
-        table = merge(table, _recorded(unfinished))
-    for above in (
-        _preset(preset) if preset else {},
-        _recorded(from_) if from_ else {},
-        read_toml(config) if config else {},
-    ):
-        table = merge(table, above)
-    picked = picks([*(plugin or []), *([dataset] if dataset else [])], registry)
-    for several in ("probes", "observers"):  # these add up, --set replaces them
-        picked[several] = [*table.get(several, []), *picked.get(several, [])]
-    for above in (picked, assignments(set_ or []), options):
-        table = merge(table, above)
-    resolved = resolve(table, registry)
+    options = RunOptions(
+        *(preset, tuple(plugin or ()), tuple(set_ or ()), config, from_, dataset, data_dir, download),
+        *(epochs, batch_size, seed, device, precision, compile_),
+    )
+    begun = recorded_config(unfinished) if resume and unfinished.exists() else None
+    resolved = resolve(options.table(registry, begun), registry)
     if dry_run:
         _print_config(resolved, json)
         return
-    refuse_unless_resumable(out, resume, overwrite)
-    outcome = _train(resolved, registry, out, overwrite=overwrite, resume=resume, allow_changes=allow_changes)
+    with joined(resolved.settings.device) as team:
+        if team.leads:
+            refuse_unless_resumable(out, resume, overwrite)
+        outcome = _train(resolved, registry, out, team, overwrite=overwrite, resume=resume, allow_changes=allow_changes)
+        if not team.leads:
+            return
     if json:
         print_json(finite(_document(outcome, resolved, out)))
     else:
         _print_outcome(outcome, out)
 
 
-def _absolute(data_dir: str) -> str | None:
-    # the file must say where the data lay, whatever folder it is read in
-    return str(Path(data_dir).expanduser().resolve()) if data_dir else None
-
-
-def _given(**values: Any) -> dict[str, Any]:
-    return {k: v for k, v in values.items() if v is not None}
-
-
-def _preset(name: str) -> dict[str, Any]:
-    from ffprobe.config import BASE_PRESET, merge, read_preset
-
-    table = merge(read_preset(BASE_PRESET), {"preset": name or BASE_PRESET})
-    return merge(table, read_preset(name)) if name else table
-
-
-def _recorded(path: Path) -> dict[str, Any]:
-    from ffprobe.store.reader import open_run
-
-    with open_run(path) as file:
-        return dict(file.config)
-
-
-def _train(config: RunConfig, registry: Registry, out: Path, **how: bool) -> Outcome:
+def _train(config: RunConfig, registry: Registry, out: Path, team: Team, **how: bool) -> Outcome:
     from ffprobe.cli.progress import Progress
     from ffprobe.cli.signals import stopping_on_signals
     from ffprobe.training.session import Session
 
-    command = shlex.join(["ffprobe", *sys.argv[1:]])
+    program = ["ffprobe"]
+    if team.size > 1:
+        here = os.environ.get("LOCAL_WORLD_SIZE", str(team.size))
+        program = ["torchrun", "--nproc-per-node", here, "-m", "ffprobe"]
+    command = shlex.join([*program, *sys.argv[1:]])
     progress = Progress(stderr())
-    session = Session(config, registry, out, command=command, observers=[("progress", progress)], **how)
+    watching = [("progress", progress)]
+    session = Session(config, registry, out, command=command, observers=watching, team=team, **how)
+    if not team.leads:
+        with stopping_on_signals(session.trainer.stop_after_batch):
+            return session.run()
     if session.state:
         stderr().print(f"Going on after epoch {session.state['progress']['epoch']}.", markup=False)
     with progress, stopping_on_signals(session.trainer.stop_after_batch):

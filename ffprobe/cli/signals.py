@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from ffprobe.errors import Interrupted
+
 
 @contextmanager
 def stopping_on_signals(stop: Callable[[int], None]) -> Iterator[None]:
@@ -27,3 +29,28 @@ def stopping_on_signals(stop: Callable[[int], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def interrupted_by_signals() -> Iterator[None]:
+    """Inside the block SIGINT and SIGTERM raise KeyboardInterrupt, so that everything below cleans up.
+
+    Raises:
+        Interrupted: afterwards, with the signal's own exit code.
+    """
+    number = signal.SIGINT
+
+    def handle(received: int, frame: FrameType | None) -> None:
+        nonlocal number
+        number = signal.Signals(received)
+        raise KeyboardInterrupt
+
+    before: dict[int, Any] = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except KeyboardInterrupt:
+        do = "Call it again to go on."
+        raise Interrupted("Interrupted; the runs under way were stopped.", signal_number=number, do=do) from None
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

@@ -30,7 +30,7 @@ def blamed(registry: Registry, doing: str, kind: type[FfprobeError] = PluginErro
         yield
     except FfprobeError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a plugin that exits must not end the program without a word
         plugin = culprit(error, registry)
         told = f"{type(error).__name__}: {error}".strip().removesuffix(".")
         if plugin is None:

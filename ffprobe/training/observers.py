@@ -61,7 +61,7 @@ class Observers:
                 answer = caller(context=replace(context, record=self._recorder(name)))
                 if answer:
                     raise TypeError(f"it returned {answer[0]!r}; observers return nothing")
-            except Exception as error:
+            except (Exception, SystemExit) as error:  # nor may one that exits take the run with it
                 for callers in self._callers.values():
                     callers.pop(name, None)
                 step = f" at step {context.step}" if hasattr(context, "step") else ""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
 import ffprobe
+from ffprobe.differences import differences
 from ffprobe.errors import UsageError
 from ffprobe.training.experiment import Experiment
 
@@ -16,7 +17,10 @@ from ffprobe.training.experiment import Experiment
 def circumstances(experiment: Experiment) -> dict[str, Any]:
     """What the numbers of a run depend on: settings, data, versions, device, threads, plugins."""
     split = experiment.split
+    team = experiment.team
+    together = {"processes": team.size, "process_backend": team.backend} if team.size > 1 else {}
     return {
+        **together,
         "config": experiment.config.document(),
         "data": {
             "training": split.train.sha256(),
@@ -29,22 +33,6 @@ def circumstances(experiment: Experiment) -> dict[str, Any]:
         "precision": experiment.precision,
         "threads": torch.get_num_threads(),
     }
-
-
-def differences(before: Mapping[str, Any], now: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """What changed between two circumstances, as ``key: before -> now``."""
-    for key in sorted({*before, *now}, key=str):
-        old, new = before.get(key), now.get(key)
-        name = f"{path}{key}"
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            yield from differences(old, new, f"{name}.")
-        elif old != new:
-            yield f"{name}: {_short(old)} -> {_short(new)}"
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any], allow: bool) -> list[str]:

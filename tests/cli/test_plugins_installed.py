@@ -12,6 +12,16 @@ from fresh_environment import call, fresh_environment
 
 from ffprobe.cli.plugins_new import ADVICE
 
+GRID = """
+[each]
+epochs = 1
+network = "tiny"
+training.images = 64
+set = {probes = []}
+[axes]
+seed = [0, 1]
+"""
+
 
 @pytest.mark.slow
 def test_all_kinds_install_test_and_train_in_a_fresh_environment(tmp_path: Path) -> None:
@@ -30,8 +40,13 @@ def test_all_kinds_install_test_and_train_in_a_fresh_environment(tmp_path: Path)
     for kind in ADVICE:  # the command of the README, shorter
         readme = (tmp_path / f"ffprobe-toy-{kind}" / "README.md").read_text().splitlines()
         commands = [shlex.split(line)[1:] for line in readme if line.startswith("ffprobe ")]
+        if kind == "executor":
+            (tmp_path / "grid.toml").write_text(GRID)
+            call(python, "-m", "ffprobe", *commands[0], cwd=tmp_path)
+            continue
         commands[0] += ["--epochs", "1", "--set", "training.images=64", "--overwrite"]
         commands[0] += [] if kind == "probe" else ["--set", "probes=[]"]
         for command in commands:
             call(python, "-m", "ffprobe", *command, cwd=tmp_path)
     assert (tmp_path / "toy-probe.png").is_file()
+    assert len(list((tmp_path / "grid").glob("*.h5"))) == 2

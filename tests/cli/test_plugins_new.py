@@ -45,12 +45,12 @@ def test_the_files_of_every_kind(kind: str) -> None:
     summary = ast.get_docstring(ast.parse(files[f"{module}.py"]))
     assert summary and "\n" not in summary
     assert project["project"]["description"] == summary.removesuffix(".")
-    assert "--plugin my-own" in files["README.md"] or "--dataset my-own" in files["README.md"]
+    assert any(f"--{option} my-own" in files["README.md"] for option in ("plugin", "dataset", "executor"))
 
 
 def test_every_kind_can_be_begun() -> None:
     # a peer repeats somebody's recorded trajectory; without that file there is nothing that could work
-    assert [*ADVICE, "peer"] == list(KINDS)
+    assert [*ADVICE] == [kind for kind in KINDS if kind != "peer"]
 
 
 @pytest.mark.parametrize("kind", ADVICE)
@@ -66,6 +66,8 @@ def test_every_kind_keeps_its_contract_and_trains(kind: str, tmp_path: Path) -> 
     path = write(kind, tmp_path)
     report = check_plugin(path)
     assert report.passed, str(report)
+    if kind == "executor":  # it starts runs and is part of none; its contract has started some
+        return
     run = toy_run(str(path), out=tmp_path / "run.h5")
     assert run.messages == ()
     assert run.outcome.test_accuracy

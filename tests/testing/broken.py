@@ -46,10 +46,12 @@ def goodness(forward: str, init: str = "pass", more: str = "") -> str:
     return plugin("Goodness", more + module("build(self, shape, classes)", "forward(self, h)", forward, init))
 
 
-def encoder(forward: str, neutral: str, init: str = "pass", more: str = "") -> str:
-    """An encoder whose module does ``forward`` with ``images`` and ``labels``, and ``neutral`` with ``images``."""
+def encoder(forward: str, neutral: str, init: str = "pass", more: str = "", parts: str = "") -> str:
+    """An encoder whose module does ``forward`` with ``images`` and ``labels``, ``neutral`` and perhaps ``parts``."""
     body = module("build(self, shape, classes)", "forward(self, images, labels)", forward, init)
     method = f"        def neutral(self, images):\n{indent(dedent(neutral).strip(), ' ' * 12)}\n"
+    if parts:
+        method += f"        def parts(self, images):\n{indent(dedent(parts).strip(), ' ' * 12)}\n"
     return plugin("Encoder", more + body.replace("    return Module()", f"{method}    return Module()"))
 
 
@@ -119,6 +121,21 @@ def probe(body: str, analyze: str = "", extra: str = "") -> str:
     answer = 'return ffprobe.Result("mine", "How many?", [ffprobe.Column("n", "1", "count")], [(1.5,)], runs=runs)'
     method = f"def analyze(self, runs):\n{indent(dedent(analyze or answer).strip(), '    ')}"
     return plugin("Probe", f"{dedent(body)}\n{method}", extra=extra)
+
+
+def executor(body: str) -> str:
+    """An executor; ``start(job)`` gives a process, and what runs is stopped at the end unless ``body`` sees to it."""
+    extra = """
+import subprocess, sys, threading, time
+def start(job):
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    words = [sys.executable, "-m", "ffprobe", *job.command]
+    with job.log.open("ab") as log:
+        return subprocess.Popen(words, stdout=log, stderr=log, cwd=job.folder)
+def ended(job, process):
+    return ffprobe.JobEvent(job, "failed" if process.wait() else "finished")
+"""
+    return plugin("Executor", f"def work(self, jobs, share):\n{indent(dedent(body).strip(), '    ')}", extra=extra)
 
 
 STEP = """

@@ -17,6 +17,12 @@ return x
 
 NEUTRAL = "x = images.clone(); x[:, 0, 0, :classes] = 0; return x"
 
+PARTS = """
+label = torch.zeros(classes, *shape)
+label[torch.arange(classes), 0, 0, torch.arange(classes) % 8] = torch.arange(classes) // 8 + 2.0
+return self.neutral(images), label, None
+"""
+
 COMPONENT = [
     ("name-is-kebab-case", normalizer("return x").replace('"mine"', '"Power_Norm"')),
     ("name-is-unique", normalizer("return x").replace('"mine"', '"rms"')),
@@ -114,6 +120,7 @@ NORMALIZER = [
         normalizer("return (x - x.mean(0)) / x.std(0) if self.training else x", more="keeps_statistics = True\n"),
     ),
     ("parameters-learn", normalizer("return x", "self.scale = nn.Parameter(torch.ones(1))")),
+    ("is-affine-if-declared", normalizer("return x / (1 + x.flatten(1).norm())", more="affine = True\n")),
 ]
 
 GOODNESS = [
@@ -150,6 +157,7 @@ ENCODER = [
             OVERLAY.replace("return x", "return x * self.w"), NEUTRAL, "self.w = torch.ones(1, requires_grad=True)"
         ),
     ),
+    ("parts-add-up-to-the-encoding", encoder(OVERLAY, NEUTRAL, parts=PARTS)),
     ("serves-many-classes-or-refuses", encoder("return images + (labels % 16)[:, None, None, None]", NEUTRAL)),
     ("leaves-its-input-alone", encoder("return images.add_(labels[:, None, None, None])", NEUTRAL)),
     ("is-deterministic", encoder(OVERLAY.replace("return x", "return x + 0.01 * torch.rand_like(x)"), NEUTRAL)),
@@ -178,6 +186,7 @@ LOSS = [
         ),
     ),
     ("order-of-the-batch-does-not-matter", loss("return (torch.arange(len(p)) * (n - p)).mean()")),
+    ("is-a-mean-over-images-or-says-that-it-is-not", loss("return nn.functional.softplus(n - p).sum()")),
     ("wrong-order-costs-more", loss("return nn.functional.softplus(p - n).mean()")),
     ("wrong-order-costs-more", loss("return (n - p).square().mean()")),
     ("gradient-points-the-right-way", loss("return -nn.functional.softplus(n - p).mean() + 100 * (n - p > 0).sum()")),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testing.broken import USUAL, dataset, evaluator, negatives, network, plugin, probe, rule, scheduler
+from testing.broken import USUAL, dataset, evaluator, executor, negatives, network, plugin, probe, rule, scheduler
 
 WRONG = "return (labels + torch.randint(1, classes, labels.shape, generator=generator).to(labels.device)) % classes"
 
@@ -38,6 +38,12 @@ NEGATIVES = [
         negatives("return (labels + random.randint(1, classes - 1)) % classes", extra="import random"),
     ),
     ("covers-the-wrong-labels", negatives("return (labels + 1) % classes")),
+    ("what-it-gives-is-known", negatives(WRONG, 'gives = "pictures"')),
+    ("gives-images", negatives("return images.flip(0)[:, :1]", 'gives = "images"')),
+    ("gives-images", negatives("return images.flip(0).float()", 'gives = "images"')),
+    ("gives-images", negatives("return images / 0", 'gives = "images"')),
+    ("never-the-same-image", negatives("return images + 0", 'gives = "images"')),
+    ("images-do-not-depend-on-labels", negatives("return images + labels.view(-1, 1, 1, 1)", 'gives = "images"')),
     ("leaves-its-input-alone", negatives(f"images.zero_()\n{WRONG}")),
     (
         "stays-on-its-device",
@@ -266,4 +272,34 @@ PEER = [
             "def state(self, recorded): return {'w': recorded['w']}",
         ),
     ),
+]
+
+RUN = 'yield ffprobe.JobEvent(job, "running")'
+TOGETHER = f"""
+begun = []
+for job in jobs:
+    begun.append((job, start(job)))
+    {RUN}
+for job, process in begun:
+    yield ended(job, process)
+"""
+LEFT = f"""
+job = jobs[0]
+process = start(job)
+{RUN}
+try:
+    while process.poll() is None:
+        yield time.sleep(0.2)
+finally:
+    threading.Timer(8, process.kill).start()
+"""
+EXECUTOR = [
+    ("every-job-ends-once", executor("for job in jobs[1:]: yield ended(job, start(job))")),
+    ("every-job-ends-once", executor("for job in jobs: start(job).wait(); yield ffprobe.JobEvent(job, 'finished')")),
+    (
+        "every-job-ends-once",
+        executor("for job in jobs:\n    end = ended(job, start(job))\n    yield end\n    yield end"),
+    ),
+    ("no-more-at-a-time-than-its-share", executor(TOGETHER)),
+    ("closing-stops-what-runs", executor(LEFT)),
 ]

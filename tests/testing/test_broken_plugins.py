@@ -26,6 +26,7 @@ TABLES = {
     "rule": outside.RULE,
     "probe": outside.PROBE,
     "peer": outside.PEER,
+    "executor": outside.EXECUTOR,
 }
 BROKEN = [(kind, check, text) for kind, table in TABLES.items() for check, text in table]
 MODULES = ("normalizer", "goodness", "encoder")

@@ -6,6 +6,7 @@ from ffprobe.testing.contract import Contract
 from ffprobe.testing.contracts.dataset import DatasetContract
 from ffprobe.testing.contracts.encoder import EncoderContract
 from ffprobe.testing.contracts.evaluator import EvaluatorContract
+from ffprobe.testing.contracts.executor import ExecutorContract
 from ffprobe.testing.contracts.goodness import GoodnessContract
 from ffprobe.testing.contracts.loss import LossContract
 from ffprobe.testing.contracts.negatives import NegativesContract
@@ -31,6 +32,7 @@ CONTRACTS: dict[str, type[Contract]] = {
         EvaluatorContract,
         ProbeContract,
         PeerContract,
+        ExecutorContract,
     )
 }
 """The contract of each kind."""

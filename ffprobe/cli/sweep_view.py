@@ -1,0 +1,109 @@
+"""What a sweep shows: a live table on a terminal, a line for each event in a log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from ffprobe.job import JobEvent
+from ffprobe.study.sweep import Progress, last_line, reason
+
+if TYPE_CHECKING:
+    from ffprobe.study.plan import PlannedRun
+
+REFRESH = 1.0
+MOST_SHOWN = 12
+"""Running jobs with a row of their own; more would not fit a terminal."""
+
+
+class SweepView:
+    """Tells of a sweep on a console.
+
+    Args:
+        console: of stderr.
+        planned: every run of the plan, done or not.
+    """
+
+    def __init__(self, console: Console, planned: Sequence[PlannedRun]) -> None:
+        self._console, self._began = console, time.monotonic()
+        self._before = sum(run.standing == "finished" for run in planned)
+        self._total = len(planned)
+        self._drawn = 0.0
+        self._since: dict[str, float] = {}
+        terminal = console.is_terminal and not console.is_dumb_terminal
+        self._live = Live(console=console, auto_refresh=False, transient=True) if terminal else None
+
+    def __enter__(self) -> SweepView:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def tell(self, progress: Progress, event: JobEvent | None) -> None:
+        """An event, or only that time has passed."""
+        if event:
+            self._line(progress, event)
+        now = time.monotonic()
+        if self._live and (event or now - self._drawn > REFRESH):
+            self._drawn = now
+            self._live.update(self._picture(progress), refresh=True)
+
+    def _line(self, progress: Progress, event: JobEvent) -> None:
+        name, now = event.job.name, time.monotonic()
+        if event.state == "running":
+            self._since[name] = now
+            text = f"{name}: started{f' on {event.where}' if event.where else ''}"
+        elif event.state == "queued":
+            text = f"{name}: queued{f' as {event.where}' if event.where else ''}"
+        else:
+            counts = progress.counts()
+            done = self._before + counts["finished"]
+            took = f" after {_clock(now - self._since[name])}" if name in self._since else ""
+            text = f"{name}: {event.state}{took}; {done} of {self._total} finished"
+            text += f", {counts['failed']} failed" if counts["failed"] else ""
+            if event.state == "failed":
+                text += f"; {event.why}: {reason(event.job.log)}"
+        if not self._live:
+            self._console.print(text, markup=False, soft_wrap=True)
+        elif event.state in ("finished", "failed"):  # what goes on is in the table
+            self._console.print(text, markup=False, style="red" if event.state == "failed" else "")
+
+    def _picture(self, progress: Progress) -> Group:
+        now, counts = time.monotonic(), progress.counts()
+        table = Table(box=None, pad_edge=False, expand=True)
+        table.add_column("run", no_wrap=True, ratio=1, overflow="ellipsis")
+        table.add_column("time", justify="right", no_wrap=True)
+        table.add_column("last words", no_wrap=True, ratio=1, overflow="ellipsis")
+        running = progress.of("running")
+        for event in running[:MOST_SHOWN]:
+            words = Text(last_line(event.job.log))
+            name = Text(event.job.name + (f" ({event.where})" if event.where else ""))
+            table.add_row(name, _clock(now - self._since.get(event.job.name, now)), words)
+        if len(running) > MOST_SHOWN:
+            table.add_row(f"and {len(running) - MOST_SHOWN} more", "", "")
+        done = self._before + counts["finished"]
+        parts = [f"{done} of {self._total} finished", f"{counts['running']} running", f"{counts['queued']} waiting"]
+        parts += [f"{counts['failed']} failed"] if counts["failed"] else []
+        spent = now - self._began
+        ended = counts["finished"] + counts["failed"]
+        left = spent / ended * (len(progress.jobs) - ended) if ended else None
+        parts += [f"{_clock(spent)} spent", f"about {_clock(left)} left"] if left else [f"{_clock(spent)} spent"]
+        return Group(table, Text(", ".join(parts), style="bold"))
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

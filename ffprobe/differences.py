@@ -1,0 +1,22 @@
+"""What changed between two tables of plain values, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """What changed between two circumstances, as ``key: before -> now``."""
+    for key in sorted({*before, *now}, key=str):
+        old, new = before.get(key), now.get(key)
+        name = f"{path}{key}"
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            yield from differences(old, new, f"{name}.")
+        elif old != new:
+            yield f"{name}: {_short(old)} -> {_short(new)}"
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,93 @@
+"""Processes with their share of a machine; the rest is in the executor's contract."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ffprobe
+from ffprobe.registry import Registry
+
+SCRIPT = f"""#!{sys.executable}
+import os, sys, time
+print(os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ["OMP_NUM_THREADS"], *sys.argv[1:], flush=True)
+time.sleep(0.5)
+if "die" in sys.argv:
+    os.kill(os.getpid(), 9)
+sys.exit(3 if "wrong" in sys.argv else 0)
+"""
+
+
+@pytest.fixture
+def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The executor, with a program in Python's place that says what it was given."""
+    program = tmp_path / "program"
+    program.write_text(SCRIPT)
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    return Registry().component("executor", "local")()
+
+
+def jobs(tmp_path: Path, *words: str) -> list[ffprobe.Job]:
+    return [
+        ffprobe.Job(f"{i}", (word,), tmp_path / f"{i}.h5", tmp_path / "logs" / f"{i}.log", tmp_path)
+        for i, word in enumerate(words)
+    ]
+
+
+def said(of: list[ffprobe.Job]) -> list[str]:
+    return [job.log.read_text().strip() for job in of]
+
+
+def most_at_a_time(events: list[ffprobe.JobEvent]) -> int:
+    living = most = 0
+    for event in events:
+        living += 1 if event.state == "running" else -1
+        most = max(most, living)
+    return most
+
+
+def test_gpus_and_cores_are_shared_out(local: Any, tmp_path: Path) -> None:
+    todo = jobs(tmp_path, *"abcdef")
+    share = ffprobe.Share(gpus=("3", "7"), jobs_per_gpu=2)
+    events = [event for event in local.work(todo, share) if event]
+    words = [text.split() for text in said(todo)]
+    assert [word[0] for word in words[:4]] == ["3", "7", "3", "7"]
+    assert {word[0] for word in words[4:]} <= {"3", "7"}
+    assert {word[1] for word in words} == {"2"}  # eight cores, four at a time
+    assert [word[2:] for word in words] == [["-m", "ffprobe", letter] for letter in "abcdef"]
+    assert most_at_a_time(events) == 4
+
+
+@pytest.mark.parametrize(
+    ("share", "most", "threads"),
+    [
+        (ffprobe.Share(), 1, "8"),
+        (ffprobe.Share(jobs=3), 3, "2"),
+        (ffprobe.Share(jobs=1, gpus=("0", "1")), 1, "8"),
+        (ffprobe.Share(jobs=9, gpus=("0",), jobs_per_gpu=2), 2, "4"),
+    ],
+)
+def test_how_many_at_a_time(local: Any, tmp_path: Path, share: ffprobe.Share, most: int, threads: str) -> None:
+    todo = jobs(tmp_path, *"abcd")
+    assert most_at_a_time([event for event in local.work(todo, share) if event]) == most
+    assert {text.split()[1] for text in said(todo)} == {threads}
+
+
+def test_how_a_run_failed_is_told(local: Any, tmp_path: Path) -> None:
+    events = [event for event in local.work(jobs(tmp_path, "wrong", "die", "well"), ffprobe.Share(jobs=3)) if event]
+    ends = {event.job.name: (event.state, event.why) for event in events if event.state != "running"}
+    assert ends == {"0": ("failed", "exit code 3"), "1": ("failed", "ended by SIGKILL"), "2": ("finished", "")}
+
+
+def test_a_log_is_added_to(local: Any, tmp_path: Path) -> None:
+    todo = jobs(tmp_path, "a")
+    for _ in range(2):
+        list(local.work(todo, ffprobe.Share()))
+    assert len(said(todo)[0].splitlines()) == 2
