@@ -187,7 +187,7 @@ def render_report(
 
     Args:
         title: of the page.
-        runs: a section each.
+        runs: a section each; may be empty.
         together: answers about all runs at once.
         command: that made the page.
         version: of ffprobe.
@@ -216,7 +216,7 @@ def render_report(
     return environment.get_template("report.html.j2").render(
         title=title,
         runs=runs,
-        several=len(runs) > 1,
+        several=len(runs) != 1,  # none: a page of answers alone
         together=together,
         claims=claims,
         tally=_tally([claim.agrees for _, claim in claims]),

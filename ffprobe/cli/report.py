@@ -46,7 +46,7 @@ def report(
     from ffprobe.analysis.report import render_report, run_section
     from ffprobe.registry import Registry
 
-    _check_target(html)
+    check_target(html)
     registry = Registry()
     left_out = _known(registry, without or [])
     with opened(runs) as files:
@@ -66,7 +66,7 @@ def report(
             command=shlex.join(["ffprobe", *sys.argv[1:]]),
             version=ffprobe.__version__,
         )
-    _write(html, text)
+    write_page(html, text)
     answers = [*together, *(answer for section in sections for answer in section.answers)]
     document = _document(html, runs, answers, len(text.encode()))
     if json:
@@ -136,7 +136,7 @@ def _ask(component: Any, runs: Sequence[RunFile], answer: Answer) -> None:
         answer.failure = f"{type(error).__name__}: {error}"
 
 
-def _check_target(html: Path) -> None:
+def check_target(html: Path) -> None:
     """Refuse a page that could not be written, before the work."""
     from ffprobe.errors import FileError, UsageError
 
@@ -147,7 +147,7 @@ def _check_target(html: Path) -> None:
         raise FileError(what, where=str(html if html.is_dir() else html.parent), do="Choose another place with --html.")
 
 
-def _write(html: Path, text: str) -> None:
+def write_page(html: Path, text: str) -> None:
     """Write the page in one step, so that an earlier one is there until the new one is whole."""
     from ffprobe.store.faults import file_error
 
