@@ -1,6 +1,6 @@
 """Writes the pages of docs/ that are made from the code; ``--check`` says which are stale (exit 1).
 
-Run it as ``python docs/generate.py`` after changing a hook, a setting or the layout of the run file.
+Run it as ``python docs/generate.py`` after changing a hook, a setting, an option, a message or the layout of a run.
 """
 
 from __future__ import annotations
@@ -11,6 +11,10 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from generate_commands import command_page
+from generate_components import component_pages
+from generate_errors import error_pages
 
 from ffprobe.components import KINDS
 from ffprobe.config import Data, Recording, RunSettings, Training
@@ -98,16 +102,27 @@ below `probes/NAME`.
     return f"# The run file\n\n{NOTE}{intro}{schema_page(run_schema(facts))}"
 
 
-PAGES = {"hooks.md": hooks, "settings.md": settings, "run-file.md": run_file}
+def pages() -> dict[str, str]:
+    """Every page by its path below docs/."""
+    made = {"hooks.md": hooks(), "settings.md": settings(), "run-file.md": run_file()}
+    return {**made, "command-line.md": command_page(NOTE), **component_pages(NOTE), **error_pages(NOTE)}
 
 
 def stale() -> list[str]:
-    """The pages that differ from what the code gives."""
-    return [n for n, make in PAGES.items() if not (DOCS / n).is_file() or (DOCS / n).read_text("utf-8") != make()]
+    """The pages that differ from what the code gives, and those that nothing gives any more."""
+    made = pages()
+    differ = [
+        name for name, text in made.items() if not (path := DOCS / name).is_file() or path.read_text("utf-8") != text
+    ]
+    there = [path for folder in ("components", "errors") for path in DOCS.glob(f"{folder}/*.md")]
+    old = [name for path in there if (name := path.relative_to(DOCS).as_posix()) not in made]
+    return differ + old
 
 
 if __name__ == "__main__":
     if "--check" in sys.argv:
-        sys.exit(f"stale: {', '.join(stale())}; run python docs/generate.py" if stale() else 0)
-    for page, make in PAGES.items():
-        (DOCS / page).write_text(make(), "utf-8")
+        found = stale()
+        sys.exit(f"stale: {', '.join(found)}; run python docs/generate.py" if found else 0)
+    for page, text in pages().items():
+        (DOCS / page).parent.mkdir(exist_ok=True)
+        (DOCS / page).write_text(text, "utf-8")

@@ -1,4 +1,4 @@
-"""From Python what the command line does: train, ask, rebuild, predict; a thin layer over the same parts."""
+"""From Python what the command line does: run, ask, predict; a thin layer over the same parts."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ffprobe.errors import PluginError, UsageError, did_you_mean
+from ffprobe.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ffprobe.analysis.result import Result
     from ffprobe.config import RunConfig
+    from ffprobe.recorded_run import RecordedRun
     from ffprobe.registry import Registry
     from ffprobe.store.reader import RunFile
-    from ffprobe.training.network import Stack
-    from ffprobe.training.trained import Trained
 
 
-def train(
+def run(
     out: str | Path = "run.h5",
     *,
     preset: str = "",
@@ -28,7 +27,7 @@ def train(
     settings: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     resume: bool = False,
-) -> RunFile:
+) -> RecordedRun:
     """Train and record, as ``ffprobe run`` does.
 
     Args:
@@ -40,22 +39,25 @@ def train(
         resume: go on from the last committed epoch when there is one.
 
     Returns:
-        The finished run file, open; close it, or use ``with``.
+        The finished run, open, as ``ffprobe.open`` gives it; close it, or use ``with``.
 
     Raises:
         FfprobeError: as the command: settings that do not fit, a plugin that is missing, a run that failed.
     """
+    from ffprobe.recorded_run import open_recorded
     from ffprobe.registry import Registry
-    from ffprobe.store.reader import open_run
+    from ffprobe.training.processes import joined
     from ffprobe.training.session import Session, refuse_unless_resumable
 
     out, registry = Path(out), Registry()
     config = configure(registry, preset, plugins, settings)
     if resume and out.exists():
-        return open_run(out)
-    refuse_unless_resumable(out, resume, overwrite)
-    Session(config, registry, out, command="ffprobe.train", overwrite=overwrite, resume=resume).run()
-    return open_run(out)
+        return open_recorded(out)
+    with joined(config.settings.device) as team:
+        if team.leads:
+            refuse_unless_resumable(out, resume, overwrite)
+        Session(config, registry, out, command="ffprobe.run", overwrite=overwrite, resume=resume, team=team).run()
+    return open_recorded(out)
 
 
 def analyze(question: str, *runs: str | Path | RunFile) -> Result:
@@ -66,45 +68,24 @@ def analyze(question: str, *runs: str | Path | RunFile) -> Result:
         runs: run files, open (they stay so) or by their paths.
 
     Returns:
-        The answer: ``table()``, ``json()``, ``figure()``; in a notebook it shows itself.
+        The answer: ``table()``, ``json()``, ``figure()``, ``to_pandas()``; in a notebook it shows itself.
 
     Raises:
         PluginError: there is no such question; the nearest are named.
+        UsageError: it needs more runs than these, or a setting does not fit.
         FileError: a run is missing, damaged, or did not record what is needed.
     """
-    from ffprobe.config import Choice, parse_plugin, validate
+    from ffprobe.question import find_question
     from ffprobe.registry import Registry
     from ffprobe.training.blame import blamed
 
     registry = Registry()
-    what, settings = parse_plugin(question)
-    probes: list[Any] = [c for c in registry.load(what) if c.kind == "probe"]
-    if not probes:
-        known = [offer.name for plugin in registry.plugins for offer in plugin.offers if offer.kind == "probe"]
-        raise PluginError(f"{what!r} asks nothing of a run file: it offers no probe.", do=did_you_mean(what, known))
-    params = validate(probes[0].Params, settings, f"probe {probes[0].name!r}")
+    choice = find_question(question, registry, len(runs))
     with ExitStack() as stack:
         files = [stack.enter_context(_opened(run)) for run in runs]
-        with blamed(registry, f"answering {probes[0].name!r}"):
-            result: Result = Choice(probes[0], params).build().analyze(files)
+        with blamed(registry, f"answering {choice.component.name!r}"):
+            result: Result = choice.build().analyze(files)
     return result
-
-
-def load_network(run: str | Path | RunFile) -> Stack:
-    """The trained network of a finished run, rebuilt with its weights, in evaluation mode, on the CPU.
-
-    An ordinary ``nn.Module``: ``network(images, labels)`` is the goodness ``[L, B]`` of normalized images
-    ``[B, C, H, W]`` with these labels, ``network.layer(i)`` one layer.
-
-    Args:
-        run: a run file, open (it stays so) or by its path.
-
-    Raises:
-        FileError: the run did not finish, or its weights do not fit the plugins that are installed.
-        PluginError: a plugin of the run is missing.
-    """
-    with _opened(run) as file:
-        return _trained(file)[0].stack
 
 
 def predict(run: str | Path | RunFile, images: np.ndarray) -> np.ndarray:
@@ -121,25 +102,26 @@ def predict(run: str | Path | RunFile, images: np.ndarray) -> np.ndarray:
 
     Raises:
         UsageError: the images have another shape or dtype.
-        FileError: see ``load_network``.
+        FileError: the run did not finish, or its weights do not fit the plugins that are installed.
     """
     import torch
 
     from ffprobe.analysis.calibrating import read_calibration
     from ffprobe.components import Evaluator
     from ffprobe.data.images import Images
+    from ffprobe.recorded_run import trained
     from ffprobe.training.predictor import predict as predictions
 
     with _opened(run) as file:
-        trained, config = _trained(file)
-        if images.dtype != "uint8" or images.shape[1:] != trained.shape:
-            wanted = f"uint8 [N, {', '.join(map(str, trained.shape))}]"
+        network, config = trained(file)
+        if images.dtype != "uint8" or images.shape[1:] != network.shape:
+            wanted = f"uint8 [N, {', '.join(map(str, network.shape))}]"
             raise UsageError(f"The images must be {wanted}, not {images.dtype} {list(images.shape)}.")
         evaluator: Evaluator = config.slots["evaluator"].build()
         if type(evaluator).calibrate is not Evaluator.calibrate:
             evaluator.calibrate(read_calibration(file, "pre" if "activations" in evaluator.needs else ""))
     pixels, labels = torch.from_numpy(images.copy()), torch.zeros(len(images), dtype=torch.int64)
-    found = predictions(trained, Images(pixels, labels, trained.classes, trained.mean, trained.std), evaluator)
+    found = predictions(network, Images(pixels, labels, network.classes, network.mean, network.std), evaluator)
     return found.labels.numpy()
 
 
@@ -153,16 +135,6 @@ def _opened(run: str | Path | RunFile) -> Iterator[RunFile]:
             yield file
     else:
         yield run
-
-
-def _trained(file: RunFile) -> tuple[Trained, RunConfig]:
-    from ffprobe.config import resolve
-    from ffprobe.registry import Registry
-    from ffprobe.training.trained import rebuild
-
-    registry = Registry()
-    config = resolve({**file.config, "probes": [], "observers": []}, registry)
-    return rebuild(file, config, registry, "cpu"), config
 
 
 def configure(

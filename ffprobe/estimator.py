@@ -21,7 +21,7 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
     """A network that learns without a global backward pass, for pipelines, cross-validation and grid search.
 
     Features are standardized inside (mean and deviation of each feature, of each channel for images, from ``fit``).
-    Nothing is recorded and nothing held out; ``ffprobe.train`` does both.
+    Nothing is recorded and nothing held out; ``ffprobe.run`` does both.
 
     Args:
         preset: a named config.

@@ -1,4 +1,4 @@
-"""``ffprobe.train``, ``analyze``, ``load_network`` and ``predict`` do what the command line does."""
+"""``ffprobe.run``, ``open``, ``analyze`` and ``predict`` do what the command line does."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ TOY: dict[str, Any] = {
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("api")
     plugin = write(folder, POWERNORM, "powernorm.py")
-    with ffprobe.train(folder / "run.h5", plugins=["symba", f"{plugin}:exponent=0.9"], settings=TOY) as run:
+    with ffprobe.run(folder / "run.h5", plugins=["symba", f"{plugin}:exponent=0.9"], settings=TOY) as run:
         assert run.complete
     return folder / "run.h5"
 
 
 @pytest.fixture
-def run(path: Path) -> Iterator[ffprobe.RunFile]:
+def run(path: Path) -> Iterator[ffprobe.RecordedRun]:
     with ffprobe.open(path) as file:
         yield file
 
 
-def test_settings_are_those_of_the_command_line(run: ffprobe.RunFile) -> None:
+def test_settings_are_those_of_the_command_line(run: ffprobe.RecordedRun) -> None:
     assert run.config["loss"]["name"] == "symba"
     assert run.config["normalizer"]["exponent"] == 0.9
     assert run.config["network"] == {"name": "tiny", "width": 0.25}
@@ -51,18 +51,20 @@ def test_settings_are_those_of_the_command_line(run: ffprobe.RunFile) -> None:
 
 def test_an_existing_run_is_not_overwritten(path: Path) -> None:
     with pytest.raises(ffprobe.UsageError, match="exists already"):
-        ffprobe.train(path, settings=TOY)
+        ffprobe.run(path, settings=TOY)
     before = path.stat().st_mtime_ns
-    with ffprobe.train(path, settings=TOY, resume=True) as run:  # finished: nothing to go on with
+    with ffprobe.run(path, settings=TOY, resume=True) as run:  # finished: nothing to go on with
         assert run.complete
     assert path.stat().st_mtime_ns == before
 
 
-def test_analyze_takes_paths_and_open_runs(path: Path, run: ffprobe.RunFile) -> None:
+def test_analyze_takes_paths_and_open_runs(path: Path, run: ffprobe.RecordedRun) -> None:
     one, two = ffprobe.analyze("layers", path), ffprobe.analyze("layers", run)
     assert one.json()["rows"] == two.json()["rows"]
     assert run.has("metrics/loss")  # still open
     assert "<table>" in one._repr_html_()
+    with pytest.raises(ffprobe.UsageError, match="needs a run file; none given"):
+        ffprobe.analyze("layers")
 
 
 def test_what_is_no_question_is_told(path: Path) -> None:
@@ -74,11 +76,11 @@ def test_what_is_no_question_is_told(path: Path) -> None:
         ffprobe.analyze("layers", path.with_name("other.h5"))
 
 
-def test_the_network_is_the_one_that_was_trained(run: ffprobe.RunFile) -> None:
+def test_the_network_is_the_one_that_was_trained(run: ffprobe.RecordedRun) -> None:
     # the file's goodness of the test images, which training wrote, against the rebuilt network's
     from ffprobe_plugins.datasets.digits import Digits
 
-    network, images = ffprobe.load_network(run), Digits().load("test")
+    network, images = run.network(), Digits().load("test")
     x, labels = normalize(images.pixels, images.mean, images.std), torch.arange(10)
     with torch.no_grad():
         goodness = torch.stack([network(x, label.expand(len(x))) for label in labels], dim=2)  # [L, N, K]
@@ -86,6 +88,18 @@ def test_the_network_is_the_one_that_was_trained(run: ffprobe.RunFile) -> None:
     predicted = ffprobe.predict(run, images.pixels.numpy())
     accuracy = (predicted == run.read("test/true_label")).mean()
     assert accuracy == pytest.approx(float(run.read("final/model_test_accuracy")), abs=1e-6)
+
+
+def test_the_network_outlives_the_run_and_is_ordinary(path: Path) -> None:
+    with ffprobe.open(path) as run:
+        assert isinstance(run, ffprobe.RecordedRun)
+        assert isinstance(run, ffprobe.RunFile)
+        network = run.network()
+        weight = run["weights/0/conv.weight"]
+        np.testing.assert_array_equal(network.layer(0).weight.numpy(), weight[...])
+    assert isinstance(network, torch.nn.Module)
+    assert not network.training
+    assert network(torch.zeros(2, 1, 8, 8), torch.tensor([0, 1])).shape == (3, 2)
 
 
 def test_predict_refuses_other_images(path: Path) -> None:
@@ -109,4 +123,4 @@ def test_an_unfinished_run_has_no_network(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         toy_run(out=tmp_path / "run.h5", observers=[Stop()])
     with pytest.raises(ffprobe.FileError, match="has not finished"):
-        ffprobe.load_network(tmp_path / "run.h5.partial")
+        ffprobe.open(tmp_path / "run.h5.partial").network()

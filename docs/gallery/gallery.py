@@ -66,7 +66,8 @@ def draw(figure: dict[str, Any], runs: Path, commands: dict[str, list[str]]) -> 
     stem += "-3" if len(names) == 3 and figure["analysis"] == "gradients" else ""
     picture = HERE / f"{stem}.svg"
     paths = [str(runs / f"{name}.h5") for name in names]
-    answer = json.loads(ffprobe("analyze", figure["analysis"], *paths, "--json", "--plot", os.path.relpath(picture)))  # the figure keeps its command
+    shown = os.path.relpath(picture)  # the figure keeps its command
+    answer = json.loads(ffprobe("analyze", figure["analysis"], *paths, "--json", "--plot", shown))
     picture.with_suffix(".csv").unlink(missing_ok=True)  # the page has the numbers that matter
     print(figure["title"], file=sys.stderr)
     return {**figure, "answer": answer, "picture": picture.name, "names": names}

@@ -61,10 +61,11 @@ def new_figure(draw: Callable[[Figure], None], size: tuple[float, float] | None 
         size: width and height in inches; one column wide unless given.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+
+    from ffprobe.analysis.shown_figure import ShownFigure
 
     with paper_style():
-        figure = Figure(figsize=size)
+        figure = ShownFigure(figsize=size)
         FigureCanvasAgg(figure)
         draw(figure)
     return figure

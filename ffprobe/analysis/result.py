@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import html
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 from ffprobe.analysis.claim import Claim
 from ffprobe.analysis.column import Column
 from ffprobe.analysis.figure import WIDTH, check_suffix, new_figure, write_figure
-from ffprobe.analysis.table import ResultTable, cell
+from ffprobe.analysis.table import ResultTable
 from ffprobe.errors import FileError, UsageError
 
 if TYPE_CHECKING:
+    import pandas
     from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """The answer to one question.
 
@@ -130,16 +130,29 @@ class Result:
         write_figure(self.figure(), path, {"title": self.question, "command": command, "runs": runs})
         return [path, self.write_csv(path.with_suffix(".csv"))]
 
+    def to_pandas(self) -> pandas.DataFrame:
+        """The rows with all digits, a column for each of ours; units stand in ``attrs["units"]``.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        from ffprobe.store.labelled import library
+
+        names = [column.name for column in self.columns]
+        frame = library("pandas").DataFrame(list(self.rows), columns=names)
+        frame.attrs.update(question=self.question, units={c.name: c.unit for c in self.columns if c.unit})
+        return frame
+
+    def __rich__(self) -> ResultTable:
+        """The table on a terminal, so that ``rich.print(result)`` shows it."""
+        return self.table()
+
     def _repr_html_(self) -> str:
         """The table in a notebook."""
-        heads = "".join(f"<th>{html.escape(f'{c.name} ({c.unit})' if c.unit else c.name)}</th>" for c in self.columns)
-        body = ""
-        for row in self.rows:
-            texts = (html.escape(cell(v, c)) for v, c in zip(row, self.columns, strict=True))
-            body += "<tr>" + "".join(f"<td>{text}</td>" for text in texts) + "</tr>"
-        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self._sentences())
-        question = html.escape(self.question)
-        return f"<table><caption>{question}</caption><tr>{heads}</tr>{body}</table>{notes}"
+        return self.table()._repr_html_()
+
+    def __repr__(self) -> str:
+        return f"<result {self.name!r}: {self.question} {len(self.rows)} rows, {len(self.columns)} columns>"
 
 
 def _plain(value: Any) -> Any:

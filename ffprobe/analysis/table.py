@@ -1,11 +1,13 @@
-"""A result on a terminal: one table where it fits, several below each other where it does not."""
+"""A result on a terminal, in one table where it fits and several where it does not; and in a notebook."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from ffprobe.notebook import HtmlTable, html_view
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -46,6 +48,22 @@ class ResultTable:
         for note in self._notes:
             yield Text(note, style="dim")
 
+    def _repr_html_(self) -> str:
+        shown, cut = self._shown(), len(self._rows) > LONG
+        heads = [
+            f"{c.name} ({c.unit})" if c.unit not in ("", "1", c.name) else c.name
+            for c in (self._columns[i] for i in shown)
+        ]
+        lines = list(zip(*(self._cells(i) for i in shown), strict=True))
+        if cut:
+            lines = [*lines[:ENDS], ("…",) * len(shown), *lines[-ENDS:]]
+        numbers = [place for place, i in enumerate(shown) if not self._is_text(i)]
+        more = [f"… {len(self._rows)} rows in all: to_pandas(), rows or write_csv() has them."] if cut else []
+        return html_view(self._question, [HtmlTable(heads, lines, numbers)], [*more, *self._notes])
+
+    def _is_text(self, i: int) -> bool:
+        return any(isinstance(row[i], str) for row in self._rows)
+
     def _shown(self) -> list[int]:
         """Columns with a place of their own; a spread stands beside its value."""
         names = [c.name for c in self._columns]
@@ -83,8 +101,8 @@ class ResultTable:
 
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False)
         for i in part:
-            text = any(isinstance(row[i], str) for row in self._rows)
-            table.add_column(self._heading(i), justify="left" if text else "right", overflow="fold")
+            justify: Literal["left", "right"] = "left" if self._is_text(i) else "right"
+            table.add_column(self._heading(i), justify=justify, overflow="fold")
         lines = list(zip(*(self._cells(i) for i in part), strict=True))
         for texts in lines[:ENDS] if cut else lines:
             table.add_row(*texts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -28,19 +28,16 @@ def analyze(
     No training, no GPU, no data set; the run files are only read.
     """
     from ffprobe.analysis.figure import check_suffix
-    from ffprobe.config import Choice, parse_plugin, validate
+    from ffprobe.question import find_question
     from ffprobe.registry import Registry
     from ffprobe.training.blame import blamed
 
     if plot:
         check_suffix(plot)  # before the work, not after it
     registry = Registry()
-    what, settings = parse_plugin(name)
-    component: Any = _probe(what, registry)
-    _refuse_too_few(component, len(runs or []))
-    params = validate(component.Params, settings, f"probe {component.name!r}")
-    with opened(runs or []) as files, blamed(registry, f"answering {component.name!r}"):
-        result = Choice(component, params).build().analyze(files)
+    question = find_question(name, registry, len(runs or []))
+    with opened(runs or []) as files, blamed(registry, f"answering {question.component.name!r}"):
+        result = question.build().analyze(files)
         if csv:
             result.write_csv(csv)
         if plot:
@@ -51,32 +48,6 @@ def analyze(
     stdout().print(result.table())
     for path in filter(None, (csv, plot)):
         stderr().print(f"{path} written.", markup=False)
-
-
-def _refuse_too_few(component: Any, count: int) -> None:
-    from ffprobe.errors import UsageError
-
-    least = component.least_runs
-    if count < least:
-        need = "a run file" if least == 1 else f"{least} run files"
-        given = f"{count} given" if count else "none given"
-        raise UsageError(
-            f"The analysis {component.name!r} needs {need}; {given}.", do=f"ffprobe analyze {component.name} run.h5"
-        )
-
-
-def _probe(what: str, registry: Any) -> Any:
-    from ffprobe.errors import PluginError, did_you_mean
-
-    known = [offer.name for plugin in registry.plugins for offer in plugin.offers if offer.kind == "probe"]
-    if what in known:
-        return registry.component("probe", what)
-    if not what.endswith(".py") and ":" not in what and not any(p.name == what for p in registry.plugins):
-        raise PluginError(f"There is no analysis {what!r}.", do=did_you_mean(what, known))
-    found = [c for c in registry.load(what) if c.kind == "probe"]
-    if not found:
-        raise PluginError(f"The plugin {what!r} offers no probe.", do=did_you_mean(what, known))
-    return found[0]
 
 
 def names() -> str:

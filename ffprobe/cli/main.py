@@ -8,7 +8,7 @@ import os
 import sys
 import traceback
 
-from ffprobe.cli.console import State, stderr
+from ffprobe.cli.console import State, print_error, stderr
 from ffprobe.errors import FfprobeError
 
 
@@ -57,9 +57,4 @@ def _tell(error: FfprobeError) -> None:
     if State.json:
         sys.stderr.write(json.dumps(error.document()) + "\n")
         return
-    console = stderr()
-    console.print("error:", style="bold red", end=" ")
-    console.print(error.what, markup=False)
-    for part in (error.where, error.do):
-        if part:
-            console.print(f"  {part}", markup=False)
+    print_error(error)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import h5py
 import numpy as np
@@ -19,10 +20,14 @@ from ffprobe.store.faults import HDF5_FAILURES, errno_of, file_error, told
 from ffprobe.store.hold import is_held
 from ffprobe.store.layout import LOCKING
 from ffprobe.store.names import PARTIAL, is_partial
-from ffprobe.store.recorded import RecordedArray
+from ffprobe.store.recorded import RecordedArray, closed
 from ffprobe.store.retries import open_swmr
 from ffprobe.store.schema import FORMAT, Schema
 from ffprobe.store.walk import Contents, contents
+
+if TYPE_CHECKING:
+    import xarray
+    from rich.console import Group
 
 LIMIT = 4 << 30
 """The most bytes that one reading takes unless asked otherwise."""
@@ -42,16 +47,7 @@ def open_run(path: str | Path, *, limit: int = LIMIT, held_here: bool = False) -
     Raises:
         FileError: it is missing, unfinished under this name, damaged, not ffprobe's, or of a newer format.
     """
-    path = Path(path)
-    file = _open(path, held_here)
-    try:
-        with told(path, "The run file is damaged"):
-            attributes = read_attributes(file)
-            _check_format(attributes, path)
-            return RunFile(path, file, limit, attributes)
-    except BaseException:
-        file.close()
-        raise
+    return RunFile.open(path, limit=limit, held_here=held_here)
 
 
 class RunFile:
@@ -72,6 +68,20 @@ class RunFile:
             read_commits(contents(file, "commit").datasets)
         else:  # what had been committed at this moment is what stays
             self.commits  # noqa: B018
+
+    @classmethod
+    def open(cls, path: str | Path, *, limit: int = LIMIT, held_here: bool = False) -> Self:
+        """As :func:`open_run`, for this class or one derived from it."""
+        path = Path(path)
+        file = _open(path, held_here)
+        try:
+            with told(path, "The run file is damaged"):
+                attributes = read_attributes(file)
+                _check_format(attributes, path)
+                return cls(path, file, limit, attributes)
+        except BaseException:
+            file.close()
+            raise
 
     @property
     def config(self) -> dict[str, Any]:
@@ -141,7 +151,37 @@ class RunFile:
         with told(self.path, "The run file is damaged"):
             dataset = self._dataset(path)
             length = self._committed_length(path) if grows(dataset) else None
-            return RecordedArray(path, dataset, dims_of(path, dataset), length, self._limit, str(self.path))
+            filename, group = str(self.path), path.rpartition("/")[0]
+
+            def sibling(name: str) -> RecordedArray | None:
+                other = f"{group}/{name}" if group else name
+                return self.variable(other) if self.has(other) else None
+
+            return RecordedArray(path, dataset, dims_of(path, dataset), length, self._limit, filename, sibling)
+
+    def __getitem__(self, path: str) -> RecordedArray:
+        """As :meth:`variable`: ``run["test/goodness"][-1]``."""
+        return self.variable(path)
+
+    def __contains__(self, path: object) -> bool:
+        return isinstance(path, str) and self.has(path)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.paths())
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return self.paths()
+
+    def to_xarray(self, group: str) -> xarray.Dataset:
+        """The arrays of one group, ``metrics`` for instance; numbers are read when they are used, so keep the run open.
+
+        Raises:
+            UsageError: xarray is not installed.
+            FileError: there is no such group.
+        """
+        from ffprobe.store.labelled import data_set
+
+        return data_set(self, group)
 
     def read(self, path: str) -> np.ndarray:
         """The whole committed array; labels as an object array of str, a single number as an array of shape ().
@@ -165,7 +205,7 @@ class RunFile:
         """Close the file; does nothing the second time."""
         self._file.close()
 
-    def __enter__(self) -> RunFile:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -173,10 +213,23 @@ class RunFile:
 
     def __repr__(self) -> str:
         state = "complete" if self.complete else "unfinished"
+        if not self._file:
+            return f"<run {self.path} {state}, closed>"
         return f"<run {self.path} {state}, {self.epochs} epochs, {len(self.paths())} arrays>"
+
+    def __rich__(self) -> Group | str:
+        from ffprobe.store.overview import overview, terminal_view
+
+        return terminal_view(overview(self)) if self._file else repr(self)
+
+    def _repr_html_(self) -> str | None:
+        from ffprobe.store.overview import notebook_view, overview
+
+        return notebook_view(overview(self)) if self._file else None
 
     @cached_property
     def _found(self) -> Contents:
+        self._refuse_if_closed()
         with told(self.path, "The run file is damaged"):
             return contents(self._file)
 
@@ -185,6 +238,7 @@ class RunFile:
 
         Only names are kept: with a thousand files open, each object that is held makes h5py slower at closing them.
         """
+        self._refuse_if_closed()
         part = path.partition("/")[0]
         if "_found" in self.__dict__ or not part:
             return path in self._found.datasets
@@ -192,6 +246,10 @@ class RunFile:
             with told(self.path, "The run file is damaged"):
                 self._parts[part] = frozenset(contents(self._file, part).datasets)
         return path in self._parts[part]
+
+    def _refuse_if_closed(self) -> None:
+        if not self._file:
+            raise closed(str(self.path))
 
     def _dataset(self, path: str) -> h5py.Dataset:
         return self._found.datasets[path] if "_found" in self.__dict__ else self._file[path]

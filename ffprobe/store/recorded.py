@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 
-from ffprobe.errors import FileError
+from ffprobe.errors import FileError, UsageError
 from ffprobe.store.attributes import read_attributes
 from ffprobe.store.faults import HDF5_FAILURES, file_error
 from ffprobe.store.walk import dtype_name
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+    from rich.text import Text
 
 SPARSE = 4
 """A list of indices is read one by one when it asks for less than this fraction of the range it spans."""
@@ -32,13 +37,21 @@ class RecordedArray:
         length: how much of the first axis is committed; None when the array does not grow.
         limit: the most bytes that one reading may take.
         filename: for messages.
+        sibling: gives the array of another name in the same group, None where there is none.
     """
 
     def __init__(
-        self, path: str, dataset: h5py.Dataset, dims: tuple[str, ...], length: int | None, limit: int, filename: str
+        self,
+        path: str,
+        dataset: h5py.Dataset,
+        dims: tuple[str, ...],
+        length: int | None,
+        limit: int,
+        filename: str,
+        sibling: Callable[[str], RecordedArray | None],
     ) -> None:
         self.path, self.dims = path, dims
-        self._dataset, self._limit, self._filename = dataset, limit, filename
+        self._dataset, self._limit, self._filename, self._sibling = dataset, limit, filename, sibling
         shape = tuple(int(n) for n in dataset.shape)
         self.shape: tuple[int, ...] = shape if length is None else (length, *shape[1:])
         self._text = dtype_name(dataset) == "str"
@@ -58,6 +71,43 @@ class RecordedArray:
         """How many elements."""
         return math.prod(self.shape)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the run that it belongs to is still open."""
+        return bool(self._dataset)
+
+    @property
+    def coordinates(self) -> dict[str, RecordedArray]:
+        """What labels each axis: epochs, layers, class names ..., by the name of the dimension; not read yet."""
+        if not self.is_open:
+            return {}
+        own = self.path.rpartition("/")[2]
+        scales = {name: self if name == own else self._sibling(name) for name in self.dims}
+        return {name: scale for name, scale in scales.items() if scale is not None}
+
+    def to_xarray(self) -> xarray.DataArray:
+        """The array with its labels and units; its numbers are read when they are used, so keep the run open.
+
+        Raises:
+            UsageError: xarray is not installed.
+        """
+        from ffprobe.store.labelled import data_array
+
+        return data_array(self)
+
+    def to_pandas(self) -> pandas.Series[Any] | pandas.DataFrame:
+        """The array with its labels, read whole: a Series, a DataFrame where there are two axes.
+
+        More axes come as a Series whose index has a level for each.
+
+        Raises:
+            UsageError: pandas is not installed.
+            FileError: as in indexing.
+        """
+        from ffprobe.store.labelled import series_or_frame
+
+        return series_or_frame(self)
+
     def __len__(self) -> int:
         if not self.shape:
             raise TypeError(f"{self.path} is a single number.")
@@ -67,6 +117,16 @@ class RecordedArray:
         return (
             f"<{self.path} {self.dtype} ({', '.join(f'{n}: {s}' for n, s in zip(self.dims, self.shape, strict=True))})>"
         )
+
+    def __rich__(self) -> Text:
+        from ffprobe.store.array_view import terminal_view
+
+        return terminal_view(self)
+
+    def _repr_html_(self) -> str:
+        from ffprobe.store.array_view import notebook_view
+
+        return notebook_view(self)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
@@ -78,8 +138,11 @@ class RecordedArray:
 
         Raises:
             IndexError: as in numpy.
+            UsageError: the run was closed.
             FileError: the part is larger than the limit, or HDF5 cannot read it.
         """
+        if not self.is_open:  # what h5py says of a closed file sounds like a damaged one
+            raise closed(self._filename)
         reads, then, count = [], [], 1
         for index, length in zip(_expand(key, self.ndim, self.path), self.shape, strict=True):
             read, after = _plan(index, length, self.path)
@@ -123,6 +186,12 @@ class RecordedArray:
                 where=self._filename,
                 do="Read a part of it, by indexing or with blocks().",
             )
+
+
+def closed(filename: str) -> UsageError:
+    """What is said when something is asked of a run that was closed."""
+    do = "Read what you need before it is closed, or open it again."
+    return UsageError("The run file was closed.", where=filename, do=do)
 
 
 def _expand(key: Any, ndim: int, path: str) -> list[Any]:

@@ -174,3 +174,46 @@ class TestFigure:
             "assert 'matplotlib.pyplot' not in sys.modules"
         )
         subprocess.run([sys.executable, "-c", code], check=True)
+
+
+class TestInANotebook:
+    def test_pandas_has_the_rows_with_all_digits(self) -> None:
+        result = make()
+        frame = result.to_pandas()
+        assert list(frame.columns) == [column.name for column in result.columns]
+        for got, row in zip(frame.itertuples(index=False), result.rows, strict=True):
+            assert all(g == w or (g != g and (w is None or w != w)) for g, w in zip(got, row, strict=True))
+        assert frame.attrs["question"] == result.question
+        assert frame.attrs["units"] == {c.name: c.unit for c in result.columns if c.unit}
+
+    def test_without_pandas_its_extra_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "pandas", None)
+        with pytest.raises(UsageError) as error:
+            make().to_pandas()
+        assert "ffprobe-nn[pandas]" in error.value.do
+
+    def test_rich_prints_the_table(self) -> None:
+        console = Console(width=100, color_system=None)
+        with console.capture() as one:
+            console.print(make())
+        with console.capture() as two:
+            console.print(make().table())
+        assert one.get() == two.get()
+
+    def test_a_long_table_shows_its_ends_and_says_so(self) -> None:
+        html = make(columns=[Column("n")], rows=[(n,) for n in range(1000)])._repr_html_()
+        assert html.count("<tr>") == 1 + 20 + 1 + 20
+        assert "1000 rows in all" in html and ">999<" in html
+
+    def test_a_spread_stands_beside_its_value(self) -> None:
+        html = make(columns=[Column("a"), Column("b", spread_of="a")], rows=[(1.0, 0.5)])._repr_html_()
+        assert "1 ± 0.5" in html and ">b<" not in html
+
+    def test_a_figure_is_a_picture_of_its_size(self) -> None:
+        figure = make().figure()
+        picture = Image.open(io.BytesIO(figure._repr_png_()))
+        assert picture.format == "PNG"
+        assert picture.size == pytest.approx(tuple(figure.get_size_inches() * figure.dpi), abs=1)
+
+    def test_a_repr_is_one_line(self) -> None:
+        assert "\n" not in repr(make()) and "rows" in repr(make())

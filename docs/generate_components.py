@@ -1,0 +1,105 @@
+"""The reference of components: a page for each kind, with what its base class asks and every check of its contract."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+import ffprobe
+from ffprobe.components import KINDS, Component
+from ffprobe.testing import CONTRACTS
+from ffprobe.testing.contracts.component import ComponentContract
+
+WORDS = ("Args:", "Attributes:", "Raises:", "Returns:", "Yields:")
+BESIDES = {  # what the methods of a kind are given or give back
+    "network": ("LayerSpec", "Shortcut"),
+    "loss": ("LossContext",),
+    "rule": ("Bench", "Learner", "Update"),
+    "evaluator": ("Sweep", "Calibration"),
+    "probe": ("Variable", "Dimension", "Result", "Column", "Claim"),
+    "dataset": ("Images",),
+    "peer": ("Trajectory", "ReplayPlan", "Heard", "Tolerance"),
+    "executor": ("Job", "JobEvent", "Share"),
+}
+
+
+def component_pages(note: str) -> dict[str, str]:
+    """Every page by its path."""
+    rows = "".join(
+        f"| [{kind}](components/{kind}.md) | `{base.__name__}` | {_cell(_first(base))} |\n"
+        for kind, base in KINDS.items()
+    )
+    table = f"| kind | base class | what it is |\n|---|---|---|\n{rows}"
+    common = "".join(_described(Component, 2)) + _checks(list(ComponentContract.checks()), ComponentContract)
+    pages = {"components.md": f"# Components\n\n{note}{INTRO}\n{table}\n{common}"}
+    for kind, base in KINDS.items():
+        besides = "".join("".join(_described(getattr(ffprobe, name), 2)) for name in BESIDES.get(kind, ()))
+        text = f"# {base.__name__}\n\n{note}{''.join(_described(base, 2)).partition(chr(10) * 2)[2]}{besides}"
+        own = [name for name in CONTRACTS[kind].checks() if name not in ComponentContract.checks()]
+        pages[f"components/{kind}.md"] = f"{text}{_checks(own, CONTRACTS[kind])}"
+    return pages
+
+
+INTRO = """\
+A component is a class with a `name`, derived from the base class of its kind; a plugin offers it
+([how](plugins/README.md)), a run picks it ([settings](settings.md)). Each page has what the base class asks, and what
+`ffprobe plugins check` looks at, beside what it looks at in every component (below).
+"""
+
+
+def _first(thing: Any) -> str:
+    return (inspect.getdoc(thing) or "").partition("\n\n")[0].replace("\n", " ")
+
+
+def _described(thing: type, level: int) -> Iterator[str]:
+    """A class with its own public methods."""
+    yield f"{'#' * level} {thing.__name__}\n\n{_text(thing)}\n\n"
+    if dataclasses.is_dataclass(thing):
+        defaults = [f for f in dataclasses.fields(thing) if f.default not in (dataclasses.MISSING, None, "", ())]
+        if defaults:
+            told = ", ".join(f"`{f.name}` is `{f.default!r}`" for f in defaults if not callable(f.default))
+            yield f"Unless given: {told}.\n\n" if told else ""
+    for name, member in vars(thing).items():
+        function = member.fget if isinstance(member, property) else inspect.unwrap(getattr(member, "__func__", member))
+        if not inspect.isfunction(function) or (name.startswith("_") and name != "__call__") or not function.__doc__:
+            continue
+        must = "must be written" if getattr(member, "__isabstractmethod__", False) else ""
+        given = "" if isinstance(member, property) else _signature(function)
+        yield f"{'#' * (level + 1)} `{name}{given}`\n\n{f'*{must}*' + chr(10) * 2 if must else ''}{_text(function)}\n\n"
+
+
+def _signature(function: Any) -> str:
+    signature = inspect.signature(function)
+    own = [parameter for name, parameter in signature.parameters.items() if name != "self"]
+    return str(signature.replace(parameters=own)).replace("'", "")  # annotations are strings here
+
+
+def _text(thing: Any) -> str:
+    """A docstring in Markdown: its sections begin with a bold word, their entries are a list."""
+    lines, inside = [], False
+    for line in (inspect.getdoc(thing) or "").splitlines():
+        if line in WORDS:
+            lines, inside = [*lines, f"**{line.rstrip(':')}.**", ""], True
+        elif inside and line.startswith("    ") and not line.startswith("     ") and ": " in line:
+            name, _, rest = line.strip().partition(": ")
+            lines.append(f"- `{name}`: {rest}" if " " not in name else f"- {line.strip()}")
+        elif inside and line:
+            lines.append(f"  {line.strip()}")
+        else:
+            lines, inside = [*lines, line], inside and not line
+    return textwrap.dedent("\n".join(lines)).replace("``", "`")
+
+
+def _checks(names: list[str], contract: Any) -> str:
+    rows = ""
+    for name in names:
+        method = getattr(contract, name.replace("-", "_"))
+        rows += f"| {name} | {_cell(_first(method))} | {_cell(method.__why__)} |\n"
+    return f"## What is checked\n\n| check | what must hold | why |\n|---|---|---|\n{rows}"
+
+
+def _cell(text: str) -> str:
+    return text.replace("``", "`").replace("|", "\\|").replace("*", "\\*")

@@ -1,0 +1,60 @@
+"""One recorded array on a terminal and in a notebook: its axes and what labels them, not its numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ffprobe.notebook import HtmlTable, html_view
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from ffprobe.store.recorded import RecordedArray
+
+FEW = 6
+"""So many labels are shown in full, of more only the ends."""
+
+
+def terminal_view(array: RecordedArray) -> Text:
+    """For rich."""
+    from rich.text import Text
+
+    lines = [Text(_title(array), style="bold"), *map(Text, _sentences(array))]
+    lines += [Text(f"  {name}: {length}   {labels}".rstrip()) for name, length, labels in _axes(array)]
+    return Text("\n").join(lines)
+
+
+def notebook_view(array: RecordedArray) -> str:
+    """As HTML."""
+    axes = _axes(array)
+    tables = [HtmlTable(("axis", "length", "labels"), axes, numbers=(1,))] if axes else []
+    return html_view(_title(array), tables, _sentences(array))
+
+
+def _title(array: RecordedArray) -> str:
+    sizes = ", ".join(f"{name}: {length}" for name, length in zip(array.dims, array.shape, strict=True))
+    return f"{array.path}  {array.dtype} ({sizes})"
+
+
+def _sentences(array: RecordedArray) -> list[str]:
+    unit = f" ({array.units})" if array.units not in ("", "1") else ""
+    more = ", ".join(f"{name}: {value}" for name, value in array.attributes.items())
+    return [text for text in (f"{array.long_name}{unit}".strip(), more) if text]
+
+
+def _axes(array: RecordedArray) -> list[tuple[str, str, str]]:
+    coordinates = array.coordinates
+    found = []
+    for name, length in zip(array.dims, array.shape, strict=True):
+        labels = _labels(coordinates[name]) if name in coordinates else ""
+        found.append((name, str(length), labels))
+    return found
+
+
+def _labels(scale: RecordedArray) -> str:
+    """A few labels, read from either end; nothing of a file that was closed meanwhile."""
+    if not scale.is_open:
+        return ""
+    if len(scale) <= FEW:
+        return ", ".join(map(str, scale[...]))
+    return f"{', '.join(map(str, scale[:3]))} … {scale[-1]}"
