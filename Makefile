@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # pytest workers; each keeps torch to one thread (tests/conftest.py), so two fit two cores
 WORKERS ?= $(shell nproc)
 
-.PHONY: demo test lint stress bench gallery clean
+.PHONY: demo test lint stress cluster bench gallery methods clean
 
 # A quarter of the width and small batches, so that both runs and their analyses fit a minute on two cores.
 BUDGET := --dataset digits --epochs 25 --batch-size 32 --set network.width=0.25 --set training.learning_rate=0.003
@@ -30,15 +30,37 @@ lint: $(VENV)/installed-test
 stress: $(VENV)/installed-test
 	$(BIN)/python -m pytest -m stress -q
 
-# alternatives in turn, in one process tree; JSON in benchmarks/results
+# sweeps on a SLURM and a Ray cluster of this one machine; SLURM needs root and Debian's slurmctld slurmd slurm-client munge
+cluster: $(VENV)/installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,slurm,ray]'
+	$(BIN)/python -m pytest -m stress -q tests/cluster
+
+# alternatives in turn, in one process tree; JSON in benchmarks/results, from which docs/performance.md is made
+BENCH_RUNS ?=
 bench: $(VENV)/installed-test
 	$(BIN)/python -m benchmarks.step
+	$(BIN)/python -m benchmarks.around
+	$(BIN)/python -m benchmarks.evaluation $(BENCH_RUNS)
 	$(BIN)/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks.scale
+	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.heads
+	$(BIN)/python -m benchmarks.page
+
+# one CUDA card, under ten minutes
+bench-gpu: $(VENV)/installed-test
+	$(BIN)/python -m benchmarks.gpu --data $(CIFAR10)
+	$(BIN)/python -m benchmarks.page
 
 # trains what docs/gallery/plan.toml asks for (about an hour on two cores; it may be stopped and called again), then draws
 CIFAR10 ?= ../shared/data/cifar10-jpeg.tar.xz
 gallery: $(VENV)/installed
 	$(BIN)/python docs/gallery/gallery.py gallery-runs --cifar10 $(CIFAR10)
+
+# every method of the field at one budget (overnight on two cores; it may be stopped and called again), then the page
+methods: $(VENV)/installed
+	CIFAR10_JPEG=$(CIFAR10) $(BIN)/ffprobe sweep studies/methods.toml --out runs/methods --jobs $(WORKERS)
+	CIFAR10_JPEG=$(CIFAR10) $(BIN)/python studies/methods.py runs/methods
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
