@@ -156,7 +156,8 @@ class StepContext:
         loss: float32 tensor ``[layers]``, detached, on the run's device; NaN where a layer had no loss.
         positive: mean goodness of the positives, same shape; before the update.
         negative: the same of the negatives.
-        images: float ``[B, C, H, W]``, the batch as learned from; read-only.
+        images: float ``[B, C, H, W]``, the batch as learned from; read-only. Where several processes share batches:
+            the leader's part, while losses and goodness are those of the whole batch.
         labels: int64 ``[B]``.
         learning_rate: of this step.
         record: see ``RunContext.record``.

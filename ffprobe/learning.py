@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from ffprobe.team import Team
 
 if TYPE_CHECKING:
     import torch
@@ -74,6 +76,7 @@ class Bench:
         groups: every update group that the scheduler will ever ask for, shortest first.
         autocast: returns a fresh context manager for forward passes in the run's precision.
         classes: the number of classes.
+        team: the processes that share each batch; of one, unless torchrun started more.
     """
 
     network: Any
@@ -85,3 +88,4 @@ class Bench:
     groups: tuple[tuple[int, int], ...]
     autocast: Callable[[], Any]
     classes: int
+    team: Team = field(default_factory=Team)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ffprobe.components import Bench, Component, Evaluator, Learner, Probe, UpdateScheduler
+from ffprobe.components import Bench, Component, Encoder, Evaluator, Learner, Negatives, Probe, UpdateScheduler
 from ffprobe.config import RunConfig
 from ffprobe.data.augment import default_shift
 from ffprobe.data.hold_out import hold_out
@@ -20,12 +20,16 @@ from ffprobe.data.loader import Loader
 from ffprobe.errors import UsageError
 from ffprobe.hookspecs import RunContext
 from ffprobe.registry import Registry
+from ffprobe.team import Team
 from ffprobe.training.blame import blamed
+from ffprobe.training.compiling import choose_compile, compile_layers
 from ffprobe.training.groups import plan
 from ffprobe.training.network import Stack
 from ffprobe.training.optimizers import build_optimizer
 from ffprobe.training.precision import autocast, choose_device, choose_precision
 from ffprobe.training.seeding import seeded, stream
+from ffprobe.training.shared_batches import refuse_what_needs_the_whole_batch, share_batch_statistics
+from ffprobe.training.whole_batch import WholeBatchNegatives
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ class Experiment:
         precision: ``fp32``, ``bf16`` or ``fp64``.
         autocast: maker of the precision's context.
         learning_rate_steps: the network's own schedule.
+        team: the processes that share each batch.
     """
 
     config: RunConfig
@@ -84,6 +89,7 @@ class Experiment:
     precision: str
     autocast: Callable[[], Any]
     learning_rate_steps: tuple[tuple[float, float], ...]
+    team: Team = field(default_factory=Team)
 
     @property
     def context(self) -> RunContext:
@@ -141,6 +147,7 @@ def build(
     loader: Any = None,
     memory_format: torch.memory_format = torch.channels_last,
     optimizer: Callable[[Sequence[nn.Parameter]], torch.optim.Optimizer] | None = None,
+    team: Team | None = None,
 ) -> Experiment:
     """Everything a run needs; the same config gives the same initial weights on every machine.
 
@@ -151,30 +158,40 @@ def build(
         loader: batches, when they do not come from the split.
         memory_format: of weights; decides nothing but speed and the rounding of sums.
         optimizer: builds an optimizer over parameters, when it is not the config's.
+        team: the processes that share each batch; this one alone unless given.
 
     Raises:
         FfprobeError: something cannot be built; the message names the plugin.
     """
     settings = config.settings
     training = settings.training
+    team = team or Team()
     device = choose_device(settings.device)
     precision = choose_precision(settings.precision, device)
     casting = autocast(precision, device)
-    split = split or load_split(config, registry)
+    split = split or _load_in_turn(config, registry, team)
     slots = config.slots
     made: dict[str, Any] = {kind: choice.build() for kind, choice in slots.items() if kind != "dataset"}
     classes, encoder = len(split.train.classes), made["encoder"]
     with blamed(registry, "building the network"), seeded(settings.seed, "init"):
         parts = (made["network"], encoder, made["normalizer"], made["goodness"])
         stack = Stack(*parts, split.train.shape, classes, made["loss"])
+    if team.size > 1:
+        batch = min(training.batch_size, len(split.train))
+        refuse_what_needs_the_whole_batch(made, stack, team, batch, training.sync_statistics)
+        if training.sync_statistics:
+            share_batch_statistics(stack, team)
     dtype = torch.float64 if precision == "fp64" else torch.float32
     stack.to(device=device, dtype=dtype).to(memory_format=memory_format)
     streams = {name: stream(settings.seed, name) for name in ("shuffle", "augmentation", "negatives")}
     if loader is None:
-        loader = _loader(config, split, device, dtype, streams)
+        loader = _loader(config, split, device, dtype, streams, team)
     with blamed(registry, "planning the update groups"):
         groups = plan(made["scheduler"], stack.depth, training.epochs, len(loader))
     stack.forget_goodness(set(range(stack.depth)) - {stop - 1 for _, stop in groups})
+    if choose_compile(training.compile, device):
+        compile_layers(stack)
+    _check_labels(made["negatives"], encoder, stack)
     _check_taught(made["evaluator"], made["scheduler"], stack)
     learned = encoder.learned if encoder.learned is not None else any(b - a > 1 for a, b in groups)
     stack.encoder.requires_grad_(learned)
@@ -182,12 +199,13 @@ def build(
         network=stack,
         loss=made["loss"],
         scheduler=made["scheduler"],
-        negatives=made["negatives"],
+        negatives=WholeBatchNegatives(made["negatives"], team) if team.size > 1 else made["negatives"],
         generator=streams["negatives"],
         optimizer=optimizer or partial(build_optimizer, settings=training),
         groups=groups,
         autocast=casting,
         classes=classes,
+        team=team,
     )
     with blamed(registry, "building the rule"), seeded(settings.seed, "rule"):
         learner = made["rule"].build(bench)
@@ -208,10 +226,45 @@ def build(
         precision,
         casting,
         made["network"].learning_rate_steps,
+        team,
     )
 
 
+def _load_in_turn(config: RunConfig, registry: Registry, team: Team) -> Split:
+    # the leader first: it may download, or fill a cache, which the others then find
+    if not team.leads:
+        team.wait()
+    split = load_split(config, registry)
+    if team.leads:
+        team.wait()
+    return split
+
+
+def _check_labels(negatives: Negatives, encoder: Encoder, stack: Stack) -> None:
+    if stack.form == "class":
+        return
+    if negatives.gives == "labels" and not encoder.shows_label:
+        raise UsageError(
+            f"The encoder {encoder.name!r} shows no label, and the negatives {negatives.name!r} are wrong labels: "
+            "positives and negatives would be the same.",
+            do="Use --plugin label-channel, or negatives that are images: --plugin masked-hybrid.",
+        )
+    if negatives.gives == "images" and encoder.shows_label:
+        raise UsageError(
+            f"The negatives {negatives.name!r} are images, which are learned without labels; the encoder "
+            f"{encoder.name!r} shows one.",
+            do="Use --plugin no-label --plugin one-pass, or negatives that are labels: --plugin uniform-wrong.",
+        )
+
+
 def _check_taught(evaluator: Evaluator, scheduler: UpdateScheduler, stack: Stack) -> None:
+    if not evaluator.reads_goodness:
+        return
+    if stack.form == "pair" and not stack.shows_label:
+        raise UsageError(
+            f"The evaluator {evaluator.name!r} compares the goodness of labels, and no label enters the network.",
+            do="Use --plugin one-pass, which reads the layers' activations.",
+        )
     idle = sorted(set(evaluator.layers(stack.depth)) - set(stack.taught))
     if idle:
         raise UsageError(
@@ -222,7 +275,12 @@ def _check_taught(evaluator: Evaluator, scheduler: UpdateScheduler, stack: Stack
 
 
 def _loader(
-    config: RunConfig, split: Split, device: torch.device, dtype: torch.dtype, streams: dict[str, torch.Generator]
+    config: RunConfig,
+    split: Split,
+    device: torch.device,
+    dtype: torch.dtype,
+    streams: dict[str, torch.Generator],
+    team: Team,
 ) -> Loader:
     training = config.settings.training
     side = min(split.train.shape[1:])
@@ -238,4 +296,5 @@ def _loader(
         shift=shift,
         degrees=training.rotation,
         dtype=dtype,
+        part=team.take,
     )

@@ -14,6 +14,7 @@ import torch
 import ffprobe
 from ffprobe.hookspecs import HOOK_VERSION
 from ffprobe.store.schema import ActivationRecord, DType, RunFacts, Variable
+from ffprobe.training.compiling import choose_compile
 from ffprobe.training.experiment import Experiment
 from ffprobe.training.multiply_adds import multiply_adds
 
@@ -76,7 +77,10 @@ def _attributes(experiment: Experiment, command: str) -> dict[str, object]:
         "platform": platform.platform(),
         "device": _device_name(experiment.device),
         "precision": experiment.precision,
+        "compiled": int(choose_compile(config.settings.training.compile, experiment.device)),
         "threads": torch.get_num_threads(),
+        "processes": experiment.team.size,
+        "process_backend": experiment.team.backend or "none",
         "plugins": plugins,
         "dataset_sha256": split.train.sha256(),
         "validation_sha256": split.validation.sha256(),

@@ -47,6 +47,7 @@ class GroupLearner(Learner):
         goodness: dict[int, Any] = {}
         for done, (start, stop) in enumerate(groups, 1):
             optimizer = self._optimizer((start, stop))
+            pair = stack.form == "pair"
             with bench.autocast():
                 x = self._input(start, stop, (images, given), inputs)
                 within: dict[int, torch.Tensor] = {}  # the same inside this group, with its graph
@@ -70,16 +71,16 @@ class GroupLearner(Learner):
                 getattr(last, "loss", None),
             )
             loss = (last.spec.loss or bench.loss)(first, second, context)
-            loss.backward()
+            means = [loss.detach(), *((first.detach().mean(), second.detach().mean()) if pair else ())]
+            reached = [parameter for part in optimizer.param_groups for parameter in part["params"]]
+            told, *sides = bench.team.backward(loss, reached, means)
             optimizer.step()
-            pair = stack.form == "pair"
             goodness[stop - 1] = (first.detach(), second.detach()) if pair else first.detach()
             yield Update(
                 range(start, stop),
                 stop - 1,
-                loss.detach(),
-                first.detach().mean() if pair else None,
-                second.detach().mean() if pair else None,
+                told,
+                *sides,
             )
             optimizer.zero_grad(set_to_none=True)
             self._forget(inputs, {start for start, _ in groups[done:]})
@@ -111,6 +112,8 @@ class GroupLearner(Learner):
         if bench.negatives.needs_goodness:
             goodness = last_layer_goodness(self.stack, images, bench.classes, bench.autocast)
         wrong = bench.negatives(images, labels, bench.classes, bench.generator, goodness)
+        if bench.negatives.gives == "images":
+            return torch.cat([images, wrong]), None
         return torch.cat([images, images]), torch.cat([labels, wrong])  # [2B, C, H, W], [2B]
 
     def _input(

@@ -6,16 +6,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pluggy
 import torch
 
 from ffprobe.config import RunConfig
 from ffprobe.data.images import Images
 from ffprobe.errors import FfprobeError, FileError, UsageError
+from ffprobe.hookspecs import PROJECT
 from ffprobe.registry import Registry
 from ffprobe.store.names import partial_of
 from ffprobe.store.reader import open_run
 from ffprobe.store.schema import ActivationRecord, RunFacts, Variable, run_schema
 from ffprobe.store.writer import RunWriter
+from ffprobe.team import Team
 from ffprobe.training.activations import ActivationSampler
 from ffprobe.training.blame import blamed
 from ffprobe.training.checkpoint import checkpoint_of, read_checkpoint, write_checkpoint
@@ -41,6 +44,7 @@ class Session:
         allow_changes: go on although settings, data or versions changed; the file records what did.
         command: the command line, for the file.
         observers: more plugins that watch, by name (the progress display).
+        team: the processes that train together; the leader alone writes, and alone has anyone who watches.
     """
 
     def __init__(
@@ -54,13 +58,18 @@ class Session:
         allow_changes: bool = False,
         command: str = "",
         observers: Sequence[tuple[str, Any]] = (),
+        team: Team | None = None,
     ) -> None:
-        self.experiment = build(config, registry)
+        self.experiment = build(config, registry, team=team)
+        self.team = self.experiment.team
         # first of all: a broken component is named here, before anything runs the network or makes a file
         with blamed(registry, "trying the first batch", FfprobeError):
             try_components(self.experiment, *self.experiment.loader.preview())
-        self.sampler, self._fit = _sampler(self.experiment)
         self._out = out
+        if not self.team.leads:
+            self._follow()
+            return
+        self.sampler, self._fit = _sampler(self.experiment)
         manager = registry.manager
         for probe in self.experiment.probes:
             manager.register(probe, name=probe.name)
@@ -68,9 +77,9 @@ class Session:
             manager.register(observer, name=name)
         manager.check_pending()
         self._facts = self._describe(command)
-        self.state = self._earlier(allow_changes) if resume else None
+        self.state = self.team.from_leader(self._earlier(allow_changes) if resume else None)
         writer = self._continue(self.state, overwrite) if self.state else self._begin(overwrite or resume)
-        self.recorder = Recorder(writer, self._facts)
+        self.recorder: Recorder | None = Recorder(writer, self._facts)
         try:
             if not self.state:
                 self._record_labels()
@@ -82,14 +91,26 @@ class Session:
 
     def run(self) -> Outcome:
         """Train; on success ``out`` is complete, on any error what was committed lies in ``out``.partial."""
+        if self.recorder is None:
+            outcome = self.trainer.run()
+            self.team.wait()
+            return outcome
         try:
             outcome = self.trainer.run()
             self.recorder.commit()
             self.recorder.writer.finish()
             checkpoint_of(self._out).unlink(missing_ok=True)
-            return outcome
         finally:
             self.recorder.writer.close()
+        self.team.wait()  # whoever leaves first must find the file finished
+        return outcome
+
+    def _follow(self) -> None:
+        # one of the processes behind the leader: trains its part, writes nothing, tells nobody
+        self.sampler, self.recorder = None, None
+        self.state = self.team.from_leader(None)
+        nobody = Observers(pluggy.PluginManager(PROJECT), _unheard, _unheard)
+        self.trainer = Trainer(self.experiment, nobody, state=self.state)
 
     def _describe(self, command: str) -> RunFacts:
         experiment, context = self.experiment, self.experiment.context
@@ -159,10 +180,12 @@ class Session:
         return self.state["created_utc"] if self.state else self._facts.attributes["created_utc"]
 
     def _log(self, plugin: str, sentence: str) -> None:
+        assert self.recorder is not None
         self.recorder.log(self.trainer.step, sentence)
 
     def _record_labels(self) -> None:
         split, recorder, fit = self.experiment.split, self.recorder, self._fit
+        assert recorder is not None
         recorder.labels("evaluation", split.validation.labels, source_index=split.validation_indices)
         if split.test is not None:
             recorder.labels("test", split.test.labels)
@@ -172,6 +195,10 @@ class Session:
             indices = torch.cat([split.train_indices[learned], split.validation_indices[held]])
             held_out = torch.cat([torch.zeros(fit), torch.ones(score)]).int()
             recorder.labels("activations", self.sampler.images.labels, source_index=indices, held_out=held_out)
+
+
+def _unheard(*told: object) -> None:
+    raise RuntimeError("nobody watches in this process")
 
 
 def refuse_unless_resumable(out: Path, resume: bool, overwrite: bool) -> None:
@@ -194,7 +221,13 @@ def refuse_unless_resumable(out: Path, resume: bool, overwrite: bool) -> None:
 def _sampler(experiment: Experiment) -> tuple[ActivationSampler | None, int]:
     # three quarters to fit on, from images learned from; a quarter to score on, from images never learned from
     recording = experiment.config.settings.recording
-    asked = any("activations" in probe.needs for probe in experiment.probes)
+    features = not experiment.evaluator.reads_goodness
+    if features and not recording.activations:
+        raise UsageError(
+            f"The evaluator {experiment.evaluator.name!r} is fitted on recorded activations, which are switched off.",
+            do="Leave --set recording.activations=false out.",
+        )
+    asked = features or any("activations" in probe.needs for probe in experiment.probes)
     if not (asked if recording.activations == "auto" else recording.activations):
         return None, 0
     split = experiment.split
@@ -207,7 +240,7 @@ def _sampler(experiment: Experiment) -> tuple[ActivationSampler | None, int]:
         generator = stream(experiment.config.settings.seed, "probes")
         labels = torch.randint(len(images.classes), (len(images),), generator=generator)
     with blamed(experiment.registry, "running the untrained network", FfprobeError):
-        return ActivationSampler(experiment.stack, images, recording.units, experiment.autocast, labels), fit
+        return ActivationSampler(experiment.stack, images, recording.units, experiment.autocast, labels, held), fit
 
 
 def chosen(indices: torch.Tensor, count: int) -> torch.Tensor:
@@ -220,5 +253,5 @@ def chosen(indices: torch.Tensor, count: int) -> torch.Tensor:
 
 
 def _concatenate(first: Images, second: Images) -> Images:
-    pixels, labels = torch.cat([first.pixels, second.pixels]), torch.cat([first.labels, second.labels])
+    pixels, labels = torch.cat([first.pixels[:], second.pixels[:]]), torch.cat([first.labels, second.labels])
     return Images(pixels, labels, first.classes, first.mean, first.std)

@@ -21,12 +21,15 @@ from ffprobe.training.activations import ActivationSampler
 from ffprobe.training.blame import blamed
 from ffprobe.training.evaluate import goodness_tensor, layer_accuracy, model_accuracy
 from ffprobe.training.experiment import Experiment
+from ffprobe.training.feature_reading import feature_accuracy, feature_calibration
+from ffprobe.training.kept_memory import kept_memory
 from ffprobe.training.observers import Observers
 from ffprobe.training.optimizers import learning_rate
 from ffprobe.training.recorder import Recorder
 from ffprobe.training.rehearsal import Rehearsal, rehearsal
 from ffprobe.training.resumption import restore
 from ffprobe.training.seeding import seeded
+from ffprobe.training.shared_batches import average_statistics
 
 
 @dataclass
@@ -114,6 +117,7 @@ class Trainer:
             with (
                 seeded(self.experiment.config.settings.seed, "training"),
                 blamed(self.experiment.registry, "training", FfprobeError),
+                kept_memory(self.experiment.device),
             ):
                 return self._run()
         except BaseException as error:
@@ -157,11 +161,15 @@ class Trainer:
         self._with_loss = []
         images = 0
         experiment.stack.train()
-        for x, labels, _ in experiment.loader:
+        for x, labels, places in experiment.loader:
             rows.append(self.learn(x, labels))
-            images += len(x)
-            if self._stop_signal:
+            images += len(places)
+            # all stop after the same batch; a signal that comes while they agree is for the next one
+            if stop := experiment.team.agree(self._stop_signal):
+                self._stop_signal = stop
                 self._interrupted(first, rows)
+        if not experiment.config.settings.training.sync_statistics:
+            average_statistics(experiment.stack, experiment.team)
         loss, positive, negative = (torch.stack(column).cpu() for column in zip(*rows, strict=True))
         self._check_finite(loss, first)
         training_seconds = max(time.monotonic() - began, 1e-9)
@@ -238,8 +246,11 @@ class Trainer:
         experiment, outcome = self.experiment, self.outcome
         goodness, labels = self._goodness(experiment.split.validation)
         outcome.validation_accuracy = layer_accuracy(goodness, labels).tolist()
-        experiment.evaluator.calibrate(Calibration(goodness, labels, experiment.stack.form))
-        outcome.model_validation_accuracy = model_accuracy(experiment.evaluator, goodness, labels)
+        if experiment.evaluator.reads_goodness:
+            experiment.evaluator.calibrate(Calibration(goodness, labels, experiment.stack.form))
+        elif self.sampler:
+            experiment.evaluator.calibrate(feature_calibration(self.sampler, goodness, labels, experiment.stack.form))
+        outcome.model_validation_accuracy = self._model_accuracy(experiment.split.validation, goodness)
         if self.recorder:
             self.recorder.evaluation(done, goodness)
         found: dict[str, Any] = {
@@ -250,10 +261,25 @@ class Trainer:
             found["test_accuracy"] = layer_accuracy(*self._goodness(experiment.split.test))
         return found
 
-    def _goodness(self, images: Images) -> tuple[torch.Tensor, torch.Tensor]:
+    def _model_accuracy(self, images: Images, goodness: torch.Tensor) -> float:
         experiment = self.experiment
+        if experiment.evaluator.reads_goodness:
+            return model_accuracy(experiment.evaluator, goodness, images.labels.cpu())
+        if self.sampler is None:  # the leader of several processes reads features, and says what it read
+            return math.nan
         batch = experiment.config.settings.training.evaluation_batch
-        return goodness_tensor(experiment.stack, images, batch, experiment.autocast), images.labels.cpu()
+        return feature_accuracy(experiment.evaluator, self.sampler, images, batch)
+
+    def _goodness(self, images: Images) -> tuple[torch.Tensor, torch.Tensor]:
+        experiment, team = self.experiment, self.experiment.team
+        batch = experiment.config.settings.training.evaluation_batch
+        labels = images.labels.cpu()
+        if team.size == 1 or len(images) < team.size:
+            return goodness_tensor(experiment.stack, images, batch, experiment.autocast), labels
+        rows = team.part(len(images))
+        own = images.subset(torch.arange(rows.start, rows.stop))
+        part = goodness_tensor(experiment.stack, own, batch, experiment.autocast)  # [L, rows, K]
+        return team.whole(part.transpose(0, 1), len(images)).transpose(0, 1).contiguous(), labels
 
     def _record_initial(self) -> None:
         if self.recorder:
@@ -287,7 +313,7 @@ class Trainer:
         if experiment.split.test is not None:
             goodness, labels = self._goodness(experiment.split.test)
             outcome.test_accuracy = layer_accuracy(goodness, labels).tolist()
-            outcome.model_test_accuracy = model_accuracy(experiment.evaluator, goodness, labels)
+            outcome.model_test_accuracy = self._model_accuracy(experiment.split.test, goodness)
             if recorder:
                 recorder.put("test/goodness", goodness.numpy())
         outcome.seconds = time.monotonic() - self._began

@@ -29,6 +29,7 @@ class FeedbackAlignment(ffprobe.Rule):
     name = "feedback-alignment"
     aliases = ("feedback_alignment",)
     source = "Lillicrap et al. 2016, doi:10.1038/ncomms13276; baseline of the Trifecta, arXiv:2311.18130, Sec. 6"
+    shares_batches = True
 
     class Params(ffprobe.Params):
         """How the fixed matrices are drawn."""

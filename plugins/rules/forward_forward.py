@@ -19,6 +19,7 @@ class ForwardForward(ffprobe.Rule):
 
     name = "forward-forward"
     source = "Hinton 2022, arXiv:2212.13345; groups: Trifecta, arXiv:2311.18130, App. F"
+    shares_batches = True
 
     def build(self, bench: ffprobe.Bench) -> ffprobe.Learner:
         """A learner with one optimizer for each update group."""

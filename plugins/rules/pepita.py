@@ -52,6 +52,11 @@ class Pepita(ffprobe.Rule):
                 "pepita trains fully connected layers under a linear head, all together.",
                 do="Use --plugin fcn --plugin whole --plugin linear-head --plugin cross-entropy --plugin no-label.",
             )
+        if any(layer.spec.dropout for layer in layers):
+            raise ffprobe.UsageError(
+                "pepita needs one dropout mask for both of its passes; the network's would differ.",
+                do="Use --set network.dropout=0 --set rule.dropout=0.1.",
+            )
         if not hasattr(stack, "feedback"):
             inputs = torch.Size(layers[0].input_shape).numel()
             bound = self.params.scale * math.sqrt(6 / inputs)

@@ -25,6 +25,7 @@ class SummedLosses(ffprobe.Rule):
     name = "summed-losses"
     aliases = ("nodetach",)
     source = "option of the code of Nokland & Eidnes 2019, arXiv:1901.06656; deep supervision: Lee et al. 2015"
+    shares_batches = True
 
     def build(self, bench: ffprobe.Bench) -> ffprobe.Learner:
         """A learner with one optimizer over everything that some loss reaches."""
@@ -48,7 +49,9 @@ class SummedLearner(ffprobe.GroupLearner):
         images, given = self._batch(images, labels)
         ends = sorted({group.stop for group in bench.scheduler.groups(step, epoch, stack.depth)})
         inputs: dict[int, torch.Tensor] = {}
-        updates, earlier, total, start = [], [], None, 0
+        reported: list[tuple[range, int]] = []
+        means: list[torch.Tensor] = []
+        earlier, total, start = [], None, 0
         with bench.autocast():
             inputs[0] = stack.encode(images, given)
         for index in range(max(ends, default=0)):
@@ -63,16 +66,20 @@ class SummedLearner(ffprobe.GroupLearner):
             total = loss if total is None else total + loss
             pair = stack.form == "pair"
             earlier.append((first.detach(), second.detach()) if pair else first.detach())
-            means = (first.detach().mean(), second.detach().mean()) if pair else (None, None)
-            updates.append(ffprobe.Update(range(start, index + 1), index, loss.detach(), *means))
+            means += [loss.detach(), *((first.detach().mean(), second.detach().mean()) if pair else ())]
+            reported.append((range(start, index + 1), index))
             start = index + 1
         if total is None:
             return
-        total.backward()
-        for optimizer in self.optimizers.values():
+        optimizers = list(self.optimizers.values())
+        reached = [p for optimizer in optimizers for part in optimizer.param_groups for p in part["params"]]
+        told = bench.team.backward(total, reached, means)
+        for optimizer in optimizers:
             optimizer.step()
-        yield from updates
-        for optimizer in self.optimizers.values():
+        each = len(told) // len(reported)
+        for place, (layers, index) in enumerate(reported):
+            yield ffprobe.Update(layers, index, *told[each * place : each * (place + 1)])
+        for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
         self._show_idle({index: x.detach() for index, x in inputs.items()})
 

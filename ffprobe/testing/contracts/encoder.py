@@ -101,6 +101,23 @@ class EncoderContract(ModuleContract):
                 came = f"a graph from {name}, for {case.what}"
                 expect(not out.requires_grad, "no graph when its parameters are frozen", came)
 
+    @check("With it the first layer of a label sweep is computed once for all labels; goodness would be as far off.")
+    def parts_add_up_to_the_encoding(self) -> None:
+        """If it has parts, common + scale * labels[y] is the encoding of every image with every label y."""
+        for case in self.cases():
+            module: Any = case.built().eval()
+            if not hasattr(module, "parts"):
+                raise Skip("it has no parts")
+            rows, classes = len(case.inputs[0]), int(case.what.split()[-2])
+            with torch.no_grad():
+                common, kinds, scale = module.parts(case.inputs[0])
+                factor = 1.0 if scale is None else scale.view(-1, *([1] * (common.dim() - 1)))
+                for label in range(classes):
+                    encoded = module(case.inputs[0], torch.full((rows,), label))
+                    far = float((common + factor * kinds[label] - encoded).abs().max())
+                    came = f"a difference of {far:.2g} for label {label}, {case.what}"
+                    expect(far < 1e-5, "the encoding itself", came)
+
     @check("Data sets may have a hundred classes or a thousand.")
     def serves_many_classes_or_refuses(self) -> None:
         """For a hundred classes it builds and tells all labels apart, or raises UsageError."""

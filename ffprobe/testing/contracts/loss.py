@@ -141,6 +141,28 @@ class LossContract(ComponentContract):
             f"{float(second.detach()):g} instead of {float(first.detach()):g}",
         )
 
+    @check("Several processes that share a batch bring together the mean of what each finds for its part.")
+    def is_a_mean_over_images_or_says_that_it_is_not(self) -> None:
+        """The loss of a batch is the mean of the losses of its images, each by itself, unless averages = False."""
+        if not self.subject.component.averages:  # type: ignore[attr-defined]
+            raise Skip("it is none, as averages = False says")
+        for layer in range(2):
+            batch, said = self.batch(), self.context(layer)
+            whole = self.value(batch, said)
+            alone = [self.value((batch[0][i : i + 1], batch[1][i : i + 1]), self._row(said, i)) for i in range(ROWS)]
+            far = distance(torch.stack(alone).mean(), whole)
+            came = f"{float(whole.detach()):g} for the batch, {float(torch.stack(alone).mean().detach()):g} as a mean"
+            expect(far < 1e-5, f"one number both ways on layer {layer}, or averages = False", came)
+
+    def _row(self, said: LossContext, index: int) -> LossContext:
+        # the context of one image of a batch
+        own = slice(index, index + 1)
+        rows = [index, index + ROWS] if self.form == "pair" else [index]
+        cut = [tuple(p[own] for p in one) if isinstance(one, tuple) else one[own] for one in said.earlier]
+        inner = said.input[rows] if said.input is not None else None
+        activation, truth = said.activation[rows], said.labels[own]
+        return replace(said, activation=activation, labels=truth, earlier=tuple(cut), input=inner)
+
     @check("With the sign the other way round the network learns to tell labels apart the wrong way.")
     def wrong_order_costs_more(self) -> None:
         """A batch in which wrong goodness is larger costs more than one in which right goodness is."""

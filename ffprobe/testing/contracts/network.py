@@ -61,6 +61,8 @@ class NetworkContract(ComponentContract):
                     value = getattr(spec, name)
                     good = type(value) is int and value >= 1 and (name != "kernel" or value % 2 == 1)
                     expect(good, f"{'an odd ' if name == 'kernel' else ''}{name} of 1 or more {at}", repr(value))
+                good = isinstance(spec.dropout, int | float) and 0 <= spec.dropout < 1
+                expect(good, f"a dropout from 0 to below 1 {at}", repr(spec.dropout))
                 named = spec.activation in ACTIVATIONS or callable(spec.activation)
                 expect(named, f"one of {', '.join(ACTIVATIONS)}, or a function, {at}", repr(spec.activation))
                 said = "a factory" if spec.kind == "module" else "no factory"

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from ffprobe.errors import UsageError
-from ffprobe.testing.contract import check, expect
+from ffprobe.testing.contract import Skip, check, expect
 from ffprobe.testing.contracts.module import Case, ModuleContract
 from ffprobe.testing.materials import SHAPES, activations, distance, is_finite, told
 
@@ -99,6 +99,20 @@ class NormalizerContract(ModuleContract):
                 expect(far < 1e-5, f"the same in training and in evaluation, for {case.what}", came)
                 came = f"a change of {', '.join(moved)}; if it is meant, declare keeps_statistics = True"
                 expect(not moved, f"buffers that training leaves alone, for {case.what}", came)
+
+    @check("Where it is declared, the first layer of a label sweep is computed in parts that are added up.")
+    def is_affine_if_declared(self) -> None:
+        """With affine = True, f(u + v) = f(u) + f(v) - f(0) in evaluation, after training on a batch."""
+        if not self.subject.build().affine:
+            raise Skip("affine is not declared")
+        for case in self.cases():
+            module = case.built().train()
+            u, v = case.inputs[0], case.inputs[0].flip(0) * 0.5 + 1
+            self.seeded_call(module, (u * 3 + 1,))
+            module.eval()
+            both, one, other, none = (self.seeded_call(module, (x,))[0] for x in (u + v, u, v, u * 0))
+            far = distance(both, one + other - none)
+            expect(far < 1e-5, f"a sum of parts, for {case.what}", f"a difference of {far:.2g}")
 
     @check("A batch of one is rare but allowed; NaN there would go unnoticed until the weights are gone.")
     def takes_one_image_or_says_that_it_cannot(self) -> None:
