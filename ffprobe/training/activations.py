@@ -28,6 +28,7 @@ class ActivationSampler:
         units: numbers kept for each image at most; images themselves are kept whole.
         autocast: maker of the run's precision context.
         random_labels: int64 ``[samples]``, the labels of ``random``; None leaves that stage out.
+        held: where those of the images that were held out lie in the validation set, int64; they come last.
     """
 
     def __init__(
@@ -37,7 +38,10 @@ class ActivationSampler:
         units: int,
         autocast: Callable[[], Any],
         random_labels: torch.Tensor | None = None,
+        held: torch.Tensor | None = None,
     ) -> None:
+        self.held = torch.empty(0, dtype=torch.int64) if held is None else held
+        self.units = units
         self.stack, self.images, self.autocast, self._labels = stack, images, autocast, random_labels
         self.records: list[ActivationRecord] = []
         self._reduce: dict[tuple[str, str], Callable[[torch.Tensor], torch.Tensor]] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from ffprobe.components import Evaluator
 from ffprobe.data.images import Images
 from ffprobe.data.loader import normalize
 from ffprobe.prediction.recorded_sweep import RecordedSweep
+from ffprobe.training.first_layer import first_layer
 from ffprobe.training.network import Stack
 
 Autocast = Callable[[], Any]
@@ -34,23 +35,48 @@ def goodness_tensor(stack: Stack, images: Images, batch: int, autocast: Autocast
     stack.eval()
     parts = []
     for start in range(0, len(images), batch):
-        pixels = images.pixels[start : start + batch].to(parameter.device)
+        pixels = images.pixels[start : start + batch].to(parameter.device, non_blocking=True)
         x = normalize(pixels, images.mean, images.std).to(parameter.dtype, memory_format=torch.channels_last)
         with autocast():
-            parts.append(label_goodness(stack, x).float().cpu())
+            parts.append(label_goodness(stack, x).float())
     stack.train(mode)
-    return torch.cat(parts, dim=1)
+    return torch.cat(parts, dim=1).cpu()  # read once, or a card would be waited for after every batch
 
 
 def label_goodness(stack: Stack, images: torch.Tensor) -> torch.Tensor:
     """Goodness ``[L, B, K]`` of normalized images ``[B, C, H, W]`` for every label.
 
-    In form ``class`` one pass with the neutral label gives all of it; in form ``pair`` there is one for each label.
+    In form ``class`` one pass with the neutral label gives all of it; in form ``pair`` there is one for each label, in
+    which the first layer's part of the image is shared where that is exact and pays. NaN where no label enters the
+    network: goodness says nothing of classes there, and nothing is computed.
     """
+    return swept_goodness(stack, images, range(stack.depth))
+
+
+def swept_goodness(stack: Stack, images: torch.Tensor, layers: Sequence[int]) -> torch.Tensor:
+    """The same of some layers alone, in ascending order: ``[len(layers), B, K]``; deeper ones are not run."""
     if stack.form == "class":
-        return stack(images)
-    labels = torch.arange(stack.classes, device=images.device)
-    return torch.stack([stack(images, label.expand(len(images))) for label in labels], dim=2)
+        return _goodness(stack, images, None, layers, None)
+    if not stack.shows_label:
+        return torch.full((len(layers), len(images), stack.classes), torch.nan, device=images.device)
+    shared = first_layer(stack, images)
+    found = []
+    for label in torch.arange(stack.classes, device=images.device).split(1):
+        first = shared.activation(label) if shared else None
+        found.append(_goodness(stack, images, label.expand(len(images)), layers, first))
+    return torch.stack(found, dim=2)
+
+
+def _goodness(
+    stack: Stack, images: torch.Tensor, labels: torch.Tensor | None, layers: Sequence[int], first: torch.Tensor | None
+) -> torch.Tensor:
+    found = []
+    for index, activation in enumerate(stack.activations(images, labels, first=first)):
+        if index in layers:
+            found.append(stack.layer(index).goodness(activation))
+        if index == layers[-1]:
+            break
+    return torch.stack(found)
 
 
 @torch.no_grad()

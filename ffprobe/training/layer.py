@@ -37,6 +37,9 @@ class Layer(nn.Module):
         classes: the number of classes.
         loss: asked for the parameters that it keeps at this layer, unless the spec has its own; None for no such.
 
+    Attributes:
+        affine_map: whether in evaluation what stands before the activation is an affine function of the input.
+
     Raises:
         UsageError: the normalizer would stand inside a module.
     """
@@ -57,6 +60,7 @@ class Layer(nn.Module):
         normalizer = spec.normalizer or normalizer
         normalizer.prepare(classes)
         self.place = normalizer.place
+        self.affine_map = spec.kind != "module" and (self.place != "input" or normalizer.affine)
         inner = self._shrunk(shape)
         if self.place == "input":
             self.normalizer = normalizer.build(inner)
@@ -98,9 +102,14 @@ class Layer(nn.Module):
         return self.normalizer(x) if self.place == "input" else x
 
     def transform(self, x: torch.Tensor) -> torch.Tensor:
-        """The activation of a normalized input."""
-        x = self._transform(x)
-        return self.normalizer(x) if self.place == "activation" else x
+        """The activation of a normalized input, dropout included."""
+        return self.after_map(self.map(x))
+
+    def after_map(self, x: torch.Tensor) -> torch.Tensor:
+        """The activation for what the convolution, linear map or module gave."""
+        x = self._shape(x)
+        x = self.normalizer(x) if self.place == "activation" else x
+        return functional.dropout(x, self.spec.dropout, self.training) if self.spec.dropout else x
 
     def map(self, x: torch.Tensor) -> torch.Tensor:
         """The convolution, linear map or module alone."""
@@ -109,7 +118,9 @@ class Layer(nn.Module):
         return self.conv(x) if self.spec.kind == "conv" else self.linear(x)
 
     def _transform(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.map(x)
+        return self._shape(self.map(x))
+
+    def _shape(self, x: torch.Tensor) -> torch.Tensor:
         if self.spec.kind == "module":
             return x
         if self.place == "preactivation":

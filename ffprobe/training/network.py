@@ -31,6 +31,7 @@ class Stack(nn.Module):
         loss: asked for the parameters that it keeps at each layer; None where there is no loss.
 
     Attributes:
+        shows_label: whether what a layer gets depends on the label.
         taught: the layers whose goodness means something: all but those that ``forget_goodness`` was told of.
     """
 
@@ -47,6 +48,7 @@ class Stack(nn.Module):
         super().__init__()
         self.classes = classes
         self.form = goodness.form
+        self.shows_label = encoder.shows_label
         self.encoder = encoder.build(shape, classes)
         reached = encoded_shape(self.encoder, shape)
         specs = network.layers(reached, classes)
@@ -83,6 +85,7 @@ class Stack(nn.Module):
         images: torch.Tensor,
         labels: torch.Tensor | None,
         inputs: MutableMapping[int, torch.Tensor] | None = None,
+        first: torch.Tensor | None = None,
     ) -> Iterator[torch.Tensor]:
         """The activation of every layer, first to last, each ``[B, *output_shape]``; only as far as asked for.
 
@@ -90,11 +93,13 @@ class Stack(nn.Module):
             images: ``[B, C, H, W]``.
             labels: ``[B]``, or None for the neutral label.
             inputs: filled, if given, with what each layer got, by its index.
+            first: the activation of layer 0, where it is known; then nothing is encoded, and ``inputs`` lacks it.
         """
         inputs = {} if inputs is None else inputs
-        inputs[0] = self.encode(images, labels)
+        if first is None:
+            inputs[0] = self.encode(images, labels)
         for index in range(self.depth):
-            activation = self.layer(index)(inputs[index])
+            activation = first if first is not None and index == 0 else self.layer(index)(inputs[index])
             yield activation
             if index + 1 < self.depth:
                 inputs[index + 1] = self.pass_on(index, activation, inputs)

@@ -9,6 +9,8 @@ import torch
 
 from ffprobe.prediction.sweep import Sweep
 from ffprobe.training.activations import reduction
+from ffprobe.training.evaluate import swept_goodness
+from ffprobe.training.first_layer import FirstLayer, first_layer
 from ffprobe.training.network import Stack
 
 
@@ -33,6 +35,7 @@ class NetworkSweep(Sweep):
         super().__init__(len(images), stack.depth, stack.classes, stack.form)
         self._stack, self._images, self._units, self._autocast, self._rows = stack, images, units, autocast, rows
         self._pairs = torch.empty(0, 2, dtype=torch.int64)  # on the CPU: (image, label), or (image, 0) in form class
+        self._first: FirstLayer | None = None
         self._reached = torch.empty(0)  # the activation of each of them
         self._inputs: dict[int, torch.Tensor] = {}  # what those layers got that a later shortcut starts from
         shortcuts = [(i, stack.layer(i).spec.shortcut) for i in range(stack.depth)]
@@ -43,7 +46,10 @@ class NetworkSweep(Sweep):
         wanted = alive if pair else alive.any(dim=1, keepdim=True)
         if layer == 0:
             self._pairs = wanted.nonzero()
+            with self._autocast():
+                self._first = first_layer(self._stack, self._images) if len(self._pairs) else None
         else:
+            self._first = None
             self._leave_behind(wanted)
         goodness = torch.full(alive.shape, torch.nan)
         if not len(self._pairs):
@@ -51,18 +57,23 @@ class NetworkSweep(Sweep):
         inputs, activations, values = [], [], []
         with self._autocast():
             for start in range(0, len(self._pairs), self._rows):
-                x = self._input(layer, slice(start, start + self._rows))
-                activation = self._stack.layer(layer)(x)
-                values.append(self._stack.layer(layer).goodness(activation).float().cpu())
+                rows = slice(start, start + self._rows)
+                if layer == 0 and pair and self._first is not None:
+                    image, label = self._pairs[rows].to(self._images.device).unbind(dim=1)
+                    activation = self._first.activation(label, image)
+                else:
+                    x = self._input(layer, rows)
+                    activation = self._stack.layer(layer)(x)
+                    if layer in self._needed:
+                        inputs.append(x)
+                values.append(self._stack.layer(layer).goodness(activation).float())
                 if layer + 1 < self.depth:
                     activations.append(activation)
-                if layer in self._needed:
-                    inputs.append(x)
         self._reached = torch.cat(activations) if activations else torch.empty(0)
         self._inputs = {i: x for i, x in self._inputs.items() if self._needed[i] >= layer}
         if inputs:
             self._inputs[layer] = torch.cat(inputs)
-        found = torch.cat(values)
+        found = torch.cat(values).cpu()
         if pair:
             goodness[self._pairs[:, 0], self._pairs[:, 1]] = found
             return goodness
@@ -87,23 +98,9 @@ class NetworkSweep(Sweep):
         return self._stack.encode(self._images[image], label if self.form == "pair" else None)
 
     def _full(self, layers: Sequence[int]) -> torch.Tensor:
-        # label after label, the whole batch at once: the same products as when the run was evaluated, to the last bit
-        labels = torch.arange(self.classes, device=self._images.device)
+        # as when the run was evaluated, to the last bit
         with self._autocast():
-            if self.form == "class":
-                return self._spread(layers, self._goodness(layers, None).float().cpu())
-            passes = [self._goodness(layers, label.expand(self.images)).float().cpu() for label in labels]
-        return self._spread(layers, torch.stack(passes, dim=2))
-
-    def _goodness(self, layers: Sequence[int], labels: torch.Tensor | None) -> torch.Tensor:
-        """Goodness of some layers: ``[len(layers), N]``, or ``[len(layers), N, K]`` in form class."""
-        found = []
-        for index, activation in enumerate(self._stack.activations(self._images, labels)):
-            if index in layers:
-                found.append(self._stack.layer(index).goodness(activation))
-            if index == layers[-1]:
-                break
-        return torch.stack(found)
+            return self._spread(layers, swept_goodness(self._stack, self._images, layers).float().cpu())
 
     def _spread(self, layers: Sequence[int], goodness: torch.Tensor) -> torch.Tensor:
         if len(layers) == self.depth:

@@ -50,6 +50,12 @@ class LabelChannel(ffprobe.Encoder):
             def neutral(self, images: torch.Tensor) -> torch.Tensor:
                 return self._append(images, self.embedding.mean(dim=0).expand(len(images), -1))
 
+            def parts(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
+                empty = self.embedding.new_zeros(1, height * width)
+                pictures = self.embedding.to(images.dtype).view(classes, 1, height, width)
+                colours = pictures.new_zeros(classes, *shape)
+                return self._append(images, empty.expand(len(images), -1)), torch.cat([colours, pictures], dim=1), None
+
             def _append(self, images: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
                 channel = rows.to(images.dtype).view(-1, 1, height, width)  # [B, 1, H, W]
                 return torch.cat([images, channel], dim=1)

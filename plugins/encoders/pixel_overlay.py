@@ -46,10 +46,18 @@ class PixelOverlay(ffprobe.Encoder):
             def neutral(self, images: torch.Tensor) -> torch.Tensor:
                 return self._overlay(images, images.new_full((len(images), classes), 1 / classes))
 
+            def parts(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+                bare = self._overlay(images, images.new_zeros(len(images), classes))
+                ones = nn.functional.one_hot(torch.arange(classes, device=images.device), height * width)
+                pixels = ones.to(images.dtype).view(classes, 1, height, width).expand(-1, channels, -1, -1)
+                return bare, pixels, self._top(images)
+
+            def _top(self, images: torch.Tensor) -> torch.Tensor:
+                return images.flatten(1).amax(dim=1) if value is None else images.new_full((len(images),), value)
+
             def _overlay(self, images: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
                 flat = images.reshape(len(images), channels, -1)  # [B, C, H*W]
-                top = flat.amax(dim=(1, 2)) if value is None else images.new_full((len(images),), value)
-                pixels = (share * top[:, None])[:, None].expand(-1, channels, -1)  # [B, C, K]
+                pixels = (share * self._top(images)[:, None])[:, None].expand(-1, channels, -1)  # [B, C, K]
                 return torch.cat([pixels, flat[:, :, classes:]], dim=2).view_as(images)
 
         return Module()

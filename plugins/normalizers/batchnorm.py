@@ -23,6 +23,7 @@ class BatchNorm(ffprobe.Normalizer):
     name = "batchnorm"
     aliases = ("batch_norm", "bn")
     keeps_statistics = True
+    affine = True  # in evaluation, by the running statistics
     source = "Ioffe & Szegedy 2015; Trifecta, arXiv:2311.18130, Sec. 4"
 
     class Params(ffprobe.Params):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 from pydantic import Field
 from torch import nn
 
@@ -19,9 +21,17 @@ class LayerNorm(ffprobe.Normalizer):
     source = "Ba, Kiros & Hinton 2016, arXiv:1607.06450; the authors' code of arXiv:2311.18130"
 
     class Params(ffprobe.Params):
-        """Whether it learns."""
+        """Whether it learns, and where it stands."""
 
         affine: bool = Field(True, description="learn a scale and an offset for every feature")
+        place: Literal["input", "preactivation", "activation", "output"] = Field(
+            "input",
+            description="on a layer's input, before its activation function, before or after its goodness is read",
+        )
+
+    def __init__(self, params: Any = None) -> None:
+        super().__init__(params)
+        self.place = self.params.place
 
     def build(self, shape: ffprobe.Shape) -> nn.Module:
         """``[B, *shape]``, same shape out."""

@@ -38,7 +38,7 @@ class Length(ffprobe.Normalizer):
 
         class Module(nn.Module):
             def forward(self, x: torch.Tensor) -> torch.Tensor:
-                norm = x.flatten(1).norm(dim=1) + epsilon
+                norm = ffprobe.flat_as_stored(x).norm(dim=1) + epsilon
                 return x * (length / norm).view(-1, *([1] * (x.dim() - 1)))
 
         return Module()

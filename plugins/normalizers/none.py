@@ -11,6 +11,7 @@ class NoNormalizer(ffprobe.Normalizer):
     """The identity; later layers can live on the goodness of earlier ones (Trifecta, App. E)."""
 
     name = "none"
+    affine = True
     source = "Trifecta, arXiv:2311.18130, App. E"
 
     def build(self, shape: ffprobe.Shape) -> nn.Module:

@@ -33,7 +33,7 @@ class RMS(ffprobe.Normalizer):
         class Module(nn.Module):
             def forward(self, x: torch.Tensor) -> torch.Tensor:
                 # by way of the norm, whose gradient at an input of zeros is zero; that of a square root is infinite
-                root = x.flatten(1).norm(dim=1) / features**0.5 + epsilon
+                root = ffprobe.flat_as_stored(x).norm(dim=1) / features**0.5 + epsilon
                 return x / root.view(-1, *([1] * (x.dim() - 1)))
 
         return Module()

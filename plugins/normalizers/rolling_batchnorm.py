@@ -25,6 +25,7 @@ class RollingBatchNorm(ffprobe.Normalizer):
 
     name = "rolling-batchnorm"
     keeps_statistics = True
+    affine = True  # in evaluation, by the running statistics
     source = "Trifecta, arXiv:2311.18130, App. E (single sample training)"
 
     class Params(ffprobe.Params):
