@@ -16,6 +16,11 @@ from ffprobe.errors import FileError
 MAX_FILE_BYTES = 64 * 2**20
 """The largest member that is read."""
 
+
+class TooLarge(FileError):
+    """What is read takes more than it may."""
+
+
 # headers with a body (long names, PAX), which tarfile reads into memory before we see the member
 _LONG_HEADERS = (
     tarfile.GNUTYPE_LONGNAME,
@@ -32,7 +37,9 @@ _OPENERS: tuple[tuple[bytes, Callable[..., Any]], ...] = (
 )
 
 
-def tar_files(path: Path, wanted: Callable[[str], bool], max_bytes: int) -> Generator[tuple[str, bytes], None, None]:
+def tar_files(
+    path: Path, wanted: Callable[[str], bool], max_bytes: int, setting: str = "max_gigabytes"
+) -> Generator[tuple[str, bytes], None, None]:
     """The wanted regular files of a tar, in its order; the tar is plain or packed with xz, gzip or bzip2.
 
     Nothing is extracted to the disk. A member that is not wanted is skipped, whatever it is; one with an absolute name
@@ -42,6 +49,7 @@ def tar_files(path: Path, wanted: Callable[[str], bool], max_bytes: int) -> Gene
         path: the archive.
         wanted: says by name which members to read.
         max_bytes: the most that the archive may unpack to.
+        setting: what to raise for more, for the message.
 
     Yields:
         The member's name without ``./``, and its bytes.
@@ -52,7 +60,7 @@ def tar_files(path: Path, wanted: Callable[[str], bool], max_bytes: int) -> Gene
     last = ""
     try:
         with _unpacked(path) as file:
-            stream = _Bounded(file, path, max_bytes)
+            stream = _Bounded(file, path, max_bytes, setting)
             source = cast(IO[bytes], stream)
             with tarfile.open(fileobj=source, mode="r|", tarinfo=_checked_header(path)) as tar:
                 for member in tar:
@@ -105,8 +113,8 @@ def _checked_header(path: Path) -> type[tarfile.TarInfo]:
 class _Bounded:
     """A stream that counts, and remembers its last piece: tarfile takes any damage between members for the end."""
 
-    def __init__(self, file: IO[bytes], path: Path, limit: int) -> None:
-        self._file, self._path, self._limit = file, path, limit
+    def __init__(self, file: IO[bytes], path: Path, limit: int, setting: str) -> None:
+        self._file, self._path, self._limit, self._setting = file, path, limit, setting
         self._position, self._piece = 0, b""
 
     def read(self, size: int) -> bytes:
@@ -117,7 +125,8 @@ class _Bounded:
             self._position += len(piece)
             self._piece = piece
         if self._position > self._limit:
-            raise FileError(f"{self._path} unpacks to more than {self._limit} bytes.", do="Raise max_gigabytes.")
+            told = f"{self._path} unpacks to more than {self._limit} bytes."
+            raise TooLarge(told, do=f"Raise {self._setting}.")
         return piece
 
     def check_end(self, offset: int) -> None:

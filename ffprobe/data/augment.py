@@ -8,7 +8,13 @@ _ONE = 1 << 16  # 1.0 in 16.16 fixed point
 _LARGEST = 1 << 14
 
 
-def augment(pixels: torch.Tensor, generator: torch.Generator, shift: int, degrees: float) -> torch.Tensor:
+def augment(
+    pixels: torch.Tensor,
+    generator: torch.Generator,
+    shift: int,
+    degrees: float,
+    part: tuple[int, slice] | None = None,
+) -> torch.Tensor:
     """The paper's augmentation: torchvision's ``RandomCrop(size, padding=shift)``, then ``RandomRotation(degrees)``.
 
     Each image is moved by whole pixels, uniform in -shift to +shift on either axis, and then turned about its centre by
@@ -19,18 +25,20 @@ def augment(pixels: torch.Tensor, generator: torch.Generator, shift: int, degree
         generator: a CPU generator, the only source of randomness.
         shift: in pixels; 0 draws no offsets.
         degrees: 0 draws no angles.
+        part: (images in the whole batch, which of them these are): draws for all of them, whoever has the others; None
+            where these are all.
 
     Returns:
         uint8 ``[B, C, H, W]`` on the device of ``pixels``; the same numbers on every device.
     """
-    count = pixels.shape[0]
+    count, rows = part or (pixels.shape[0], slice(None))
     offsets = torch.zeros(count, 2, dtype=torch.int64)
     angles = torch.zeros(count, dtype=torch.float64)
     if shift:
         offsets = torch.randint(-shift, shift + 1, (count, 2), generator=generator)
     if degrees:
         angles = (torch.rand(count, generator=generator, dtype=torch.float64) * 2 - 1) * degrees
-    return move(pixels, offsets, angles) if shift or degrees else pixels
+    return move(pixels, offsets[rows], angles[rows]) if shift or degrees else pixels
 
 
 def move(pixels: torch.Tensor, offsets: torch.Tensor, angles: torch.Tensor) -> torch.Tensor:

@@ -42,13 +42,18 @@ def cached_arrays(
     Raises:
         ValueError: an array holds objects.
     """
-    digest = hashlib.sha256(repr((FORMAT, *key)).encode("utf-8", "backslashreplace")).hexdigest()[:32]
-    path = cache_folder() / room / f"{digest}.npz"
+    path = entry_of(room, key)
     stored = _load(path)
     if stored is None:
         stored = dict(build())
         _store(path, stored)
     return stored
+
+
+def entry_of(room: str, key: Sequence[object], suffix: str = ".npz") -> Path:
+    """Where the entry of a key lies, or would lie."""
+    digest = hashlib.sha256(repr((FORMAT, *key)).encode("utf-8", "backslashreplace")).hexdigest()[:32]
+    return cache_folder() / room / f"{digest}{suffix}"
 
 
 def _load(path: Path) -> dict[str, np.ndarray] | None:

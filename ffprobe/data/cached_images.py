@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ffprobe.data.cache import cached_arrays
+from ffprobe.data.archive import TooLarge
+from ffprobe.data.cache import cached_arrays, entry_of
 from ffprobe.data.images import Images, channel_statistics
-from ffprobe.data.picture_tree import SPLITS, Split, folder_names, read_picture_tree
+from ffprobe.data.picture_tree import OVERHEAD, SPLITS, Split, folder_names, read_picture_tree
+from ffprobe.data.pictures_on_disk import read_pictures, write_pictures
 from ffprobe.errors import FileError
 
 if TYPE_CHECKING:
     import numpy as np
 
+_ROOM = "images"
+_BESIDE = 1 << 20  # bytes that an entry of the cache may hold beside pixels
 
-def cached_images(path: Path, max_bytes: int) -> dict[Split, Images]:
+
+def cached_images(path: Path, max_bytes: int, max_disk_bytes: int = 0) -> dict[Split, Images]:
     """Both splits of a folder or tar of ``train/CLASS/*`` and ``test/CLASS/*``; see ``read_picture_tree``.
 
     The pictures are decoded again when the tar, or the name, size or time of change of a file in the folder, is new.
+    Those that would take more than ``max_bytes`` stay on the disk, beside the cache, and their pixels are read as they
+    are asked for; which numbers a run gets does not depend on it.
 
     Args:
         path: the folder or tar.
-        max_bytes: the most that the decoded pictures may take.
+        max_bytes: the most that the decoded pictures may take in memory.
+        max_disk_bytes: the most that they may take on the disk.
 
     Returns:
         ``train`` and ``test``, with mean and standard deviation of the training images in both.
@@ -29,9 +38,32 @@ def cached_images(path: Path, max_bytes: int) -> dict[Split, Images]:
     Raises:
         FileError: there is nothing at ``path``, or it does not hold a data set; the message names what is wrong.
     """
+    key = _key(path)
+    folder = entry_of(_ROOM, key, ".pictures")
+    on_disk = read_pictures(folder)
+    if on_disk is None:
+        try:
+            return _in_memory(path, key, max_bytes)
+        except TooLarge:
+            if max_disk_bytes <= max_bytes:
+                raise
+        write_pictures(folder, path, max_disk_bytes)
+        on_disk = read_pictures(folder)
+        if on_disk is None:
+            raise FileError("The decoded pictures changed on the disk as soon as they were written.", where=str(folder))
+    needed = sum(images.pixels.shape.numel() + OVERHEAD * len(images) for images in on_disk.values())
+    if needed <= max_bytes:  # the limit was raised
+        return {k: Images(v.pixels[:], v.labels, v.classes, v.mean, v.std) for k, v in on_disk.items()}
+    return on_disk
+
+
+def _in_memory(path: Path, key: tuple[object, ...], max_bytes: int) -> dict[Split, Images]:
     import torch
 
-    arrays = cached_arrays("images", _key(path), lambda: _decode(path, max_bytes))
+    entry = entry_of(_ROOM, key)
+    if os.path.isfile(entry) and entry.stat().st_size > max_bytes + _BESIDE:  # of a time with a higher limit
+        raise TooLarge(f"The pictures in {path} take more than {max_bytes / 1e9:g} gigabytes.")
+    arrays = cached_arrays(_ROOM, key, lambda: _decode(path, max_bytes))
     classes = tuple(str(name) for name in arrays["classes"])
     pixels = {split: torch.from_numpy(arrays[f"{split}_pixels"]) for split in SPLITS}
     mean, std = channel_statistics(pixels["train"])

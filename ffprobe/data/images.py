@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,13 +12,16 @@ if TYPE_CHECKING:
 
 from ffprobe.errors import FileError
 
+_TOGETHER = 1024  # images that are read at once where all are gone through
+
 
 @dataclass(frozen=True)
 class Images:
-    """A split of a data set, held in memory and never changed.
+    """A split of a data set, never changed.
 
     Attributes:
-        pixels: uint8 ``[N, C, H, W]``, 0 to 255.
+        pixels: uint8 ``[N, C, H, W]``, 0 to 255: a tensor, or where they do not fit into memory something that gives
+            tensors for slices and indices of rows (``PixelsOnDisk``).
         labels: int64 ``[N]``, 0 to ``len(classes) - 1``.
         classes: the class names, in label order; two or more.
         mean: per channel, on the scale 0 to 1 (pixels / 255).
@@ -49,13 +53,20 @@ class Images:
 
     def subset(self, indices: torch.Tensor) -> Images:
         """The images at ``indices`` (int64 ``[M]``), in that order."""
-        return Images(self.pixels[indices], self.labels[indices], self.classes, self.mean, self.std)
+        lazy = getattr(self.pixels, "subset", None)
+        pixels = self.pixels[indices] if lazy is None else lazy(indices)
+        return Images(pixels, self.labels[indices], self.classes, self.mean, self.std)
 
     def sha256(self) -> str:
         """A hash of pixels, labels and class names, the same on every machine."""
+        return self._sha256
+
+    @cached_property
+    def _sha256(self) -> str:
         digest = hashlib.sha256()
         digest.update(repr((tuple(self.pixels.shape), self.classes)).encode())
-        digest.update(self.pixels.contiguous().numpy().data)
+        for start in range(0, len(self), _TOGETHER):
+            digest.update(self.pixels[start : start + _TOGETHER].contiguous().numpy().data)
         digest.update(self.labels.contiguous().numpy().astype("<i8").tobytes())
         return digest.hexdigest()
 
@@ -92,13 +103,19 @@ def channel_statistics(pixels: torch.Tensor) -> tuple[tuple[float, ...], tuple[f
     """
     import torch
 
-    channels = pixels.shape[1]
     # counts of the 256 values are exact, and need no float copy of the images
+    counts = [torch.bincount(pixels[:, channel].reshape(-1), minlength=256) for channel in range(pixels.shape[1])]
+    return statistics_of_counts(torch.stack(counts))
+
+
+def statistics_of_counts(counts: torch.Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The same from how often each channel holds each of the 256 values, int64 ``[C, 256]``."""
+    import torch
+
     values = torch.arange(256, dtype=torch.float64) / 255
     means, stds = [], []
-    for channel in range(channels):
-        counts = torch.bincount(pixels[:, channel].reshape(-1), minlength=256).double()
-        share = counts / counts.sum()
+    for of_channel in counts.double():
+        share = of_channel / of_channel.sum()
         mean = float((share * values).sum())
         std = float((share * (values - mean).square()).sum().sqrt())
         means.append(mean)

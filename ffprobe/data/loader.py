@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
 from ffprobe.data.augment import augment
 from ffprobe.data.images import Images
+from ffprobe.data.pixels_on_disk import PixelsOnDisk
 
 
 class Loader:
     """Batches of normalized images, in an order and with an augmentation that the generators alone decide.
 
-    Every pass over it is one epoch and draws anew. The pixels are copied to the device once, as uint8.
+    Every pass over it is one epoch and draws anew. The pixels are copied to the device once, as uint8; those that lie
+    on the disk stay there, and each batch is read when its turn comes.
 
     Args:
         images: what to draw from.
@@ -26,6 +28,8 @@ class Loader:
         drop_last: whether a last batch that is not full is left out.
         dtype: of the normalized images.
         memory_format: of the normalized images.
+        part: says which rows of a batch, of so many, are this process's; None for all of them. What is drawn at random
+            is drawn for whole batches, so that it is the same however many share them.
 
     Raises:
         ValueError: ``batch_size`` is below 1.
@@ -44,17 +48,22 @@ class Loader:
         drop_last: bool = True,
         dtype: torch.dtype = torch.float32,
         memory_format: torch.memory_format = torch.channels_last,
+        part: Callable[[int], slice] | None = None,
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"a batch holds one image or more, not {batch_size}")
         self.batch_size = min(batch_size, len(images))
         self.drop_last = drop_last
         self._count = len(images)
-        self._pixels, self._labels = images.pixels.to(device), images.labels.to(device)
+        self._device = torch.device(device)
+        self._on_disk = isinstance(images.pixels, PixelsOnDisk)
+        self._pixels = images.pixels if self._on_disk else images.pixels.to(device)
+        self._labels = images.labels.to(device)
         self._mean, self._std = images.mean, images.std
         self._shuffle, self._augment = shuffle_generator, augment_generator
         self._shift, self._degrees = shift, degrees
         self._dtype, self._memory_format = dtype, memory_format
+        self._part = part or (lambda count: slice(0, count))
 
     def __len__(self) -> int:
         """Batches in one epoch; never 0."""
@@ -67,27 +76,31 @@ class Loader:
         Returns:
             Images ``[B, C, H, W]`` and labels int64 ``[B]``, on the device.
         """
-        x = normalize(self._pixels[: self.batch_size], self._mean, self._std, self._dtype)
+        x = normalize(self._pixels[: self.batch_size].to(self._device), self._mean, self._std, self._dtype)
         return x.contiguous(memory_format=self._memory_format), self._labels[: self.batch_size]
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         """One epoch of batches.
 
         Yields:
-            Images ``[B, C, H, W]`` normalized, labels int64 ``[B]``, both on the device, and the images' places in the
-            data set, int64 ``[B]`` on the CPU.
+            This process's part of the images ``[B, C, H, W]``, normalized, and of the labels int64 ``[B]``, both on
+            the device, and the places in the data set of the whole batch, int64 on the CPU.
         """
         order = torch.arange(self._count)
         if self._shuffle is not None:
             order = torch.randperm(self._count, generator=self._shuffle)
-        places = order.to(self._pixels.device)
+        places = order.to(self._device)
         for start in range(0, len(self) * self.batch_size, self.batch_size):
-            chosen = places[start : start + self.batch_size]
-            pixels = self._pixels[chosen]
+            whole = order[start : start + self.batch_size]
+            rows = self._part(len(whole))
+            chosen = places[start : start + self.batch_size][rows]
+            pixels = (
+                self._pixels[whole[rows]].to(self._device, non_blocking=True) if self._on_disk else self._pixels[chosen]
+            )
             if self._augment is not None:
-                pixels = augment(pixels, self._augment, self._shift, self._degrees)
+                pixels = augment(pixels, self._augment, self._shift, self._degrees, (len(whole), rows))
             x = normalize(pixels, self._mean, self._std, self._dtype).contiguous(memory_format=self._memory_format)
-            yield x, self._labels[chosen], order[start : start + self.batch_size]
+            yield x, self._labels[chosen], whole
 
 
 def normalize(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ffprobe.data.archive import MAX_FILE_BYTES, tar_files
+from ffprobe.data.archive import MAX_FILE_BYTES, TooLarge, tar_files
 from ffprobe.data.picture import decode_picture, is_picture, quiet_pillow
 from ffprobe.errors import FileError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Split = Literal["train", "test"]
 SPLITS: tuple[Split, Split] = ("train", "test")
 LAYOUT = "Expected are train/CLASS/* and test/CLASS/*, with the same classes in both."
-_OVERHEAD = 1024  # bytes that a picture costs beside its pixels, so that a myriad of tiny ones is bounded too
+OVERHEAD = 1024  # bytes that a picture costs beside its pixels, so that a myriad of tiny ones is bounded too
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,10 @@ class PictureTree:
     classes: tuple[str, ...]
 
 
+Key = tuple[str, str, str]
+"""Split, class and file name of a picture."""
+
+
 def read_picture_tree(path: Path, max_bytes: int) -> PictureTree:
     """All pictures of a folder or tar, sorted by class and then by name, whatever the order on disk.
 
@@ -46,14 +50,33 @@ def read_picture_tree(path: Path, max_bytes: int) -> PictureTree:
         max_bytes: the most that the decoded pictures, and the unpacked archive, may take.
 
     Raises:
+        TooLarge: they take more.
         FileError: a picture is damaged, sizes differ, a split is missing, there is only one class, or the archive is
             damaged or unsafe; the message names what and where.
     """
-    pictures: dict[tuple[str, str, str], np.ndarray] = {}
+    pictures = dict(decoded_pictures(path, max_bytes, "max_gigabytes"))
+    keys, classes = in_order(pictures, path)
+    channels = 3 if any(array.ndim == 3 for array in pictures.values()) else 1
+    height, width = next(iter(pictures.values())).shape[:2]
+    check_limit(len(pictures) * channels * height * width, path, max_bytes, "max_gigabytes")
+    return _assemble(pictures, keys, classes, (channels, height, width))
+
+
+def decoded_pictures(path: Path, max_bytes: int, setting: str) -> Generator[tuple[Key, np.ndarray], None, None]:
+    """Every picture as it comes: its key, and its pixels uint8 ``[H, W]`` or ``[H, W, 3]``.
+
+    Args:
+        path: a folder or tar.
+        max_bytes: the most that all of them, and the unpacked archive, may take.
+        setting: what to raise for more, for the message.
+
+    Raises:
+        FileError: as ``read_picture_tree``.
+    """
     prefixes: dict[str, str] = {}
     first: tuple[str, tuple[int, ...]] | None = None
     used = 0
-    source = folder_files(path) if path.is_dir() else tar_files(path, _inside, max_bytes)
+    source = folder_files(path) if path.is_dir() else tar_files(path, _inside, max_bytes, setting)
     with quiet_pillow(), closing(source):
         for name, content in source:
             prefix, key = _place(name, path)
@@ -69,10 +92,9 @@ def read_picture_tree(path: Path, max_bytes: int) -> PictureTree:
                     f"{name!r} has {_size(array.shape)}.",
                     do="Bring all of them to one size.",
                 )
-            used += array.nbytes + _OVERHEAD
-            _check_limit(used, path, max_bytes)
-            pictures[key] = array
-    return _assemble(pictures, path, max_bytes)
+            used += array.nbytes + OVERHEAD
+            check_limit(used, path, max_bytes, setting)
+            yield key, array
 
 
 def folder_files(path: Path) -> Generator[tuple[str, bytes], None, None]:
@@ -139,41 +161,65 @@ def _place(name: str, path: Path) -> tuple[str, tuple[str, str, str]]:
     return "/".join(parts[:above]), (split, label, file)
 
 
-def _assemble(pictures: dict[tuple[str, str, str], np.ndarray], path: Path, max_bytes: int) -> PictureTree:
-    import numpy as np
+def in_order(found: Iterable[Key], path: Path) -> tuple[dict[Split, list[Key]], tuple[str, ...]]:
+    """The pictures of each split in the order of the data set, and the class names.
 
-    if not pictures:
+    Raises:
+        FileError: a split is missing, a class is in one split only, or there is only one class.
+    """
+    keys: dict[Split, list[Key]] = {split: [] for split in SPLITS}
+    for key in sorted(found):
+        keys["train" if key[0] == "train" else "test"].append(key)
+    if not any(keys.values()):
         raise FileError(f"{path} holds no pictures.", do=LAYOUT)
-    keys = {split: sorted(key for key in pictures if key[0] == split) for split in SPLITS}
-    found = {split: {key[1] for key in keys[split]} for split in SPLITS}
+    labels = {split: {key[1] for key in keys[split]} for split in SPLITS}
     for split in SPLITS:
         if not keys[split]:
             raise FileError(f"{path} has no pictures in {split}.", do=LAYOUT)
     for one, other in (SPLITS, SPLITS[::-1]):
-        if lone := sorted(found[one] - found[other]):
+        if lone := sorted(labels[one] - labels[other]):
             raise FileError(f"{path} has pictures of the class {lone[0]!r} in {one}, but none in {other}.", do=LAYOUT)
-    classes = tuple(sorted(found["train"]))
+    classes = tuple(sorted(labels["train"]))
     if len(classes) < 2:
         raise FileError(f"{path} holds the one class {classes[0]!r}; two or more are needed.", do=LAYOUT)
-    channels = 3 if any(array.ndim == 3 for array in pictures.values()) else 1
-    height, width = next(iter(pictures.values())).shape[:2]
-    _check_limit(len(pictures) * channels * height * width, path, max_bytes)
+    return keys, classes
+
+
+def as_channels(picture: np.ndarray, channels: int) -> np.ndarray:
+    """uint8 ``[H, W]`` or ``[H, W, 3]`` as ``[channels, H, W]``; grey is spread over three channels."""
+    import numpy as np
+
+    height, width = picture.shape[:2]
+    planes = picture if picture.ndim == 2 else picture.transpose(2, 0, 1)
+    return np.broadcast_to(planes, (channels, height, width))
+
+
+def class_numbers(keys: Sequence[Key], classes: tuple[str, ...]) -> np.ndarray:
+    """The label of each picture, int64 ``[N]``."""
+    import numpy as np
+
+    number = {name: place for place, name in enumerate(classes)}
+    return np.array([number[key[1]] for key in keys], dtype=np.int64)
+
+
+def _assemble(
+    pictures: dict[Key, np.ndarray], keys: dict[Split, list[Key]], classes: tuple[str, ...], shape: tuple[int, int, int]
+) -> PictureTree:
+    import numpy as np
+
     pixels: dict[Split, np.ndarray] = {}
-    labels: dict[Split, np.ndarray] = {}
     for split in SPLITS:
-        pixels[split] = np.empty((len(keys[split]), channels, height, width), dtype=np.uint8)
+        pixels[split] = np.empty((len(keys[split]), *shape), dtype=np.uint8)
         for place, key in enumerate(keys[split]):
-            array = pictures.pop(key)  # freed as it is copied
-            pixels[split][place] = array if array.ndim == 2 else array.transpose(2, 0, 1)
-        labels[split] = np.array([classes.index(key[1]) for key in keys[split]], dtype=np.int64)
-    return PictureTree(pixels, labels, classes)
+            pixels[split][place] = as_channels(pictures.pop(key), shape[0])  # freed as it is copied
+    return PictureTree(pixels, {split: class_numbers(keys[split], classes) for split in SPLITS}, classes)
 
 
-def _check_limit(used: int, path: Path, max_bytes: int) -> None:
+def check_limit(used: int, path: Path, max_bytes: int, setting: str) -> None:
+    """Raise ``TooLarge`` when more than ``max_bytes`` are used."""
     if used > max_bytes:
-        raise FileError(
-            f"The pictures in {path} take more than {max_bytes / 1e9:g} gigabytes.", do="Raise max_gigabytes."
-        )
+        told = f"The pictures in {path} take more than {max_bytes / 1e9:g} gigabytes."
+        raise TooLarge(told, do=f"Raise {setting}.")
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -15,8 +15,9 @@ class OwnImages(ffprobe.Dataset):
 
     The tar may be packed with xz, gzip or bzip2; it is read in one pass and never extracted. All pictures must have one
     size; if one is in colour, all become RGB. Classes are sorted by name. Decoded pictures are kept in
-    ``$FFPROBE_CACHE_DIR`` (``~/.cache/ffprobe``), so that the next run starts at once. Mean and standard deviation are
-    those of the training images.
+    ``$FFPROBE_CACHE_DIR`` (``~/.cache/ffprobe``), so that the next run starts at once. What would not fit into memory
+    is read from there as a run needs it, with the same numbers. Mean and standard deviation are those of the training
+    images.
     """
 
     name = "images"
@@ -26,7 +27,13 @@ class OwnImages(ffprobe.Dataset):
         """Settings of the data set."""
 
         max_gigabytes: float = Field(
-            8.0, gt=0, description="the most that the decoded pictures may take in memory, in gigabytes (1e9 bytes)"
+            8.0,
+            gt=0,
+            description="the most that the decoded pictures may take in memory, in gigabytes (1e9 bytes); beyond it "
+            "they stay on the disk",
+        )
+        max_disk_gigabytes: float = Field(
+            1000.0, ge=0, description="the most that they may take on the disk, in gigabytes; 0: none"
         )
 
     _splits: dict[Literal["train", "test"], ffprobe.Images] | None = None
@@ -45,7 +52,8 @@ class OwnImages(ffprobe.Dataset):
             )
         if self._splits is None:
             path = Path(self.data_dir).expanduser()
-            self._splits = ffprobe.cached_images(path, int(self.params.max_gigabytes * 1e9))
+            limits = (self.params.max_gigabytes, self.params.max_disk_gigabytes)
+            self._splits = ffprobe.cached_images(path, *(int(limit * 1e9) for limit in limits))
         return self._splits[split]
 
 

@@ -99,7 +99,9 @@ def test_bomb_is_refused_before_it_is_decoded(write, monkeypatch):
 def test_memory_limit(write):
     path = write(tree())
     with pytest.raises(FileError, match="Raise max_gigabytes"):
-        load(path, max_gigabytes=5e-6)
+        load(path, max_gigabytes=5e-6, max_disk_gigabytes=0)
+    with pytest.raises(FileError, match="Raise max_disk_gigabytes"):
+        load(path, max_gigabytes=5e-6, max_disk_gigabytes=6e-6)
     assert len(load(path, max_gigabytes=1e-3)) == 6
 
 
