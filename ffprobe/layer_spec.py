@@ -42,8 +42,8 @@ class LayerSpec:
 
     The order is: average pooling of the input (``shrink``), the normalizer if it stands on inputs, the convolution or
     linear map, the normalizer if it stands before the activation, activation, max pooling (``pool``), the normalizer if
-    it stands on activations. Goodness is read here. What is passed on then goes through the normalizer if it stands on
-    outputs, max pooling (``pool_passed``) and the shortcut.
+    it stands on activations, dropout. Goodness is read here. What is passed on then goes through the normalizer if it
+    stands on outputs, max pooling (``pool_passed``) and the shortcut.
 
     Attributes:
         kind: ``conv`` (padding keeps the size at stride 1), ``linear`` (flattens its input), or ``module``
@@ -60,6 +60,8 @@ class LayerSpec:
         shrink: side of an average pooling window on the layer's input; 1 is none.
         pool_passed: side of a max pooling window on what is passed on, after goodness was read; 1 is none.
         shortcut: what is joined to what is passed on.
+        dropout: share of the activation's numbers that training sets to zero, dividing the others by the rest of the
+            share, 0 or more and below 1; the masks come from the generator that ``torch.manual_seed`` seeds.
         goodness: this layer's own goodness, in place of the run's; of the same form.
         loss: this layer's own loss, in place of the run's; of the same form.
         normalizer: this layer's own normalizer, in place of the run's.
@@ -77,6 +79,7 @@ class LayerSpec:
     shrink: int = 1
     pool_passed: int = 1
     shortcut: Shortcut | None = None
+    dropout: float = 0.0
     goodness: Goodness | None = None
     loss: Loss | None = None
     normalizer: Normalizer | None = None

@@ -56,13 +56,26 @@ def list_(json: Json = False, verbose: Verbose = False) -> None:
 @app.command("info")
 def info(
     name: Annotated[str, typer.Argument(help="A plugin's name, ./file.py or module:attr.")],
+    preset: Annotated[bool, typer.Option("--preset", help="The name is that of a preset.")] = False,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Say what a plugin is, its settings with their units, and its source in the literature."""
+    """Say what a plugin is, its settings with their units, its source in the literature, and what its losses reach.
+
+    The last is asked of a toy network that learns for a few steps. With --preset the same of a preset.
+    """
     from ffprobe.registry import Registry
 
     registry = Registry()
+    if preset:
+        from ffprobe.cli.preset_info import describe_preset, print_preset
+
+        described = describe_preset(name, registry)
+        if json:
+            print_json(described)
+        else:
+            print_preset(stdout(), described)
+        return
     documents = [_describe(component, registry) for component in registry.load(name)]
     if json:
         print_json(documents[0] if len(documents) == 1 else documents)
@@ -76,6 +89,8 @@ def info(
 
 def _describe(component: Any, registry: Any) -> dict[str, Any]:
     import inspect
+
+    from ffprobe.cli.preset_info import locality_of
 
     plugin = registry.provider(component)
     settings = {}
@@ -93,6 +108,7 @@ def _describe(component: Any, registry: Any) -> dict[str, Any]:
         "source": component.source,
         "settings": settings,
         "aliases": list(component.aliases),
+        **locality_of(component, registry),
         "plugin": plugin.name,
         "distribution": plugin.distribution,
         "version": plugin.version,
@@ -127,3 +143,7 @@ def _print(console: Any, document: dict[str, Any]) -> None:
         if example:
             value = document["settings"][example]["default"]
             console.print(f"For example: --plugin {document['name']}:{example}={value}", markup=False)
+    if "locality" in document:
+        from ffprobe.cli.preset_info import print_locality
+
+        print_locality(console, document["locality"])

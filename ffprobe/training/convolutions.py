@@ -6,9 +6,18 @@ from collections.abc import Sequence
 
 from ffprobe.components import LayerSpec, Shape
 from ffprobe.errors import UsageError
+from ffprobe.layer_spec import Shortcut
 
 
-def convolutions(name: str, plan: Sequence[tuple[int, int]], factor: float, shape: Shape) -> list[LayerSpec]:
+def convolutions(
+    name: str,
+    plan: Sequence[tuple[int, int]],
+    factor: float,
+    shape: Shape,
+    *,
+    residual: bool = False,
+    dropout: float = 0.0,
+) -> list[LayerSpec]:
     """Layers for (channels, pool) pairs, each width times ``factor`` but at least 4 channels.
 
     Args:
@@ -16,6 +25,9 @@ def convolutions(name: str, plan: Sequence[tuple[int, int]], factor: float, shap
         plan: channels and side of the pooling window of each layer.
         factor: on the channels.
         shape: of the input (channels, height, width).
+        residual: whether every layer that keeps the shape of its input adds that input, detached, to what it passes on
+            (the last one passes nothing on, and what enters the first is the image).
+        dropout: of every layer's activation.
 
     Raises:
         UsageError: the pools would shrink the image to nothing.
@@ -28,4 +40,18 @@ def convolutions(name: str, plan: Sequence[tuple[int, int]], factor: float, shap
             f"The network {name!r} needs images of {side}x{side} or more, not {'x'.join(map(str, shape[1:]))}.",
             do="Use --plugin fcn, or larger images.",
         )
-    return [LayerSpec("conv", max(4, round(channels * factor)), pool) for channels, pool in plan]
+    widths = [max(4, round(channels * factor)) for channels, _ in plan]
+    return [
+        LayerSpec(
+            "conv",
+            width,
+            pool,
+            shortcut=Shortcut(index - 1) if residual and _keeps_shape(index, widths, pool) else None,
+            dropout=dropout,
+        )
+        for index, (width, (_, pool)) in enumerate(zip(widths, plan, strict=True))
+    ]
+
+
+def _keeps_shape(index: int, widths: Sequence[int], pool: int) -> bool:
+    return 0 < index < len(widths) - 1 and pool == 1 and widths[index - 1] == widths[index]

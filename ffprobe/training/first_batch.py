@@ -43,8 +43,7 @@ class _Trial:
     def run(self) -> None:
         stack, images = self.stack, self.images
         pair = stack.form == "pair"
-        rows = torch.cat([images, images]) if pair else images
-        given = torch.cat([self.labels, self._negatives()]) if pair else None
+        rows, given = self._pairs() if pair else (images, None)
         with self.experiment.autocast():
             x = self._call("encoder", "the encoding", lambda: stack.encode(rows, given), rows)
             self._expect("encoder", "the encoding", x, (len(rows), *stack.layer(0).input_shape))
@@ -103,6 +102,12 @@ class _Trial:
             self._blame("loss", f"layer {index}'s loss has no graph to the goodness, so nothing would be learned")
         earlier.append((first.detach(), second.detach()) if pair else first.detach())
 
+    def _pairs(self) -> tuple[torch.Tensor, torch.Tensor | None]:
+        images, wrong = self.images, self._negatives()
+        if self.experiment.components["negatives"].gives == "images":  # type: ignore[attr-defined]
+            return torch.cat([images, wrong]), None
+        return torch.cat([images, images]), torch.cat([self.labels, wrong])
+
     def _negatives(self) -> torch.Tensor:
         experiment = self.experiment
         negatives: Any = copy.deepcopy(experiment.components["negatives"])
@@ -113,10 +118,13 @@ class _Trial:
         classes = self.stack.classes
         wrong = self._call(
             "negatives",
-            "the labels",
+            f"the {negatives.gives}",
             lambda: negatives(self.images, self.labels, classes, generator, goodness),
             self.images,
         )
+        if negatives.gives == "images":
+            self._expect("negatives", "the images", wrong, tuple(self.images.shape), self.images.dtype)
+            return wrong
         if wrong.dtype != torch.int64 or wrong.shape != self.labels.shape:
             told = f"{_told(wrong)} as labels, int64 {list(self.labels.shape)} was expected"
             self._blame("negatives", f"it gave {told}")
@@ -129,6 +137,8 @@ class _Trial:
         return wrong
 
     def _evaluator(self) -> None:
+        if not self.experiment.evaluator.reads_goodness:
+            return
         goodness = torch.rand(self.stack.depth, 4, self.stack.classes)
         scores = self._call("evaluator", "the scores", lambda: self.experiment.evaluator.scores(goodness), goodness)
         self._expect("evaluator", "the scores", scores, (4, self.stack.classes))

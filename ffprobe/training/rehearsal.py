@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from ffprobe.components import Bench, Learner
+from ffprobe.team import Team
 from ffprobe.training.experiment import Experiment
 from ffprobe.training.seeding import stream, stream_seed
 
@@ -54,7 +55,8 @@ def rehearsal(experiment: Experiment, step: int) -> Iterator[Rehearsal]:
         (bench.network, bench.loss, bench.scheduler, bench.negatives, experiment.components["rule"])
     )
     generator = stream(seed, "probes", step)
-    twin = replace(bench, network=network, loss=loss, scheduler=scheduler, negatives=negatives, generator=generator)
+    copies = {"network": network, "loss": loss, "scheduler": scheduler, "negatives": negatives}
+    twin = replace(bench, **copies, generator=generator, team=Team())  # nobody else rehearses
     cards = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=cards), torch.enable_grad():
         torch.manual_seed(stream_seed(seed, "probes", step))

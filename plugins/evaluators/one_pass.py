@@ -20,6 +20,7 @@ class OnePass(ffprobe.Evaluator):
     name = "one-pass"
     source = "Hinton 2022, arXiv:2212.13345, Sec. 3.3; Trifecta, arXiv:2311.18130, App. H"
     needs = frozenset({"activations"})
+    reads_goodness = False
 
     class Params(ffprobe.Params):
         """Which features, and how the head is fitted."""
@@ -44,8 +45,8 @@ class OnePass(ffprobe.Evaluator):
             UsageError: always.
         """
         raise ffprobe.UsageError(
-            "one-pass reads features, not goodness, so it cannot be a run's own evaluator.",
-            do="Train with another one, then `ffprobe predict RUN --evaluator one-pass`.",
+            "one-pass reads features, and no scores follow from goodness.",
+            do="Ask `ffprobe predict RUN --evaluator one-pass`, which runs the network.",
         )
 
     def read(self, sweep: ffprobe.Sweep) -> torch.Tensor:

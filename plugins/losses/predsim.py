@@ -28,6 +28,7 @@ class PredSim(ffprobe.Loss):
 
     name = "predsim"
     form = "class"
+    averages = False  # similarities are those of every pair of images in the batch
     source = "Nokland & Eidnes 2019, arXiv:1901.06656; S as in the authors' code"
 
     class Params(ffprobe.Params):

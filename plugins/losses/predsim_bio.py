@@ -26,6 +26,7 @@ class PredSimBio(PredSim, ffprobe.Loss):
 
     name = "predsim-bio"
     form = "class"
+    averages = False
     source = "Nokland & Eidnes 2019, arXiv:1901.06656; formulas as in the authors' code"
 
     class Params(ffprobe.Params):

@@ -27,7 +27,7 @@ class UniformWrong(ffprobe.Negatives):
     ) -> torch.Tensor:
         """Wrong labels, int64 ``[B]``."""
         shift = torch.randint(1, classes, labels.shape, generator=generator)
-        return (labels + shift.to(labels.device)) % classes
+        return (labels + shift.to(labels.device, non_blocking=True)) % classes
 
 
 @ffprobe.hookimpl

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pydantic import Field
 
 import ffprobe
@@ -18,8 +20,9 @@ class DeeperForward(ffprobe.Network):
     stack without shortcuts (the code's NoResnet).
 
     Deviations: channels are rounded to a multiple of the classes; a stage whose image has an odd side keeps its size
-    (28x28 ends at 7x7), since a pooled shortcut would not fit; no dropout (the code's script has 0.2 by default, its
-    classes 0); weights start as torch's layers do, not from a normal distribution.
+    (28x28 ends at 7x7), since a pooled shortcut would not fit; no dropout unless asked (the code's script has 0.2 by
+    default, its classes 0; it stands on the activation, before goodness, as here); weights start as torch's layers do,
+    not from a normal distribution.
     """
 
     name = "deeperforward"
@@ -31,6 +34,7 @@ class DeeperForward(ffprobe.Network):
 
         width: float = Field(1.0, gt=0, le=16, description="factor on the channels of every layer")
         stages: int = Field(4, ge=1, le=4, description="stages of four layers")
+        dropout: float = Field(0.0, ge=0, lt=1, description="share of each activation set to zero in training")
         residual: bool = Field(True, description="whether shortcuts are added and appended")
 
     def layers(self, shape: ffprobe.Shape, classes: int) -> list[ffprobe.LayerSpec]:
@@ -57,7 +61,7 @@ class DeeperForward(ffprobe.Network):
                 ffprobe.LayerSpec("conv", width, shortcut=appended if stage < stages - 1 else None),
             ]
             source = first + 3
-        return specs
+        return [replace(spec, dropout=self.params.dropout) for spec in specs]
 
 
 @ffprobe.hookimpl

@@ -11,6 +11,10 @@ class TFFDeep(ffprobe.Network):
     """3x3 convolutions of 64, 128p, 3 x 128, 256p, 3 x 256, 512p, 512 and 512 channels; 8.48 M weights.
 
     Fit for any image from 8x8 up, since it halves the side three times.
+
+    ``residual`` (App. I) and ``dropout`` (footnote 5) are trials of which the paper tells the outcome and not the form.
+    Ours: around each single layer that keeps the shape of its input, that input is added to what the layer passes on,
+    without gradient and unseen by the layer's own goodness; dropout acts on activations before goodness is read.
     """
 
     name = "tff-d"
@@ -18,15 +22,20 @@ class TFFDeep(ffprobe.Network):
     learning_rate_steps = ((0.4, 0.5), (0.8, 0.1))  # 1e-3 x 200 epochs, 5e-4 x 200, 1e-4 x 100 (App. B)
 
     class Params(ffprobe.Params):
-        """How wide."""
+        """How wide, with shortcuts or without, with dropout or without."""
 
         width: float = Field(1.0, gt=0, le=16, description="factor on the channels of every layer")
+        residual: bool = Field(False, description="whether layers that keep their input's shape add it to their output")
+        dropout: float = Field(0.0, ge=0, lt=1, description="share of each activation set to zero in training")
 
     def layers(self, shape: ffprobe.Shape, classes: int) -> list[ffprobe.LayerSpec]:
         """Twelve layers."""
         widths = [64, 128, 128, 128, 128, 256, 256, 256, 256, 512, 512, 512]
         plan = [(w, 2 if i in (1, 5, 9) else 1) for i, w in enumerate(widths)]
-        return ffprobe.convolutions(self.name, plan, self.params.width, shape)
+        params = self.params
+        return ffprobe.convolutions(
+            self.name, plan, params.width, shape, residual=params.residual, dropout=params.dropout
+        )
 
 
 @ffprobe.hookimpl

@@ -36,9 +36,18 @@ def test_the_test_set_is_read_as_validation_chose(tmp_path: Path, evaluator: str
             assert float(file.read(f"final/model_{part}_accuracy")) == pytest.approx(float(accuracy))
 
 
-def test_one_pass_is_refused_before_anything_is_learned(tmp_path: Path) -> None:
-    with pytest.raises(ffprobe.UsageError, match="cannot be a run's own evaluator"):
-        run(tmp_path / "run.h5", "one-pass")
+def test_features_are_read_as_the_file_says_later(tmp_path: Path) -> None:
+    with ffprobe.open(run(tmp_path / "run.h5", "one-pass", "olu", "batchnorm")) as file:
+        reader: Any = ffprobe.registered("evaluator")["one-pass"]()
+        known = ffprobe.read_calibration(file, "pre")
+        reader.calibrate(known)
+        held = float((reader.predict(known.sweep()) == known.labels).float().mean())
+        assert held > 0.2  # chance is 0.1; fitted on 45 images
+        # the whole validation and test sets; recorded are 15 of them
+        test = ffprobe.registered("dataset")["digits"]().load("test")  # type: ignore[call-arg]
+        right = ffprobe.predict(file, test.pixels.numpy()) == test.labels.numpy()
+        assert float(file.read("final/model_test_accuracy")) == pytest.approx(right.mean())
+        assert np.isfinite(file.read("final/test_accuracy")).all()  # the goodness of labels is still told
 
 
 def test_random_label_features_are_recorded_for_the_probe_alone_and_change_nothing(tmp_path: Path) -> None:

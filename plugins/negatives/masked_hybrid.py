@@ -1,0 +1,63 @@
+"""Negatives that are images: two images of the batch, cut together along a random mask."""
+
+from __future__ import annotations
+
+import torch
+from ffprobe_plugins.negatives.other_image import others
+from pydantic import Field
+from torch.nn import functional
+
+import ffprobe
+
+
+class MaskedHybrid(ffprobe.Negatives):
+    """mask * image + (1 - mask) * another image of the batch, in their own places; no label is used.
+
+    The mask has fairly large regions of ones and zeros: random bits, blurred again and again with [1/4, 1/2, 1/4] in
+    both directions (edges repeated), cut at 1/2. The hybrid has the image's short-range correlations and not its
+    long-range ones.
+
+    Deviations: the paper says that blurring is repeated, not how often; here until the blur's standard deviation is a
+    share of the image's side. A mask that would be all ones or all zeros, which makes an unchanged image, is cut at its
+    own mean.
+    """
+
+    name = "masked-hybrid"
+    gives = "images"
+    source = "Hinton 2022, arXiv:2212.13345, Sec. 3.2"
+
+    class Params(ffprobe.Params):
+        """How large the regions are."""
+
+        blur: float = Field(0.1, gt=0, le=1, description="standard deviation of the whole blur, in sides of the image")
+
+    def __call__(
+        self,
+        images: torch.Tensor,
+        labels: torch.Tensor,
+        classes: int,
+        generator: torch.Generator,
+        goodness: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Hybrids ``[B, C, H, W]``."""
+        mask = self.mask(len(images), tuple(images.shape[2:]), generator).to(images)  # [B, 1, H, W]
+        other = images[others(len(images), generator).to(images.device)]
+        return mask * images + (1 - mask) * other
+
+    def mask(self, count: int, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
+        """Masks of 0 and 1, float32 ``[count, 1, H, W]`` on the CPU; each has both."""
+        bits = torch.randint(2, (count, 1, *shape), generator=generator).float()
+        times = max(1, round(2 * (self.params.blur * min(shape)) ** 2))  # the variance of one blur is 1/2
+        kernel = torch.tensor([0.25, 0.5, 0.25])
+        kernel = (kernel[:, None] * kernel)[None, None]
+        for _ in range(times):
+            bits = functional.conv2d(functional.pad(bits, (1, 1, 1, 1), mode="replicate"), kernel)
+        mask = bits > 0.5
+        alike = mask.flatten(1).all(1) | ~mask.flatten(1).any(1)
+        level = bits.mean(dim=(1, 2, 3), keepdim=True)
+        return torch.where(alike.view(-1, 1, 1, 1), bits > level, mask).float()
+
+
+@ffprobe.hookimpl
+def ffprobe_components() -> list[type]:
+    return [MaskedHybrid]

@@ -1,0 +1,204 @@
+"""Makes docs/methods.md from the runs of ``methods.toml``: one table of every method of the field.
+
+``python studies/methods.py RUNS``, after ``ffprobe sweep studies/methods.toml --out RUNS``; ``make methods`` does both.
+Runs that are not there yet are left out, and the page says how many there are.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import ffprobe
+from ffprobe.registry import Registry
+from ffprobe.study.grid import Grid, read_grid
+from ffprobe.study.plan import plan
+from ffprobe.training.reach import reach, toy
+
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs" / "methods.md"
+TITLES = {"digits": "digits", "fashion-mnist": "Fashion-MNIST", "cifar10-jpeg": "CIFAR-10 (JPEG)"}
+
+
+@dataclass
+class Cell:
+    """One method on one data set, over its seeds.
+
+    Attributes:
+        accuracy: on the test set by the run's evaluator, percent, by seed.
+        speed: training images a second, of each run.
+        memory: peak resident set of the process, or of the card, bytes, of each run.
+        passes: how many inputs went through the layer that was asked most often, for one image.
+    """
+
+    accuracy: dict[str, float] = field(default_factory=dict)
+    speed: list[float] = field(default_factory=list)
+    memory: list[float] = field(default_factory=list)
+    passes: float = float("nan")
+
+
+@dataclass
+class Method:
+    """One row.
+
+    Attributes:
+        cells: by data set.
+        reaches: what each loss reaches, in words.
+    """
+
+    cells: dict[str, Cell] = field(default_factory=dict)
+    reaches: str = ""
+
+
+def main(
+    runs: Annotated[Path, typer.Argument(help="The directory that the sweep wrote.")],
+    grid: Annotated[Path, typer.Option(help="The grid that was swept.")] = HERE / "methods.toml",
+    out: Annotated[Path, typer.Option(help="The page to write.")] = PAGE,
+) -> None:
+    """Read the runs and write the page."""
+    published = tomllib.loads((HERE / "published.toml").read_text(encoding="utf-8"))
+    read = read_grid(grid)
+    found, planned = collect(read, runs)
+    out.write_text(page(read, found, planned, published), encoding="utf-8")
+
+
+def collect(grid: Grid, runs: Path) -> tuple[dict[str, Method], tuple[int, int]]:
+    """Every method's numbers, as far as its runs are finished; and how many runs are, of how many."""
+    registry = Registry()
+    planned = plan(grid, runs, registry)
+    methods: dict[str, Method] = {point.name: Method() for point in grid.axes["method"]}
+    finished = 0
+    for one, points in zip(planned, grid.cells(), strict=True):
+        at = dict(zip(grid.axes, (point.name for point in points), strict=True))
+        method = methods[at["method"]]
+        if not method.reaches:
+            audit = reach(toy({**one.config.document(), "observers": []}, registry), registry)
+            method.reaches = "; ".join(audit.lines())
+        if one.standing != "finished":
+            continue
+        finished += 1
+        cell = method.cells.setdefault(at["data"], Cell())
+        with ffprobe.open(one.job.out) as run:
+            cell.accuracy[at["seed"]] = 100 * float(run.read("final/model_test_accuracy"))
+            cell.speed.append(float(statistics.median(run.read("metrics/images_per_second"))))
+            cell.memory.append(float(run.read("final/peak_memory")))
+            cell.passes = passes(run, one.config)
+    return methods, (finished, len(planned))
+
+
+def passes(run: ffprobe.RunFile, config: Any) -> float:
+    """Inputs that a prediction sends through the network for one image: counted while one is read from the file."""
+    evaluator = config.slots["evaluator"].build()
+    calibration = ffprobe.read_calibration(run, "" if evaluator.reads_goodness else "pre")
+    evaluator.calibrate(calibration)
+    sweep = calibration.sweep()
+    evaluator.read(sweep)
+    return max(sweep.evaluations) / sweep.images
+
+
+def page(grid: Grid, methods: Mapping[str, Method], planned: tuple[int, int], published: Mapping[str, Any]) -> str:
+    """The page."""
+    data = [point.name for point in grid.axes["data"]]
+    seeds = len(grid.axes["seed"])
+    parts = [
+        "# Every method of the field on one bench",
+        "<!-- Made by studies/methods.py from run files; change studies/methods.toml or published.toml, then `make"
+        " methods`. -->",
+        f"Test accuracy in percent, mean ± standard deviation over {seeds} seeds, or over as many as stand in brackets,"
+        " at one small budget for all: the same images, epochs and batches, a quarter of each network's width, no"
+        " augmentation (`studies/methods.toml`). **These are not the papers' numbers and cannot be:** their"
+        " budget stands beside each of theirs. Each method keeps its own network and learning rate, so a row says how"
+        " far a method comes here, not which idea is better.",
+        f"{planned[0]} of {planned[1]} runs are finished." if planned[0] < planned[1] else "",
+        _table(methods, data, published),
+        "Images a second and peak memory are of training on the last of these data sets that is finished, on the"
+        " machine that made this page, with other runs beside: good for orders of magnitude. *Reaches* is measured on"
+        " a toy network by what changes (`ffprobe plugins info --preset NAME`). *Passes* counts the inputs that one"
+        " prediction sends through the network.",
+        "## What the papers report",
+        _published(methods, published["methods"]),
+        "## What agrees with the literature here",
+        _orders(methods, data, published["orders"]),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _table(methods: Mapping[str, Method], data: Sequence[str], published: Mapping[str, Any]) -> str:
+    titles = [TITLES.get(name, name) for name in data]
+    head = ["method", "what it is", *titles, "images/s", "peak MB", "each loss reaches", "passes"]
+    rows = [head, ["---", "---", *("---:" for _ in data), "---:", "---:", "---", "---:"]]
+    for name, method in methods.items():
+        cells = [method.cells.get(one, Cell()) for one in data]
+        done = [cell for cell in cells if cell.accuracy]
+        last = done[-1] if done else Cell()
+        says = published["methods"].get(name, {}).get("says", "")
+        rows.append(
+            [
+                f"`{name}`",
+                says,
+                *(_accuracy(cell) for cell in cells),
+                f"{statistics.mean(last.speed):,.0f}" if last.speed else "–",
+                f"{max(last.memory) / 1e6:,.0f}" if last.memory else "–",
+                method.reaches,
+                f"{last.passes:.3g}" if done else "–",
+            ]
+        )
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _accuracy(cell: Cell) -> str:
+    values = list(cell.accuracy.values())
+    if not values:
+        return "–"
+    if len(values) == 1:
+        return f"{values[0]:.1f} (1)"
+    more = "" if len(values) > 2 else f" ({len(values)})"
+    return f"{statistics.mean(values):.1f} ± {statistics.stdev(values):.1f}{more}"
+
+
+def _published(methods: Mapping[str, Method], published: Mapping[str, Any]) -> str:
+    rows = [["method", "Fashion-MNIST", "CIFAR-10", "their setting", "source"], ["---"] * 5]
+    for name in methods:
+        said = published.get(name, {})
+        cells = [said.get(key, "") or "–" for key in ("fashion-mnist", "cifar10", "setting", "source")]
+        if any(cell != "–" for cell in cells):
+            rows.append([f"`{name}`", *cells])
+    silent = [f"`{name}`" for name in methods if not published.get(name, {}).get("source")]
+    text = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return text + (f"\n\nNo published number is noted here for: {', '.join(silent)}." if silent else "")
+
+
+def _orders(methods: Mapping[str, Method], data: Sequence[str], orders: Sequence[Mapping[str, str]]) -> str:
+    lines = []
+    for order in orders:
+        better, worse = (methods.get(order[side], Method()) for side in ("better", "worse"))
+        for name in data:
+            told = judged(better.cells.get(name, Cell()), worse.cells.get(name, Cell()))
+            if told:
+                where = TITLES.get(name, name)
+                lines.append(f"- `{order['better']}` above `{order['worse']}` ({order['source']}), {where}: {told}")
+    return "\n".join(lines) or "Too few runs are finished to say."
+
+
+def judged(better: Cell, worse: Cell) -> str:
+    """Whether one is above the other on the same seeds: by two standard errors of the paired difference."""
+    common = sorted(better.accuracy.keys() & worse.accuracy.keys())
+    if not common:
+        return ""
+    differences = [better.accuracy[seed] - worse.accuracy[seed] for seed in common]
+    mean = statistics.mean(differences)
+    if len(common) < 3:
+        return f"{mean:+.1f} points on {len(common)} seed{'s' if len(common) > 1 else ''}, too few to say."
+    error = statistics.stdev(differences) / len(common) ** 0.5
+    word = "**agrees**" if mean > 2 * error else "**differs**" if mean < -2 * error else "cannot be told"
+    return f"{word}, {mean:+.1f} ± {error:.1f} points."
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,178 @@
+"""Writes docs/results.md from the run files of studies/table1-cpu.toml: Table 1 beside the paper's, orderings judged.
+
+``python studies/table1_page.py runs/table1-cpu``; every run's numbers go to docs/results/ as CSV.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ffprobe_plugins.probes.compare import TABLE_1
+
+import ffprobe
+from ffprobe.analysis.statistics import holm, mean_interval, paired_difference
+from ffprobe.analysis.summary import RunSummary
+from ffprobe.errors import FileError
+
+DOCS = Path(__file__).parents[1] / "docs"
+LOSSES = {
+    ("fixed-threshold", 2.0): "threshold 2",
+    ("fixed-threshold", 10.0): "threshold 10",
+    ("symba", 4.0): "SymBa",
+}
+PLUGINS = {
+    ("length", "greedy"): "neither",
+    ("batchnorm", "greedy"): "batchnorm",
+    ("length", "olu"): "olu",
+    ("batchnorm", "olu"): "batchnorm + olu",
+}
+NAMES = {"images": "CIFAR-10 (JPEG)", "fashion-mnist": "Fashion-MNIST"}
+Cell = tuple[tuple[str, float], tuple[str, str]]
+CELLS: list[Cell] = [(loss, plugins) for plugins in PLUGINS for loss in LOSSES]
+
+
+def cell_of(run: RunSummary) -> Cell:
+    """Loss and plugin set of a run, as the paper's table has them."""
+    loss = run.config["loss"]
+    number = float(loss.get("threshold", loss.get("alpha")))
+    return (loss["name"], number), (run.config["normalizer"]["name"], run.config["scheduler"]["name"])
+
+
+def paper(cell: Cell) -> tuple[float, float]:
+    """Mean and standard deviation in the paper's Table 1."""
+    (loss, number), (normalizer, scheduler) = cell
+    return TABLE_1[loss, int(number), normalizer, scheduler]
+
+
+def orderings() -> Iterator[tuple[str, Cell, Cell]]:
+    """What the paper's table is read for: pairs of cells that differ in one ingredient, the one without it first."""
+    fixed, ten, symba = LOSSES
+    neither, batchnorm, olu, both = PLUGINS
+    for plugins, name in PLUGINS.items():
+        yield f"SymBa over threshold 10, {name}", (ten, plugins), (symba, plugins)
+        yield f"SymBa over threshold 2, {name}", (fixed, plugins), (symba, plugins)
+    for loss, name in LOSSES.items():
+        yield f"batchnorm over length, {name}, greedy", (loss, neither), (loss, batchnorm)
+        yield f"batchnorm over length, {name}, olu", (loss, olu), (loss, both)
+        yield f"olu over greedy, {name}, length", (loss, neither), (loss, olu)
+        yield f"olu over greedy, {name}, batchnorm", (loss, batchnorm), (loss, both)
+
+
+def table(runs: dict[Cell, dict[int, float]]) -> str:
+    """Losses across, plugin sets down; ours, and the paper's below it."""
+    text = "| | " + " | ".join(LOSSES.values()) + " |\n|---|" + "---|" * len(LOSSES) + "\n"
+    for plugins, name in PLUGINS.items():
+        ours, theirs = [], []
+        for loss in LOSSES:
+            values = list(runs.get((loss, plugins), {}).values())
+            told = mean_interval(values) if values else None
+            spread = f" ± {told.sd:.2f}" if told and told.n > 1 else ""
+            count = f" ({told.n})" if told and told.n != 3 else ""
+            ours.append(f"**{told.mean:.2f}{spread}**{count}" if told else "not run")
+            theirs.append("{:.2f} ± {:.2f}".format(*paper((loss, plugins))))
+        text += f"| {name} | " + " | ".join(ours) + " |\n| *the paper* | " + " | ".join(theirs) + " |\n"
+    return text
+
+
+def judged(runs: dict[Cell, dict[int, float]], confidence: float = 0.95) -> list[dict[str, Any]]:
+    """Every ordering: the paper's difference, ours seed by seed, and what may be said of it.
+
+    ``holds``: same sign as the paper's and p, corrected by Holm over all orderings of the data set, below 0.05;
+    ``reversed``: the other sign, equally sure; ``same sign`` and ``other sign``: not sure.
+    """
+    rows = []
+    for name, lesser, greater in orderings():
+        first, second = runs.get(lesser, {}), runs.get(greater, {})
+        seeds = sorted(first.keys() & second.keys())
+        if not seeds:
+            continue
+        found = paired_difference([first[s] for s in seeds], [second[s] for s in seeds], confidence)
+        rows.append({"ordering": name, "paper": paper(greater)[0] - paper(lesser)[0], "found": found})
+    for row, p in zip(rows, holm([row["found"].p for row in rows]), strict=True):
+        same = row["found"].mean * row["paper"] > 0
+        sure = p == p and p < 1 - confidence
+        row |= {"p": p, "verdict": ("holds" if same else "reversed") if sure else f"{'same' if same else 'other'} sign"}
+    return rows
+
+
+def section(name: str, runs: Sequence[RunSummary]) -> tuple[str, list[dict[str, Any]]]:
+    """One data set."""
+    cells: dict[Cell, dict[int, float]] = {}
+    for run in runs:
+        cells.setdefault(cell_of(run), {})[int(run.seed or 0)] = run.test
+    rows = judged(cells)
+    counts = Counter(row["verdict"] for row in rows)
+    told = ", ".join(f"{counts[v]} {v}" for v in ("holds", "same sign", "other sign", "reversed") if counts[v])
+    text = f"## {name}\n\nTest accuracy in percent from the last layer's goodness, mean ± standard deviation over seeds"
+    text += " (their number where it is not 3); the paper's, at full size, below.\n\n" + table(cells)
+    text += f"\nOf {len(rows)} orderings: {told}.\n\n| ordering | paper, points | here, points (95 %) | p (Holm) | |\n"
+    text += "|---|---|---|---|---|\n"
+    for row in rows:
+        found = row["found"]
+        half = f" ± {(found.high - found.low) / 2:.2f}" if found.high == found.high else ""
+        p = f"{row['p']:.2g}" if row["p"] == row["p"] else "–"
+        text += f"| {row['ordering']} | {row['paper']:+.2f} | {found.mean:+.2f}{half} | {p} | {row['verdict']} |\n"
+    return text, rows
+
+
+def page(folder: Path) -> str:
+    """The measured part of the page; also writes docs/results/NAME.csv.
+
+    Raises:
+        FileError: the folder holds no finished run.
+    """
+    paths = sorted(folder.glob("*.h5"))
+    if not paths:
+        raise FileError("There is no finished run file in this directory.", where=str(folder))
+    runs: list[RunSummary] = []
+    for path in paths:
+        with ffprobe.open(path) as file:
+            runs.append(ffprobe.summarize(file))
+    (DOCS / "results").mkdir(exist_ok=True)
+    text = _circumstances(runs)
+    for dataset in dict.fromkeys(run.config["dataset"]["name"] for run in runs):
+        own = [run for run in runs if run.config["dataset"]["name"] == dataset]
+        _write_csv(DOCS / "results" / f"table1-cpu-{dataset}.csv", own)
+        text += "\n" + section(NAMES[dataset], own)[0]
+    return text
+
+
+def _circumstances(runs: Sequence[RunSummary]) -> str:
+    facts = {key: sorted({str(run.attributes.get(key)).partition("+")[0] for run in runs}) for key in FACTS}
+    hours = sum(run.seconds for run in runs) / 3600
+    said = "; ".join(f"{key.replace('_', ' ')} {', '.join(values)}" for key, values in facts.items())
+    return f"{len(runs)} runs, {hours:.1f} hours of wall time in all; {said}.\n"
+
+
+FACTS = ("ffprobe_version", "torch_version", "device", "precision", "threads", "test_set_read")
+
+
+def _write_csv(path: Path, runs: Sequence[RunSummary]) -> None:
+    """Every run's own numbers, so that nobody must trust the tables."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["loss", "normalizer", "scheduler", "seed", "test", "validation", "epochs", "seconds"])
+        for run in sorted(runs, key=lambda run: (CELLS.index(cell_of(run)), run.seed)):
+            (loss, number), plugins = cell_of(run)
+            numbers = [f"{run.test:.4f}", f"{run.validation:.4f}", run.epochs, f"{run.seconds:.0f}"]
+            writer.writerow([f"{loss}-{number:g}", *plugins, run.seed, *numbers])
+
+
+BEGIN, END = "<!-- measured: made by studies/table1_page.py -->\n", "<!-- end of measured -->\n"
+
+
+def main(folder: Path, target: Path) -> None:
+    """Put the measured part between its marks; what is written around it stays."""
+    text = target.read_text(encoding="utf-8") if target.exists() else f"# Results\n\n{BEGIN}{END}"
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    target.write_text(f"{before}{BEGIN}\n{page(folder)}\n{END}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), DOCS / "results.md")
