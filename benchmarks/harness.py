@@ -9,8 +9,9 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,37 +20,40 @@ import torch
 import ffprobe
 from ffprobe.training.precision import native_bf16
 
+RESULTS = Path("benchmarks/results")
+
 
 @dataclass
 class Measurement:
     """One benchmark's outcome.
 
     Attributes:
-        name: of the benchmark.
+        name: of the benchmark; the file is called so.
         question: one sentence.
-        baseline: the alternative that ratios are against.
+        baseline: the alternative that ratios are against; empty where nothing is compared.
         seconds: every round's time by alternative.
         ratios: baseline's time over the alternative's in the same round: above 1 is faster than the baseline.
-        target: what the ratio of ``subject`` should reach; None when nothing was promised.
-        subject: the alternative that the target is about.
+        targets: by what was promised, in words: (reached, at least or at most, promised).
+        rows: a table instead of alternatives, one mapping a row.
         facts: anything else that was measured.
         environment: hardware and versions.
+        command: that measured it.
     """
 
     name: str
     question: str
-    baseline: str
-    seconds: dict[str, list[float]]
+    baseline: str = ""
+    seconds: dict[str, list[float]] = field(default_factory=dict)
     ratios: dict[str, list[float]] = field(default_factory=dict)
-    target: float | None = None
-    subject: str = ""
+    targets: dict[str, tuple[float, str, float]] = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
+    command: str = ""
 
-    @property
-    def reached(self) -> float:
-        """The median ratio of the subject."""
-        return statistics.median(self.ratios[self.subject])
+    def promise(self, what: str, reached: float, bound: float, kind: str = "at least") -> None:
+        """Hold what was reached against what was promised; ``kind`` is ``at least`` or ``at most``."""
+        self.targets[what] = (round(reached, 4), kind, bound)
 
 
 def compare(
@@ -59,8 +63,6 @@ def compare(
     *,
     baseline: str,
     rounds: int = 7,
-    subject: str = "",
-    target: float | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> Measurement:
     """Time every alternative once a round, in turning order, after one round that does not count.
@@ -71,8 +73,6 @@ def compare(
         alternatives: what to run, by name; each call is timed as a whole.
         baseline: one of them.
         rounds: that count.
-        subject: which of them the target is about.
-        target: the ratio it should reach.
         facts: anything else to keep.
     """
     names = list(alternatives)
@@ -87,7 +87,15 @@ def compare(
             if turn:
                 seconds[n].append(time.perf_counter() - began)
     ratios = {n: [b / s for b, s in zip(seconds[baseline], seconds[n], strict=True)] for n in names}
-    return Measurement(name, question, baseline, seconds, ratios, target, subject, dict(facts or {}), environment())
+    return Measurement(name, question, baseline, seconds, ratios, facts=dict(facts or {}), environment=environment())
+
+
+def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+    """Lower quartile, median, upper quartile; all three the same for one value."""
+    if len(values) < 2:
+        return values[0], values[0], values[0]
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return low, middle, high
 
 
 def environment() -> dict[str, Any]:
@@ -99,8 +107,10 @@ def environment() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "card": torch.cuda.get_device_name() if device.type == "cuda" else "",
         "native_bf16": native_bf16(device),
+        "load": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),
         "torch": torch.__version__,
+        "numpy": version("numpy"),
         "ffprobe": ffprobe.__version__,
     }
 
@@ -112,33 +122,23 @@ def _processor() -> str:
 
 
 def show(measurement: Measurement) -> None:
-    """One table on standard output: median time, median ratio and its range."""
+    """Everything on standard output, as the page has it."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.markdown import Markdown
 
-    table = Table(title=f"{measurement.name}: {measurement.question}", title_justify="left")
-    for heading in ("alternative", "median s", f"times as fast as {measurement.baseline}", "range"):
-        table.add_column(heading)
-    for n, seconds in measurement.seconds.items():
-        ratios = measurement.ratios[n]
-        spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-        table.add_row(n, f"{statistics.median(seconds):.4g}", f"{statistics.median(ratios):.2f}", spread)
-    console = Console()
-    console.print(table)
-    for key, value in measurement.facts.items():
-        console.print(f"{key}: {value}")
-    if measurement.target is not None:
-        word = "reached" if measurement.reached >= measurement.target else "MISSED"
-        aim = f"target for {measurement.subject}: {measurement.target} times"
-        console.print(f"{aim}; {measurement.reached:.2f}, {word}")
-    env = measurement.environment
-    console.print(f"{env['processor']}, {env['threads']} threads, {env['card'] or 'no card'}, torch {env['torch']}")
+    from benchmarks.page import section
+
+    Console().print(Markdown(section(asdict(measurement))))
 
 
 def keep(measurement: Measurement, folder: Path) -> Path:
-    """Write ``NAME.json`` into a folder."""
+    """Write ``NAME.json`` into a folder, and show it."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{measurement.name}.json"
-    command = " ".join(["python", "-m", *sys.argv[:1], *sys.argv[1:]])
-    path.write_text(json.dumps({**asdict(measurement), "command": command}, indent=1), encoding="utf-8")
+    measurement.environment = measurement.environment or environment()
+    module = Path(sys.argv[0]).stem
+    words = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:]]  # no machine's own folders
+    measurement.command = " ".join(["python", "-m", f"benchmarks.{module}", *words])
+    path.write_text(json.dumps(asdict(measurement), indent=1) + "\n", encoding="utf-8")
+    show(measurement)
     return path

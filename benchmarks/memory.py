@@ -18,7 +18,8 @@ import typer
 from torch import nn
 from torch.utils.checkpoint import checkpoint_sequential
 
-from benchmarks.harness import environment
+from benchmarks.harness import RESULTS, Measurement, keep
+from ffprobe.training.kept_memory import kept_memory
 from ffprobe.training.trainer import peak_memory
 
 DEPTHS = (6, 12, 24)
@@ -32,49 +33,67 @@ def main(
     batch: Annotated[int, typer.Option(help="Images a step; Forward-Forward adds as many negatives.")] = 128,
     steps: Annotated[int, typer.Option(help="Steps that are timed.")] = 3,
     one: Annotated[str, typer.Option(help="Internal: WAY/DEPTH, measured in this process.")] = "",
-    json_folder: Annotated[Path, typer.Option("--json", help="Folder for the measurement.")] = Path(
-        "benchmarks/results"
-    ),
+    side: Annotated[int, typer.Option(help="Pixels of a side.")] = 32,
+    json_folder: Annotated[Path, typer.Option("--json", help="Folder for the measurement.")] = RESULTS,
 ) -> None:
     """Layers of equal width at 32x32, no pooling, so that depth is all that changes."""
     if one:
         way, _, depth = one.rpartition("/")
-        print(json.dumps(measure(way, int(depth), width, batch, steps)))
+        print(json.dumps(measure(way, int(depth), width, batch, steps, side)))
         return
-    rows = []
+    found: dict[tuple[str, int], dict[str, float]] = {}
     for depth in DEPTHS:
         for way in WAYS:
-            words = ["--one", f"{way}/{depth}", "--width", str(width), "--batch", str(batch), "--steps", str(steps)]
+            words = ["--one", f"{way}/{depth}", "--width", str(width), "--batch", str(batch)]
+            words += ["--steps", str(steps), "--side", str(side)]
             done = subprocess.run(
                 [sys.executable, "-m", "benchmarks.memory", *words], stdout=subprocess.PIPE, text=True, check=True
             )
-            rows.append({"way": way, "depth": depth, **json.loads(done.stdout)})
-    document = {
-        "name": "memory",
-        "question": f"one step, {width} channels at 32x32, {batch} images",
-        "rows": rows,
-        "environment": environment(),
-    }
-    show(document)
-    json_folder.mkdir(parents=True, exist_ok=True)
-    (json_folder / "memory.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
+            found[way, depth] = json.loads(done.stdout)
+    rows = [
+        {
+            "way": way,
+            **{
+                f"{d} layers": f"{found[way, d]['bytes'] / 1e6:.0f} MB, {found[way, d]['seconds']:.3g} s"
+                for d in DEPTHS
+            },
+            f"memory, {DEPTHS[-1]} over {DEPTHS[0]}": round(growth(found, way), 2),
+        }
+        for way in WAYS
+    ]
+    one = Measurement(
+        "memory",
+        f"Peak memory above what was there before the first step, and time of a step: {width} channels at "
+        f"{side}x{side}, {batch} images (Forward-Forward: as many negatives, too), fp32, equal layers without pooling.",
+        rows=rows,
+    )
+    one.promise(
+        f"Forward-Forward's memory, {DEPTHS[-1]} layers over {DEPTHS[0]}", growth(found, WAYS[0]), 1.15, "at most"
+    )
+    keep(one, json_folder)
 
 
-def measure(way: str, depth: int, width: int, batch: int, steps: int) -> dict[str, float]:
+def growth(found: dict[tuple[str, int], dict[str, float]], way: str) -> float:
+    """Peak memory of the deepest network over that of the shallowest."""
+    return found[way, DEPTHS[-1]]["bytes"] / found[way, DEPTHS[0]]["bytes"]
+
+
+def measure(way: str, depth: int, width: int, batch: int, steps: int, side: int = 32) -> dict[str, float]:
     """Peak bytes above what was there before the first step, and seconds a step."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    sizes = (depth, width, batch, device)
+    sizes = (depth, width, batch, side, device)
     step = forward_forward(*sizes) if way == WAYS[0] else backprop(way, *sizes)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated() if device.type == "cuda" else resident()
-    step()
-    began = time.perf_counter()
-    for _ in range(steps):
+    with kept_memory(device):  # as in a run, for all alike
         step()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    seconds = (time.perf_counter() - began) / steps
+        began = time.perf_counter()
+        for _ in range(steps):
+            step()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        seconds = (time.perf_counter() - began) / steps
     return {"bytes": peak_memory(device) - before, "seconds": seconds, "before": float(before)}
 
 
@@ -84,30 +103,24 @@ def resident() -> float:
     return float(pages * 4096)
 
 
-def forward_forward(depth: int, width: int, batch: int, device: torch.device) -> Any:
+def forward_forward(depth: int, width: int, batch: int, side: int, device: torch.device) -> Any:
     """The ordinary learner, SymBa with batch normalization and OLU, on ``depth`` equal layers."""
-    from benchmarks.prepared import random_images
-    from ffprobe.components import LayerSpec, Network, Params
+    from benchmarks.prepared import equal_layers, random_images
+    from ffprobe.components import Params
     from ffprobe.config import BASE_PRESET, Choice, RunConfig, merge, read_preset, resolve
     from ffprobe.registry import Registry
     from ffprobe.training.experiment import Split, build
-
-    class Equal(Network):
-        name = "equal"
-
-        def layers(self, shape: Any, classes: int) -> list[LayerSpec]:
-            return [LayerSpec("conv", width) for _ in range(depth)]
 
     registry = Registry()
     table = merge(read_preset(BASE_PRESET), read_preset("trifecta"))
     settings = {"training": {"batch_size": batch, "epochs": 1}, "probes": [], "precision": "fp32"}
     config = resolve(merge(table, settings), registry)
-    config = RunConfig(config.settings, {**config.slots, "network": Choice(Equal, Params())})
+    config = RunConfig(config.settings, {**config.slots, "network": Choice(equal_layers(depth, width), Params())})
     nothing = torch.zeros(0, dtype=torch.int64)
-    images = random_images(batch, 0)
+    images = random_images(batch, 0, (3, side, side))
     experiment = build(config, registry, Split(images, images, None, nothing, nothing))
     experiment.stack.train()
-    x, labels = torch.randn(batch, 3, 32, 32, device=device), torch.zeros(batch, dtype=torch.int64, device=device)
+    x, labels = torch.randn(batch, 3, side, side, device=device), torch.zeros(batch, dtype=torch.int64, device=device)
     x = x.contiguous(memory_format=torch.channels_last)
     count = iter(range(10**9))
 
@@ -118,7 +131,7 @@ def forward_forward(depth: int, width: int, batch: int, device: torch.device) ->
     return step
 
 
-def backprop(way: str, depth: int, width: int, batch: int, device: torch.device) -> Any:
+def backprop(way: str, depth: int, width: int, batch: int, side: int, device: torch.device) -> Any:
     """The same layers with a linear head and one loss; as many rows a step as Forward-Forward has positives."""
     layers: list[nn.Module] = []
     for index in range(depth):
@@ -130,7 +143,7 @@ def backprop(way: str, depth: int, width: int, batch: int, device: torch.device)
     body = nn.Sequential(*layers).to(device, memory_format=torch.channels_last)
     head = head.to(device)
     optimizer = torch.optim.Adam([*body.parameters(), *head.parameters()])
-    x = torch.randn(batch, 3, 32, 32, device=device).contiguous(memory_format=torch.channels_last)
+    x = torch.randn(batch, 3, side, side, device=device).contiguous(memory_format=torch.channels_last)
     labels = torch.zeros(batch, dtype=torch.int64, device=device)
     segments = max(2, round(depth**0.5))
 
@@ -147,21 +160,6 @@ def backprop(way: str, depth: int, width: int, batch: int, device: torch.device)
         optimizer.step()
 
     return step
-
-
-def show(document: dict[str, Any]) -> None:
-    """Memory and time by depth."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(title=document["question"], title_justify="left")
-    for heading in ("way", *(f"{d} layers" for d in DEPTHS), f"{DEPTHS[-1]} over {DEPTHS[0]}"):
-        table.add_column(heading)
-    for way in WAYS:
-        own = {row["depth"]: row for row in document["rows"] if row["way"] == way}
-        cells = [f"{own[d]['bytes'] / 1e6:.0f} MB, {own[d]['seconds']:.2f} s" for d in DEPTHS]
-        table.add_row(way, *cells, f"{own[DEPTHS[-1]]['bytes'] / own[DEPTHS[0]]['bytes']:.2f}")
-    Console().print(table)
 
 
 if __name__ == "__main__":

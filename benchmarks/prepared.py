@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from ffprobe.components import LayerSpec, Network
 from ffprobe.config import BASE_PRESET, merge, read_preset, resolve
 from ffprobe.data.images import Images
 from ffprobe.registry import Registry
@@ -39,10 +40,22 @@ def prepared(
     return experiment, x, labels, (labels + 1) % 10
 
 
-def random_images(count: int, seed: int, shape: tuple[int, int, int] = (3, 32, 32)) -> Images:
+def equal_layers(depth: int, width: int) -> type[Network]:
+    """A network of equal 3x3 convolutions without pooling, so that depth is all that changes."""
+
+    class Equal(Network):
+        name = "equal"
+
+        def layers(self, shape: Any, classes: int) -> list[LayerSpec]:
+            return [LayerSpec("conv", width) for _ in range(depth)]
+
+    return Equal
+
+
+def random_images(count: int, seed: int, shape: tuple[int, int, int] = (3, 32, 32), classes: int = 10) -> Images:
     """Noise with labels: time and memory do not depend on what the images show."""
     generator = torch.Generator().manual_seed(seed)
     pixels = torch.randint(256, (count, *shape), generator=generator, dtype=torch.uint8)
-    labels = torch.randint(10, (count,), generator=generator)
-    names = tuple(str(k) for k in range(10))
+    labels = torch.randint(classes, (count,), generator=generator)
+    names = tuple(str(k) for k in range(classes))
     return Images(pixels, labels, names, (0.5,) * shape[0], (0.25,) * shape[0])

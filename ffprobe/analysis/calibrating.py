@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -20,22 +22,35 @@ if TYPE_CHECKING:
 
 Options = Callable[["Calibration"], Sequence[Mapping[str, Any]]]
 """What ``chosen`` may be, as thresholds and the like follow from some validation images; as many for any of them."""
+ERROR = 0.05
+"""How often a setting may be chosen that loses more than is allowed."""
 
 
-def cheapest_within(evaluator: Evaluator, calibration: Calibration, options: Options, loss: float) -> dict[str, Any]:
+def cheapest_within(
+    evaluator: Evaluator,
+    calibration: Calibration,
+    options: Options,
+    loss: float,
+    chain: Callable[[Mapping[str, Any]], object] | None = None,
+) -> dict[str, Any]:
     """The cheapest of several settings that very likely costs no more accuracy than allowed.
 
     Each is tried crosswise: as it follows from one half of the validation images it reads the other half, and is held
-    against ``evaluator.scores`` on all pairs of the same images. What it loses, plus one standard error of that
-    (paired) difference, must be within ``loss``: the cheapest of several is the luckiest of them, too, and would lose
-    more on other images. Where nothing is within, the most accurate is taken. Cost is counted in layer evaluations;
-    equal cost goes to the more accurate, then to the first.
+    against ``evaluator.scores`` on all pairs of the same images. What it loses, plus 1.64 standard errors of that
+    (paired) difference, must be within ``loss``: a one-sided bound of 95 %. Where nothing is within, the most accurate
+    is taken. Cost is counted in layer evaluations; equal cost goes to the more accurate, then to the first.
+
+    The cheapest of many settings that each hold with 95 % is the luckiest of them, too, and would lose more on other
+    images. Settings that cut ever deeper into the same thing should therefore form a chain: it is walked in the order
+    given and left at the first setting that is not within, so that all of it together errs in 5 % (fixed-sequence
+    testing). Several chains share the 5 %.
 
     Args:
         evaluator: reads with what stands in its ``chosen``; left with what was chosen.
         calibration: validation images.
-        options: gives what ``chosen`` may be.
+        options: gives what ``chosen`` may be; those of a chain in the order from careful to bold.
         loss: allowed loss of accuracy, percentage points.
+        chain: names the chain of an option; every option stands for itself unless given.
 
     Returns:
         The option chosen, as it follows from all validation images.
@@ -45,12 +60,16 @@ def cheapest_within(evaluator: Evaluator, calibration: Calibration, options: Opt
     tried, choices = calibration.once(key, lambda: (_try(evaluator, calibration, options), options(calibration)))
     # the margin makes 0.1 points of 1000 images one image, whatever binary fractions say
     allowed = loss / 100 * len(calibration.labels) + 1e-6
-    good = [one for one in tried if one.lost - one.gained + (one.lost + one.gained) ** 0.5 <= allowed]
+    chains: dict[object, list[_Tried]] = {}
+    for place, (one, option) in enumerate(zip(tried, choices, strict=True)):
+        chains.setdefault(chain(option) if chain else place, []).append(one)
+    width = NormalDist().inv_cdf(1 - ERROR / (len(chains) if chain else 1))
+    good = [one for links in chains.values() for one in takewhile(lambda o: o.at_worst(width) <= allowed, links)]
     if good:
         best = min(good, key=lambda one: (one.cost, one.lost - one.gained))
     else:
         best = min(tried, key=lambda one: one.lost - one.gained)
-    evaluator.chosen = dict(choices[tried.index(best)])
+    evaluator.chosen = dict(next(c for c, one in zip(choices, tried, strict=True) if one is best))
     return evaluator.chosen
 
 
@@ -61,6 +80,10 @@ class _Tried:
     cost: int = 0
     lost: int = 0
     gained: int = 0
+
+    def at_worst(self, width: float) -> float:
+        """Images lost on balance, and so many standard errors more."""
+        return self.lost - self.gained + width * (self.lost + self.gained) ** 0.5
 
 
 def _try(evaluator: Evaluator, calibration: Calibration, options: Options) -> list[_Tried]:
@@ -108,7 +131,7 @@ def read_calibration(run: RunFile, stage: Literal["pre", "random", ""] = "") -> 
     if not stage:
         return Calibration(_finite(run, "evaluation/goodness", -1), labels, form)
     both = _common_epoch(run, [f"activations/{layer}/{stage}" for layer in layers], epochs)
-    goodness = _finite(run, "evaluation/goodness", epochs.index(both))
+    goodness = _finite(run, "evaluation/goodness", epochs.index(both), all_untaught=True)
     held = run.read("activations/held_out") != 0
     places = {int(index): i for i, index in enumerate(run.read("evaluation/source_index"))}
     wanted = [int(index) for index in run.read("activations/source_index")[held]]
@@ -141,7 +164,7 @@ def _common_epoch(run: RunFile, groups: list[str], evaluated: list[int]) -> int:
     return max(common)
 
 
-def _finite(run: RunFile, path: str, row: int) -> torch.Tensor:
+def _finite(run: RunFile, path: str, row: int, all_untaught: bool = False) -> torch.Tensor:
     import torch
 
     values = np.asarray(run.variable(path)[row])
@@ -149,8 +172,10 @@ def _finite(run: RunFile, path: str, row: int) -> torch.Tensor:
     if path == "evaluation/goodness":  # a layer that no loss teaches says NaN throughout
         untaught = np.isnan(values).all(axis=(1, 2))
     bad = ~np.isfinite(values[~untaught])
-    if bad.any() or untaught.all():
+    if bad.any() or (untaught.all() and not all_untaught):
         count = f"{int(bad.sum()) or values.size} of {values.size}"
         do = "The run diverged: look at its losses and its learning rate."
+        if untaught.all():
+            do = "Where no label enters the network goodness tells no classes apart: use --evaluator one-pass."
         raise FileError(f"{count} numbers in {path} are NaN or infinite.", where=str(run.path), do=do)
     return torch.from_numpy(values)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from pydantic import Field
 
 import ffprobe
 
-KEPT = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 70, 100)
-"""How many labels may be kept; fewer than there are classes."""
+GAPS = tuple(12 - 0.25 * i for i in range(49))
+"""How far, in log odds, a label may lie below the best and still go on, from careful to bold; one is chosen."""
 
 
 class Candidates(ffprobe.Evaluator):
     """All labels go as far as one layer, the best of them to the end, where the last layers decide among them.
 
-    After which layer, and how many labels, is chosen on the validation set: the cheapest pair that costs no more than
-    the allowed accuracy. Before calibration nothing is left out.
+    The best are those that lie within a gap of the best one in log odds of being named by a full sweep, as they follow
+    from goodness so far (``ffprobe.Outlook``); an image that has but one is done. After which layer, and the gap, are
+    chosen on the validation set: the cheapest pair that keeps the loss of accuracy, with 95 % confidence, within what
+    is allowed. With ``labels``, so many of highest goodness go on instead. Before calibration nothing is left out.
     """
 
     name = "candidates"
@@ -26,21 +30,27 @@ class Candidates(ffprobe.Evaluator):
         """What is kept, or how much accuracy it may cost."""
 
         after: int | None = Field(None, ge=1, description="layer, from 1, that decides which labels go on; or chosen")
-        labels: int | None = Field(None, ge=1, description="how many labels go on; or chosen")
+        labels: int | None = Field(None, ge=1, description="how many labels go on; else those within a gap, chosen")
         loss: float = Field(0.1, ge=0, description="allowed loss of validation accuracy, percentage points")
         last: int = Field(1, ge=1, description="how many of the last layers decide, by their mean goodness")
 
     def calibrate(self, calibration: ffprobe.Calibration) -> None:
         """Choose what the settings leave open."""
-        ffprobe.cheapest_within(self, calibration, self._options, self.params.loss)
+        ffprobe.cheapest_within(
+            self, calibration, self._options, self.params.loss, chain=lambda option: option["after"]
+        )
 
-    def _options(self, calibration: ffprobe.Calibration) -> list[dict[str, int]]:
-        said, depth, classes = self.params, calibration.depth, calibration.classes
+    def _options(self, calibration: ffprobe.Calibration) -> list[dict[str, Any]]:
+        said, depth = self.params, calibration.depth
         layers = range(1, depth) if said.after is None else [min(said.after, depth)]
-        counts = [k for k in KEPT if k < classes] if said.labels is None else [min(said.labels, classes)]
-        taught = calibration.taught
-        options = [{"after": after, "labels": k} for after in layers for k in counts if after - 1 in taught]
-        return options + [{"after": depth, "labels": classes}] * (not options or said.labels is said.after is None)
+        layers = [after for after in layers if after - 1 in calibration.taught]
+        if said.labels is not None:
+            kept = min(said.labels, calibration.classes)
+            return [{"after": after, "labels": kept} for after in layers] or [{"after": depth, "labels": kept}]
+        outlook = ffprobe.fit_outlook(calibration, self.scores(calibration.goodness).argmax(dim=1))
+        fitted = {"weight": outlook.weight, "bias": outlook.bias}
+        options = [{"after": after, "gap": gap, **fitted} for after in layers if after < depth for gap in GAPS]
+        return options + [{"after": depth, "labels": calibration.classes}] * (not options or said.after is None)
 
     def layers(self, depth: int) -> list[int]:
         """The layers that decide."""
@@ -51,19 +61,28 @@ class Candidates(ffprobe.Evaluator):
         return goodness[self.layers(goodness.shape[0])].mean(dim=0)
 
     def read(self, sweep: ffprobe.Sweep) -> torch.Tensor:
-        """``[N, K]``, minus infinity for labels that were not kept."""
+        """``[N, K]``, minus infinity for labels that were not kept; log odds where one was kept alone."""
         after = self.chosen.get("after") or self.params.after or 1
-        labels = min(self.chosen.get("labels") or self.params.labels or sweep.classes, sweep.classes)
         alive, deciding = sweep.everyone(), self.layers(sweep.depth)
-        total = torch.zeros(alive.shape)
+        total, alone, seen = torch.zeros(alive.shape), torch.full(alive.shape, -torch.inf), []
         for layer in range(sweep.depth):
             goodness = sweep.advance(alive)
+            seen.append(goodness)
             if layer in deciding:
                 total = total + goodness
-            if layer + 1 == after:
-                best = goodness.topk(labels, dim=1).indices
-                alive = torch.zeros_like(alive).scatter(1, best, True)
-        return (total / len(deciding)).masked_fill(~alive, -torch.inf)
+            if layer + 1 == after and "gap" in self.chosen:
+                known = ffprobe.Outlook(self.chosen["weight"], self.chosen["bias"]).log_odds(seen).float()
+                alive = known.amax(dim=1, keepdim=True) - known <= self.chosen["gap"]
+                single = alive.sum(dim=1) == 1
+                alone[single] = known[single].masked_fill(~alive[single], -torch.inf)
+                alive = alive & ~single[:, None]
+            elif layer + 1 == after:
+                labels = min(self.chosen.get("labels") or self.params.labels or sweep.classes, sweep.classes)
+                alive = torch.zeros_like(alive).scatter(1, goodness.topk(labels, dim=1).indices, True)
+            if not bool(alive.any()):
+                return alone
+        total = (total / len(deciding)).masked_fill(~alive, -torch.inf)
+        return torch.where(alive.any(dim=1, keepdim=True), total, alone)
 
 
 @ffprobe.hookimpl

@@ -28,7 +28,7 @@ class Negatives(ffprobe.Probe):
         draws: int = Field(32, ge=1, description="draws for each image, so that few images suffice for the entropy")
 
     def variables(self, run):
-        if run.network.form == "class":  # every label is scored at once, there are no negatives
+        if not _draws_labels(run.network):
             return []
         names, classes = tuple(layer.name for layer in run.layers), run.classes
         dims = (
@@ -49,7 +49,7 @@ class Negatives(ffprobe.Probe):
 
     @ffprobe.hookimpl
     def ffprobe_after_epoch(self, context):
-        if context.run.network.form == "pair" and context.due(self.params.rehearse):
+        if _draws_labels(context.run.network) and context.due(self.params.rehearse):
             images, labels = context.images[: self.params.images], context.labels[: self.params.images]
             context.record("step", context.step)
             for name, value in _measure(context.run, images, labels, self.params.draws).items():
@@ -91,6 +91,11 @@ class Negatives(ffprobe.Probe):
             draw=draw,
             runs=runs,
         )
+
+
+def _draws_labels(network):
+    # in form class every label is scored at once; without labels negatives are images
+    return network.form == "pair" and getattr(network, "shows_label", True)
 
 
 def _measure(run, images, labels, draws):
@@ -135,8 +140,8 @@ class _Recorded:
             recorded = any(probe.get("name") == "negatives" for probe in run.config.get("probes", []))
             what = "No negatives were recorded in this run."
             if recorded:
-                what = "This run drew no negatives: its goodness scores every label at once (form class)."
-            do = "Ask a run whose loss compares pairs." if recorded else RECORD
+                what = "This run drew no wrong labels: its goodness scores every label at once, or it learned without."
+            do = "Ask a run whose loss compares pairs of labels." if recorded else RECORD
             raise ffprobe.FileError(what, where=str(run.path), do=do)
         self.steps = run.read(f"{group}/step")
         if not len(self.steps):

@@ -148,7 +148,10 @@ def _separation(copy, images, labels, wrong):
             goodness = copy.network(images)  # [L, B, K]
             own = goodness.gather(2, labels.expand(len(goodness), -1)[..., None]).squeeze(2)
             return (own - (goodness.sum(2) - own) / (goodness.shape[2] - 1)).mean(1)
-        goodness = copy.network(torch.cat([images, images]), torch.cat([labels, wrong]))  # [L, 2B]
+        if copy.bench.negatives.gives == "images":
+            goodness = copy.network(torch.cat([images, wrong]))  # [L, 2B]
+        else:
+            goodness = copy.network(torch.cat([images, images]), torch.cat([labels, wrong]))
         return goodness[:, : len(images)].mean(1) - goodness[:, len(images) :].mean(1)
 
 

@@ -27,6 +27,25 @@ def test_info_gives_settings_with_units_and_the_source(tmp_path: Path) -> None:
     assert "exponent" in ffprobe("plugins", "info", "./powernorm.py", cwd=tmp_path).out
 
 
+def test_info_says_what_losses_reach(tmp_path: Path) -> None:
+    document = ffprobe("plugins", "info", "interlocking", "--json", cwd=tmp_path).json
+    losses = {one["layer"]: one["layers"] for one in document["locality"]["losses"]}
+    assert losses == {0: [0], **{i: [i - 1, i] for i in range(1, 6)}}
+    assert document["locality"]["components"]["scheduler"] == "interlocking"
+    assert "locality" not in ffprobe("plugins", "info", "uniform-wrong", "--json", cwd=tmp_path).json
+
+
+def test_info_of_a_preset(tmp_path: Path) -> None:
+    text = ffprobe("plugins", "info", "--preset", "dfa", cwd=tmp_path).out
+    assert "loss of layer 6: every layer" in text
+    document = ffprobe("plugins", "info", "--preset", "trifecta", "--json", cwd=tmp_path).json
+    assert document["description"].startswith("The Trifecta (Dooms")
+    assert document["components"]["scheduler"]["name"] == "olu"
+    done = ffprobe("plugins", "info", "--preset", "trifekta", cwd=tmp_path)
+    assert done.code == 2
+    assert "trifecta" in done.err
+
+
 def test_version_says_which_program_this_is(tmp_path: Path) -> None:
     assert "ffprobe-nn" in ffprobe("--version", cwd=tmp_path).out
     assert ffprobe("--version", "--json", cwd=tmp_path).json["torch"]

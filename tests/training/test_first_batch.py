@@ -135,6 +135,9 @@ def test_first_party_components_keep_their_contract_and_trying_changes_nothing(n
     # what works on class vectors needs its counterpart; layer after layer needs an epoch for each
     beside = {"loss": ["linear-head"], "goodness": ["cross-entropy"]}
     words = [name, *(beside[component.kind] if getattr(component, "form", "pair") == "class" else [])]
+    # an encoder without labels goes with class vectors, and with negatives that are images
+    words += ["linear-head", "cross-entropy"] if not getattr(component, "shows_label", True) else []
+    words += ["no-label", "one-pass"] if getattr(component, "gives", "labels") == "images" else []
     # ten classes want ten groups of channels
     changes = {"precision": precision, "training": {"epochs": 3}, "network": {"name": "tiny", "width": 0.5}}
     experiment = build(toy_config(registry, *words, **changes), registry)

@@ -1,0 +1,64 @@
+"""``python -m benchmarks.scale``: is the time of an epoch linear in images, layers and classes?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from benchmarks.harness import RESULTS, compare, keep, quartiles
+from benchmarks.prepared import equal_layers, random_images
+from ffprobe.components import Params
+from ffprobe.config import BASE_PRESET, Choice, RunConfig, merge, read_preset, resolve
+from ffprobe.registry import Registry
+from ffprobe.training.experiment import Split, build
+from ffprobe.training.observers import Observers
+from ffprobe.training.trainer import Trainer
+
+
+def epochs(images: int, depth: int, classes: int, width: int, batch: int) -> Callable[[], None]:
+    """One epoch of training and one evaluation of a quarter as many images, by the ordinary trainer."""
+    registry = Registry()
+    table = merge(read_preset(BASE_PRESET), read_preset("trifecta"))
+    training = {"batch_size": batch, "epochs": 1, "evaluations": 1, "test": "never"}
+    config = resolve(merge(table, {"training": training, "probes": []}), registry)
+    config = RunConfig(config.settings, {**config.slots, "network": Choice(equal_layers(depth, width), Params())})
+    shape, nothing = (3, 16, 16), torch.zeros(0, dtype=torch.int64)
+    train, held = (random_images(n, i, shape, classes) for i, n in enumerate((images, images // 4)))
+    split = Split(train, held, None, nothing, nothing)
+
+    def run() -> None:
+        nobody = Observers(registry.manager, lambda *told: None, lambda *failed: None)
+        Trainer(build(config, registry, split), nobody).run()
+
+    return run
+
+
+def main(
+    images: Annotated[int, typer.Option(help="Images of the smallest epoch.")] = 512,
+    width: Annotated[int, typer.Option(help="Channels.")] = 32,
+    batch: Annotated[int, typer.Option(help="Images a step.")] = 64,
+    rounds: Annotated[int, typer.Option(help="Rounds that count.")] = 5,
+    json: Annotated[Path, typer.Option(help="Folder for the measurements.")] = RESULTS,
+) -> None:
+    """Each of the three twice doubled; classes cost in evaluation alone, so that they may be less than linear."""
+    for what, sizes in (
+        ("images", [(images * f, 6, 10) for f in (1, 2, 4)]),
+        ("layers", [(images, 6 * f, 10) for f in (1, 2, 4)]),
+        ("classes", [(images, 6, 10 * f) for f in (1, 2, 4)]),
+    ):
+        place = ("images", "layers", "classes").index(what)
+        names = [f"{size[place]} {what}" for size in sizes]
+        ways = {name: epochs(*size, width, batch) for name, size in zip(names, sizes, strict=True)}
+        question = f"An epoch of the Trifecta on equal layers of {width} channels at 16x16, against {what}."
+        found = compare(f"scale-{what}", question, ways, baseline=names[0], rounds=rounds)
+        growth = 1 / quartiles(found.ratios[names[-1]])[1]
+        found.promise(f"time of 4 times the {what}, times", growth, 4.4, "at most")
+        keep(found, json)
+
+
+if __name__ == "__main__":
+    typer.run(main)

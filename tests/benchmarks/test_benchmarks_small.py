@@ -1,0 +1,28 @@
+"""The benchmarks' own code, small: what they measure is what they say."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.evaluation import sharing
+from benchmarks.gpu import correctness, loading, throughput
+from benchmarks.scale import epochs
+
+
+def test_the_gpu_benchmark_runs_on_a_cpu() -> None:
+    exact = correctness("cpu", quick=True)
+    assert exact.targets["fp32: largest difference of a loss"][0] == 0  # the CPU against itself
+    assert 0 < exact.targets["bf16: largest difference of a loss"][0] < 0.05
+    fast = throughput("tff-s", "cpu", quick=True, rounds=1)
+    assert set(fast.seconds) == {"eager"} and 0 < fast.facts["eager: share of the measured matrix rate"] < 1
+    assert loading("cpu", quick=True, rounds=1).facts["images a second"] > 0
+
+
+def test_sharing_is_measured_on_equal_results() -> None:
+    one = sharing("tff-s", images=2, rounds=1, width=0.05)
+    assert one.facts["largest difference, of the largest goodness"] < 0.02
+
+
+@pytest.mark.parametrize("classes", [3, 5])
+def test_an_epoch_of_scale_runs(classes: int) -> None:
+    epochs(images=8, depth=2, classes=classes, width=4, batch=4)()
