@@ -19,7 +19,7 @@ demo: $(VENV)/installed
 	@echo "Run files, tables and figures are in demo/; demo/layers.png is laid out as the paper's Figure 1."
 
 test: lint
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not stress" -q
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not stress" -q
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff format --check .

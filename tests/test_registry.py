@@ -17,7 +17,7 @@ def test_every_first_party_plugin_loads_and_says_what_it_is(plugin: str) -> None
     (component,) = Registry().load(plugin)
     assert component.name == plugin
     assert (component.__doc__ or "").strip()
-    assert component.source or component.kind in ("dataset", "probe")
+    assert component.source or component.kind in ("dataset", "probe", "executor")
     for name, field in component.Params.model_fields.items():
         assert field.description, f"{plugin}: the setting {name} has no description"
 

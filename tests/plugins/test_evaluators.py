@@ -75,7 +75,7 @@ def test_before_calibration_everything_is_read(name: str) -> None:
 
 
 def test_one_pass_has_no_scores_from_goodness() -> None:
-    with pytest.raises(ffprobe.UsageError, match="features, not goodness"):
+    with pytest.raises(ffprobe.UsageError, match="reads features, and no scores follow from goodness"):
         make("one-pass").scores(signal())
 
 
