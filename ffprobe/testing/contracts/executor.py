@@ -67,7 +67,7 @@ class ExecutorContract(ComponentContract):
     def _until_written(self, job: Job) -> Any:
         from time import monotonic
 
-        limit = monotonic() + 90
+        limit = monotonic() + 180
         try:
             with closing(self.subject.build().work([job], Share(jobs=1))) as answers:
                 for number, event in zip(count(), answers, strict=False):
@@ -76,7 +76,7 @@ class ExecutorContract(ComponentContract):
                     expect(not ended, "a run that goes on", f"{event.state if event else ''}: {_tail(job.log)}")
                     if partial_of(job.out).exists():
                         return
-                    expect(monotonic() < limit, "a run file within 90 s, and an answer meanwhile", "none")
+                    expect(monotonic() < limit, "a run file within 180 s, and an answer meanwhile", "none")
         except UsageError as refusal:
             raise Skip(refusal.what) from refusal
 
