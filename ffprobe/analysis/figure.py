@@ -96,7 +96,12 @@ def line_by_layer(axes: Axes, series: Sequence[Series], *, xlabel: str = "layer"
 
 
 def line_look(colour: int, look: str = "line") -> dict[str, Any]:
-    """Matplotlib's keywords for a line of ``line_by_layer``; for legends of one's own. Needs ``paper_style``."""
+    """Matplotlib's keywords for a line of ``line_by_layer``; for legends of one's own. Needs ``paper_style``.
+
+    Args:
+        colour: position in the colour cycle, from 0.
+        look: ``line``, ``second`` (of the same thing, dashed and hollow) or ``floor`` (what chance gives, dotted).
+    """
     import matplotlib
 
     cycle = list(matplotlib.rcParams["axes.prop_cycle"])

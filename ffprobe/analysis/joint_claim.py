@@ -56,6 +56,11 @@ def joint_notes(notes: Sequence[tuple[str, Iterable[str]]]) -> list[str]:
 
 
 def in_setting(run: RunFile, setting: Mapping[str, Collection[str]]) -> bool:
-    """Whether a run has one of the named components in each of these slots, ``{"loss": {"symba"}}``."""
+    """Whether a run has one of the named components in each of these slots.
+
+    Args:
+        run: an open run file.
+        setting: names by slot, ``{"loss": {"symba"}}``; slots that are not there do not matter.
+    """
     components = run_components(run)
     return all(components.get(slot) in names for slot, names in setting.items())

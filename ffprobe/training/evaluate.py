@@ -80,10 +80,18 @@ def _goodness(
 
 
 @torch.no_grad()
-def last_layer_goodness(stack: Stack, images: torch.Tensor, classes: int, autocast: Autocast) -> torch.Tensor:
-    """The last layer's goodness ``[B, K]`` for every label; costs a forward pass each; for hard negatives.
+def last_layer_goodness(stack: Stack, images: torch.Tensor, autocast: Autocast) -> torch.Tensor:
+    """The last layer's goodness for every label; costs a forward pass each; for hard negatives.
 
     The network is put into evaluation mode meanwhile, so that running statistics do not move.
+
+    Args:
+        stack: the network.
+        images: normalized, ``[B, C, H, W]``.
+        autocast: the run's context of precision.
+
+    Returns:
+        Float ``[B, K]``, without a graph.
     """
     mode = stack.training
     stack.eval()

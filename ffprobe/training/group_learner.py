@@ -110,7 +110,7 @@ class GroupLearner(Learner):
         bench = self.bench
         goodness = None
         if bench.negatives.needs_goodness:
-            goodness = last_layer_goodness(self.stack, images, bench.classes, bench.autocast)
+            goodness = last_layer_goodness(self.stack, images, bench.autocast)
         wrong = bench.negatives(images, labels, bench.classes, bench.generator, goodness)
         if bench.negatives.gives == "images":
             return torch.cat([images, wrong]), None

@@ -32,7 +32,16 @@ def plan(scheduler: UpdateScheduler, depth: int, epochs: int, steps_per_epoch: i
 
 
 def groups_of_step(scheduler: UpdateScheduler, step: int, epoch: int, depth: int) -> list[Group]:
-    """The groups of one step in the order in which they are worked through.
+    """The groups of one step in the order in which they are worked through: by their last layer, then their first.
+
+    Args:
+        scheduler: whose groups.
+        step: optimizer steps done before this one, from 0.
+        epoch: from 0.
+        depth: the number of layers.
+
+    Returns:
+        Pairs ``(a, b)``: layers ``a`` to ``b - 1``, each pair once.
 
     Raises:
         PluginError: a group is empty or leaves the network.

@@ -110,7 +110,7 @@ def _measure(run, images, labels, draws):
             goodness = torch.stack([network(images, k.expand(len(images))) for k in every], dim=2)  # [L, B, K]
         given = None
         if bench.negatives.needs_goodness:
-            given = ffprobe.last_layer_goodness(network, images, classes, bench.autocast)
+            given = ffprobe.last_layer_goodness(network, images, bench.autocast)
         network.train()
         chosen = torch.stack(
             [bench.negatives(images, labels, classes, bench.generator, given) for _ in range(draws)], dim=1

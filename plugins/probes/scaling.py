@@ -121,7 +121,7 @@ def _measure(run, images, labels, norms):
         if network.form == "pair":
             given = None
             if bench.negatives.needs_goodness:
-                given = ffprobe.last_layer_goodness(network, images, bench.classes, bench.autocast)
+                given = ffprobe.last_layer_goodness(network, images, bench.autocast)
             wrong = bench.negatives(images, labels, bench.classes, bench.generator, given)
         actual = _separation(copy, images, labels, wrong)
         factors = torch.full((network.depth,), torch.nan)
