@@ -141,14 +141,11 @@ def configure(
     registry: Registry, preset: str = "", plugins: Sequence[str] = (), settings: Mapping[str, Any] | None = None
 ) -> RunConfig:
     """The resolved config of preset, plugins and settings, each over the one before."""
-    from ffprobe.config import BASE_PRESET, merge, picks, read_preset, resolve
+    from ffprobe.config import merge, resolve
+    from ffprobe.run_options import RunOptions
 
-    table = merge(read_preset(BASE_PRESET), {"preset": preset or BASE_PRESET})
-    table = merge(table, read_preset(preset)) if preset else table
-    picked = picks(plugins, registry)
-    for several in ("probes", "observers"):
-        picked[several] = [*table.get(several, []), *picked.get(several, [])]
-    return resolve(merge(merge(table, picked), nested(settings or {})), registry)
+    table = RunOptions(preset=preset, plugin=tuple(plugins)).table(registry)
+    return resolve(merge(table, nested(settings or {})), registry)
 
 
 def nested(settings: Mapping[str, Any]) -> dict[str, Any]:

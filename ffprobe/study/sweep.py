@@ -10,7 +10,6 @@ from pathlib import Path
 
 from ffprobe.components import Executor
 from ffprobe.job import Job, JobEvent, JobState, Share
-from ffprobe.store.names import partial_of
 
 TAIL = 4096
 """Bytes at the end of a log in which its last line is looked for."""
@@ -92,8 +91,3 @@ def reason(log: Path) -> str:
     except OSError:
         return ""
     return " ".join(text[text.rindex("error:") :].split()) if "error:" in text else last_line(log)
-
-
-def is_begun(job: Job) -> bool:
-    """Whether the job has left an unfinished run file, which calling the sweep again goes on with."""
-    return partial_of(job.out).exists()

@@ -1,7 +1,6 @@
 """Runs of a sweep as one job array of SLURM."""
 
 import math
-import pickle
 import shutil
 import signal
 import subprocess
@@ -177,10 +176,12 @@ def _queue(handles):
 def _ended(handle, job, known):
     if not known:
         return ffprobe.JobEvent(job, "failed", handle.job_id, _last_words(handle.paths.stderr))
-    outcome, value = pickle.loads(handle.paths.result_pickle.read_bytes())  # written by submitit in our own folder
-    if outcome == "success" and value == 0:
+    if error := handle.exception():
+        why = str(error).strip().splitlines()[-1]
+    elif code := handle.result():
+        why = f"exit code {code}"
+    else:
         return ffprobe.JobEvent(job, "finished", handle.job_id)
-    why = f"exit code {value}" if outcome == "success" else str(value).strip().splitlines()[-1]
     return ffprobe.JobEvent(job, "failed", handle.job_id, why)
 
 

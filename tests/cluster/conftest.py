@@ -10,21 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cli.test_cli_sweep import GRID
 
 HERE = Path(__file__).parent
-GRID = """
-out = "runs"
-[each]
-epochs = 2
-network = "tiny"
-training.images = 100
-set = {probes = []}
-[axes]
-seed = [0, 1]
-[axes.plugins]
-none = {}
-olu = {plugin = "olu"}
-"""
 
 
 @pytest.fixture
