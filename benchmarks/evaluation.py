@@ -19,7 +19,6 @@ from ffprobe.config import merge, picks, resolve
 from ffprobe.registry import Registry
 from ffprobe.training.evaluate import label_goodness
 from ffprobe.training.images_to_predict import images_to_predict
-from ffprobe.training.kept_memory import kept_memory
 from ffprobe.training.predictor import FullSweep, predict
 from ffprobe.training.trained import rebuild
 
@@ -114,11 +113,10 @@ def main(
     json: Annotated[Path, typer.Option(help="Folder for the measurements.")] = RESULTS,
 ) -> None:
     """Evaluators on each run given; sharing on untrained networks."""
-    with kept_memory(torch.device("cpu")):
-        for run in runs or []:
-            keep(of_run(run, rounds, images), json)
-        keep(sharing("tff-s", batch, rounds, width=width), json)
-        keep(sharing("fcn", batch, rounds), json)
+    for run in runs or []:
+        keep(of_run(run, rounds, images), json)
+    keep(sharing("tff-s", batch, rounds, width=width), json)
+    keep(sharing("fcn", batch, rounds), json)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint_sequential
 
 from benchmarks.harness import RESULTS, Measurement, keep
-from ffprobe.training.kept_memory import kept_memory
 from ffprobe.training.trainer import peak_memory
 
 DEPTHS = (6, 12, 24)
@@ -86,14 +85,13 @@ def measure(way: str, depth: int, width: int, batch: int, steps: int, side: int 
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated() if device.type == "cuda" else resident()
-    with kept_memory(device):  # as in a run, for all alike
+    step()
+    began = time.perf_counter()
+    for _ in range(steps):
         step()
-        began = time.perf_counter()
-        for _ in range(steps):
-            step()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        seconds = (time.perf_counter() - began) / steps
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    seconds = (time.perf_counter() - began) / steps
     return {"bytes": peak_memory(device) - before, "seconds": seconds, "before": float(before)}
 
 

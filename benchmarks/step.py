@@ -11,7 +11,6 @@ import typer
 from benchmarks.harness import RESULTS, compare, keep, quartiles
 from benchmarks.plain_trifecta import PlainTrifecta
 from benchmarks.prepared import prepared
-from ffprobe.training.kept_memory import kept_memory
 
 
 def main(
@@ -47,15 +46,14 @@ def main(
         "ffprobe": ours,
         "matrix product": product,
     }
-    with kept_memory(experiment.device):  # as in a run; the plain steps gain by it, too
-        found = compare(
-            "step",
-            f"Training step: two steps of tff-s at width {width:g}, 3x32x32, {batch} positives and {batch} negatives, "
-            "Trifecta, against the same update rule written plainly (benchmarks/plain_trifecta.py).",
-            alternatives,
-            baseline="plain fp32",
-            rounds=rounds,
-        )
+    found = compare(
+        "step",
+        f"Training step: two steps of tff-s at width {width:g}, 3x32x32, {batch} positives and {batch} negatives, "
+        "Trifecta, against the same update rule written plainly (benchmarks/plain_trifecta.py).",
+        alternatives,
+        baseline="plain fp32",
+        rounds=rounds,
+    )
     native = experiment.precision == "bf16"
     found.promise("ffprobe, times as fast as plain fp32", quartiles(found.ratios["ffprobe"])[1], 1.9 if native else 1.2)
     share = {}

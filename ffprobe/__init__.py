@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from ffprobe.huge_pages import ask_for_huge_pages
+
 if TYPE_CHECKING:
     from ffprobe.analysis.attenuation import attenuation
     from ffprobe.analysis.calibrating import cheapest_within, read_calibration
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     from ffprobe.data.idx import idx_names, read_idx_split
     from ffprobe.data.images import Images, channel_statistics
     from ffprobe.data.published import published_folder, read_with_torchvision
+    from ffprobe.data.square_sums import square_sums
     from ffprobe.data.stored import flat_as_stored
     from ffprobe.errors import FfprobeError, FileError, PluginError, UsageError
     from ffprobe.estimator import ForwardForwardClassifier
@@ -86,6 +89,8 @@ if TYPE_CHECKING:
     from ffprobe.trajectory import Heard, ReplayPlan, Tolerance, Trajectory
 
 __version__ = "0.1.0"
+
+ask_for_huge_pages()  # before torch allocates anything
 
 _HOME = {
     "Bench": "components",
@@ -161,6 +166,7 @@ _HOME = {
     "fit_outlook": "analysis.outlook",
     "fit_temperature": "analysis.reliability",
     "flat_as_stored": "data.stored",
+    "square_sums": "data.square_sums",
     "group_differences": "analysis.grouping",
     "group_runs": "analysis.grouping",
     "groups_of_step": "training.groups",

@@ -11,7 +11,6 @@ import torch
 from ffprobe.components import Evaluator
 from ffprobe.data.images import Images
 from ffprobe.data.loader import normalize
-from ffprobe.training.kept_memory import kept_memory
 from ffprobe.training.network_sweep import NetworkSweep
 from ffprobe.training.trained import Trained
 
@@ -54,15 +53,14 @@ def predict(
     """
     began = time.perf_counter()
     labels, margins, evaluations = [], [], [0] * trained.stack.depth
-    with kept_memory(trained.device):
-        for batch in _batches(trained, images, _together(trained, evaluator)):
-            sweep = NetworkSweep(trained.stack, batch, trained.units, trained.autocast, trained.batch)
-            scores = evaluator.read(sweep).double().cpu()
-            best = scores.topk(2, dim=1)
-            labels.append(scores.argmax(dim=1))
-            margins.append(best.values[:, 0] - best.values[:, 1])
-            evaluations = [a + b for a, b in zip(evaluations, sweep.evaluations, strict=True)]
-            advance(len(batch))
+    for batch in _batches(trained, images, _together(trained, evaluator)):
+        sweep = NetworkSweep(trained.stack, batch, trained.units, trained.autocast, trained.batch)
+        scores = evaluator.read(sweep).double().cpu()
+        best = scores.topk(2, dim=1)
+        labels.append(scores.argmax(dim=1))
+        margins.append(best.values[:, 0] - best.values[:, 1])
+        evaluations = [a + b for a, b in zip(evaluations, sweep.evaluations, strict=True)]
+        advance(len(batch))
     return Predictions(torch.cat(labels), torch.cat(margins), evaluations, time.perf_counter() - began)
 
 

@@ -22,9 +22,9 @@ from ffprobe.training.blame import blamed
 from ffprobe.training.evaluate import goodness_tensor, layer_accuracy, model_accuracy
 from ffprobe.training.experiment import Experiment
 from ffprobe.training.feature_reading import feature_accuracy, feature_calibration
-from ffprobe.training.kept_memory import kept_memory
 from ffprobe.training.observers import Observers
 from ffprobe.training.optimizers import learning_rate
+from ffprobe.training.pooling import pool_memory
 from ffprobe.training.recorder import Recorder
 from ffprobe.training.rehearsal import Rehearsal, rehearsal
 from ffprobe.training.resumption import restore
@@ -117,7 +117,7 @@ class Trainer:
             with (
                 seeded(self.experiment.config.settings.seed, "training"),
                 blamed(self.experiment.registry, "training", FfprobeError),
-                kept_memory(self.experiment.device),
+                pool_memory(),
             ):
                 return self._run()
         except BaseException as error:

@@ -20,8 +20,7 @@ class MeanSquare(ffprobe.Goodness):
 
         class Module(nn.Module):
             def forward(self, activation: torch.Tensor) -> torch.Tensor:
-                wide = activation.float() if activation.dtype == torch.bfloat16 else activation
-                return ffprobe.flat_as_stored(wide).square().mean(dim=1)
+                return ffprobe.square_sums(activation) / activation[0].numel()
 
         return Module()
 

@@ -22,8 +22,7 @@ class SumSquare(ffprobe.Goodness):
 
         class Module(nn.Module):
             def forward(self, activation: torch.Tensor) -> torch.Tensor:
-                wide = activation.float() if activation.dtype == torch.bfloat16 else activation
-                return ffprobe.flat_as_stored(wide).square().sum(dim=1)
+                return ffprobe.square_sums(activation)
 
         return Module()
 
