@@ -1,0 +1,77 @@
+"""A tree of classes that were made alike on purpose, and the setting that trains with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ffprobe_plugins.probes.hierarchy import Hierarchy
+from recorded_layers import write_layers
+
+import ffprobe
+from ffprobe.config import BASE_PRESET, assignments, merge, read_preset, resolve
+from ffprobe.registry import Registry
+
+N, CLASSES = 400, 6
+RANDOM = np.random.default_rng(0)
+TRUTH, HELD = np.arange(N) % CLASSES, np.arange(N) >= 300
+NAMES = tuple("abcdef")
+PAIRS = np.array([0, 1, 0, 1, 2, 2])  # which classes share a centre
+
+
+def write(path: Path, truth: np.ndarray = TRUTH, **words: Any) -> Path:
+    centres = 4 * RANDOM.normal(size=(3, 12))
+    near = centres[PAIRS] + 0.3 * RANDOM.normal(size=(CLASSES, 12))
+    last = near[truth] + RANDOM.normal(size=(N, 12))
+    last[HELD] = np.nan  # held-out images must not be looked at
+    first = RANDOM.normal(size=(N, 12))
+    recorded = {("0", "pre"): {2: first}, ("1", "pre"): {2: last}}
+    return write_layers(path, recorded, truth, HELD, attributes={"class_names": list(NAMES)}, **words)
+
+
+def analyze(*paths: Path, **settings: Any) -> Any:
+    runs = [ffprobe.open(path) for path in paths]
+    try:
+        return Hierarchy(Hierarchy.Params(**settings)).analyze(runs)
+    finally:
+        for run in runs:
+            run.close()
+
+
+def test_classes_that_are_alike_stand_together(tmp_path: Path) -> None:
+    found = analyze(write(tmp_path / "a.h5")).json()
+    rows = found["rows"]
+    assert [row["class"] for row in rows if row["level"] == 0] == list(NAMES)
+    assert {row["groups"] for row in rows} == {2, 4}  # 8 would be more than there are classes
+    for level in (0, 1):
+        group = {row["class"]: row["group"] for row in rows if row["level"] == level}
+        pairs = [group[a] == group[b] for a, b in ("ac", "bd", "ef")]
+        assert sum(pairs) == (3 if level == 0 else 2)  # four groups split one of the three pairs
+        assert list(dict.fromkeys(group.values())) == list(range(2 if level == 0 else 4))
+
+
+def test_the_note_is_a_setting_that_the_loss_takes(tmp_path: Path) -> None:
+    note = analyze(write(tmp_path / "a.h5")).json()["notes"][0]
+    word = note.split("--set ")[1].strip("'")
+    registry = Registry()
+    preset = merge(read_preset(BASE_PRESET), read_preset("hcl-ff"))
+    config = resolve(merge(preset, assignments([word])), registry)
+    tree = config.slots["loss"].params.tree
+    assert [len(level) for level in tree] == [CLASSES, CLASSES]
+
+
+def test_several_runs_and_another_layer(tmp_path: Path) -> None:
+    paths = write(tmp_path / "a.h5"), write(tmp_path / "b.h5", seed=1)
+    assert {row["run"] for row in analyze(*paths).json()["rows"]} == {"seed 0", "seed 1"}
+    assert analyze(paths[0], layer=1).json()["rows"] != analyze(paths[0]).json()["rows"]
+
+
+def test_what_cannot_be_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.h5")
+    with pytest.raises(ffprobe.FileError, match="no recorded activations at depth 3"):
+        analyze(path, layer=3)
+    few = write(tmp_path / "few.h5", np.where(HELD, TRUTH, TRUTH % 5))
+    with pytest.raises(ffprobe.FileError, match="5 of 6 classes"):
+        analyze(few)
