@@ -1,17 +1,21 @@
 """Makes docs/methods.md from the runs of ``methods.toml``: one table of every method of the field.
 
 ``python studies/methods.py RUNS``, after ``ffprobe sweep studies/methods.toml --out RUNS``; ``make methods`` does both.
-Runs that are not there yet are left out, and the page says how many there are.
+Runs that are not there yet are left out, and the page says how many there are. Every run's numbers are kept in
+docs/results/methods.csv, so that a night on one machine and a night on another make one table: a row stands for its run
+file where that is not at hand, as long as the grid still asks for the same run.
 """
 
 from __future__ import annotations
 
+import csv
+import hashlib
 import statistics
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -23,7 +27,32 @@ from ffprobe.training.reach import reach, toy
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "methods.md"
+ROWS = HERE.parent / "docs" / "results" / "methods.csv"
 TITLES = {"digits": "digits", "fashion-mnist": "Fashion-MNIST", "cifar10-jpeg": "CIFAR-10 (JPEG)"}
+
+
+class Row(NamedTuple):
+    """One finished run.
+
+    Attributes:
+        method: its point on the axis of methods.
+        data: of data sets.
+        seed: of seeds.
+        accuracy: on the test set by the run's evaluator, percent.
+        speed: training images a second, median over epochs.
+        memory: peak resident set of the process, or of the card, bytes.
+        passes: how many inputs went through the layer that was asked most often, for one image.
+        asked: of the command that made it, less folders, the beginning of its SHA-256.
+    """
+
+    method: str
+    data: str
+    seed: str
+    accuracy: float
+    speed: float
+    memory: float
+    passes: float
+    asked: str
 
 
 @dataclass
@@ -60,36 +89,82 @@ def main(
     runs: Annotated[Path, typer.Argument(help="The directory that the sweep wrote.")],
     grid: Annotated[Path, typer.Option(help="The grid that was swept.")] = HERE / "methods.toml",
     out: Annotated[Path, typer.Option(help="The page to write.")] = PAGE,
+    rows: Annotated[Path, typer.Option(help="Every run's numbers, kept for where its file is not at hand.")] = ROWS,
 ) -> None:
     """Read the runs and write the page."""
     published = tomllib.loads((HERE / "published.toml").read_text(encoding="utf-8"))
     read = read_grid(grid)
-    found, planned = collect(read, runs)
-    out.write_text(page(read, found, planned, published), encoding="utf-8")
+    found, told, planned = collect(read, runs, kept(rows))
+    rows.parent.mkdir(parents=True, exist_ok=True)
+    with rows.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(Row._fields)
+        writer.writerows([*row[:3], *(f"{value:.6g}" for value in row[3:7]), row.asked] for row in told)
+    out.write_text(page(read, found, (len(told), planned), published), encoding="utf-8")
 
 
-def collect(grid: Grid, runs: Path) -> tuple[dict[str, Method], tuple[int, int]]:
-    """Every method's numbers, as far as its runs are finished; and how many runs are, of how many."""
+def kept(path: Path) -> dict[tuple[str, str, str], Row]:
+    """The rows of an earlier time by method, data set and seed; none where there is no such file."""
+    if not path.exists():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        read = [Row(*words[:3], *map(float, words[3:7]), words[7]) for words in list(csv.reader(file))[1:]]
+    return {row[:3]: row for row in read}
+
+
+def collect(
+    grid: Grid, runs: Path, before: Mapping[tuple[str, str, str], Row]
+) -> tuple[dict[str, Method], list[Row], int]:
+    """Every method's numbers, as far as its runs are finished; their rows; and how many runs there are to be.
+
+    Args:
+        grid: of the study.
+        runs: the directory of run files.
+        before: rows to take where a file is not there, if the grid still asks for the same run.
+    """
     registry = Registry()
     planned = plan(grid, runs, registry)
     methods: dict[str, Method] = {point.name: Method() for point in grid.axes["method"]}
-    finished = 0
+    rows: list[Row] = []
     for one, points in zip(planned, grid.cells(), strict=True):
         at = dict(zip(grid.axes, (point.name for point in points), strict=True))
         method = methods[at["method"]]
         if not method.reaches:
             audit = reach(toy({**one.config.document(), "observers": []}, registry), registry)
             method.reaches = "; ".join(audit.lines())
-        if one.standing != "finished":
+        place, asked = (at["method"], at["data"], at["seed"]), _asked(one.job.command)
+        old = before.get(place)
+        if one.standing == "finished":
+            with ffprobe.open(one.job.out) as run:
+                row = Row(
+                    *place,
+                    100 * float(run.read("final/model_test_accuracy")),
+                    float(statistics.median(run.read("metrics/images_per_second"))),
+                    float(run.read("final/peak_memory")),
+                    passes(run, one.config),
+                    asked,
+                )
+        elif old is not None and old.asked == asked:
+            row = old
+        else:
             continue
-        finished += 1
-        cell = method.cells.setdefault(at["data"], Cell())
-        with ffprobe.open(one.job.out) as run:
-            cell.accuracy[at["seed"]] = 100 * float(run.read("final/model_test_accuracy"))
-            cell.speed.append(float(statistics.median(run.read("metrics/images_per_second"))))
-            cell.memory.append(float(run.read("final/peak_memory")))
-            cell.passes = passes(run, one.config)
-    return methods, (finished, len(planned))
+        rows.append(row)
+        cell = method.cells.setdefault(row.data, Cell())
+        cell.accuracy[row.seed] = row.accuracy
+        cell.speed.append(row.speed)
+        cell.memory.append(row.memory)
+        cell.passes = row.passes
+    return methods, rows, len(planned)
+
+
+def _asked(command: Sequence[str]) -> str:
+    """What tells a run from every other, wherever its data and its file lie."""
+    words = list(command)
+    for option in ("--out", "--data-dir"):
+        if option in words:
+            at = words.index(option)
+            del words[at : at + 2]
+    return hashlib.sha256("\0".join(words).encode()).hexdigest()[:12]
 
 
 def passes(run: ffprobe.RunFile, config: Any) -> float:

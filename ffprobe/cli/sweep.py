@@ -27,6 +27,9 @@ def sweep(
         list[str] | None,
         typer.Option("--set", help="key=value over what the grid says of every run: epochs=5, network.width=0.25."),
     ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="A part of the grid: AXIS=POINT or AXIS=POINT,POINT, such as seed=0.")
+    ] = None,
     executor: Annotated[
         str, typer.Option(help="Where the runs are worked off: local, slurm, ray, or NAME:key=value,...")
     ] = "local",
@@ -51,7 +54,7 @@ def sweep(
     from ffprobe.study.sweep import sweep as work_off
 
     registry = Registry()
-    read = read_grid(grid, set_ or ())
+    read = read_grid(grid, set_ or ()).only(only or ())
     where = out or Path(read.out or grid.stem)
     share = Share(jobs, tuple(filter(None, gpus.split(","))), jobs_per_gpu)
     name, settings = parse_plugin(executor)

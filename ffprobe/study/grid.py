@@ -6,7 +6,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,34 @@ class Grid:
         With seeds before the plugins, a sweep that is cut short has every set of plugins, at fewer seeds.
         """
         return product(*self.axes.values())
+
+    def only(self, words: Sequence[str]) -> Grid:
+        """The part of the grid with these points alone: the same runs under the same names, but fewer.
+
+        Args:
+            words: ``AXIS=POINT`` or ``AXIS=POINT,POINT``; an axis that is not named keeps all its points, one that is
+                named again the points of both words.
+
+        Raises:
+            UsageError: no such axis, or no such point on it.
+        """
+        wanted: dict[str, set[str]] = {}
+        for word in words:
+            axis, equals, names = word.partition("=")
+            if not equals or axis not in self.axes:
+                do = did_you_mean(axis, self.axes) or f"Axes are {', '.join(self.axes)}."
+                raise UsageError(f"The grid has no axis {axis!r}.", where=f"--only {word}", do=do)
+            called = {name: point.name for point in self.axes[axis] for name in (point.name, _value(point))}
+            for name in names.split(","):
+                if name not in called:
+                    do = did_you_mean(name, called) or f"Points are {', '.join(_value(p) for p in self.axes[axis])}."
+                    raise UsageError(f"The axis {axis!r} has no point {name!r}.", where=f"--only {word}", do=do)
+                wanted.setdefault(axis, set()).add(called[name])
+        axes = {
+            axis: tuple(point for point in points if axis not in wanted or point.name in wanted[axis])
+            for axis, points in self.axes.items()
+        }
+        return replace(self, axes=axes)
 
     def place(self, line: int | None) -> str:
         """``file:line``, for messages."""
@@ -167,6 +195,11 @@ class _Reader:
                 do = f"For example: {name}=/path/to/it ffprobe sweep {self.path}"
                 raise self.error(f"The environment variable {name} is not set.", do, path)
         return re.sub(r"\$\{(\w+)\}", lambda found: os.environ[found[1]], text)
+
+
+def _value(point: Point) -> str:
+    """What a point is called without the name of a listed axis before it: ``0`` of ``seed=0``."""
+    return point.name.removeprefix(f"{point.axis.rpartition('.')[2]}=")
 
 
 def _key(axis: str) -> str | None:

@@ -76,7 +76,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_page_shows_what_is_in_the_files(methods: Any, runs: Path, tmp_path: Path) -> None:
-    methods.main(runs, runs / "grid.toml", tmp_path / "page.md")
+    methods.main(runs, runs / "grid.toml", tmp_path / "page.md", tmp_path / "rows.csv")
     text = (tmp_path / "page.md").read_text()
     assert "6 of 16 runs are finished." in text
     for name in ("trifecta", "vanilla-ff", "scff", "cwcomp"):
@@ -96,6 +96,20 @@ def test_the_page_shows_what_is_in_the_files(methods: Any, runs: Path, tmp_path:
     assert "and 1 before" in text.split("`trifecta`")[1].split("\n")[0]
     assert "29.27 ± 2.49" in text
     assert "`trifecta` above `vanilla-ff`" in text
+
+
+def test_rows_stand_for_files_that_are_not_at_hand(methods: Any, runs: Path, tmp_path: Path) -> None:
+    grid, page, rows = runs / "grid.toml", tmp_path / "page.md", tmp_path / "rows.csv"
+    methods.main(runs, grid, page, rows)
+    told, lines = page.read_text(), rows.read_text()
+    assert lines.count("\n") == 1 + len(FINISHED)
+    methods.main(tmp_path / "nothing", grid, page, rows)
+    assert (page.read_text(), rows.read_text()) == (told, lines)
+    other = tmp_path / "grid.toml"
+    other.write_text(GRID.replace("vanilla-ff = {", "vanilla-ff = {training.learning_rate = 0.5, "))
+    methods.main(tmp_path / "nothing", other, page, rows)  # a row of another run than the grid has now
+    assert "vanilla-ff" not in rows.read_text() and "trifecta" in rows.read_text()
+    assert "5 of 16 runs are finished." in page.read_text()
 
 
 def test_orders_are_judged_by_the_paired_difference(methods: Any) -> None:

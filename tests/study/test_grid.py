@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,33 @@ def test_a_value_is_read_back_as_it_was(value: object) -> None:
     from ffprobe.config import parse_value
 
     assert parse_value(toml_value(value)) == value
+
+
+PART = '[axes]\nseed = [0, 1, 2]\nloss.alpha = [2, 4]\n[axes.data]\na = {dataset = "digits"}\nb = {dataset = "mnist"}\n'
+
+
+def test_a_part_of_a_grid_keeps_names_and_order(tmp_path: Path) -> None:
+    whole = read_grid(grid(tmp_path, PART))
+    part = whole.only(["seed=2,0", "data=b", "loss.alpha=alpha=4"])
+    names = [tuple(point.name for point in cell) for cell in whole.cells()]
+    left = [tuple(point.name for point in cell) for cell in part.cells()]
+    assert left == [name for name in names if name[1] == "alpha=4" and name[2] == "b" and name[0] != "seed=1"]
+    assert len(left) == 2 and list(part.axes) == list(whole.axes)
+    assert whole.only(["seed=0", "seed=1"]).axes["seed"] == whole.axes["seed"][:2]
+    assert whole.only([]).axes == whole.axes
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("sed=0", "no axis 'sed'"),
+        ("seed", "no axis 'seed'"),
+        ("seed=3", "no point '3'.*0, 1, 2"),
+        ("data=", "no point ''"),
+    ],
+)
+def test_a_part_that_is_not_there_is_refused(tmp_path: Path, word: str, sentence: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        read_grid(grid(tmp_path, PART)).only([word])
+    assert re.search(sentence, f"{caught.value} {caught.value.do}")
+    assert caught.value.where == f"--only {word}"
