@@ -36,11 +36,11 @@ cluster: $(VENV)/installed-test
 	$(BIN)/python -m pytest -m stress -q tests/cluster
 
 # alternatives in turn, in one process tree; JSON in benchmarks/results, from which docs/performance.md is made
-BENCH_RUNS ?=
 bench: $(VENV)/installed-test
+	$(BIN)/ffprobe sweep benchmarks/fashion.toml --out runs/bench --jobs $(WORKERS)
 	$(BIN)/python -m benchmarks.step
 	$(BIN)/python -m benchmarks.around
-	$(BIN)/python -m benchmarks.evaluation $(BENCH_RUNS)
+	$(BIN)/python -m benchmarks.evaluation runs/bench/*.h5
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.startup
