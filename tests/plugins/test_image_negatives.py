@@ -78,9 +78,26 @@ def test_two_thresholds_by_hand() -> None:
     def softplus(x: float) -> float:
         return math.log(1 + math.exp(x))
 
-    loss = make("loss", "two-thresholds", positive=[3, 5], negative=[1, 2], price=[0.1, 0.5])
+    loss = make("loss", "two-thresholds", positive=[3, 5], negative=[1, 2], price=[0.1, 0.5], factor=1)
     positive, negative = torch.tensor([4.0, 2.0]), torch.tensor([0.5, 3.0])
     for layer, (above, below, price) in enumerate([(3, 1, 0.1), (5, 2, 0.5), (5, 2, 0.5)]):
         context = ffprobe.LossContext(layer, 3, 0, 0, torch.zeros(4, 1), torch.zeros(2, dtype=torch.int64))
         expected = (softplus(above - 4) + softplus(above - 2) + softplus(0.5 - below) + softplus(3 - below)) / 2
         assert loss(positive, negative, context).item() == pytest.approx(expected + price * 3, rel=1e-6)
+
+
+def test_two_thresholds_are_held_against_every_position() -> None:
+    maps = torch.rand(6, 4, 3, 2, dtype=torch.float64).requires_grad_()
+    goodness = maps.square().mean(dim=(1, 2, 3))
+    context = ffprobe.LossContext(1, 3, 0, 0, maps, torch.zeros(3, dtype=torch.int64))
+    settings = {"positive": [9, 1.5], "negative": [9, 1.0], "price": [9, 0.2]}
+    loss = make("loss", "two-thresholds", **settings, factor=4)
+    found = loss(goodness[:3], goodness[3:], context)
+    y = 4 * maps.square().mean(dim=1).flatten(1)  # [6, positions]
+    expected = (1 + (1.5 - y[:3]).exp()).log().mean() + (1 + (y[3:] - 1.0).exp()).log().mean()
+    expected = expected + 0.2 * y[:3].square().sum(dim=1).sqrt().mean()
+    assert found.item() == pytest.approx(expected.item(), rel=1e-12)
+    (gradient,) = torch.autograd.grad(found, maps, retain_graph=True)
+    torch.testing.assert_close(gradient, torch.autograd.grad(expected, maps)[0])
+    once = make("loss", "two-thresholds", **settings, factor=4, per="image")(goodness[:3], goodness[3:], context)
+    assert once.item() != pytest.approx(found.item(), rel=1e-3)
