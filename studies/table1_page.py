@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def orderings() -> Iterator[tuple[str, Cell, Cell]]:
         yield f"olu over greedy, {name}, batchnorm", (loss, batchnorm), (loss, both)
 
 
-def table(runs: dict[Cell, dict[int, float]]) -> str:
+def table(runs: dict[Cell, dict[int, float]], paper_s: str) -> str:
     """Losses across, plugin sets down; ours, and the paper's below it."""
     text = "| | " + " | ".join(LOSSES.values()) + " |\n|---|" + "---|" * len(LOSSES) + "\n"
     for plugins, name in PLUGINS.items():
@@ -75,7 +75,7 @@ def table(runs: dict[Cell, dict[int, float]]) -> str:
             count = f" ({told.n})" if told and told.n != 3 else ""
             ours.append(f"**{told.mean:.2f}{spread}**{count}" if told else "not run")
             theirs.append("{:.2f} ± {:.2f}".format(*paper((loss, plugins))))
-        text += f"| {name} | " + " | ".join(ours) + " |\n| *the paper* | " + " | ".join(theirs) + " |\n"
+        text += f"| {name} | " + " | ".join(ours) + " |\n| *" + paper_s + "* | " + " | ".join(theirs) + " |\n"
     return text
 
 
@@ -100,6 +100,43 @@ def judged(runs: dict[Cell, dict[int, float]], confidence: float = 0.95) -> list
     return rows
 
 
+def effects(runs: dict[Cell, dict[int, float]], confidence: float = 0.95) -> str:
+    """Each ingredient by itself: its differences averaged over everything that it can be added to, seed by seed.
+
+    Where a single ordering has noise of its own, the average has less of it: three numbers remain, one a seed.
+    """
+    kinds = ("SymBa over threshold 2", "SymBa over threshold 10", "batchnorm over length", "olu over greedy")
+    found, theirs = {}, {}
+    for kind in kinds:
+        pairs = [(a, b) for name, a, b in orderings() if name.startswith(f"{kind},")]
+        seeds = sorted(set.intersection(*(set(runs.get(cell, {})) for pair in pairs for cell in pair)))
+        if len(seeds) < 2:
+            return ""
+        means = [[sum(runs[pair[side]][s] for pair in pairs) / len(pairs) for s in seeds] for side in (0, 1)]
+        found[kind] = paired_difference(*means, confidence)
+        theirs[kind] = sum(paper(b)[0] - paper(a)[0] for a, b in pairs) / len(pairs)
+    text = "\nAveraged over all that an ingredient can be added to, seed by seed:\n\n"
+    text += "| ingredient | paper, points | here, points (95 %) | p (Holm) |\n|---|---|---|---|\n"
+    for kind, p in zip(kinds, holm([found[kind].p for kind in kinds]), strict=True):
+        half = (found[kind].high - found[kind].low) / 2
+        text += f"| {kind} | {theirs[kind]:+.2f} | {found[kind].mean:+.2f} ± {half:.2f} | {p:.2g} |\n"
+    return text
+
+
+def depths(runs: Sequence[RunSummary], accuracy: Mapping[Path, list[float]]) -> str:
+    """Test accuracy of the first and the last layer by plugin set: what depth adds, or takes away."""
+    text = "\nTest accuracy of the first and of the last layer, mean over seeds:\n\n"
+    text += "| | " + " | ".join(LOSSES.values()) + " |\n|---|" + "---|" * len(LOSSES) + "\n"
+    for plugins, name in PLUGINS.items():
+        told = []
+        for loss in LOSSES:
+            layers = [accuracy[run.path] for run in runs if cell_of(run) == (loss, plugins)]
+            ends = [sum(one[end] for one in layers) / len(layers) for end in (0, -1)] if layers else []
+            told.append(f"{ends[0]:.1f} → {ends[1]:.1f}" if ends else "not run")
+        text += f"| {name} | " + " | ".join(told) + " |\n"
+    return text
+
+
 def section(name: str, runs: Sequence[RunSummary]) -> tuple[str, list[dict[str, Any]]]:
     """One data set."""
     cells: dict[Cell, dict[int, float]] = {}
@@ -107,9 +144,11 @@ def section(name: str, runs: Sequence[RunSummary]) -> tuple[str, list[dict[str, 
         cells.setdefault(cell_of(run), {})[int(run.seed or 0)] = run.test
     rows = judged(cells)
     counts = Counter(row["verdict"] for row in rows)
-    told = ", ".join(f"{counts[v]} {v}" for v in ("holds", "same sign", "other sign", "reversed") if counts[v])
+    said = {"holds": "hold", "same sign": "of the same sign", "other sign": "of the other sign", "reversed": "reversed"}
+    told = ", ".join(f"{counts[v]} {words}" for v, words in said.items() if counts[v])
     text = f"## {name}\n\nTest accuracy in percent from the last layer's goodness, mean ± standard deviation over seeds"
-    text += " (their number where it is not 3); the paper's, at full size, below.\n\n" + table(cells)
+    text += " (their number where it is not 3); the paper's, at full size, on CIFAR-10, below.\n\n"
+    text += table(cells, "the paper" if name == NAMES["images"] else "the paper, CIFAR-10")
     text += f"\nOf {len(rows)} orderings: {told}.\n\n| ordering | paper, points | here, points (95 %) | p (Holm) | |\n"
     text += "|---|---|---|---|---|\n"
     for row in rows:
@@ -117,7 +156,7 @@ def section(name: str, runs: Sequence[RunSummary]) -> tuple[str, list[dict[str, 
         half = f" ± {(found.high - found.low) / 2:.2f}" if found.high == found.high else ""
         p = f"{row['p']:.2g}" if row["p"] == row["p"] else "–"
         text += f"| {row['ordering']} | {row['paper']:+.2f} | {found.mean:+.2f}{half} | {p} | {row['verdict']} |\n"
-    return text, rows
+    return text + effects(cells), rows
 
 
 def page(folder: Path) -> str:
@@ -130,15 +169,17 @@ def page(folder: Path) -> str:
     if not paths:
         raise FileError("There is no finished run file in this directory.", where=str(folder))
     runs: list[RunSummary] = []
+    accuracy: dict[Path, list[float]] = {}
     for path in paths:
         with ffprobe.open(path) as file:
             runs.append(ffprobe.summarize(file))
+            accuracy[runs[-1].path] = [100 * float(one) for one in file.read("final/test_accuracy")]
     (DOCS / "results").mkdir(exist_ok=True)
     text = _circumstances(runs)
     for dataset in dict.fromkeys(run.config["dataset"]["name"] for run in runs):
         own = [run for run in runs if run.config["dataset"]["name"] == dataset]
         _write_csv(DOCS / "results" / f"table1-cpu-{dataset}.csv", own)
-        text += "\n" + section(NAMES[dataset], own)[0]
+        text += "\n" + section(NAMES[dataset], own)[0] + depths(own, accuracy)
     return text
 
 
