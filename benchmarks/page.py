@@ -28,8 +28,9 @@ HEAD = """# Performance
 
 Each table was measured by the command above it, alternatives in turn in one process or process tree; a ratio compares
 times of the same round, and stands as median (lower to upper quartile). Machine and versions stand below each table;
-`load` is how busy the machine was with other work when the benchmark ended, 1 for each busy core. `make bench` measures
-everything but the GPU, `make bench-gpu` one card. No card has been at hand so far: nothing here says how fast a GPU is.
+`load` is how busy the machine was when the benchmark ended, 1 for each busy core, the benchmark itself among them.
+`make bench` measures everything but the GPU, `make bench-gpu` one card. docs/decisions/0006 says why a step does not
+reach nine tenths of the rate of matrix products. No card has been at hand so far: nothing here says how fast a GPU is.
 """
 
 

@@ -27,7 +27,9 @@ def cells(made: Any, batchnorm: float, olu: float, symba: float) -> dict[Any, di
     found = {}
     for place, (loss, plugins) in enumerate(made.CELLS):
         points = batchnorm * (plugins[0] == "batchnorm") + olu * (plugins[1] == "olu") + symba * (loss[0] == "symba")
-        found[loss, plugins] = {s: 50 + points + 0.01 * ((7 * place * (s + 1) + 3 * s * s + place) % 11) for s in range(3)}
+        found[loss, plugins] = {
+            s: 50 + points + 0.01 * ((7 * place * (s + 1) + 3 * s * s + place) % 11) for s in range(3)
+        }
     return found
 
 
