@@ -90,8 +90,10 @@ class HCL(ffprobe.Loss):
         level = math.ceil(layer * len(self.params.tree) / max(1, depth - 1))
         if level >= len(self.params.tree):
             return functional.cross_entropy(goodness, labels)
-        groups = torch.tensor(self.params.tree[level], device=goodness.device)  # [K]
-        members = functional.one_hot(groups).to(goodness.dtype)  # [K, groups]
+        chosen = self.params.tree[level]
+        groups = torch.tensor(chosen, device=goodness.device)  # [K]
+        # told how many there are, one_hot need not wait for the device
+        members = functional.one_hot(groups, max(chosen) + 1).to(goodness.dtype)  # [K, groups]
         return functional.cross_entropy(goodness @ (members / members.sum(dim=0)), groups[labels])
 
     def temperature(self, epoch: int) -> float:

@@ -49,7 +49,14 @@ def test_a_step_reads_nothing(scheduler: str) -> None:
 @pytest.mark.parametrize("preset", sorted(set(preset_names()) - OWN))
 def test_no_preset_reads_anything(preset: str) -> None:
     network = {"name": "fcn", "width": 0.01, "depth": 3} if preset == "pepita" else {"name": "tiny", "width": 0.25}
+    if preset == "hcl-ff":  # a channel for each class
+        network["width"] = 0.5
     learn(without_numbers(preset=preset, network=network))
+
+
+def test_groups_of_classes_read_nothing() -> None:
+    loss = {**read_preset("hcl-ff")["loss"], "tree": [[0, 0, 0, 0, 0, 1, 1, 1, 1, 1], [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]]}
+    learn(without_numbers(preset="hcl-ff", network={"name": "tiny", "width": 0.5}, loss=loss))
 
 
 PARTS = ["pixel-overlay", "length", "fixed-threshold", "top-k", "cumulative", "feedback-alignment"]
