@@ -34,9 +34,9 @@ given = SYSTEM.is_file() and "[never]" not in SYSTEM.read_text() and Path("/proc
 
 @pytest.mark.skipif(not given, reason="this system gives no huge pages")
 def test_a_large_tensor_lies_in_huge_pages() -> None:
-    assert huge_kilobytes() > 100_000  # of 131,072 that it needs
+    assert huge_kilobytes() > 30_000  # of 131,072 that it needs; fragmented memory has fewer to give
 
 
 @pytest.mark.skipif(not given or "[madvise]" not in SYSTEM.read_text(), reason="huge pages are not ours to refuse here")
 def test_the_user_s_word_counts() -> None:
-    assert huge_kilobytes(**{VARIABLE: "0"}) < 100_000
+    assert huge_kilobytes(**{VARIABLE: "0"}) < 30_000
