@@ -54,4 +54,4 @@ def _half(x: torch.Tensor) -> bool:
 
 def _together(x: torch.Tensor) -> int:
     """Rows at a time: on a GPU all of them, where what counts is the number of calls."""
-    return len(x) if x.is_cuda else max(1, CACHED // max(1, x[0].numel()))
+    return len(x) if x.is_cuda else max(1, CACHED // max(1, x.shape[1:].numel()))

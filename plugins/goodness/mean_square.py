@@ -20,7 +20,7 @@ class MeanSquare(ffprobe.Goodness):
 
         class Module(nn.Module):
             def forward(self, activation: torch.Tensor) -> torch.Tensor:
-                return ffprobe.square_sums(activation) / activation[0].numel()
+                return ffprobe.square_sums(activation) / activation.shape[1:].numel()
 
         return Module()
 

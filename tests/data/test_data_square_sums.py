@@ -42,3 +42,8 @@ def test_sums_and_gradients(
 
 def test_what_is_too_large_for_half_precision_is_added_all_the_same() -> None:
     assert ffprobe.square_sums(torch.full((1, 1000), 100.0, dtype=torch.float16)).item() == 1e7
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_no_images_have_no_sums(dtype: torch.dtype) -> None:
+    assert ffprobe.square_sums(torch.zeros(0, 3, 2, 2, dtype=dtype)).shape == (0,)
