@@ -124,7 +124,7 @@ def probe(body: str, analyze: str = "", extra: str = "") -> str:
 
 
 def executor(body: str) -> str:
-    """An executor; ``start(job)`` gives a process, and what runs is stopped at the end unless ``body`` sees to it."""
+    """An executor; ``start(job)`` gives a process, ``ended(job, process)`` waits for it, ``stop(process)`` kills it."""
     extra = """
 import subprocess, sys, threading, time
 def start(job):
@@ -134,6 +134,9 @@ def start(job):
         return subprocess.Popen(words, stdout=log, stderr=log, cwd=job.folder)
 def ended(job, process):
     return ffprobe.JobEvent(job, "failed" if process.wait() else "finished")
+def stop(process):
+    process.kill()
+    process.wait()  # a process nobody waited for is a warning later, in the middle of somebody else's test
 """
     return plugin("Executor", f"def work(self, jobs, share):\n{indent(dedent(body).strip(), '    ')}", extra=extra)
 

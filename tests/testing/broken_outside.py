@@ -280,8 +280,12 @@ begun = []
 for job in jobs:
     begun.append((job, start(job)))
     {RUN}
-for job, process in begun:
-    yield ended(job, process)
+try:
+    for job, process in begun:
+        yield ended(job, process)
+finally:
+    for job, process in begun:
+        stop(process)
 """
 LEFT = f"""
 job = jobs[0]
@@ -291,7 +295,7 @@ try:
     while process.poll() is None:
         yield time.sleep(0.2)
 finally:
-    threading.Timer(8, process.kill).start()
+    threading.Timer(8, stop, [process]).start()
 """
 EXECUTOR = [
     ("every-job-ends-once", executor("for job in jobs[1:]: yield ended(job, start(job))")),
