@@ -11,8 +11,9 @@ from ffprobe.training.network import Stack
 def choose_compile(name: str, device: torch.device) -> bool:
     """Whether layers are compiled; ``auto`` is where it was measured to help, which is nowhere so far.
 
-    On a CPU nine tenths of a step are convolutions, which compiling leaves as they are, and each shape of a layer is
-    compiled anew; what it would gain was measured neither there nor on a GPU (``make bench-gpu`` will).
+    On a CPU nine tenths of a step are convolutions, which compiling leaves as they are, and the rest becomes slower
+    than eager code that reuses its memory (``python -m benchmarks.compile``; docs/performance.md); each shape of a
+    layer is compiled anew, which takes a minute. On a GPU it was not measured (``make bench-gpu`` will).
 
     Raises:
         UsageError: it was asked for on a device for which torch has no compiler.

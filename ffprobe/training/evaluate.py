@@ -62,7 +62,7 @@ def swept_goodness(stack: Stack, images: torch.Tensor, layers: Sequence[int]) ->
     shared = first_layer(stack, images)
     found = []
     for label in torch.arange(stack.classes, device=images.device).split(1):
-        first = shared.activation(label) if shared else None
+        first = shared.grid(slice(None), label) if shared else None
         found.append(_goodness(stack, images, label.expand(len(images)), layers, first))
     return torch.stack(found, dim=2)
 

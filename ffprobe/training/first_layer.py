@@ -10,7 +10,11 @@ from ffprobe.training.layer import Layer
 from ffprobe.training.network import Stack
 
 LEAST = 512
-"""Products for each number of the first layer from which sharing pays; below, adding the parts costs as much."""
+"""Products for each number of the first layer from which sharing pays; below, adding the parts costs as much, unless
+what they add up to is pooled."""
+
+CACHED = 2 << 20
+"""Bytes of sums that are made at a time where they are pooled at once: they stay in the processor's cache."""
 
 
 class FirstLayer:
@@ -33,17 +37,37 @@ class FirstLayer:
         self._labels = self._map(labels) - self._map(torch.zeros_like(labels[:1]))
         self._scale = None if scale is None else scale.view(-1, *([1] * (self._common.dim() - 1)))
 
-    def activation(self, labels: torch.Tensor, images: torch.Tensor | None = None) -> torch.Tensor:
-        """The activation of pairs ``[P, *output_shape]``.
+    def grid(self, images: slice, labels: torch.Tensor) -> torch.Tensor:
+        """The activation of some images with each of some labels: ``[n * k, *output_shape]``, an image's together.
 
         Args:
-            labels: int64 ``[P]``, or ``[1]`` where all pairs have one label.
-            images: which image each pair has, int64 ``[P]``; None for every image once, in order.
+            images: n of them.
+            labels: int64 ``[k]``.
         """
-        common, label, scale = self._common, self._labels[labels], self._scale
-        if images is not None:
-            common, scale = common[images], None if scale is None else scale[images]
-        return self._layer.after_map(common + label if scale is None else torch.addcmul(common, label, scale))
+        common, label = self._common[images, None], self._labels[labels]
+        scale = None if self._scale is None else self._scale[images, None]
+        size = self._together(len(labels)) or max(1, len(common))
+        made = []
+        for start in range(0, max(1, len(common)), size):
+            part = slice(start, start + size)
+            made.append(self._sum(common[part], label, None if scale is None else scale[part]).flatten(0, 1))
+            made[-1] = self._layer.after_map(made[-1])
+        return made[0] if len(made) == 1 else torch.cat(made)
+
+    def pairs(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """The activation of pairs of an image and a label, both int64 ``[P]``: ``[P, *output_shape]``."""
+        scale = None if self._scale is None else self._scale[images]
+        return self._layer.after_map(self._sum(self._common[images], self._labels[labels], scale))
+
+    @staticmethod
+    def _sum(common: torch.Tensor, label: torch.Tensor, scale: torch.Tensor | None) -> torch.Tensor:
+        return common + label if scale is None else torch.addcmul(common, label, scale)
+
+    def _together(self, labels: int) -> int:
+        """Images at a time; 0 for all of them, as on a GPU, where what counts is the number of calls."""
+        if self._layer.pool == 1 or self._common.device.type != "cpu":
+            return 0
+        return max(1, CACHED // (labels * self._common[:1].numel() * self._common.element_size()))
 
     def _map(self, x: torch.Tensor) -> torch.Tensor:
         return self._layer.map(self._layer.normalize_input(x))
@@ -71,4 +95,4 @@ def can_share(stack: Stack) -> bool:
     if stack.training or stack.form != "pair" or not hasattr(stack.encoder, "parts") or weight is None:
         return False
     joined = any(s is not None and s.source < 0 for s in (stack.layer(i).spec.shortcut for i in range(stack.depth)))
-    return layer.affine_map and not joined and weight[0].numel() >= LEAST
+    return layer.affine_map and not joined and (weight[0].numel() >= LEAST or layer.pool > 1)

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from ffprobe.components import Goodness, LayerSpec, Loss, Normalizer, Shape
 from ffprobe.errors import UsageError
-from ffprobe.training.pooling import pool_owned
+from ffprobe.training.pooling import max_pool, pool_owned
 
 ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "relu": torch.relu,
@@ -128,18 +128,18 @@ class Layer(nn.Module):
             x = self.normalizer(x)
         if callable(self.spec.activation):  # nothing is known of its shape, so it does not change places with pooling
             x = self.spec.activation(x)
-            return functional.max_pool2d(x, self.pool) if self.pool > 1 else x
+            return max_pool(x, self.pool) if self.pool > 1 else x
         # nobody else reads what the map gave or what pooling gave, so what comes next may take its memory
         owned = self.place != "preactivation" and torch.is_grad_enabled()
         if self.pool > 1:
-            x = pool_owned(x, self.pool) if owned else functional.max_pool2d(x, self.pool)
+            x = pool_owned(x, self.pool) if owned else max_pool(x, self.pool)
             owned = True
         return x.relu_() if owned and self.spec.activation == "relu" else ACTIVATIONS[self.spec.activation](x)
 
     def pass_on(self, activation: torch.Tensor) -> torch.Tensor:
         """What is passed on of the activation ``[B, *output_shape]``, before any shortcut: ``[B, *passed_shape]``."""
         x = self.normalizer(activation) if self.place == "output" else activation
-        return functional.max_pool2d(x, self.spec.pool_passed) if self.spec.pool_passed > 1 else x
+        return max_pool(x, self.spec.pool_passed) if self.spec.pool_passed > 1 else x
 
     def own_parameters(self, objective: bool = True) -> Iterator[nn.Parameter]:
         """The layer's parameters; without those of goodness and loss where ``objective`` is false."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ import torch
 from ffprobe.prediction.sweep import Sweep
 from ffprobe.training.activations import reduction
 from ffprobe.training.evaluate import swept_goodness
-from ffprobe.training.first_layer import FirstLayer, first_layer
+from ffprobe.training.first_layer import first_layer
 from ffprobe.training.network import Stack
 
 
@@ -35,9 +35,8 @@ class NetworkSweep(Sweep):
         super().__init__(len(images), stack.depth, stack.classes, stack.form)
         self._stack, self._images, self._units, self._autocast, self._rows = stack, images, units, autocast, rows
         self._pairs = torch.empty(0, 2, dtype=torch.int64)  # on the CPU: (image, label), or (image, 0) in form class
-        self._first: FirstLayer | None = None
-        self._reached = torch.empty(0)  # the activation of each of them
-        self._inputs: dict[int, torch.Tensor] = {}  # what those layers got that a later shortcut starts from
+        self._reached: list[torch.Tensor] = []  # the activation of each of them, in pieces
+        self._inputs: dict[int, list[torch.Tensor]] = {}  # what those layers got that a later shortcut starts from
         shortcuts = [(i, stack.layer(i).spec.shortcut) for i in range(stack.depth)]
         self._needed = {short.source + 1: i for i, short in shortcuts if short is not None}  # by layer: until which one
 
@@ -46,33 +45,23 @@ class NetworkSweep(Sweep):
         wanted = alive if pair else alive.any(dim=1, keepdim=True)
         if layer == 0:
             self._pairs = wanted.nonzero()
-            with self._autocast():
-                self._first = first_layer(self._stack, self._images) if len(self._pairs) else None
         else:
-            self._first = None
             self._leave_behind(wanted)
         goodness = torch.full(alive.shape, torch.nan)
         if not len(self._pairs):
             return goodness
         inputs, activations, values = [], [], []
         with self._autocast():
-            for start in range(0, len(self._pairs), self._rows):
-                rows = slice(start, start + self._rows)
-                if layer == 0 and pair and self._first is not None:
-                    image, label = self._pairs[rows].to(self._images.device).unbind(dim=1)
-                    activation = self._first.activation(label, image)
-                else:
-                    x = self._input(layer, rows)
-                    activation = self._stack.layer(layer)(x)
-                    if layer in self._needed:
-                        inputs.append(x)
+            for x, activation in self._passes(layer):
+                if layer in self._needed and x is not None:
+                    inputs.append(x)
                 values.append(self._stack.layer(layer).goodness(activation).float())
                 if layer + 1 < self.depth:
                     activations.append(activation)
-        self._reached = torch.cat(activations) if activations else torch.empty(0)
+        self._reached = activations
         self._inputs = {i: x for i, x in self._inputs.items() if self._needed[i] >= layer}
         if inputs:
-            self._inputs[layer] = torch.cat(inputs)
+            self._inputs[layer] = inputs
         found = torch.cat(values).cpu()
         if pair:
             goodness[self._pairs[:, 0], self._pairs[:, 1]] = found
@@ -80,20 +69,34 @@ class NetworkSweep(Sweep):
         goodness[self._pairs[:, 0]] = found
         return goodness.masked_fill(~alive, torch.nan)
 
-    def _leave_behind(self, wanted: torch.Tensor) -> None:
-        """Keep the pairs that are still wanted, in dense tensors."""
-        stays = wanted[self._pairs[:, 0], self._pairs[:, 1]]
-        if bool(stays.all()):
+    def _passes(self, layer: int) -> Iterator[tuple[torch.Tensor | None, torch.Tensor]]:
+        """Input and activation of the living pairs, in pieces; no input where the first layer is shared."""
+        shared = first_layer(self._stack, self._images) if layer == 0 else None
+        if shared and len(self._pairs) == self.images * self.classes:
+            size = max(1, self._rows // self.classes)
+            labels = torch.arange(self.classes, device=self._images.device)
+            for start in range(0, self.images, size):
+                yield None, shared.grid(slice(start, start + size), labels)
             return
+        for start in range(0, len(self._pairs), self._rows):
+            rows = slice(start, start + self._rows)
+            if shared:
+                yield None, shared.pairs(*self._pairs[rows].to(self._images.device).unbind(dim=1))
+            else:
+                x = self._input(layer, rows)
+                yield x, self._stack.layer(layer)(x)
+
+    def _leave_behind(self, wanted: torch.Tensor) -> None:
+        """Keep the pairs that are still wanted, in dense tensors; each is copied once, those that go not at all."""
+        stays = wanted[self._pairs[:, 0], self._pairs[:, 1]]
         self._pairs = self._pairs[stays]
-        on_device = stays.to(self._images.device)
-        self._reached = self._reached[on_device]
-        self._inputs = {i: x[on_device] for i, x in self._inputs.items()}
+        self._reached = _dense(self._reached, stays)
+        self._inputs = {i: _dense(x, stays) for i, x in self._inputs.items()}
 
     def _input(self, layer: int, rows: slice) -> torch.Tensor:
         if layer:
-            inputs = {i: x[rows] for i, x in self._inputs.items()}
-            return self._stack.pass_on(layer - 1, self._reached[rows], inputs)
+            inputs = {i: x[rows] for i, (x,) in self._inputs.items()}
+            return self._stack.pass_on(layer - 1, self._reached[0][rows], inputs)
         image, label = self._pairs[rows].to(self._images.device).unbind(dim=1)
         return self._stack.encode(self._images[image], label if self.form == "pair" else None)
 
@@ -121,3 +124,12 @@ class NetworkSweep(Sweep):
                 if index == layers[-1]:
                     break
         return found
+
+
+def _dense(pieces: list[torch.Tensor], stays: torch.Tensor) -> list[torch.Tensor]:
+    """The rows that stay, ``stays`` bool over all of them on the CPU, of a tensor in pieces, as one piece."""
+    if len(pieces) == 1 and bool(stays.all()):
+        return pieces
+    kept = stays.split([len(piece) for piece in pieces])
+    found = [x if bool(s.all()) else x[s.to(x.device)] for x, s in zip(pieces, kept, strict=True)]
+    return [found[0] if len(found) == 1 else torch.cat(found)] if found else []

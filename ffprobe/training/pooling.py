@@ -1,4 +1,4 @@
-"""Max pooling that asks for no fresh memory in the backward pass."""
+"""Max pooling that keeps no places of maxima where no gradient is wanted, and asks for no fresh memory where one is."""
 
 from __future__ import annotations
 
@@ -11,6 +11,20 @@ from torch.nn import functional
 
 _free: list[torch.Tensor] = []
 """Blocks for the places of maxima that no graph needs now."""
+
+
+def max_pool(x: torch.Tensor, side: int) -> torch.Tensor:
+    """Max pooling ``[B, C, H, W]`` to ``[B, C, H // side, W // side]``, with the numbers of torch's ``max_pool2d``.
+
+    On a CPU torch writes down the place of each maximum, 64-bit integers that only a gradient needs: where none is
+    wanted and channels lie last, the maximum of columns and then of rows takes a third of the time.
+    """
+    last = x.is_contiguous(memory_format=torch.channels_last)
+    if x.device.type != "cpu" or side != 2 or not last or x.requires_grad or torch.compiler.is_compiling():
+        return functional.max_pool2d(x, side)
+    height, width = (2 * (length // 2) for length in x.shape[2:])
+    wide = torch.maximum(x[..., 0:width:2], x[..., 1:width:2])
+    return torch.maximum(wide[:, :, 0:height:2], wide[:, :, 1:height:2])
 
 
 def pool_owned(x: torch.Tensor, side: int) -> torch.Tensor:
@@ -29,7 +43,7 @@ def pool_owned(x: torch.Tensor, side: int) -> torch.Tensor:
         side: of the window, and the stride.
     """
     if x.device.type != "cpu" or not (torch.is_grad_enabled() and x.requires_grad) or torch.compiler.is_compiling():
-        return functional.max_pool2d(x, side)
+        return max_pool(x, side)
     return _PoolOwned.apply(x, side)
 
 

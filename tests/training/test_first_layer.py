@@ -98,12 +98,15 @@ def test_shared_products_give_what_each_pair_gives(case: str) -> None:
     assert rows == [IMAGES, CLASSES, 1]  # not IMAGES for each of the CLASSES
 
 
-@pytest.mark.parametrize("case", ["convolution", "each image's own value"])
-def test_living_pairs_share_too(case: str) -> None:
+@pytest.mark.parametrize("case", SHARED)
+@pytest.mark.parametrize("cached", [1, 10**9], ids=["image by image", "at once"])
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_living_pairs_share_too(case: str, cached: int, share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(first_layer, "CACHED", cached)
     stack, images = made(*SHARED[case]), torch.randn(IMAGES, *SHAPE, dtype=torch.float64)
     expected = brute(stack, images)
-    sweep = NetworkSweep(stack, images, None, nullcontext, rows=4)
-    alive = torch.rand(IMAGES, CLASSES, generator=torch.Generator().manual_seed(2)) < 0.5
+    sweep = NetworkSweep(stack, images, None, nullcontext, rows=13)  # pairs: no whole number of images
+    alive = torch.rand(IMAGES, CLASSES, generator=torch.Generator().manual_seed(2)) < share
     for layer in range(2):
         found = sweep.advance(alive)
         torch.testing.assert_close(found[alive].double(), expected[layer][alive], rtol=1e-5, atol=1e-6)
@@ -132,7 +135,9 @@ def test_a_network_in_training_and_a_cheap_first_layer_are_not_shared(monkeypatc
     assert not first_layer.can_share(stack.train())
     stack.eval()
     monkeypatch.setattr(first_layer, "LEAST", 3 * 9 + 1)  # 3 channels, the label's included
-    assert not first_layer.can_share(stack)
+    assert first_layer.can_share(stack)  # for it is pooled
+    unpooled = made([LayerSpec("conv", 6)], LabelChannel(), BatchNorm())
+    assert not first_layer.can_share(unpooled)
 
 
 def test_predictions_on_digits_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

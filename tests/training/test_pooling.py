@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 
 from ffprobe.training import pooling
-from ffprobe.training.pooling import pool_memory, pool_owned
+from ffprobe.training.pooling import max_pool, pool_memory, pool_owned
 
 LAYOUTS = {"channels first": torch.contiguous_format, "channels last": torch.channels_last}
 
@@ -63,6 +63,30 @@ def test_memory_is_handed_on_and_let_go() -> None:
             pool_owned(torch.randn(2, 3, 6, 6).requires_grad_().mul(1), 2).sum().backward()
         assert len(pooling._free) == 1
     assert not pooling._free
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize(("side", "height", "width"), [(2, 8, 6), (2, 7, 9), (3, 9, 7), (2, 2, 2)])
+def test_without_a_gradient_numbers_and_layout_are_the_same(
+    layout: str, dtype: torch.dtype, side: int, height: int, width: int
+) -> None:
+    x = torch.randn(5, 3, height, width).to(dtype).contiguous(memory_format=LAYOUTS[layout])
+    out, expected = max_pool(x, side), functional.max_pool2d(x, side)
+    assert torch.equal(out, expected)
+    assert out.stride() == expected.stride()
+
+
+def test_without_a_gradient_no_places_are_written_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(functional, "max_pool2d", None)
+    x = torch.randn(2, 3, 6, 6).contiguous(memory_format=torch.channels_last)
+    assert max_pool(x, 2).shape == (2, 3, 3, 3)
+
+
+def test_what_is_no_number_is_handed_on() -> None:
+    x = torch.zeros(1, 2, 4, 4).contiguous(memory_format=torch.channels_last)
+    x[0, 1, 1, 2] = torch.nan
+    assert torch.equal(max_pool(x, 2).isnan(), functional.max_pool2d(x, 2).isnan())
 
 
 def test_without_gradients_it_is_the_ordinary_function() -> None:
