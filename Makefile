@@ -35,13 +35,18 @@ cluster: $(VENV)/installed-test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,slurm,ray]'
 	$(BIN)/python -m pytest -m stress -q tests/cluster
 
-# alternatives in turn, in one process tree; JSON in benchmarks/results, from which docs/performance.md is made
+# alternatives in turn, in one process tree; JSON in benchmarks/results, from which docs/performance.md is made; where
+# Debian's libtcmalloc-minimal4 is installed, what memory costs is measured with it, too
+TCMALLOC ?= $(firstword $(wildcard /usr/lib/*/libtcmalloc_minimal.so.4))
 bench: $(VENV)/installed-test
 	$(BIN)/ffprobe sweep benchmarks/fashion.toml --out runs/bench --jobs $(WORKERS)
 	$(BIN)/python -m benchmarks.step
+	$(if $(TCMALLOC),LD_PRELOAD=$(TCMALLOC) $(BIN)/python -m benchmarks.step)
+	$(BIN)/python -m benchmarks.compile
 	$(BIN)/python -m benchmarks.around
 	$(BIN)/python -m benchmarks.evaluation runs/bench/*.h5
 	$(BIN)/python -m benchmarks.memory
+	$(if $(TCMALLOC),LD_PRELOAD=$(TCMALLOC) $(BIN)/python -m benchmarks.memory)
 	$(BIN)/python -m benchmarks.scale
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.heads

@@ -107,6 +107,7 @@ def environment() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "card": torch.cuda.get_device_name() if device.type == "cuda" else "",
         "native_bf16": native_bf16(device),
+        "allocator": _allocator(),
         "load": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -121,6 +122,13 @@ def _processor() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
+def _allocator() -> str:
+    """Whose malloc this process calls, where that is not the C library's: the name of a library put before it."""
+    before = Path(os.environ.get("LD_PRELOAD", "").split(":")[0]).name
+    maps = Path("/proc/self/maps")
+    return before if before and maps.is_file() and before in maps.read_text() else ""
+
+
 def show(measurement: Measurement) -> None:
     """Everything on standard output, as the page has it."""
     from rich.console import Console
@@ -132,13 +140,17 @@ def show(measurement: Measurement) -> None:
 
 
 def keep(measurement: Measurement, folder: Path) -> Path:
-    """Write ``NAME.json`` into a folder, and show it."""
+    """Write ``NAME.json`` into a folder, and show it; the name of an allocator put before the C library's is added."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{measurement.name}.json"
     measurement.environment = measurement.environment or environment()
+    allocator = measurement.environment["allocator"]
+    if allocator:
+        measurement.name += f"-{allocator.partition('.')[0].removeprefix('lib').partition('_')[0]}"
+    path = folder / f"{measurement.name}.json"
     module = Path(sys.argv[0]).stem
     words = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:]]  # no machine's own folders
-    measurement.command = " ".join(["python", "-m", f"benchmarks.{module}", *words])
+    first = [f"LD_PRELOAD={allocator}"] if allocator else []
+    measurement.command = " ".join([*first, "python", "-m", f"benchmarks.{module}", *words])
     path.write_text(json.dumps(asdict(measurement), indent=1) + "\n", encoding="utf-8")
     show(measurement)
     return path

@@ -29,8 +29,13 @@ HEAD = """# Performance
 Each table was measured by the command above it, alternatives in turn in one process or process tree; a ratio compares
 times of the same round, and stands as median (lower to upper quartile). Machine and versions stand below each table;
 `load` is how busy the machine was when the benchmark ended, 1 for each busy core, the benchmark itself among them.
-`make bench` measures everything but the GPU, `make bench-gpu` one card. docs/decisions/0006 says why a step does not
-reach nine tenths of the rate of matrix products. No card has been at hand so far: nothing here says how fast a GPU is.
+`make bench` measures everything but the GPU, `make bench-gpu` one card. No card has been at hand so far: nothing here
+says how fast a GPU is.
+
+On Linux a step spends up to a tenth of its time on asking the system for memory. Another allocator before the C
+library's saves most of that: `apt install libtcmalloc-minimal4`, then
+`LD_PRELOAD=/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4 ffprobe run ...`. Memory stays flat in depth; it is
+measured below as `step-tcmalloc` and `memory-tcmalloc`. docs/decisions/0006 says what else was tried.
 """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks.compile import of_network
 from benchmarks.evaluation import sharing
 from benchmarks.gpu import correctness, loading, throughput
 from benchmarks.scale import epochs
@@ -26,3 +27,11 @@ def test_sharing_is_measured_on_equal_results() -> None:
 @pytest.mark.parametrize("classes", [3, 5])
 def test_an_epoch_of_scale_runs(classes: int) -> None:
     epochs(images=8, depth=2, classes=classes, width=4, batch=4)()
+
+
+def test_eager_and_compiled_steps_are_held_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[int] = []
+    monkeypatch.setattr("benchmarks.compile.compile_layers", lambda stack: compiled.append(stack.depth))
+    one = of_network("tff-s", 0.05, batch=2, rounds=1)
+    assert compiled == [6]  # one of the two
+    assert set(one.seconds) == {"eager", "compiled"} and one.facts["compiling, from an empty cache (s)"] < 5

@@ -1,0 +1,77 @@
+"""``python -m benchmarks.compile``: training steps eager and compiled, and how long compiling takes."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from benchmarks.harness import RESULTS, Measurement, compare, keep, quartiles
+from benchmarks.prepared import prepared
+from ffprobe.training.compiling import compile_layers
+
+
+def steps(network: str, width: float, batch: int, compiled: bool) -> Callable[[], None]:
+    """Two training steps, an even and an odd one of OLU, of 3x32x32 images."""
+    experiment, images, labels, _ = prepared(batch=batch, network={"name": network, "width": width})
+    if compiled:
+        compile_layers(experiment.stack)
+    channels_last, count = images.to(memory_format=torch.channels_last), iter(range(10**9))
+
+    def two() -> None:
+        for _ in range(2):
+            for _ in experiment.learner.step(channels_last, labels, next(count), 0):
+                pass
+
+    return two
+
+
+def of_network(network: str, width: float, batch: int, rounds: int) -> Measurement:
+    """Both ways in turn; compiling starts from an empty cache and is timed by itself."""
+    eager, compiled = steps(network, width, batch, False), steps(network, width, batch, True)
+    eager()
+    began = time.perf_counter()
+    eager()
+    warm = time.perf_counter() - began
+    compiled()
+    compiling = time.perf_counter() - began - 2 * warm
+    found = compare(
+        f"compile-{network}",
+        f"Two training steps of {network} at width {width:g}, 3x32x32, {batch} positives and as many negatives, each "
+        "layer and its goodness through torch.compile, against the same steps eager.",
+        {"eager": eager, "compiled": compiled},
+        baseline="eager",
+        rounds=rounds,
+    )
+    gain = quartiles(found.seconds["eager"])[1] - quartiles(found.seconds["compiled"])[1]
+    found.facts = {
+        "compiling, from an empty cache (s)": round(compiling, 1),
+        "steps until that is paid back": round(2 * compiling / gain) if gain > 0 else "never",
+    }
+    return found
+
+
+def main(
+    networks: Annotated[list[str] | None, typer.Argument(help="NAME:WIDTH:BATCH each.")] = None,
+    rounds: Annotated[int, typer.Option(help="Rounds that count.")] = 9,
+    json: Annotated[Path, typer.Option(help="Folder for the measurements.")] = RESULTS,
+) -> None:
+    """The Trifecta on each network."""
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache  # or an earlier call's work would be taken for this one's
+        for said in networks or ["tff-s:0.25:32", "tff-s:1:128", "fcn:1:128"]:
+            network, width, batch = said.split(":")
+            one = of_network(network, float(width), int(batch), rounds)
+            one.name = f"compile-{said.replace(':', '-')}"
+            keep(one, json)
+            torch._dynamo.reset()
+
+
+if __name__ == "__main__":
+    typer.run(main)
