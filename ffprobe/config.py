@@ -41,6 +41,9 @@ class Training(Params):
     weight_decay: float = Field(0.0, ge=0, description="of every optimizer, per step")
     validation: float = Field(0.1, ge=0, lt=1, description="share of the training images held out")
     images: int = Field(0, ge=0, description="train on this many images only, with fewer for validation; 0 for all")
+    standardize: bool = Field(
+        True, description="each channel's mean taken away and its deviation made 1; false: pixels from 0 to 1"
+    )
     augmentation: Literal["auto"] | bool = Field(
         "auto", description="the paper's random crop and rotation of each image; auto: from 16 px on"
     )

@@ -57,6 +57,11 @@ class Images:
         pixels = self.pixels[indices] if lazy is None else lazy(indices)
         return Images(pixels, self.labels[indices], self.classes, self.mean, self.std)
 
+    def unscaled(self) -> Images:
+        """The same images, which enter a network as they are, from 0 to 1."""
+        channels = self.shape[0]
+        return Images(self.pixels, self.labels, self.classes, (0.0,) * channels, (1.0,) * channels)
+
     def sha256(self) -> str:
         """A hash of pixels, labels and class names, the same on every machine."""
         return self._sha256

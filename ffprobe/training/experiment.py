@@ -123,6 +123,8 @@ def load_split(config: RunConfig, registry: Registry) -> Split:
             f"Training and test images differ: {images.shape} with {len(images.classes)} classes against "
             f"{test.shape} with {len(test.classes)}."
         )
+    if not training.standardize:
+        images, test = images.unscaled(), test and test.unscaled()
     generator = stream(settings.seed, "split")
     train, validation = hold_out(images, training.validation, generator)
     # in random order, so that the first n of them are a fair sample
