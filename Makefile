@@ -48,6 +48,7 @@ bench: $(VENV)/installed-test
 	$(BIN)/python -m benchmarks.memory
 	$(if $(TCMALLOC),LD_PRELOAD=$(TCMALLOC) $(BIN)/python -m benchmarks.memory)
 	$(BIN)/python -m benchmarks.scale
+	$(BIN)/python -m benchmarks.on_disk --data $(CIFAR10)
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.heads
 	$(BIN)/python -m benchmarks.page

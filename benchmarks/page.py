@@ -18,6 +18,7 @@ ORDER = (
     "sharing",
     "memory",
     "scale",
+    "disk",
     "startup",
     "gpu",
     "heads",

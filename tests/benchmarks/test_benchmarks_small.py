@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
+from PIL import Image
 
 from benchmarks.compile import of_network
 from benchmarks.evaluation import sharing
 from benchmarks.gpu import correctness, loading, throughput
+from benchmarks.on_disk import COLD, DISK, MEMORY, measure
 from benchmarks.scale import epochs
 
 
@@ -35,3 +40,17 @@ def test_eager_and_compiled_steps_are_held_side_by_side(monkeypatch: pytest.Monk
     one = of_network("tff-s", 0.05, batch=2, rounds=1)
     assert compiled == [6]  # one of the two
     assert set(one.seconds) == {"eager", "compiled"} and one.facts["compiling, from an empty cache (s)"] < 5
+
+
+def test_pictures_are_read_from_memory_and_from_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FFPROBE_CACHE_DIR", "")  # put back at the end: the benchmark keeps a cache of its own
+    noise = np.random.default_rng(0).integers(0, 256, (2, 2, 60, 8, 8), dtype=np.uint8)
+    for split, of_split in zip(("train", "test"), noise, strict=True):
+        for name, pictures in zip("ab", of_split, strict=True):
+            folder = tmp_path / split / name
+            folder.mkdir(parents=True)
+            for number, picture in enumerate(pictures):
+                Image.fromarray(picture).save(folder / f"{number}.png")
+    training, batches = measure(tmp_path, 0.05, batch=20, count=40, rounds=1)
+    assert training.targets["on disk, of the speed in memory"][2] == 0.9
+    assert {*training.seconds} == {*batches.seconds} == {MEMORY, DISK, COLD}
