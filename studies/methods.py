@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import statistics
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 import ffprobe
+from ffprobe.config import read_preset
 from ffprobe.registry import Registry
 from ffprobe.study.grid import Grid, read_grid
 from ffprobe.study.plan import plan
@@ -27,6 +29,8 @@ from ffprobe.training.reach import reach, toy
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "methods.md"
+READING = HERE / "methods-reading.md"
+"""What was made of the numbers, by hand."""
 ROWS = HERE.parent / "docs" / "results" / "methods.csv"
 TITLES = {"digits": "digits", "fashion-mnist": "Fashion-MNIST", "cifar10-jpeg": "CIFAR-10 (JPEG)"}
 
@@ -42,7 +46,7 @@ class Row(NamedTuple):
         speed: training images a second, median over epochs.
         memory: peak resident set of the process, or of the card, bytes.
         passes: how many inputs went through the layer that was asked most often, for one image.
-        asked: of the command that made it, less folders, the beginning of its SHA-256.
+        asked: of the command that made it, less folders, and of its preset, the beginning of the SHA-256.
     """
 
     method: str
@@ -158,13 +162,14 @@ def collect(
 
 
 def _asked(command: Sequence[str]) -> str:
-    """What tells a run from every other, wherever its data and its file lie."""
+    """What tells a run from every other, wherever its data and its file lie: its words and what its preset says."""
     words = list(command)
     for option in ("--out", "--data-dir"):
         if option in words:
             at = words.index(option)
             del words[at : at + 2]
-    return hashlib.sha256("\0".join(words).encode()).hexdigest()[:12]
+    presets = [read_preset(words[at + 1]) for at, word in enumerate(words) if word == "--preset"]
+    return hashlib.sha256("\0".join([*words, json.dumps(presets, sort_keys=True)]).encode()).hexdigest()[:12]
 
 
 def passes(run: ffprobe.RunFile, config: Any) -> float:
@@ -200,6 +205,7 @@ def page(grid: Grid, methods: Mapping[str, Method], planned: tuple[int, int], pu
         _published(methods, published["methods"]),
         "## What agrees with the literature here",
         _orders(methods, data, published["orders"]),
+        READING.read_text(encoding="utf-8").strip() if READING.exists() else "",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 

@@ -112,6 +112,14 @@ def test_rows_stand_for_files_that_are_not_at_hand(methods: Any, runs: Path, tmp
     assert "5 of 16 runs are finished." in page.read_text()
 
 
+def test_a_row_is_of_what_the_preset_said_then(methods: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["run", "--preset", "pepita", "--out", "a.h5"]
+    then = methods._asked(words)
+    assert then == methods._asked([*words[:-1], "b.h5"]) != methods._asked([*words, "--seed", "1"])
+    monkeypatch.setattr(methods, "read_preset", lambda name: {"training": {"standardize": True}})
+    assert methods._asked(words) != then
+
+
 def test_orders_are_judged_by_the_paired_difference(methods: Any) -> None:
     def cell(*values: float) -> Any:
         return methods.Cell({str(i): value for i, value in enumerate(values)})
