@@ -32,6 +32,8 @@ PAGE = HERE.parent / "docs" / "methods.md"
 READING = HERE / "methods-reading.md"
 """What was made of the numbers, by hand."""
 ROWS = HERE.parent / "docs" / "results" / "methods.csv"
+PAPERS = {"fashion-mnist": "fashion-mnist", "cifar10-jpeg": "cifar10"}
+"""The data sets on which papers report, and what published.toml calls them."""
 TITLES = {"digits": "digits", "fashion-mnist": "Fashion-MNIST", "cifar10-jpeg": "CIFAR-10 (JPEG)"}
 
 
@@ -46,6 +48,7 @@ class Row(NamedTuple):
         speed: training images a second, median over epochs.
         memory: peak resident set of the process, or of the card, bytes.
         passes: how many inputs went through the layer that was asked most often, for one image.
+        where: versions, device and threads of the run, in words.
         asked: of the command that made it, less folders, and of its preset, the beginning of the SHA-256.
     """
 
@@ -56,6 +59,7 @@ class Row(NamedTuple):
     speed: float
     memory: float
     passes: float
+    where: str
     asked: str
 
 
@@ -103,8 +107,9 @@ def main(
     with rows.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(Row._fields)
-        writer.writerows([*row[:3], *(f"{value:.6g}" for value in row[3:7]), row.asked] for row in told)
-    out.write_text(page(read, found, (len(told), planned), published), encoding="utf-8")
+        writer.writerows([*row[:3], *(f"{value:.6g}" for value in row[3:7]), *row[7:]] for row in told)
+    made = sorted({row.where for row in told})
+    out.write_text(page(read, found, (len(told), planned), published, made), encoding="utf-8")
 
 
 def kept(path: Path) -> dict[tuple[str, str, str], Row]:
@@ -112,7 +117,7 @@ def kept(path: Path) -> dict[tuple[str, str, str], Row]:
     if not path.exists():
         return {}
     with path.open(newline="", encoding="utf-8") as file:
-        read = [Row(*words[:3], *map(float, words[3:7]), words[7]) for words in list(csv.reader(file))[1:]]
+        read = [Row(*words[:3], *map(float, words[3:7]), *words[7:]) for words in list(csv.reader(file))[1:]]
     return {row[:3]: row for row in read}
 
 
@@ -146,6 +151,7 @@ def collect(
                     float(statistics.median(run.read("metrics/images_per_second"))),
                     float(run.read("final/peak_memory")),
                     passes(run, one.config),
+                    _where(run),
                     asked,
                 )
         elif old is not None and old.asked == asked:
@@ -159,6 +165,12 @@ def collect(
         cell.memory.append(row.memory)
         cell.passes = row.passes
     return methods, rows, len(planned)
+
+
+def _where(run: ffprobe.RunFile) -> str:
+    said = run.attributes
+    threads = f"{said['threads']} thread{'s' if said['threads'] != 1 else ''}"
+    return f"torch {said['torch_version']}, ffprobe {said['ffprobe_version']}, {said['device']}, {threads}"
 
 
 def _asked(command: Sequence[str]) -> str:
@@ -182,7 +194,13 @@ def passes(run: ffprobe.RunFile, config: Any) -> float:
     return max(sweep.evaluations) / sweep.images
 
 
-def page(grid: Grid, methods: Mapping[str, Method], planned: tuple[int, int], published: Mapping[str, Any]) -> str:
+def page(
+    grid: Grid,
+    methods: Mapping[str, Method],
+    planned: tuple[int, int],
+    published: Mapping[str, Any],
+    made: Sequence[str],
+) -> str:
     """The page."""
     data = [point.name for point in grid.axes["data"]]
     seeds = len(grid.axes["seed"])
@@ -192,16 +210,19 @@ def page(grid: Grid, methods: Mapping[str, Method], planned: tuple[int, int], pu
         " methods`. -->",
         f"Test accuracy in percent, mean ± standard deviation over {seeds} seeds, or over as many as stand in brackets,"
         " at one small budget for all: the same images, epochs and batches, a quarter of each network's width, no"
-        " augmentation (`studies/methods.toml`). **These are not the papers' numbers and cannot be:** their"
-        " budget stands beside each of theirs. Each method keeps its own network and learning rate, so a row says how"
+        " augmentation (`studies/methods.toml`). **These are not the papers' numbers and cannot be:** theirs"
+        " stand beside, their budgets below. Each method keeps its own network and learning rate, so a row says how"
         " far a method comes here, not which idea is better.",
         f"{planned[0]} of {planned[1]} runs are finished." if planned[0] < planned[1] else "",
         _table(methods, data, published),
+        f"Made with {'; '.join(made)}. `make methods` repeats it; bfloat16 where the processor has it natively."
+        if made
+        else "",
         "Images a second and peak memory are of training on the last of these data sets that is finished, on the"
         " machine that made this page, with other runs beside: good for orders of magnitude. *Reaches* is measured on"
         " a toy network by what changes (`ffprobe plugins info --preset NAME`). *Passes* counts the inputs that one"
         " prediction sends through the network.",
-        "## What the papers report",
+        "## The papers' settings",
         _published(methods, published["methods"]),
         "## What agrees with the literature here",
         _orders(methods, data, published["orders"]),
@@ -211,19 +232,24 @@ def page(grid: Grid, methods: Mapping[str, Method], planned: tuple[int, int], pu
 
 
 def _table(methods: Mapping[str, Method], data: Sequence[str], published: Mapping[str, Any]) -> str:
-    titles = [TITLES.get(name, name) for name in data]
-    head = ["method", "what it is", *titles, "images/s", "peak MB", "each loss reaches", "passes"]
-    rows = [head, ["---", "---", *("---:" for _ in data), "---:", "---:", "---", "---:"]]
+    heads = [[TITLES.get(name, name), *(["its paper"] if name in PAPERS else [])] for name in data]
+    head = ["method", "what it is", *(h for pair in heads for h in pair), "images/s", "peak MB"]
+    right = ["---:"] * (len(head) - 2)
+    rows = [[*head, "each loss reaches", "passes"], ["---", "---", *right, "---", "---:"]]
     for name, method in methods.items():
-        cells = [method.cells.get(one, Cell()) for one in data]
-        done = [cell for cell in cells if cell.accuracy]
+        said = published["methods"].get(name, {})
+        numbers: list[str] = []
+        for one in data:
+            numbers.append(_accuracy(method.cells.get(one, Cell())))
+            if one in PAPERS:
+                numbers.append(said.get(PAPERS[one], "–"))
+        done = [method.cells[one] for one in data if one in method.cells]
         last = done[-1] if done else Cell()
-        says = published["methods"].get(name, {}).get("says", "")
         rows.append(
             [
                 f"`{name}`",
-                says,
-                *(_accuracy(cell) for cell in cells),
+                said.get("says", ""),
+                *numbers,
                 f"{statistics.mean(last.speed):,.0f}" if last.speed else "–",
                 f"{max(last.memory) / 1e6:,.0f}" if last.memory else "–",
                 method.reaches,
@@ -244,10 +270,10 @@ def _accuracy(cell: Cell) -> str:
 
 
 def _published(methods: Mapping[str, Method], published: Mapping[str, Any]) -> str:
-    rows = [["method", "Fashion-MNIST", "CIFAR-10", "their setting", "source"], ["---"] * 5]
+    rows = [["method", "their setting", "source"], ["---"] * 3]
     for name in methods:
         said = published.get(name, {})
-        cells = [said.get(key, "") or "–" for key in ("fashion-mnist", "cifar10", "setting", "source")]
+        cells = [said.get(key, "") or "–" for key in ("setting", "source")]
         if any(cell != "–" for cell in cells):
             rows.append([f"`{name}`", *cells])
     silent = [f"`{name}`" for name in methods if not published.get(name, {}).get("source")]
