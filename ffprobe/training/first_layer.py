@@ -50,8 +50,8 @@ class FirstLayer:
         made = []
         for start in range(0, max(1, len(common)), size):
             part = slice(start, start + size)
-            made.append(self._sum(common[part], label, None if scale is None else scale[part]).flatten(0, 1))
-            made[-1] = self._layer.after_map(made[-1])
+            some = self._sum(common[part], label, None if scale is None else scale[part])
+            made.append(self._layer.after_map(some.flatten(0, 1)))
         return made[0] if len(made) == 1 else torch.cat(made)
 
     def pairs(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -17,7 +17,7 @@ def max_pool(x: torch.Tensor, side: int) -> torch.Tensor:
     """Max pooling ``[B, C, H, W]`` to ``[B, C, H // side, W // side]``, with the numbers of torch's ``max_pool2d``.
 
     On a CPU torch writes down the place of each maximum, 64-bit integers that only a gradient needs: where none is
-    wanted and channels lie last, the maximum of columns and then of rows takes a third of the time.
+    wanted and channels lie last, the maximum of columns and then of rows is faster, and asks for less memory.
     """
     last = x.is_contiguous(memory_format=torch.channels_last)
     if x.device.type != "cpu" or side != 2 or not last or x.requires_grad or torch.compiler.is_compiling():

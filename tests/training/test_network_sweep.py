@@ -183,3 +183,11 @@ def test_the_stage_random_is_a_pass_with_those_labels() -> None:
 def test_multiply_adds_are_those_of_the_products() -> None:
     # 8x8 images with a label channel; layer 0 pools to 4x4, the linear maps see 6*4*4 and 9 numbers
     assert multiply_adds(build(), SHAPE) == [6 * 2 * 9 * 64, 6 * 6 * 9 * 16, 9 * 96, 8 * 9]
+
+
+def test_a_sweep_in_which_nothing_is_alive_goes_on_and_costs_nothing() -> None:
+    stack, nothing = build(), torch.zeros(IMAGES, CLASSES, dtype=torch.bool)
+    sweep = sweep_of(stack, torch.randn(IMAGES, *SHAPE))
+    for _ in range(stack.depth):
+        assert sweep.advance(nothing).isnan().all()
+    assert sweep.evaluations == [0] * stack.depth
