@@ -41,13 +41,15 @@ TCMALLOC ?= $(firstword $(wildcard /usr/lib/*/libtcmalloc_minimal.so.4))
 bench: $(VENV)/installed-test
 	$(BIN)/ffprobe sweep benchmarks/fashion.toml --out runs/bench --jobs $(WORKERS)
 	$(BIN)/python -m benchmarks.step
+	$(BIN)/python -m benchmarks.step --precision fp32
 	$(if $(TCMALLOC),LD_PRELOAD=$(TCMALLOC) $(BIN)/python -m benchmarks.step)
 	$(BIN)/python -m benchmarks.compile
 	$(BIN)/python -m benchmarks.around
 	$(BIN)/python -m benchmarks.evaluation runs/bench/*.h5
 	$(BIN)/python -m benchmarks.memory
 	$(if $(TCMALLOC),LD_PRELOAD=$(TCMALLOC) $(BIN)/python -m benchmarks.memory)
-	$(BIN)/python -m benchmarks.scale
+	$(BIN)/python -m benchmarks.scale --rounds 5
+	$(if $(TCMALLOC),LD_PRELOAD=$(TCMALLOC) $(BIN)/python -m benchmarks.scale --rounds 5)
 	$(BIN)/python -m benchmarks.on_disk --data $(CIFAR10)
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.heads

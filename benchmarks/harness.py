@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 import ffprobe
+from ffprobe.training.allocator import preloaded_allocator
 from ffprobe.training.precision import native_bf16
 
 RESULTS = Path("benchmarks/results")
@@ -107,7 +108,7 @@ def environment() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "card": torch.cuda.get_device_name() if device.type == "cuda" else "",
         "native_bf16": native_bf16(device),
-        "allocator": _allocator(),
+        "allocator": preloaded_allocator(),
         "load": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -120,13 +121,6 @@ def _processor() -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.is_file() else []
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def _allocator() -> str:
-    """Whose malloc this process calls, where that is not the C library's: the name of a library put before it."""
-    before = Path(os.environ.get("LD_PRELOAD", "").split(":")[0]).name
-    maps = Path("/proc/self/maps")
-    return before if before and maps.is_file() and before in maps.read_text() else ""
 
 
 def show(measurement: Measurement) -> None:

@@ -33,10 +33,16 @@ times of the same round, and stands as median (lower to upper quartile). Machine
 `make bench` measures everything but the GPU, `make bench-gpu` one card. No card has been at hand so far: nothing here
 says how fast a GPU is.
 
-On Linux a step spends up to a tenth of its time on asking the system for memory. Another allocator before the C
-library's saves most of that: `apt install libtcmalloc-minimal4`, then
-`LD_PRELOAD=/usr/lib/x86_64-linux-gnu/libtcmalloc_minimal.so.4 ffprobe run ...`. Memory stays flat in depth; it is
-measured below as `step-tcmalloc` and `memory-tcmalloc`. docs/decisions/0006 says what else was tried.
+On Linux a step spends time on asking the system for memory: a tenth at full width, four tenths in small layers on a
+virtual machine that hands free memory back to its host. An allocator that keeps what is freed, put before the C
+library's, saves that: `apt install libtcmalloc-minimal4`, then `LD_PRELOAD=libtcmalloc_minimal.so.4 ffprobe run ...`.
+Memory stays flat in depth; it is measured below as `...-tcmalloc`. Where nothing can be installed,
+`MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=268435456 THP_MEM_ALLOC_ENABLE=0 ffprobe run ...` does as much
+for layers of less than 32 MB, at half as much memory again. docs/decisions/0006 has the figures, and what else was
+tried; `ffprobe doctor` says whose allocator is in use.
+
+A share of the matrix-product rate may lie above 1: in float32 torch multiplies matrices with another library (MKL) than
+it convolves with (oneDNN), which on an AMD processor is the slower one.
 """
 
 

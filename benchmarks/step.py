@@ -16,11 +16,12 @@ from benchmarks.prepared import prepared
 def main(
     width: Annotated[float, typer.Option(help="Factor on tff-s's channels.")] = 1.0,
     batch: Annotated[int, typer.Option(help="Images a step; as many negatives.")] = 128,
+    precision: Annotated[str, typer.Option(help="fp32, as on a machine without native bf16; bf16; auto.")] = "auto",
     rounds: Annotated[int, typer.Option(help="Rounds that count.")] = 7,
     json: Annotated[Path, typer.Option(help="Folder for the measurement.")] = RESULTS,
 ) -> None:
     """Two steps of each alternative a round: an even and an odd one of OLU."""
-    experiment, images, labels, wrong = prepared(width=width, batch=batch)
+    experiment, images, labels, wrong = prepared(width=width, batch=batch, precision=precision)
     learner = experiment.learner
     channels_last = images.to(memory_format=torch.channels_last)
     count = iter(range(10**9))
@@ -47,15 +48,15 @@ def main(
         "matrix product": product,
     }
     found = compare(
-        "step",
+        "step" if precision == "auto" else f"step-{precision}",
         f"Training step: two steps of tff-s at width {width:g}, 3x32x32, {batch} positives and {batch} negatives, "
         "Trifecta, against the same update rule written plainly (benchmarks/plain_trifecta.py).",
         alternatives,
         baseline="plain fp32",
         rounds=rounds,
     )
-    native = experiment.precision == "bf16"
-    found.promise("ffprobe, times as fast as plain fp32", quartiles(found.ratios["ffprobe"])[1], 1.9 if native else 1.2)
+    bf16 = experiment.precision == "bf16"
+    found.promise("ffprobe, times as fast as plain fp32", quartiles(found.ratios["ffprobe"])[1], 1.9 if bf16 else 1.2)
     share = {}
     for what, all_inputs in (("all", True), ("without", False)):
         done = two_steps_operations(width, batch, all_inputs)

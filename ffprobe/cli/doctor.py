@@ -46,13 +46,19 @@ def _program() -> dict[str, Any]:
 def _device() -> dict[str, Any]:
     import torch
 
+    from ffprobe.training.allocator import preloaded_allocator
     from ffprobe.training.precision import choose_device, choose_precision
 
     device = choose_device("auto")
+    slow = device.type == "cpu" and sys.platform == "linux"
+    usual = (
+        "the C library's; with tcmalloc before it steps are faster (docs/performance.md)" if slow else "the system's"
+    )
     return {
         "auto": str(device),
         "precision auto": choose_precision("auto", device),
         "threads": torch.get_num_threads(),
+        "allocator": preloaded_allocator() or usual,
     }
 
 

@@ -12,7 +12,7 @@ from benchmarks.compile import of_network
 from benchmarks.evaluation import sharing
 from benchmarks.gpu import correctness, loading, throughput
 from benchmarks.on_disk import COLD, DISK, MEMORY, measure
-from benchmarks.scale import epochs
+from benchmarks.scale import bend, epochs
 
 
 def test_the_gpu_benchmark_runs_on_a_cpu() -> None:
@@ -54,3 +54,8 @@ def test_pictures_are_read_from_memory_and_from_the_disk(tmp_path: Path, monkeyp
     training, batches = measure(tmp_path, 0.05, batch=20, count=40, rounds=1)
     assert training.targets["on disk, of the speed in memory"][2] == 0.9
     assert {*training.seconds} == {*batches.seconds} == {MEMORY, DISK, COLD}
+
+
+def test_a_second_doubling_that_costs_as_much_a_piece_bends_nothing() -> None:
+    assert bend(1 + 10, 1 + 20, 1 + 40) == pytest.approx(1)  # what does not grow drops out
+    assert bend(10, 20, 60) == pytest.approx(2)

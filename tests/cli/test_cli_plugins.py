@@ -52,7 +52,9 @@ def test_version_says_which_program_this_is(tmp_path: Path) -> None:
 
 
 def test_doctor_reports(tmp_path: Path) -> None:
-    assert set(ffprobe("doctor", "--json", cwd=tmp_path).json) >= {"versions", "program", "device", "directory"}
+    told = ffprobe("doctor", "--json", cwd=tmp_path).json
+    assert set(told) >= {"versions", "program", "device", "directory"}
+    assert told["device"]["allocator"]
 
 
 def test_analyze_help_lists_the_analyses(tmp_path: Path) -> None:
