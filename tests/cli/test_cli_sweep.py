@@ -80,9 +80,9 @@ def test_an_interrupted_sweep_stops_its_runs_and_goes_on_when_called_again(tmp_p
     (tmp_path / "grid.toml").write_text(GRID.replace("epochs = 2", "epochs = 400").replace("[0, 1]", "[0]"))
     words = [sys.executable, "-m", "ffprobe", "sweep", "grid.toml", "--jobs", "2"]
     process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    log = tmp_path / "runs" / "logs" / "seed=0_none.log"
+    logs = [tmp_path / "runs" / "logs" / f"seed=0_{scheduler}.log" for scheduler in ("none", "olu")]
     until = time.monotonic() + 60
-    while not (log.exists() and "epoch 3/400" in log.read_text()):
+    while not all(log.exists() and "epoch 3/400" in log.read_text() for log in logs):
         assert time.monotonic() < until and process.poll() is None
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
