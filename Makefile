@@ -48,8 +48,8 @@ bench: $(VENV)/installed-test
 	$(BIN)/python -m benchmarks.evaluation runs/bench/*.h5
 	$(BIN)/python -m benchmarks.memory
 	$(if $(TCMALLOC),LD_PRELOAD=$(TCMALLOC) $(BIN)/python -m benchmarks.memory)
-	$(BIN)/python -m benchmarks.scale --rounds 5
-	$(if $(TCMALLOC),LD_PRELOAD=$(TCMALLOC) $(BIN)/python -m benchmarks.scale --rounds 5)
+	$(BIN)/python -m benchmarks.scale
+	$(if $(TCMALLOC),LD_PRELOAD=$(TCMALLOC) $(BIN)/python -m benchmarks.scale)
 	$(BIN)/python -m benchmarks.on_disk --data $(CIFAR10)
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.heads

@@ -50,10 +50,9 @@ def _device() -> dict[str, Any]:
     from ffprobe.training.precision import choose_device, choose_precision
 
     device = choose_device("auto")
-    slow = device.type == "cpu" and sys.platform == "linux"
-    usual = (
-        "the C library's; with tcmalloc before it steps are faster (docs/performance.md)" if slow else "the system's"
-    )
+    usual = "the system's"
+    if device.type == "cpu" and sys.platform == "linux":
+        usual = "the C library's; tcmalloc may be faster (docs/performance.md)"
     return {
         "auto": str(device),
         "precision auto": choose_precision("auto", device),

@@ -1,13 +1,16 @@
-"""Whose malloc this process calls; on a CPU a tenth of a training step may hang on it (docs/decisions/0006)."""
+"""Whose malloc this process calls; steps on a CPU may hang on it (docs/decisions/0006)."""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 
 def preloaded_allocator() -> str:
-    """The file name of a library put before the C library's by ``LD_PRELOAD``, if it was loaded; else empty."""
-    before = Path(os.environ.get("LD_PRELOAD", "").replace(":", " ").partition(" ")[0]).name
+    """The file name of a tcmalloc, jemalloc or mimalloc in ``LD_PRELOAD`` that this process did load; else empty."""
     maps = Path("/proc/self/maps")
-    return before if before and maps.is_file() and before in maps.read_text(encoding="utf-8") else ""
+    loaded = maps.read_text(encoding="utf-8") if maps.is_file() else ""
+    names = [Path(word).name for word in re.split("[: ]", os.environ.get("LD_PRELOAD", ""))]
+    allocators = [name for name in names if re.search("tcmalloc|jemalloc|mimalloc", name)]
+    return next((name for name in allocators if name in loaded), "")

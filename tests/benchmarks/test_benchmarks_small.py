@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from benchmarks.evaluation import sharing
 from benchmarks.gpu import correctness, loading, throughput
 from benchmarks.on_disk import COLD, DISK, MEMORY, measure
 from benchmarks.scale import bend, epochs
+from benchmarks.step import main as measure_step
 
 
 def test_the_gpu_benchmark_runs_on_a_cpu() -> None:
@@ -59,3 +61,13 @@ def test_pictures_are_read_from_memory_and_from_the_disk(tmp_path: Path, monkeyp
 def test_a_second_doubling_that_costs_as_much_a_piece_bends_nothing() -> None:
     assert bend(1 + 10, 1 + 20, 1 + 40) == pytest.approx(1)  # what does not grow drops out
     assert bend(10, 20, 60) == pytest.approx(2)
+
+
+def test_a_step_in_float32_is_kept_by_itself_and_held_to_its_own_promise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LD_PRELOAD", raising=False)
+    measure_step(width=0.05, batch=2, precision="fp32", rounds=1, json=tmp_path)
+    one = json.loads((tmp_path / "step-fp32.json").read_text(encoding="utf-8"))
+    assert one["facts"]["precision"] == "fp32"
+    assert one["targets"]["ffprobe, times as fast as plain fp32"][2] == 1.2

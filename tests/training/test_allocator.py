@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,12 +16,18 @@ from ffprobe.training.allocator import preloaded_allocator
     ("preload", "told"),
     [
         ("", ""),
-        ("/lib/libc.so.6", "libc.so.6"),  # stands for an allocator: every process has it
-        ("libc.so.6:/opt/other.so", "libc.so.6"),
-        ("libc.so.6 /opt/other.so", "libc.so.6"),
-        ("/opt/libtcmalloc_of_nobody.so.4", ""),  # asked for, but the loader did not find it
+        ("/lib/libc.so.6", ""),  # loaded, but no allocator that is known
+        ("/opt/libjemalloc_of_nobody.so.2", ""),  # asked for, but the loader did not find it
+        ("libtcmalloc_of_test.so.4", "libtcmalloc_of_test.so.4"),
+        ("/lib/libc.so.6:/opt/libtcmalloc_of_test.so.4", "libtcmalloc_of_test.so.4"),
+        ("/opt/libjemalloc_of_nobody.so.2 libtcmalloc_of_test.so.4", "libtcmalloc_of_test.so.4"),
     ],
 )
-def test_a_library_counts_only_when_it_was_loaded(monkeypatch: pytest.MonkeyPatch, preload: str, told: str) -> None:
-    monkeypatch.setenv("LD_PRELOAD", preload)
-    assert preloaded_allocator() == told
+def test_an_allocator_counts_when_it_was_loaded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, preload: str, told: str
+) -> None:
+    library = tmp_path / "libtcmalloc_of_test.so.4"
+    library.write_bytes(b"x")
+    with library.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ):  # as if it were loaded
+        monkeypatch.setenv("LD_PRELOAD", preload)
+        assert preloaded_allocator() == told
