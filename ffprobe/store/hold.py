@@ -47,11 +47,7 @@ class Hold:
             _lock(self._descriptor)
         except BlockingIOError as error:
             self.close()
-            raise FileError(
-                "Another process is writing this run file.",
-                where=str(path),
-                do="Wait until that run ends, or choose another name with --out.",
-            ) from error
+            raise another_writes(path) from error
         except OSError:
             pass  # a file system without locks: go on as HDF5 does
 
@@ -70,6 +66,13 @@ class Hold:
         finally:
             os.ftruncate(self._descriptor, 0)
 
+    def is_at(self, path: Path) -> bool:
+        """Whether the path still names the file that is held, and not another one that took its place."""
+        try:
+            return self._descriptor is not None and os.path.samestat(os.fstat(self._descriptor), os.stat(path))
+        except FileNotFoundError:
+            return False
+
     def sync(self) -> None:
         """Wait until the disk has the file's bytes (``fsync``); raises OSError."""
         if self._descriptor is not None:
@@ -80,6 +83,12 @@ class Hold:
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
             os.close(descriptor)
+
+
+def another_writes(path: Path) -> FileError:
+    """What is said when another process has the right."""
+    do = "Wait until that run ends, or choose another name with --out."
+    return FileError("Another process is writing this run file.", where=str(path), do=do)
 
 
 def is_held(path: Path) -> bool:

@@ -6,11 +6,16 @@ from pathlib import Path
 
 from ffprobe.errors import UsageError
 from ffprobe.store.faults import file_error
-from ffprobe.store.hold import Hold
+from ffprobe.store.hold import Hold, another_writes
 
 PARTIAL = ".partial"
 REWRITE = ".rewrite"
-"""Ends the name of a file that is about to replace a partial one; left behind only by a kill, and then worthless."""
+"""Ends the name of a file that is about to become the partial one; left behind only by a kill, and then worthless."""
+
+
+def rewrite_of(partial: Path) -> Path:
+    """The name under which a file is laid out before it takes the partial one's: ``run.h5.partial.rewrite``."""
+    return partial.with_name(partial.name + REWRITE)
 
 
 def is_partial(path: Path) -> bool:
@@ -40,28 +45,57 @@ def refuse_finished(path: Path, overwrite: bool) -> None:
         )
 
 
-def claim(partial: Path, overwrite: bool) -> Hold:
-    """Make the unfinished file, empty, and hold it for this process.
+def claim(partial: Path, overwrite: bool) -> tuple[Path, Hold, Hold | None]:
+    """Make the empty file that will take the unfinished one's name once it is laid out, and hold it for this process.
+
+    Until then there is no unfinished file, or the one before it, so that a kill leaves none that cannot be read.
+
+    Returns:
+        The file's name, the right to write it, and that of the unfinished file to be replaced, if there is one.
 
     Raises:
-        UsageError: it is there already and may not be thrown away.
-        FileError: its writer is alive, or the place cannot be written.
+        UsageError: there is an unfinished file and it may not be thrown away.
+        FileError: a writer is alive, or the place cannot be written.
+    """
+    new = rewrite_of(partial)
+    hold = fresh(new)
+    try:
+        if not partial.exists():
+            return new, hold, None
+        old = Hold(partial)  # refuses when its writer is alive
+        if overwrite:
+            return new, hold, old
+        old.close()
+        raise UsageError(
+            "There is already an unfinished run file of this name.",
+            where=str(partial),
+            do="--resume goes on with it, --overwrite throws it away.",
+        )
+    except BaseException:
+        new.unlink(missing_ok=True)
+        hold.close()
+        raise
+
+
+def fresh(path: Path) -> Hold:
+    """Make an empty file and hold it; one of that name that a killed process left is thrown away.
+
+    Raises:
+        FileError: the process that makes it is alive, or the place cannot be written.
     """
     try:
-        return Hold(partial, create=True)
+        return Hold(path, create=True)
     except FileExistsError:
         pass
-    old = Hold(partial)  # refuses when its writer is alive
+    left = Hold(path)  # refuses when its writer is alive
     try:
-        if not overwrite:
-            raise UsageError(
-                "There is already an unfinished run file of this name.",
-                where=str(partial),
-                do="--resume goes on with it, --overwrite throws it away.",
-            )
-        partial.unlink()
-        return Hold(partial, create=True)
+        if not left.is_at(path):
+            raise another_writes(path)
+        path.unlink()
+        return Hold(path, create=True)
+    except FileExistsError as error:
+        raise another_writes(path) from error
     except OSError as error:
-        raise file_error(error, partial, "The unfinished run file could not be replaced") from error
+        raise file_error(error, path, "The unfinished run file could not be replaced") from error
     finally:
-        old.close()
+        left.close()

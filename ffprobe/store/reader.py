@@ -312,7 +312,7 @@ def _unreadable(path: Path, error: Exception, partial: bool) -> FileError:
         return FileError("The run file is open for writing in another process.", where=where, do=do)
     if partial:
         return FileError(
-            "Nothing can be read from this unfinished file: it is not HDF5, or was killed while being created.",
+            "Nothing can be read from this unfinished file: it is not HDF5, or its beginning is damaged.",
             where=where,
             do="`ffprobe run --overwrite` begins it anew.",
         )

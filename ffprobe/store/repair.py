@@ -8,7 +8,7 @@ from pathlib import Path
 from ffprobe.errors import FileError, UsageError
 from ffprobe.store.faults import HDF5_FAILURES, file_error
 from ffprobe.store.hold import Hold, sync_directory
-from ffprobe.store.names import PARTIAL, REWRITE, is_partial
+from ffprobe.store.names import PARTIAL, fresh, is_partial, rewrite_of
 from ffprobe.store.reader import open_run
 from ffprobe.store.rewrite import rewritten
 
@@ -34,11 +34,10 @@ def repair(partial: str | Path, out: str | Path | None = None) -> Path:
     target = partial if out is None else Path(out)
     _check_names(partial, target, out is not None)
     hold = Hold(partial)
-    rewrite = target.with_name(target.name + REWRITE)
+    rewrite = rewrite_of(target)
     try:
         with open_run(partial, held_here=True) as source:
-            rewrite.unlink(missing_ok=True)
-            new = Hold(rewrite, create=True)
+            new = fresh(rewrite)
             try:
                 new.reserve(partial.stat().st_size)
                 rewritten(source, rewrite).close()

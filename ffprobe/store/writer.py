@@ -1,7 +1,7 @@
 """Writes a run file so that a kill at any moment costs at most what was not committed.
 
-Everything is created first, then HDF5's SWMR mode keeps the file readable at every moment, and each commit is a row of
-lengths with its checksum, written after the data it stands for has reached the disk.
+Everything is created first, under another name, then HDF5's SWMR mode keeps the file readable at every moment, and each
+commit is a row of lengths with its checksum, written after the data it stands for has reached the disk.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ffprobe.store.commits import CHECKSUM, COMMIT, DIMENSION, LENGTH, append_co
 from ffprobe.store.faults import HDF5_FAILURES, told
 from ffprobe.store.hold import Hold, sync_directory
 from ffprobe.store.layout import check_schema, new_file, room_for
-from ffprobe.store.names import REWRITE, claim, final_of, partial_of, refuse_finished
+from ffprobe.store.names import claim, final_of, fresh, partial_of, refuse_finished, rewrite_of
 from ffprobe.store.reader import open_run
 from ffprobe.store.rewrite import refuse_other_layout, rewritten
 from ffprobe.store.rows import as_array, fitted, growing_groups, region_shape, text_row
@@ -62,7 +62,8 @@ class RunWriter:
         Args:
             path: the final name; ``path.partial`` is what is written.
             schema: everything that the file will hold.
-            overwrite: throw away an unfinished file of that name now, and a finished one when this run finishes.
+            overwrite: throw away an unfinished file of that name once the new one is laid out, and a finished one when
+                this run finishes.
 
         Raises:
             UsageError: there is a finished or an unfinished file and ``overwrite`` was not asked.
@@ -72,16 +73,19 @@ class RunWriter:
         path, partial = final_of(path), partial_of(path)
         check_schema(schema)
         refuse_finished(path, overwrite)
-        hold = claim(partial, overwrite)
+        new, hold, old = claim(partial, overwrite)
         try:
             with told(partial, "The run file could not be created"):
                 hold.reserve(room_for(schema))
-                file = new_file(partial, schema)
-                return _begin(cls, path, partial, partial, file, hold, overwrite)
+                file = new_file(new, schema)
+                return _begin(cls, path, partial, new, file, hold, overwrite)
         except BaseException:
-            partial.unlink(missing_ok=True)
+            new.unlink(missing_ok=True)
             hold.close()
             raise
+        finally:
+            if old is not None:
+                old.close()
 
     @classmethod
     def resume(
@@ -113,12 +117,11 @@ class RunWriter:
         refuse_finished(path, overwrite)
         if not partial.is_file():
             raise UsageError("There is no unfinished run to resume.", where=str(partial), do="Run without --resume.")
-        old, rewrite = Hold(partial), partial.with_name(partial.name + REWRITE)
+        old, rewrite = Hold(partial), rewrite_of(partial)
         try:
             with open_run(partial, held_here=True) as source:
                 refuse_other_layout(partial, schema, source.schema)
-                rewrite.unlink(missing_ok=True)
-                hold = Hold(rewrite, create=True)
+                hold = fresh(rewrite)
                 try:
                     with told(rewrite, "The run file could not be rewritten"):
                         hold.reserve(partial.stat().st_size)
@@ -292,8 +295,7 @@ def _begin(
         file.flush()
         hold.sync()
         writer = cls(path, partial, file, hold, overwrite=overwrite)
-        if at != partial:
-            os.replace(at, partial)
+        os.replace(at, partial)
         sync_directory(partial.parent)
     except BaseException:
         abandon(file)

@@ -133,7 +133,7 @@ class Session:
         if not partial.exists():
             return None
         with open_run(partial) as run:
-            epochs, created = run.epochs, run.attributes.get("created_utc")
+            committed, epochs, created = run.committed, run.epochs, run.attributes.get("created_utc")
         path = checkpoint_of(self._out)
         if not path.exists():
             if epochs == 0:
@@ -146,6 +146,8 @@ class Session:
         state = read_checkpoint(path)
         try:
             if state["created_utc"] != created:
+                if not committed:  # killed before it could remove what the run that it overwrites had left
+                    return None
                 raise FileError("The checkpoint belongs to another run.", where=str(path))
             changed = refuse_changes(state["circumstances"], circumstances(self.experiment), allow_changes)
             state["resumed"] = [*state["resumed"], f"after epoch {state['progress']['epoch']}"]

@@ -14,7 +14,8 @@ import small_run
 
 from ffprobe.errors import FileError, UsageError
 from ffprobe.store.commits import CHECKSUM, LENGTH
-from ffprobe.store.names import claim
+from ffprobe.store.hold import Hold
+from ffprobe.store.names import fresh, partial_of, rewrite_of
 from ffprobe.store.reader import open_run
 from ffprobe.store.schema import Schema, run_schema
 from ffprobe.store.writer import RunWriter
@@ -234,9 +235,64 @@ for attempt in (lambda: RunWriter.create({str(partial)!r}, small_run.schema(), o
 
 
 def test_claim_is_released_with_the_writer(run_path: Path) -> None:
+    for overwrite in (False, True):
+        with RunWriter.create(run_path, small_run.schema(), overwrite=overwrite):
+            pass
+
+
+DIES = """
+import os, small_run
+from ffprobe.store import writer
+writer._begin = lambda *_: os.kill(os.getpid(), 9)
+writer.RunWriter.{call}
+"""
+
+
+def test_a_kill_while_the_file_is_laid_out_leaves_no_file_that_cannot_be_read(run_path: Path, child: Start) -> None:
+    child("-c", DIES.format(call=f"create({str(run_path)!r}, small_run.schema())")).wait(timeout=60)
+    assert os.listdir(run_path.parent) == ["run.h5.partial.rewrite"]
     with RunWriter.create(run_path, small_run.schema()) as writer:
-        pass
-    claim(writer.partial, overwrite=True).close()
+        small_run.write_epoch(writer, 0)
+        writer.finish()
+    assert os.listdir(run_path.parent) == ["run.h5"]
+
+
+@pytest.mark.parametrize("how", ["create({}, small_run.schema(), overwrite=True)", "resume({}, small_run.schema())"])
+def test_a_kill_while_the_next_file_is_laid_out_leaves_the_one_before(
+    partial: Path, run_path: Path, child: Start, how: str
+) -> None:
+    before = partial.read_bytes()
+    child("-c", DIES.format(call=how.format(repr(str(run_path))))).wait(timeout=60)
+    assert partial.read_bytes() == before
+    with RunWriter.resume(run_path, small_run.schema()) as writer:
+        assert writer.committed == 2
+
+
+def test_two_who_lay_out_the_same_file_do_not_meet(run_path: Path, child: Start) -> None:
+    new = fresh(rewrite_of(partial_of(run_path)))
+    create = f"RunWriter.create({str(run_path)!r}, small_run.schema())"
+    code = f"import small_run; from ffprobe.store.writer import RunWriter\n{create}"
+    _, errors = child("-c", code).communicate(timeout=60)
+    assert "Another process is writing this run file." in errors
+    assert new.is_at(rewrite_of(partial_of(run_path)))
+    new.close()
+
+
+def test_what_took_the_place_of_a_left_file_is_not_thrown_away(run_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rewrite = rewrite_of(partial_of(run_path))
+    rewrite.touch()
+    theirs: list[Hold] = []
+
+    def lock(descriptor: int) -> None:  # between our opening and our locking it, another process replaces the left file
+        if rewrite.exists() and not theirs and os.path.samestat(os.fstat(descriptor), os.stat(rewrite)):
+            rewrite.unlink()
+            theirs.append(Hold(rewrite, create=True))
+
+    monkeypatch.setattr("ffprobe.store.hold._lock", lock)
+    with pytest.raises(FileError, match="Another process is writing"):
+        fresh(rewrite)
+    assert theirs[0].is_at(rewrite)
+    theirs[0].close()
 
 
 def test_resume_goes_on_after_the_last_commit(partial: Path, run_path: Path) -> None:

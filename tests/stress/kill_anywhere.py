@@ -2,7 +2,8 @@
 
 After each kill: the partial opens, every committed epoch equals the same epoch of a run that was never killed, bit for
 bit, and ``ffprobe repair`` gives a file that h5py, xarray and netCDF4 open. Then the run goes on with ``--resume``, is
-killed again, and so on; when it finishes, the whole file must equal the undisturbed one.
+killed again, and so on; when it finishes, the whole file must equal the undisturbed one. No ``--resume`` may end by
+itself. A file without a commit vouches for nothing, labels included; it must say so, and ``--resume`` must begin again.
 
     python tests/stress/kill_anywhere.py --kills 200
 """
@@ -69,6 +70,15 @@ def compare(path: Path, whole: Path) -> int:
         return int(run.epochs)
 
 
+def vouches_for_nothing(partial: Path) -> None:
+    """No row of anything that grows is to be seen, and there is no checkpoint that ``--resume`` would go on from."""
+    with ffprobe.open(partial) as run:
+        if run.epochs or len(run.read("steps/step")) or len(run.read("evaluation/goodness")):
+            raise Lost(f"{partial} shows rows that were never committed")
+    if partial.with_name("run.h5.checkpoint").exists():
+        raise Lost("there is a checkpoint of a commit that the file does not have")
+
+
 def open_everywhere(partial: Path, epochs: int) -> None:
     """Repair a copy and open it with every reader that is promised."""
     copy = partial.with_name("copy.h5.partial")
@@ -98,9 +108,15 @@ def one_kill(folder: Path, chance: random.Random) -> tuple[str, bool]:
         text=True,
     )
     assert process.stderr is not None
-    if chance.random() < 0.25:  # anywhere: mostly while libraries load, the data set is read, the file is made
+    kind = chance.random()
+    if kind < 0.2:  # anywhere: mostly while libraries load, the data set is read, the file is made
         time.sleep(chance.uniform(0.05, 4.0))
         where = "at a random time"
+    elif kind < 0.4 and not (folder / "run.h5.partial").exists():
+        while not list(folder.glob("run.h5.partial*")) and process.poll() is None:
+            time.sleep(0.001)
+        time.sleep(chance.uniform(0, 0.12))  # it is laid out after 30 ms, and has its first commit 40 ms later
+        where = "around the first commit"
     else:  # an epoch's line is printed just before its commit
         skip = chance.randrange(1, EPOCHS + 1)
         for line in process.stderr:
@@ -110,7 +126,9 @@ def one_kill(folder: Path, chance: random.Random) -> tuple[str, bool]:
         time.sleep(chance.choice([0, chance.uniform(0, 0.01), chance.uniform(0, 0.12)]))
         where = "around a commit"
     process.send_signal(signal.SIGKILL)
-    process.communicate()
+    _, said = process.communicate()
+    if process.returncode not in (0, -signal.SIGKILL):
+        raise Lost(f"--resume ended by itself with {process.returncode}: {said}")
     return where, process.returncode == 0
 
 
@@ -132,18 +150,14 @@ def life(folder: Path, whole: Path, kills: int, seed: int) -> collections.Counte
             final.unlink()
             (folder / "run.h5.checkpoint").unlink(missing_ok=True)
         elif partial.exists():
-            try:
-                with ffprobe.open(partial) as run:
-                    committed = run.committed
-            except ffprobe.FileError:
-                # killed while the file was being laid out: nothing had been committed, and --resume begins again
-                if (folder / "run.h5.checkpoint").exists():
-                    raise
-                count["killed before the file was laid out"] += 1
+            with ffprobe.open(partial) as run:
+                committed = run.committed
+            if not committed:
+                vouches_for_nothing(partial)
+                count["killed before the first commit"] += 1
                 continue
             epochs = compare(partial, whole)
-            if committed:
-                open_everywhere(partial, epochs)
+            open_everywhere(partial, epochs)
             count["partials opened, repaired and equal"] += 1
             count["committed epochs compared"] += epochs
         else:

@@ -185,6 +185,19 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
         session(out, *OLU, resume=True)
 
 
+def test_a_run_killed_before_its_first_commit_begins_again_whatever_the_one_before_it_left(tmp_path: Path) -> None:
+    out = interrupted(tmp_path, *OLU)
+    left = read_checkpoint(checkpoint_of(out))
+    begun = session(out, *OLU, overwrite=True)
+    assert begun.recorder is not None
+    begun.recorder.writer.close()
+    write_checkpoint(checkpoint_of(out), {**left, "created_utc": "1999"})
+    outcome = session(out, *OLU, resume=True).run()
+    with ffprobe.open(out) as run:
+        assert run.epochs == 4 and "resumed" not in run.attributes
+    assert outcome.validation_accuracy == session(tmp_path / "whole.h5", *OLU).run().validation_accuracy
+
+
 def test_checkpoints_hold_what_they_were_given(tmp_path: Path) -> None:
     state = {
         "a": torch.arange(3),
