@@ -283,10 +283,10 @@ def test_what_took_the_place_of_a_left_file_is_not_thrown_away(run_path: Path, m
     rewrite.touch()
     theirs: list[Hold] = []
 
-    def lock(descriptor: int) -> None:  # between our opening and our locking it, another process replaces the left file
-        if rewrite.exists() and not theirs and os.path.samestat(os.fstat(descriptor), os.stat(rewrite)):
-            rewrite.unlink()
-            theirs.append(Hold(rewrite, create=True))
+    def lock(_: int) -> None:  # between our opening and our locking it, another process replaces the left file
+        monkeypatch.undo()
+        rewrite.unlink()
+        theirs.append(Hold(rewrite, create=True))
 
     monkeypatch.setattr("ffprobe.store.hold._lock", lock)
     with pytest.raises(FileError, match="Another process is writing"):
