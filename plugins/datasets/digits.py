@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import importlib.util
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import ffprobe
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SPLIT = Path(__file__).with_name("digits_split.json")
+"""Places of the training and of the test images in the published order, as scikit-learn 1.9 drew them with seed 0."""
 
 
 class Digits(ffprobe.Dataset):
@@ -21,17 +30,31 @@ class Digits(ffprobe.Dataset):
     def load(self, split: Literal["train", "test"]) -> ffprobe.Images:
         """One split: uint8 ``[1437, 1, 8, 8]`` or ``[360, 1, 8, 8]``."""
         import torch
-        from sklearn.datasets import load_digits
-        from sklearn.model_selection import train_test_split
 
-        digits = load_digits()
-        places = range(len(digits.target))
-        train, test = train_test_split(places, test_size=360, stratify=digits.target, random_state=0)
-        pixels = torch.from_numpy(digits.images * (255 / 16)).round().to(torch.uint8).unsqueeze(1)
-        labels = torch.from_numpy(digits.target).long()
-        mean, std = ffprobe.channel_statistics(pixels[train])
-        chosen = train if split == "train" else test
-        return ffprobe.Images(pixels[chosen], labels[chosen], tuple("0123456789"), mean, std)
+        table = torch.from_numpy(published())
+        places = json.loads(SPLIT.read_text())
+        pixels = (table[:, :-1].reshape(-1, 1, 8, 8) * (255 / 16)).round().to(torch.uint8)
+        mean, std = ffprobe.channel_statistics(pixels[places["train"]])
+        chosen = places[split]
+        return ffprobe.Images(pixels[chosen], table[chosen, -1].long(), tuple("0123456789"), mean, std)
+
+
+def published() -> np.ndarray:
+    """Whole numbers ``[1797, 65]``: an image's 64 pixels, 0 to 16, and its label.
+
+    Read from scikit-learn's own file, since to import scikit-learn takes as long as a small run; where the file is not
+    where it has always been, scikit-learn is asked.
+    """
+    import numpy as np
+
+    package = importlib.util.find_spec("sklearn")
+    file = Path(str(package and package.origin)).parent / "datasets" / "data" / "digits.csv.gz"
+    if file.is_file():
+        return np.loadtxt(file, delimiter=",")
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    return np.column_stack([digits.data, digits.target])
 
 
 @ffprobe.hookimpl
