@@ -14,18 +14,29 @@ import typer
 from benchmarks.harness import RESULTS, compare, keep, quartiles
 
 SMALL = "run --preset trifecta --set network=tiny --epochs 2 --out"
+FIRST = (
+    "run --preset trifecta --dataset digits --set network=tiny --set training.images=64 --epochs 1 --overwrite --out"
+)
+
+
+def python(*words: str) -> Callable[[], object]:
+    """A process of Python with these words."""
+    return lambda: subprocess.run([sys.executable, *words], capture_output=True, check=True)
 
 
 def command(*words: str) -> Callable[[], object]:
     """A process of ``ffprobe`` with these words."""
-    return lambda: subprocess.run([sys.executable, "-m", "ffprobe", *words], capture_output=True, check=True)
+    return python("-m", "ffprobe", *words)
 
 
 def main(
     rounds: Annotated[int, typer.Option(help="Rounds that count.")] = 9,
     json: Annotated[Path, typer.Option(help="Folder for the measurement.")] = RESULTS,
 ) -> None:
-    """``--help`` and ``plugins list``, and one analysis of a small finished run, which computes next to nothing."""
+    """``--help``, ``plugins list``, one analysis of a small finished run, one run: they compute next to nothing.
+
+    The run stands beside torch and the compiler that torch's optimizers import, which no run is without.
+    """
     with tempfile.TemporaryDirectory() as folder:
         run = str(Path(folder) / "run.h5")
         command(*SMALL.split(), run)()
@@ -34,7 +45,9 @@ def main(
             "--help": command("--help"),
             "plugins list": command("plugins", "list"),
             "analyze layers": command("analyze", "layers", run),
-            "python -c pass": lambda: subprocess.run([sys.executable, "-c", "pass"], check=True),
+            "run, 64 digits": command(*FIRST.split(), str(Path(folder) / "first.h5")),
+            "python -c 'import torch, torch._dynamo'": python("-c", "import torch, torch._dynamo"),
+            "python -c pass": python("-c", "pass"),
         }
         found = compare("startup", "Whole processes, warm disk caches.", ways, baseline="python -c pass", rounds=rounds)
     for name, bound in bounds.items():
