@@ -42,14 +42,16 @@ def repair(partial: str | Path, out: str | Path | None = None) -> Path:
                 new.reserve(partial.stat().st_size)
                 rewritten(source, rewrite).close()
                 new.sync()
+                os.replace(rewrite, target)
+            except BaseException:
+                rewrite.unlink(missing_ok=True)
+                raise
             finally:
                 new.close()
-        os.replace(rewrite, target)
         sync_directory(target.parent)
     except HDF5_FAILURES as error:
         raise file_error(error, rewrite, "The repaired file could not be written") from error
     finally:
-        rewrite.unlink(missing_ok=True)
         hold.close()
     return target
 

@@ -15,6 +15,7 @@ import xarray
 from ffprobe.errors import FileError, UsageError
 from ffprobe.store.commits import CHECKSUM
 from ffprobe.store.declared import normal
+from ffprobe.store.names import fresh, rewrite_of
 from ffprobe.store.reader import open_run
 from ffprobe.store.repair import repair
 from ffprobe.store.rewrite import LOST
@@ -126,6 +127,17 @@ def test_live_writer_is_left_alone(run_path: Path) -> None:
         with pytest.raises(FileError, match="Another process is writing"):
             repair(writer.partial)
         writer.commit()
+
+
+def test_what_another_process_lays_out_beside_it_is_left_alone(partial: Path) -> None:
+    copy = partial.with_name("copy.h5.partial")
+    theirs = fresh(rewrite_of(copy))
+    with pytest.raises(FileError, match="Another process is writing"):
+        repair(partial, copy)
+    assert theirs.is_at(rewrite_of(copy))
+    theirs.close()
+    assert repair(partial, copy) == copy  # what a killed process left is in nobody's way
+    assert sorted(os.listdir(partial.parent)) == [copy.name, partial.name]
 
 
 def test_not_hdf5(tmp_path: Path) -> None:
