@@ -1,4 +1,7 @@
-"""The two names of a run file, and who may take them: ``run.h5.partial`` until the run finishes, then ``run.h5``."""
+"""The names of a run file, and who may take them.
+
+``run.h5.partial.rewrite`` while it is laid out, ``run.h5.partial`` until the run finishes, then ``run.h5``.
+"""
 
 from __future__ import annotations
 

@@ -48,8 +48,8 @@ def published() -> np.ndarray:
     import numpy as np
 
     package = importlib.util.find_spec("sklearn")
-    file = Path(str(package and package.origin)).parent / "datasets" / "data" / "digits.csv.gz"
-    if file.is_file():
+    file = Path(package.origin).with_name("datasets") / "data" / "digits.csv.gz" if package else None
+    if file and file.is_file():
         return np.loadtxt(file, delimiter=",")
     from sklearn.datasets import load_digits
 

@@ -70,13 +70,16 @@ def compare(path: Path, whole: Path) -> int:
         return int(run.epochs)
 
 
-def vouches_for_nothing(partial: Path) -> None:
-    """No row of anything that grows is to be seen, and there is no checkpoint that ``--resume`` would go on from."""
+def committed_epochs(partial: Path, whole: Path) -> int | None:
+    """As ``compare``; None where nothing was committed: no row may then be seen, nor ``--resume`` find a checkpoint."""
     with ffprobe.open(partial) as run:
+        if run.committed:
+            return compare(partial, whole)
         if run.epochs or len(run.read("steps/step")) or len(run.read("evaluation/goodness")):
             raise Lost(f"{partial} shows rows that were never committed")
     if partial.with_name("run.h5.checkpoint").exists():
         raise Lost("there is a checkpoint of a commit that the file does not have")
+    return None
 
 
 def open_everywhere(partial: Path, epochs: int) -> None:
@@ -150,13 +153,10 @@ def life(folder: Path, whole: Path, kills: int, seed: int) -> collections.Counte
             final.unlink()
             (folder / "run.h5.checkpoint").unlink(missing_ok=True)
         elif partial.exists():
-            with ffprobe.open(partial) as run:
-                committed = run.committed
-            if not committed:
-                vouches_for_nothing(partial)
+            epochs = committed_epochs(partial, whole)
+            if epochs is None:
                 count["killed before the first commit"] += 1
                 continue
-            epochs = compare(partial, whole)
             open_everywhere(partial, epochs)
             count["partials opened, repaired and equal"] += 1
             count["committed epochs compared"] += epochs

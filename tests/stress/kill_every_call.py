@@ -14,6 +14,7 @@ import collections
 import itertools
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,9 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from stress.kill_anywhere import ENV, RUN, Lost, compare, vouches_for_nothing, whole_run
-
-import ffprobe
+from stress.kill_anywhere import ENV, RUN, Lost, committed_epochs, compare, whole_run
 
 CALLS = ("fsync", "rename", "unlink", "ftruncate", "fallocate")  # strace counts each of them for itself
 EPOCHS = 3
@@ -36,7 +35,7 @@ def killed_at(call: str, number: int, folder: Path) -> bool:
     inject = f"inject={call}:signal=KILL:when={number}"
     strace = ["strace", "-f", "--seccomp-bpf", "-o", "/dev/null", "-e", inject]
     done = subprocess.run([*strace, *GO_ON], cwd=folder, env=ENV, capture_output=True, text=True)
-    if done.returncode not in (0, -9, 137):
+    if done.returncode not in (0, -signal.SIGKILL):
         raise Lost(f"the run ended by itself with {done.returncode}: {done.stderr}")
     return done.returncode != 0
 
@@ -49,13 +48,7 @@ def what_is_left(folder: Path, whole: Path) -> str:
         return "a finished file"
     if not partial.exists():
         return "no file"
-    with ffprobe.open(partial) as run:
-        committed = run.committed
-    if not committed:
-        vouches_for_nothing(partial)
-        return "a file without a commit"
-    compare(partial, whole)
-    return "a file with commits"
+    return "a file without a commit" if committed_epochs(partial, whole) is None else "a file with commits"
 
 
 def go_on_to_the_end(folder: Path, whole: Path) -> None:
