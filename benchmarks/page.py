@@ -33,9 +33,9 @@ times of the same round, and stands as median (lower to upper quartile). Machine
 `make bench` measures everything but the GPU, `make bench-gpu` one card. No card has been at hand so far: nothing here
 says how fast a GPU is.
 
-On Linux a step spends time on asking the system for memory: on the virtual machine of these tables 6 % at full width, a
-third of an epoch of small layers (`step` and `scale-...`, with and without tcmalloc). An allocator that keeps what is
-freed, put before the C library's, saves that: `apt install libtcmalloc-minimal4`, then
+On Linux a step spends time on asking the system for memory: on the virtual machine of these tables 4 to 15 % at full
+width (four readings), a third of an epoch of small layers (`step` and `scale-...`, with and without tcmalloc). An
+allocator that keeps what is freed, put before the C library's, saves that: `apt install libtcmalloc-minimal4`, then
 `LD_PRELOAD=libtcmalloc_minimal.so.4 ffprobe run ...`. Memory stays flat in depth. Where nothing can be installed,
 `MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=268435456 THP_MEM_ALLOC_ENABLE=0 ffprobe run ...` comes close
 for layers of less than 32 MB, at half as much memory again. docs/decisions/0006 has the figures, and what else was
