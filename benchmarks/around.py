@@ -13,8 +13,8 @@ import typer
 
 from benchmarks.harness import RESULTS, Measurement, keep, quartiles
 from benchmarks.prepared import random_images
-from ffprobe.config import BASE_PRESET, merge, read_preset, resolve
-from ffprobe.registry import Registry
+from ffprobe.config.settings import BASE_PRESET, merge, read_preset, resolve
+from ffprobe.plugin.registry import Registry
 from ffprobe.training.experiment import Split
 from ffprobe.training.session import Session
 

@@ -14,7 +14,7 @@ import typer
 
 from benchmarks.harness import RESULTS, Measurement, compare, keep, quartiles
 from benchmarks.prepared import prepared
-from ffprobe.training.compiling import compile_layers
+from ffprobe.network.compiling import compile_layers
 
 
 def steps(network: str, width: float, batch: int, compiled: bool) -> Callable[[], None]:

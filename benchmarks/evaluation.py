@@ -14,13 +14,13 @@ import typer
 
 import ffprobe
 from benchmarks.harness import RESULTS, Measurement, compare, keep, quartiles
-from ffprobe.analysis.calibrating import read_calibration
-from ffprobe.config import merge, picks, resolve
-from ffprobe.registry import Registry
-from ffprobe.training.evaluate import label_goodness
-from ffprobe.training.images_to_predict import images_to_predict
-from ffprobe.training.predictor import FullSweep, predict
-from ffprobe.training.trained import rebuild
+from ffprobe.analysis.evaluators.calibrating import read_calibration
+from ffprobe.config.settings import merge, picks, resolve
+from ffprobe.inference.evaluate import label_goodness
+from ffprobe.inference.images_to_predict import images_to_predict
+from ffprobe.inference.predictor import FullSweep, predict
+from ffprobe.inference.trained import rebuild
+from ffprobe.plugin.registry import Registry
 
 READERS = {"early exit, pruned": "early-exit:prune=true", "candidates": "candidates", "propose": "propose"}
 FULL, PLAIN = "full sweep", "plain label sweep"

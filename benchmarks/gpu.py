@@ -21,7 +21,7 @@ import ffprobe
 from benchmarks.harness import RESULTS, Measurement, compare, keep, quartiles
 from benchmarks.prepared import prepared, random_images
 from ffprobe.data.loader import Loader
-from ffprobe.training.multiply_adds import multiply_adds
+from ffprobe.network.multiply_adds import multiply_adds
 
 
 def correctness(device: str, quick: bool) -> Measurement:

@@ -18,8 +18,8 @@ from typing import Any
 import torch
 
 import ffprobe
-from ffprobe.training.allocator import preloaded_allocator
-from ffprobe.training.precision import native_bf16
+from ffprobe.runtime.allocator import preloaded_allocator
+from ffprobe.runtime.precision import native_bf16
 
 RESULTS = Path("benchmarks/results")
 

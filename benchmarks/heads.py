@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 
 import ffprobe
 from benchmarks.harness import RESULTS, compare, keep, quartiles
-from ffprobe.analysis.heads import fitted_rows
+from ffprobe.analysis.probing.heads import fitted_rows
 
 PEER = "scikit-learn, one thread"
 LAYERS, IMAGES, UNITS, CLASSES, LATENT = 12, 2000, 512, 10, 30

@@ -104,9 +104,9 @@ def resident() -> float:
 def forward_forward(depth: int, width: int, batch: int, side: int, device: torch.device) -> Any:
     """The ordinary learner, SymBa with batch normalization and OLU, on ``depth`` equal layers."""
     from benchmarks.prepared import equal_layers, random_images
-    from ffprobe.components import Params
-    from ffprobe.config import BASE_PRESET, Choice, RunConfig, merge, read_preset, resolve
-    from ffprobe.registry import Registry
+    from ffprobe.components.base import Params
+    from ffprobe.config.settings import BASE_PRESET, Choice, RunConfig, merge, read_preset, resolve
+    from ffprobe.plugin.registry import Registry
     from ffprobe.training.experiment import Split, build
 
     registry = Registry()

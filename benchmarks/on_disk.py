@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from benchmarks.harness import RESULTS, Measurement, compare, keep, quartiles
-from ffprobe.config import BASE_PRESET, merge, read_preset, resolve
-from ffprobe.registry import Registry
+from ffprobe.config.settings import BASE_PRESET, merge, read_preset, resolve
+from ffprobe.plugin.registry import Registry
 from ffprobe.training.experiment import Experiment, build
 
 MEMORY, DISK, COLD = "in memory", "on disk", "on disk, nothing of it in memory before"

@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-from ffprobe.components import LayerSpec, Network
-from ffprobe.config import BASE_PRESET, merge, read_preset, resolve
+from ffprobe.components.base import LayerSpec, Network
+from ffprobe.config.settings import BASE_PRESET, merge, read_preset, resolve
 from ffprobe.data.images import Images
-from ffprobe.registry import Registry
+from ffprobe.plugin.registry import Registry
 from ffprobe.training.experiment import Experiment, Split, build
 
 

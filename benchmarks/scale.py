@@ -11,9 +11,9 @@ import typer
 
 from benchmarks.harness import RESULTS, compare, keep, quartiles
 from benchmarks.prepared import equal_layers, random_images
-from ffprobe.components import Params
-from ffprobe.config import BASE_PRESET, Choice, RunConfig, merge, read_preset, resolve
-from ffprobe.registry import Registry
+from ffprobe.components.base import Params
+from ffprobe.config.settings import BASE_PRESET, Choice, RunConfig, merge, read_preset, resolve
+from ffprobe.plugin.registry import Registry
 from ffprobe.training.experiment import Split, build
 from ffprobe.training.observers import Observers
 from ffprobe.training.trainer import Trainer

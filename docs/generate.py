@@ -16,10 +16,10 @@ from generate_commands import command_page
 from generate_components import component_pages
 from generate_errors import error_pages
 
-from ffprobe.components import KINDS
-from ffprobe.config import Data, Recording, RunSettings, Training
+from ffprobe.components.base import KINDS
+from ffprobe.config.settings import Data, Recording, RunSettings, Training
 from ffprobe.hookspecs import Hooks
-from ffprobe.registry import Registry
+from ffprobe.plugin.registry import Registry
 from ffprobe.store.page import schema_page
 from ffprobe.store.schema import ActivationRecord, RunFacts, run_schema
 

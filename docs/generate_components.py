@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import ffprobe
-from ffprobe.components import KINDS, Component
+from ffprobe.components.base import KINDS, Component
 from ffprobe.testing import CONTRACTS
 from ffprobe.testing.contracts.component import ComponentContract
 

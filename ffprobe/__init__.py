@@ -8,36 +8,37 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from ffprobe.huge_pages import ask_for_huge_pages
+from ffprobe.runtime.huge_pages import ask_for_huge_pages
+from ffprobe.runtime.version import __version__
 
 if TYPE_CHECKING:
-    from ffprobe.analysis.attenuation import attenuation
-    from ffprobe.analysis.calibrating import cheapest_within, read_calibration
-    from ffprobe.analysis.cka import CentredFeatures, linear_cka
-    from ffprobe.analysis.claim import GROWTH_EPOCHS, Claim
-    from ffprobe.analysis.column import Column
-    from ffprobe.analysis.comparison import compare_groups
-    from ffprobe.analysis.depth_lines import lines_by_depth
-    from ffprobe.analysis.figure import line_by_layer, line_look
-    from ffprobe.analysis.grouping import group_differences, group_runs, settings_labels
-    from ffprobe.analysis.heads import head_log_probabilities, train_heads
-    from ffprobe.analysis.heat_map import heat_map
-    from ffprobe.analysis.joint_claim import in_setting, joint_claim, joint_notes
-    from ffprobe.analysis.labels import run_components, run_labels
-    from ffprobe.analysis.margins import true_and_wrong
-    from ffprobe.analysis.mutual_information import confusion_information, label_information_bound
-    from ffprobe.analysis.outlook import Outlook, fit_outlook
-    from ffprobe.analysis.paired import accuracy_gain, direction
-    from ffprobe.analysis.reading import Reading, cross_fitted, read_sweep
-    from ffprobe.analysis.readout import Head, fit_feature_head, fit_head
-    from ffprobe.analysis.recorded_activations import RecordedActivations
-    from ffprobe.analysis.reliability import fit_temperature, probability_quality
-    from ffprobe.analysis.representation import Representation, describe_representation
-    from ffprobe.analysis.result import Result
-    from ffprobe.analysis.statistics import Estimate, paired_bootstrap, welch_difference
-    from ffprobe.analysis.summary import summarize
+    from ffprobe.analysis.evaluators.calibrating import cheapest_within, read_calibration
+    from ffprobe.analysis.evaluators.early_exit import Outlook, fit_outlook
+    from ffprobe.analysis.evaluators.reading import Reading, cross_fitted, read_sweep
+    from ffprobe.analysis.measures.attenuation import attenuation
+    from ffprobe.analysis.measures.cka import CentredFeatures, linear_cka
+    from ffprobe.analysis.measures.margins import true_and_wrong
+    from ffprobe.analysis.measures.mutual_information import confusion_information, label_information_bound
+    from ffprobe.analysis.measures.paired import accuracy_gain, direction
+    from ffprobe.analysis.measures.reliability import fit_temperature, probability_quality
+    from ffprobe.analysis.measures.representation import Representation, describe_representation
+    from ffprobe.analysis.measures.statistics import Estimate, paired_bootstrap, welch_difference
+    from ffprobe.analysis.plots.depth_lines import lines_by_depth
+    from ffprobe.analysis.plots.figure import line_by_layer, line_look
+    from ffprobe.analysis.plots.heat_map import heat_map
+    from ffprobe.analysis.probing.heads import head_log_probabilities, train_heads
+    from ffprobe.analysis.probing.readout import Head, fit_feature_head, fit_head
+    from ffprobe.analysis.result.claim import GROWTH_EPOCHS, Claim
+    from ffprobe.analysis.result.column import Column
+    from ffprobe.analysis.result.joint_claim import in_setting, joint_claim, joint_notes
+    from ffprobe.analysis.result.result import Result
+    from ffprobe.analysis.runs.comparison import compare_groups
+    from ffprobe.analysis.runs.grouping import group_differences, group_runs, settings_labels
+    from ffprobe.analysis.runs.labels import run_components, run_labels
+    from ffprobe.analysis.runs.recorded_activations import RecordedActivations
+    from ffprobe.analysis.runs.summary import summarize
     from ffprobe.api import analyze, predict, run
-    from ffprobe.components import (
+    from ffprobe.components.base import (
         Bench,
         Dataset,
         Encoder,
@@ -59,149 +60,148 @@ if TYPE_CHECKING:
         Update,
         UpdateScheduler,
     )
+    from ffprobe.components.executor import Job, JobEvent, Share
+    from ffprobe.components.network import Shortcut
+    from ffprobe.components.peer import Heard, ReplayPlan, Tolerance, Trajectory
+    from ffprobe.components.process_group import Team
     from ffprobe.data.cached_images import cached_images
     from ffprobe.data.cifar_batches import read_cifar
     from ffprobe.data.idx import idx_names, read_idx_split
     from ffprobe.data.images import Images, channel_statistics
     from ffprobe.data.published import published_folder, read_with_torchvision
-    from ffprobe.data.square_sums import square_sums
-    from ffprobe.data.stored import flat_as_stored
     from ffprobe.errors import FfprobeError, FileError, PluginError, UsageError
     from ffprobe.estimator import ForwardForwardClassifier
     from ffprobe.hookspecs import hookimpl
-    from ffprobe.job import Job, JobEvent, Share
-    from ffprobe.layer_spec import Shortcut
+    from ffprobe.inference.evaluate import last_layer_goodness
+    from ffprobe.inference.recorded_run import RecordedRun
+    from ffprobe.inference.recorded_run import open_recorded as open
+    from ffprobe.network.convolutions import convolutions
+    from ffprobe.network.network import Stack
+    from ffprobe.network.square_sums import square_sums
+    from ffprobe.network.stored import flat_as_stored
+    from ffprobe.plugin.registry import registered
     from ffprobe.prediction.calibration import Calibration
-    from ffprobe.prediction.recorded_sweep import RecordedSweep
-    from ffprobe.prediction.sweep import Sweep
-    from ffprobe.recorded_run import RecordedRun
-    from ffprobe.recorded_run import open_recorded as open
-    from ffprobe.registry import registered
+    from ffprobe.prediction.label_scan import Sweep
+    from ffprobe.prediction.recorded_label_scan import RecordedSweep
     from ffprobe.store.reader import RunFile
     from ffprobe.store.schema import Dimension, Variable
-    from ffprobe.team import Team
-    from ffprobe.training.convolutions import convolutions
-    from ffprobe.training.evaluate import last_layer_goodness
     from ffprobe.training.group_learner import GroupLearner
     from ffprobe.training.groups import groups_of_step
-    from ffprobe.training.network import Stack
-    from ffprobe.training.rehearsal import Rehearsal
-    from ffprobe.trajectory import Heard, ReplayPlan, Tolerance, Trajectory
+    from ffprobe.training.sandbox import Rehearsal
 
-__version__ = "0.1.0"
 
 ask_for_huge_pages()  # before torch allocates anything
 
 _HOME = {
-    "Bench": "components",
+    "Bench": "components.base",
     "Calibration": "prediction.calibration",
-    "CentredFeatures": "analysis.cka",
-    "Claim": "analysis.claim",
-    "Column": "analysis.column",
-    "Dataset": "components",
+    "CentredFeatures": "analysis.measures.cka",
+    "Claim": "analysis.result.claim",
+    "Column": "analysis.result.column",
+    "Dataset": "components.base",
     "Dimension": "store.schema",
-    "Encoder": "components",
-    "Estimate": "analysis.statistics",
-    "Evaluator": "components",
-    "Executor": "components",
+    "Encoder": "components.base",
+    "Estimate": "analysis.measures.statistics",
+    "Evaluator": "components.base",
+    "Executor": "components.base",
     "FfprobeError": "errors",
     "FileError": "errors",
     "ForwardForwardClassifier": "estimator",
-    "GROWTH_EPOCHS": "analysis.claim",
-    "Goodness": "components",
+    "GROWTH_EPOCHS": "analysis.result.claim",
+    "Goodness": "components.base",
     "GroupLearner": "training.group_learner",
-    "Head": "analysis.readout",
-    "Heard": "trajectory",
+    "Head": "analysis.probing.readout",
+    "Heard": "components.peer",
     "Images": "data.images",
-    "Job": "job",
-    "JobEvent": "job",
-    "LayerSpec": "components",
-    "Learner": "components",
-    "Loss": "components",
-    "LossContext": "components",
-    "Negatives": "components",
-    "Network": "components",
-    "Normalizer": "components",
-    "Outlook": "analysis.outlook",
-    "Params": "components",
-    "Peer": "components",
+    "Job": "components.executor",
+    "JobEvent": "components.executor",
+    "LayerSpec": "components.base",
+    "Learner": "components.base",
+    "Loss": "components.base",
+    "LossContext": "components.base",
+    "Negatives": "components.base",
+    "Network": "components.base",
+    "Normalizer": "components.base",
+    "Outlook": "analysis.evaluators.early_exit",
+    "Params": "components.base",
+    "Peer": "components.base",
     "PluginError": "errors",
-    "Probe": "components",
-    "Reading": "analysis.reading",
-    "RecordedActivations": "analysis.recorded_activations",
-    "RecordedRun": "recorded_run",
-    "RecordedSweep": "prediction.recorded_sweep",
-    "Rehearsal": "training.rehearsal",
-    "ReplayPlan": "trajectory",
-    "Representation": "analysis.representation",
-    "Result": "analysis.result",
-    "Rule": "components",
+    "Probe": "components.base",
+    "Reading": "analysis.evaluators.reading",
+    "RecordedActivations": "analysis.runs.recorded_activations",
+    "RecordedRun": "inference.recorded_run",
+    "RecordedSweep": "prediction.recorded_label_scan",
+    "Rehearsal": "training.sandbox",
+    "ReplayPlan": "components.peer",
+    "Representation": "analysis.measures.representation",
+    "Result": "analysis.result.result",
+    "Rule": "components.base",
     "RunFile": "store.reader",
-    "Shape": "components",
-    "Share": "job",
-    "Shortcut": "layer_spec",
-    "Stack": "training.network",
-    "Sweep": "prediction.sweep",
-    "Team": "team",
-    "Tolerance": "trajectory",
-    "Trajectory": "trajectory",
-    "Update": "components",
-    "UpdateScheduler": "components",
+    "Shape": "components.base",
+    "Share": "components.executor",
+    "Shortcut": "components.network",
+    "Stack": "network.network",
+    "Sweep": "prediction.label_scan",
+    "Team": "components.process_group",
+    "Tolerance": "components.peer",
+    "Trajectory": "components.peer",
+    "Update": "components.base",
+    "UpdateScheduler": "components.base",
     "UsageError": "errors",
     "Variable": "store.schema",
-    "accuracy_gain": "analysis.paired",
+    "accuracy_gain": "analysis.measures.paired",
     "analyze": "api",
-    "attenuation": "analysis.attenuation",
+    "attenuation": "analysis.measures.attenuation",
     "cached_images": "data.cached_images",
     "channel_statistics": "data.images",
-    "cheapest_within": "analysis.calibrating",
-    "compare_groups": "analysis.comparison",
-    "confusion_information": "analysis.mutual_information",
-    "convolutions": "training.convolutions",
-    "cross_fitted": "analysis.reading",
-    "describe_representation": "analysis.representation",
-    "direction": "analysis.paired",
-    "fit_feature_head": "analysis.readout",
-    "fit_head": "analysis.readout",
-    "fit_outlook": "analysis.outlook",
-    "fit_temperature": "analysis.reliability",
-    "flat_as_stored": "data.stored",
-    "square_sums": "data.square_sums",
-    "group_differences": "analysis.grouping",
-    "group_runs": "analysis.grouping",
+    "cheapest_within": "analysis.evaluators.calibrating",
+    "compare_groups": "analysis.runs.comparison",
+    "confusion_information": "analysis.measures.mutual_information",
+    "convolutions": "network.convolutions",
+    "cross_fitted": "analysis.evaluators.reading",
+    "describe_representation": "analysis.measures.representation",
+    "direction": "analysis.measures.paired",
+    "fit_feature_head": "analysis.probing.readout",
+    "fit_head": "analysis.probing.readout",
+    "fit_outlook": "analysis.evaluators.early_exit",
+    "fit_temperature": "analysis.measures.reliability",
+    "flat_as_stored": "network.stored",
+    "square_sums": "network.square_sums",
+    "group_differences": "analysis.runs.grouping",
+    "group_runs": "analysis.runs.grouping",
     "groups_of_step": "training.groups",
-    "head_log_probabilities": "analysis.heads",
-    "heat_map": "analysis.heat_map",
+    "head_log_probabilities": "analysis.probing.heads",
+    "heat_map": "analysis.plots.heat_map",
     "hookimpl": "hookspecs",
     "idx_names": "data.idx",
-    "in_setting": "analysis.joint_claim",
-    "joint_claim": "analysis.joint_claim",
-    "joint_notes": "analysis.joint_claim",
-    "label_information_bound": "analysis.mutual_information",
-    "last_layer_goodness": "training.evaluate",
-    "line_by_layer": "analysis.figure",
-    "line_look": "analysis.figure",
-    "linear_cka": "analysis.cka",
-    "lines_by_depth": "analysis.depth_lines",
-    "open": "recorded_run:open_recorded",
-    "paired_bootstrap": "analysis.statistics",
+    "in_setting": "analysis.result.joint_claim",
+    "joint_claim": "analysis.result.joint_claim",
+    "joint_notes": "analysis.result.joint_claim",
+    "label_information_bound": "analysis.measures.mutual_information",
+    "last_layer_goodness": "inference.evaluate",
+    "line_by_layer": "analysis.plots.figure",
+    "line_look": "analysis.plots.figure",
+    "linear_cka": "analysis.measures.cka",
+    "lines_by_depth": "analysis.plots.depth_lines",
+    "open": "inference.recorded_run:open_recorded",
+    "paired_bootstrap": "analysis.measures.statistics",
     "predict": "api",
-    "probability_quality": "analysis.reliability",
+    "probability_quality": "analysis.measures.reliability",
     "published_folder": "data.published",
-    "read_calibration": "analysis.calibrating",
+    "read_calibration": "analysis.evaluators.calibrating",
     "read_cifar": "data.cifar_batches",
     "read_idx_split": "data.idx",
-    "read_sweep": "analysis.reading",
+    "read_sweep": "analysis.evaluators.reading",
     "read_with_torchvision": "data.published",
-    "registered": "registry",
+    "registered": "plugin.registry",
     "run": "api",
-    "run_components": "analysis.labels",
-    "run_labels": "analysis.labels",
-    "settings_labels": "analysis.grouping",
-    "summarize": "analysis.summary",
-    "train_heads": "analysis.heads",
-    "true_and_wrong": "analysis.margins",
-    "welch_difference": "analysis.statistics",
+    "run_components": "analysis.runs.labels",
+    "run_labels": "analysis.runs.labels",
+    "settings_labels": "analysis.runs.grouping",
+    "summarize": "analysis.runs.summary",
+    "train_heads": "analysis.probing.heads",
+    "true_and_wrong": "analysis.measures.margins",
+    "welch_difference": "analysis.measures.statistics",
 }
 
 __all__ = ["__version__", *_HOME]

@@ -12,10 +12,10 @@ from ffprobe.errors import UsageError
 if TYPE_CHECKING:
     import numpy as np
 
-    from ffprobe.analysis.result import Result
-    from ffprobe.config import RunConfig
-    from ffprobe.recorded_run import RecordedRun
-    from ffprobe.registry import Registry
+    from ffprobe.analysis.result.result import Result
+    from ffprobe.config.settings import RunConfig
+    from ffprobe.inference.recorded_run import RecordedRun
+    from ffprobe.plugin.registry import Registry
     from ffprobe.store.reader import RunFile
 
 
@@ -44,9 +44,9 @@ def run(
     Raises:
         FfprobeError: as the command: settings that do not fit, a plugin that is missing, a run that failed.
     """
-    from ffprobe.recorded_run import open_recorded
-    from ffprobe.registry import Registry
-    from ffprobe.training.processes import joined
+    from ffprobe.distributed.processes import joined
+    from ffprobe.inference.recorded_run import open_recorded
+    from ffprobe.plugin.registry import Registry
     from ffprobe.training.session import Session, refuse_unless_resumable
 
     out, registry = Path(out), Registry()
@@ -75,9 +75,9 @@ def analyze(question: str, *runs: str | Path | RunFile) -> Result:
         UsageError: it needs more runs than these, or a setting does not fit.
         FileError: a run is missing, damaged, or did not record what is needed.
     """
-    from ffprobe.question import find_question
-    from ffprobe.registry import Registry
-    from ffprobe.training.blame import blamed
+    from ffprobe.config.analysis_choice import find_question
+    from ffprobe.plugin.error_attribution import blamed
+    from ffprobe.plugin.registry import Registry
 
     registry = Registry()
     choice = find_question(question, registry, len(runs))
@@ -106,11 +106,11 @@ def predict(run: str | Path | RunFile, images: np.ndarray) -> np.ndarray:
     """
     import torch
 
-    from ffprobe.analysis.calibrating import read_calibration
-    from ffprobe.components import Evaluator
+    from ffprobe.analysis.evaluators.calibrating import read_calibration
+    from ffprobe.components.base import Evaluator
     from ffprobe.data.images import Images
-    from ffprobe.recorded_run import trained
-    from ffprobe.training.predictor import predict as predictions
+    from ffprobe.inference.predictor import predict as predictions
+    from ffprobe.inference.recorded_run import trained
 
     with _opened(run) as file:
         network, config = trained(file)
@@ -141,8 +141,8 @@ def configure(
     registry: Registry, preset: str = "", plugins: Sequence[str] = (), settings: Mapping[str, Any] | None = None
 ) -> RunConfig:
     """The resolved config of preset, plugins and settings, each over the one before."""
-    from ffprobe.config import merge, resolve
-    from ffprobe.run_options import RunOptions
+    from ffprobe.config.options import RunOptions
+    from ffprobe.config.settings import merge, resolve
 
     table = RunOptions(preset=preset, plugin=tuple(plugins)).table(registry)
     return resolve(merge(table, nested(settings or {})), registry)
@@ -150,7 +150,7 @@ def configure(
 
 def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings with dotted keys as nested tables; what is nested already stays so."""
-    from ffprobe.config import merge
+    from ffprobe.config.settings import merge
 
     table: dict[str, Any] = {}
     for key, value in settings.items():

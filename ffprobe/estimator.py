@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 if TYPE_CHECKING:
     import torch
 
-    from ffprobe.training.network import Stack
+    from ffprobe.network.network import Stack
 
 
 class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
@@ -78,9 +78,9 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
         import torch
 
         from ffprobe.api import configure
-        from ffprobe.discovery import build_manager
-        from ffprobe.registry import Registry
-        from ffprobe.training.evaluate import label_goodness
+        from ffprobe.inference.evaluate import label_goodness
+        from ffprobe.plugin.discovery import build_manager
+        from ffprobe.plugin.registry import Registry
         from ffprobe.training.experiment import build
         from ffprobe.training.observers import Observers
         from ffprobe.training.trainer import Trainer
@@ -130,8 +130,8 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
         import torch
 
         from ffprobe.api import configure
-        from ffprobe.registry import Registry
-        from ffprobe.training.evaluate import label_goodness
+        from ffprobe.inference.evaluate import label_goodness
+        from ffprobe.plugin.registry import Registry
 
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, allow_nd=True, reset=False)
@@ -164,7 +164,7 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
     def _table(self, dimensions: int) -> dict[str, Any]:
         """The settings of the config, those of the user on top."""
         from ffprobe.api import nested
-        from ffprobe.config import merge
+        from ffprobe.config.settings import merge
 
         seed = self.random_state
         if not isinstance(seed, int | np.integer):
@@ -177,8 +177,8 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
         return merge(own, nested(self.settings or {}))
 
     def _names_a_network(self) -> bool:
-        from ffprobe.config import parse_plugin
-        from ffprobe.registry import Registry
+        from ffprobe.config.settings import parse_plugin
+        from ffprobe.plugin.registry import Registry
 
         registry = Registry()
         return any(c.kind == "network" for text in self.plugins for c in registry.load(parse_plugin(text)[0]))
@@ -186,8 +186,8 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
     def _rebuilt(self) -> Stack:
         import torch
 
-        from ffprobe.config import resolve
-        from ffprobe.registry import Registry
+        from ffprobe.config.settings import resolve
+        from ffprobe.plugin.registry import Registry
         from ffprobe.training.experiment import build
 
         registry = Registry()

@@ -22,11 +22,11 @@ import typer
 from scipy.stats import t
 
 import ffprobe
-from ffprobe.config import read_preset
-from ffprobe.registry import Registry
-from ffprobe.study.grid import Grid, read_grid
-from ffprobe.study.plan import plan
-from ffprobe.training.reach import reach, toy
+from ffprobe.config.settings import read_preset
+from ffprobe.plugin.registry import Registry
+from ffprobe.sweep.grid import Grid, read_grid
+from ffprobe.sweep.plan import plan
+from ffprobe.training.locality import reach, toy
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "methods.md"

@@ -15,8 +15,8 @@ from typing import Any
 from ffprobe_plugins.probes.compare import TABLE_1
 
 import ffprobe
-from ffprobe.analysis.statistics import holm, mean_interval, paired_difference
-from ffprobe.analysis.summary import RunSummary
+from ffprobe.analysis.measures.statistics import holm, mean_interval, paired_difference
+from ffprobe.analysis.runs.summary import RunSummary
 from ffprobe.errors import FileError
 
 DOCS = Path(__file__).parents[1] / "docs"

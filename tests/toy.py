@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ffprobe.config import BASE_PRESET, RunConfig, merge, picks, read_preset, resolve
-from ffprobe.registry import Registry
+from ffprobe.config.settings import BASE_PRESET, RunConfig, merge, picks, read_preset, resolve
+from ffprobe.plugin.registry import Registry
 
 TOY: dict[str, Any] = {
     "network": {"name": "tiny", "width": 0.25},

@@ -27,10 +27,10 @@ def analyze(
 
     No training, no GPU, no data set; the run files are only read.
     """
-    from ffprobe.analysis.figure import check_suffix
-    from ffprobe.question import find_question
-    from ffprobe.registry import Registry
-    from ffprobe.training.blame import blamed
+    from ffprobe.analysis.plots.figure import check_suffix
+    from ffprobe.config.analysis_choice import find_question
+    from ffprobe.plugin.error_attribution import blamed
+    from ffprobe.plugin.registry import Registry
 
     if plot:
         check_suffix(plot)  # before the work, not after it
@@ -52,7 +52,7 @@ def analyze(
 
 def names() -> str:
     """The analyses installed, one a paragraph, for the help text; nothing is imported."""
-    from ffprobe.discovery import installed
+    from ffprobe.plugin.discovery import installed
 
     lines = []
     for plugin in installed():

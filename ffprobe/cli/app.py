@@ -52,7 +52,7 @@ def build_app(words: Sequence[str] = ()) -> typer.Typer:
 
 def _add_plugin_commands(app: typer.Typer) -> None:
     # only plugins whose source mentions the hook are imported, so that --help stays fast and nothing else can break it
-    from ffprobe.discovery import build_manager, installed, register
+    from ffprobe.plugin.discovery import build_manager, installed, register
 
     for plugin in installed():
         if "ffprobe_commands" not in plugin.source_text:

@@ -14,7 +14,7 @@ from ffprobe.cli.console import Json, Verbose, print_json, stderr, stdout
 from ffprobe.cli.opened import opened
 
 if TYPE_CHECKING:
-    from ffprobe.analysis.result import Result
+    from ffprobe.analysis.result.result import Result
 
 QUESTION = "compare"
 """The analysis that is asked; `ffprobe analyze compare` is the same with every file named."""
@@ -41,11 +41,11 @@ def compare(
     Runs that differ in nothing but the seed are one row. With --by, only what it names makes a row, and everything else
     that differs is told. Unfinished runs in a directory are left out and counted.
     """
-    from ffprobe.analysis.figure import check_suffix
-    from ffprobe.analysis.latex import write_latex
-    from ffprobe.config import Choice, validate
-    from ffprobe.registry import Registry
-    from ffprobe.training.blame import blamed
+    from ffprobe.analysis.plots.figure import check_suffix
+    from ffprobe.analysis.result.latex import write_latex
+    from ffprobe.config.settings import Choice, validate
+    from ffprobe.plugin.error_attribution import blamed
+    from ffprobe.plugin.registry import Registry
 
     if plot:
         check_suffix(plot)
@@ -100,7 +100,7 @@ def run_files(places: Sequence[Path]) -> list[Path]:
 
 def _keys(by: str) -> str:
     """``plugins,dataset`` as the analysis has it: keys of the config, joined by +; the data set always counts."""
-    from ffprobe.components import SINGLE_SLOTS
+    from ffprobe.components.base import SINGLE_SLOTS
 
     slots = [slot for slot in SINGLE_SLOTS if slot != "dataset"]
     keys: dict[str, None] = {}
@@ -111,7 +111,7 @@ def _keys(by: str) -> str:
 
 def _write_page(result: Result, html: Path, source: str, command: str, count: int) -> None:
     import ffprobe
-    from ffprobe.analysis.report import Answer, render_report
+    from ffprobe.analysis.result.report import Answer, render_report
     from ffprobe.cli.report import check_target, write_page
 
     check_target(html)

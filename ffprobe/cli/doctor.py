@@ -46,8 +46,8 @@ def _program() -> dict[str, Any]:
 def _device() -> dict[str, Any]:
     import torch
 
-    from ffprobe.training.allocator import preloaded_allocator
-    from ffprobe.training.precision import choose_device, choose_precision
+    from ffprobe.runtime.allocator import preloaded_allocator
+    from ffprobe.runtime.precision import choose_device, choose_precision
 
     device = choose_device("auto")
     usual = "the system's"

@@ -17,7 +17,7 @@ app.command("check")(plugins_check.check)
 @app.command("list")
 def list_(json: Json = False, verbose: Verbose = False) -> None:
     """List every plugin installed, by kind, without importing any."""
-    from ffprobe.discovery import BASES, installed
+    from ffprobe.plugin.discovery import BASES, installed
 
     rows = []
     for plugin in installed():
@@ -64,7 +64,7 @@ def info(
 
     The last is asked of a toy network that learns for a few steps. With --preset the same of a preset.
     """
-    from ffprobe.registry import Registry
+    from ffprobe.plugin.registry import Registry
 
     registry = Registry()
     if preset:

@@ -139,7 +139,7 @@ def _check_name(name: str) -> None:
 
 
 def _warn_if_taken(name: str) -> None:
-    from ffprobe.discovery import installed
+    from ffprobe.plugin.discovery import installed
 
     for plugin in installed():
         if name == plugin.name or any(offer.name == name for offer in plugin.offers):

@@ -13,13 +13,13 @@ import typer
 from ffprobe.cli.console import Json, Verbose, finite, print_json, stderr, stdout
 
 if TYPE_CHECKING:
-    from ffprobe.components import Evaluator
-    from ffprobe.config import RunConfig
+    from ffprobe.components.base import Evaluator
+    from ffprobe.config.settings import RunConfig
     from ffprobe.data.images import Images
-    from ffprobe.registry import Registry
+    from ffprobe.inference.predictor import Predictions
+    from ffprobe.inference.trained import Trained
+    from ffprobe.plugin.registry import Registry
     from ffprobe.store.reader import RunFile
-    from ffprobe.training.predictor import Predictions
-    from ffprobe.training.trained import Trained
 
 REPEATS = 3
 """How often each side of a comparison is timed; the median counts."""
@@ -55,11 +55,11 @@ def predict(
     """
     import torch
 
-    from ffprobe.registry import Registry
+    from ffprobe.inference.images_to_predict import images_to_predict
+    from ffprobe.inference.trained import rebuild
+    from ffprobe.network.multiply_adds import multiply_adds
+    from ffprobe.plugin.registry import Registry
     from ffprobe.store.reader import open_run
-    from ffprobe.training.images_to_predict import images_to_predict
-    from ffprobe.training.multiply_adds import multiply_adds
-    from ffprobe.training.trained import rebuild
 
     registry = Registry()
     with open_run(run) as file:
@@ -104,7 +104,7 @@ def predict(
 
 def _config(file: RunFile, registry: Registry, evaluator: str, dataset: str, data_dir: str) -> RunConfig:
     """The run's config, with what the command line says over it; probes and observers stay away."""
-    from ffprobe.config import merge, picks, resolve
+    from ffprobe.config.settings import merge, picks, resolve
     from ffprobe.errors import UsageError
 
     table: dict[str, Any] = {**file.config, "probes": [], "observers": []}
@@ -124,9 +124,9 @@ def _config(file: RunFile, registry: Registry, evaluator: str, dataset: str, dat
 
 
 def _calibrated(file: RunFile, config: RunConfig, registry: Registry) -> Evaluator:
-    from ffprobe.analysis.calibrating import read_calibration
-    from ffprobe.components import Evaluator
-    from ffprobe.training.blame import blamed
+    from ffprobe.analysis.evaluators.calibrating import read_calibration
+    from ffprobe.components.base import Evaluator
+    from ffprobe.plugin.error_attribution import blamed
 
     reader: Evaluator = config.slots["evaluator"].build()
     if type(reader).calibrate is not Evaluator.calibrate:
@@ -142,8 +142,8 @@ def _predict(
     import torch
     from rich.progress import Progress
 
-    from ffprobe.training.blame import blamed
-    from ffprobe.training.predictor import FullSweep, predict
+    from ffprobe.inference.predictor import FullSweep, predict
+    from ffprobe.plugin.error_attribution import blamed
 
     repeats = REPEATS if compare else 1
     sweeps = {"own": reader, **({"full": FullSweep()} if compare else {})}
@@ -167,7 +167,7 @@ def _predict(
 
 
 def _comparison(times: dict[str, Any], labels: Any, images: Images, right: Any) -> dict[str, Any]:
-    from ffprobe.analysis.paired import accuracy_gain
+    from ffprobe.analysis.measures.paired import accuracy_gain
 
     full = labels == images.labels
     gain, error = accuracy_gain(full, right)

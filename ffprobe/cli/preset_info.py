@@ -14,8 +14,8 @@ def describe_preset(name: str, registry: Any) -> dict[str, Any]:
     Raises:
         UsageError: there is no such preset.
     """
-    from ffprobe.components import SINGLE_SLOTS
-    from ffprobe.config import BASE_PRESET, merge, preset_comment, read_preset, resolve
+    from ffprobe.components.base import SINGLE_SLOTS
+    from ffprobe.config.settings import BASE_PRESET, merge, preset_comment, read_preset, resolve
 
     table = merge(read_preset(BASE_PRESET), read_preset(name))
     config = resolve(table, registry)
@@ -32,7 +32,7 @@ def locality_of(component: Any, registry: Any) -> dict[str, Any]:
     """Under ``locality``, what losses reach with this component; nothing for kinds that have no say in it."""
     if component.kind not in AUDITED:
         return {}
-    from ffprobe.training.reach import reach_of
+    from ffprobe.training.locality import reach_of
 
     plugin = registry.provider(component).name
 
@@ -73,7 +73,7 @@ def print_locality(console: Any, found: dict[str, Any]) -> None:
 
 
 def _preset_reach(name: str, table: Any, registry: Any) -> Any:
-    from ffprobe.training.reach import reach, toy
+    from ffprobe.training.locality import reach, toy
 
     config = toy(table, registry)
     return name, config, reach(config, registry)

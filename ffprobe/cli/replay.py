@@ -27,7 +27,7 @@ def replay(
     Exit code 5 when one strays further than its tolerance, 3 when a component is missing, 4 when a file is damaged.
     """
     from ffprobe.errors import CheckFailed
-    from ffprobe.registry import Registry
+    from ffprobe.plugin.registry import Registry
     from ffprobe.replay import replay as replay_one
 
     results = [replay_one(path, Registry(), fast=fast) for path in files]

@@ -18,8 +18,8 @@ from ffprobe.cli.console import Json, Verbose, print_json, stderr
 from ffprobe.cli.opened import opened
 
 if TYPE_CHECKING:
-    from ffprobe.analysis.report import Answer
-    from ffprobe.registry import Registry
+    from ffprobe.analysis.result.report import Answer
+    from ffprobe.plugin.registry import Registry
     from ffprobe.store.reader import RunFile
 
 log = logging.getLogger("ffprobe")
@@ -42,9 +42,9 @@ def report(
     Several runs: analyses of all of them together, then a section for each run with what only it can answer.
     """
     import ffprobe
-    from ffprobe.analysis.labels import run_label, run_labels
-    from ffprobe.analysis.report import render_report, run_section
-    from ffprobe.registry import Registry
+    from ffprobe.analysis.result.report import render_report, run_section
+    from ffprobe.analysis.runs.labels import run_label, run_labels
+    from ffprobe.plugin.registry import Registry
 
     check_target(html)
     registry = Registry()
@@ -90,7 +90,7 @@ def _known(registry: Registry, names: Sequence[str]) -> set[str]:
 
 def _answers(registry: Registry, runs: Sequence[RunFile], without: Collection[str]) -> list[Answer]:
     """Ask every installed analysis that takes so many runs; those that need several come first, then by name."""
-    from ffprobe.analysis.report import Answer
+    from ffprobe.analysis.result.report import Answer
     from ffprobe.errors import PluginError
 
     offers = {o.name: o.summary.rstrip(".") for plugin in registry.plugins for o in plugin.offers if o.kind == "probe"}
@@ -149,7 +149,7 @@ def check_target(html: Path) -> None:
 
 def write_page(html: Path, text: str) -> None:
     """Write the page in one step, so that an earlier one is there until the new one is whole."""
-    from ffprobe.store.faults import file_error
+    from ffprobe.store.hdf5_errors import file_error
 
     new = html.with_name(f".{html.name}.{os.getpid()}")
     try:

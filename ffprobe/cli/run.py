@@ -14,9 +14,9 @@ import typer
 from ffprobe.cli.console import Json, Verbose, finite, print_json, stderr, stdout
 
 if TYPE_CHECKING:
-    from ffprobe.config import RunConfig
-    from ffprobe.registry import Registry
-    from ffprobe.team import Team
+    from ffprobe.components.process_group import Team
+    from ffprobe.config.settings import RunConfig
+    from ffprobe.plugin.registry import Registry
     from ffprobe.training.trainer import Outcome
 
 Words = list[str]
@@ -58,11 +58,11 @@ def run(
     Without any option: Forward-Forward as Hinton wrote it, on the digits that scikit-learn ships, into run.h5. While it
     goes on the file is called run.h5.partial, so run.h5 exists exactly when the run finished.
     """
-    from ffprobe.config import resolve
-    from ffprobe.registry import Registry
-    from ffprobe.run_options import RunOptions, recorded_config
+    from ffprobe.config.options import RunOptions, recorded_config
+    from ffprobe.config.settings import resolve
+    from ffprobe.distributed.processes import joined
+    from ffprobe.plugin.registry import Registry
     from ffprobe.store.names import partial_of
-    from ffprobe.training.processes import joined
     from ffprobe.training.session import refuse_unless_resumable
 
     registry, unfinished = Registry(), partial_of(out)

@@ -14,8 +14,8 @@ import typer
 from ffprobe.cli.console import Json, Verbose, print_json, stderr, stdout
 
 if TYPE_CHECKING:
-    from ffprobe.study.plan import PlannedRun
-    from ffprobe.study.sweep import Progress
+    from ffprobe.sweep.plan import PlannedRun
+    from ffprobe.sweep.sweep import Progress
 
 
 def sweep(
@@ -46,12 +46,12 @@ def sweep(
     stops no other. Call it again after an interruption: it does what is left.
     """
     from ffprobe.cli.signals import interrupted_by_signals
-    from ffprobe.config import Choice, parse_plugin, validate
-    from ffprobe.job import Share
-    from ffprobe.registry import Registry
-    from ffprobe.study.grid import read_grid
-    from ffprobe.study.plan import left_to_do, plan
-    from ffprobe.study.sweep import sweep as work_off
+    from ffprobe.components.executor import Share
+    from ffprobe.config.settings import Choice, parse_plugin, validate
+    from ffprobe.plugin.registry import Registry
+    from ffprobe.sweep.grid import read_grid
+    from ffprobe.sweep.plan import left_to_do, plan
+    from ffprobe.sweep.sweep import sweep as work_off
 
     registry = Registry()
     read = read_grid(grid, set_ or ()).only(only or ())
@@ -95,8 +95,8 @@ def _entry(run: PlannedRun) -> dict[str, Any]:
 def _finish(planned: Sequence[PlannedRun], progress: Progress, seconds: float, where: Path, as_json: bool) -> None:
     """Say what became of the runs; exit 1 when one failed."""
     from ffprobe.errors import FfprobeError
-    from ffprobe.study.plan import refreshed
-    from ffprobe.study.sweep import reason
+    from ffprobe.sweep.plan import refreshed
+    from ffprobe.sweep.sweep import reason
 
     now = refreshed(planned)
     failed = progress.of("failed")

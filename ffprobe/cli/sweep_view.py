@@ -12,11 +12,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ffprobe.job import JobEvent
-from ffprobe.study.sweep import Progress, last_line, reason
+from ffprobe.components.executor import JobEvent
+from ffprobe.sweep.sweep import Progress, last_line, reason
 
 if TYPE_CHECKING:
-    from ffprobe.study.plan import PlannedRun
+    from ffprobe.sweep.plan import PlannedRun
 
 REFRESH = 1.0
 MOST_SHOWN = 12

@@ -98,7 +98,7 @@ def follow(out: Path) -> Iterator[Look]:
     Raises:
         FileError: there is no such run; its writer died or stopped; the file vanished, or stays unreadable.
     """
-    from ffprobe.store.hold import is_held
+    from ffprobe.store.file_lock import is_held
     from ffprobe.store.names import final_of, partial_of
 
     partial, final = partial_of(out), final_of(out)

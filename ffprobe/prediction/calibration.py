@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 
-from ffprobe.prediction.recorded_sweep import RecordedSweep
+from ffprobe.prediction.recorded_label_scan import RecordedSweep
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Replaying recorded trajectories through the ordinary trainer and plugins."""
 
+from ffprobe.components.peer import Tolerance as Tolerance
 from ffprobe.replay.comparing import Replay as Replay
 from ffprobe.replay.replaying import read_trajectory as read_trajectory
 from ffprobe.replay.replaying import replay as replay
-from ffprobe.trajectory import Tolerance as Tolerance

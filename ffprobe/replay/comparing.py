@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ffprobe.components import Peer
+from ffprobe.components.base import Peer
+from ffprobe.components.peer import Heard, ReplayPlan, Tolerance, Trajectory
 from ffprobe.errors import FileError
-from ffprobe.trajectory import Heard, ReplayPlan, Tolerance, Trajectory
 
 GIVEN = ("init/", "batch/", "eval/x", "eval/y")
 """What a trajectory gives to a replay; the rest is what a replay must give back."""

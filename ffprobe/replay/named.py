@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ffprobe.components import Component, LayerSpec, Peer
+from ffprobe.components.base import Component, LayerSpec, Peer
+from ffprobe.components.peer import Heard, ReplayPlan, Trajectory
 from ffprobe.errors import PluginError
-from ffprobe.registry import Registry
-from ffprobe.trajectory import Heard, ReplayPlan, Trajectory
+from ffprobe.plugin.registry import Registry
 
 SLOTS = ("normalizer", "goodness", "loss", "scheduler", "encoder")
 # what meta may say beside the slots; anything else is part of the method and must be known

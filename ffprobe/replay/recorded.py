@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from ffprobe.components import LayerSpec, Negatives, Network, Shape
-from ffprobe.trajectory import ReplayPlan
+from ffprobe.components.base import LayerSpec, Negatives, Network, Shape
+from ffprobe.components.peer import ReplayPlan
 
 
 class RecordedBatches:

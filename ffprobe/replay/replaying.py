@@ -15,21 +15,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from ffprobe.components import Component, Params, Peer
-from ffprobe.config import BASE_PRESET, Choice, RunConfig, read_preset, resolve, validate
+from ffprobe.components.base import Component, Params, Peer
+from ffprobe.components.peer import Heard, ReplayPlan, Tolerance, Trajectory
+from ffprobe.config.settings import BASE_PRESET, Choice, RunConfig, read_preset, resolve, validate
 from ffprobe.data.images import Images
 from ffprobe.errors import FileError, PluginError
-from ffprobe.registry import Registry
+from ffprobe.inference.evaluate import label_goodness
+from ffprobe.plugin.registry import Registry
+from ffprobe.replay.capture import Listener
 from ffprobe.replay.comparing import Replay, compare
-from ffprobe.replay.hearing import Listener
 from ffprobe.replay.named import NamedComponents
 from ffprobe.replay.recorded import RecordedBatches, recorded_negatives, recorded_network
 from ffprobe.store.plain_arrays import read_arrays
-from ffprobe.training.evaluate import label_goodness
 from ffprobe.training.experiment import Experiment, Split, build
 from ffprobe.training.observers import Observers
 from ffprobe.training.trainer import Trainer
-from ffprobe.trajectory import Heard, ReplayPlan, Tolerance, Trajectory
 
 LARGEST = 1 << 30
 """Bytes that the arrays of one trajectory may take; reference trajectories are below a megabyte."""

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 import h5py
 
-from ffprobe.store.faults import HDF5_FAILURES
+from ffprobe.store.hdf5_errors import HDF5_FAILURES
 
 
 def abandon(file: h5py.File) -> None:

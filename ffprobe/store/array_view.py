@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ffprobe.notebook import HtmlTable, html_view
+from ffprobe.display import HtmlTable, html_view
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ffprobe.errors import UsageError
-from ffprobe.store.faults import file_error
-from ffprobe.store.hold import Hold, another_writes
+from ffprobe.store.file_lock import Hold, another_writes
+from ffprobe.store.hdf5_errors import file_error
 
 PARTIAL = ".partial"
 REWRITE = ".rewrite"

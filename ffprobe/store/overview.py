@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ffprobe.notebook import HtmlTable, html_view
+from ffprobe.display import HtmlTable, html_view
 
 if TYPE_CHECKING:
     from rich.console import Group

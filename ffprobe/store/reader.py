@@ -15,15 +15,15 @@ import numpy as np
 from ffprobe.errors import FileError, nearest
 from ffprobe.store.attributes import read_attributes
 from ffprobe.store.commits import Commits, grows, read_commits
-from ffprobe.store.declared import dims_of, schema_of
-from ffprobe.store.faults import HDF5_FAILURES, errno_of, file_error, told
-from ffprobe.store.hold import is_held
+from ffprobe.store.contents import Contents, contents
+from ffprobe.store.file_lock import is_held
+from ffprobe.store.hdf5_errors import HDF5_FAILURES, errno_of, file_error, told
 from ffprobe.store.layout import LOCKING
 from ffprobe.store.names import PARTIAL, is_partial
 from ffprobe.store.recorded import RecordedArray, closed
 from ffprobe.store.retries import open_swmr
 from ffprobe.store.schema import FORMAT, Schema
-from ffprobe.store.walk import Contents, contents
+from ffprobe.store.schema_reader import dims_of, schema_of
 
 if TYPE_CHECKING:
     import xarray

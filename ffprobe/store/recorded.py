@@ -12,8 +12,8 @@ import numpy as np
 
 from ffprobe.errors import FileError, UsageError
 from ffprobe.store.attributes import read_attributes
-from ffprobe.store.faults import HDF5_FAILURES, file_error
-from ffprobe.store.walk import dtype_name
+from ffprobe.store.contents import dtype_name
+from ffprobe.store.hdf5_errors import HDF5_FAILURES, file_error
 
 if TYPE_CHECKING:
     import pandas

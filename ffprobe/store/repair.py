@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from ffprobe.errors import FileError, UsageError
-from ffprobe.store.faults import HDF5_FAILURES, file_error
-from ffprobe.store.hold import Hold, sync_directory
+from ffprobe.store.file_lock import Hold, sync_directory
+from ffprobe.store.hdf5_errors import HDF5_FAILURES, file_error
 from ffprobe.store.names import PARTIAL, fresh, is_partial, rewrite_of
 from ffprobe.store.reader import open_run
 from ffprobe.store.rewrite import rewritten

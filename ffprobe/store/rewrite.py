@@ -15,10 +15,10 @@ import numpy as np
 from ffprobe.errors import FileError, UsageError
 from ffprobe.store.abandon import abandon
 from ffprobe.store.commits import append_commit
-from ffprobe.store.declared import differences
 from ffprobe.store.layout import new_file
 from ffprobe.store.reader import RunFile
 from ffprobe.store.schema import Schema
+from ffprobe.store.schema_reader import differences
 
 BLOCK = 1 << 24
 """Bytes copied at a time."""

@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 
 from ffprobe.errors import FfprobeError, FileError
-from ffprobe.store.faults import HDF5_FAILURES
-from ffprobe.store.hold import Hold
+from ffprobe.store.file_lock import Hold
+from ffprobe.store.hdf5_errors import HDF5_FAILURES
 from ffprobe.store.reader import open_run
 from ffprobe.store.schema import RunFacts, run_schema
 from ffprobe.store.writer import RunWriter

@@ -18,15 +18,15 @@ import h5py
 from ffprobe.errors import FileError, UsageError
 from ffprobe.store.abandon import abandon
 from ffprobe.store.commits import CHECKSUM, COMMIT, DIMENSION, LENGTH, append_commit, grows
-from ffprobe.store.faults import HDF5_FAILURES, told
-from ffprobe.store.hold import Hold, sync_directory
+from ffprobe.store.contents import contents
+from ffprobe.store.file_lock import Hold, sync_directory
+from ffprobe.store.hdf5_errors import HDF5_FAILURES, told
 from ffprobe.store.layout import check_schema, new_file, room_for
 from ffprobe.store.names import claim, final_of, fresh, partial_of, refuse_finished, rewrite_of
 from ffprobe.store.reader import open_run
 from ffprobe.store.rewrite import refuse_other_layout, rewritten
 from ffprobe.store.rows import as_array, fitted, growing_groups, region_shape, text_row
 from ffprobe.store.schema import Schema
-from ffprobe.store.walk import contents
 
 
 class RunWriter:

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from ffprobe.components import LossContext, Shape
+from ffprobe.components.base import LossContext, Shape
 
 IMAGES: Shape = (3, 8, 8)
 MAPS: Shape = (6, 4, 4)

@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 
 from pydantic import BaseModel
 
-from ffprobe.components import Component
-from ffprobe.config import validate
-from ffprobe.discovery import Plugin, find, installed
+from ffprobe.components.base import Component
+from ffprobe.config.settings import validate
 from ffprobe.errors import UsageError
-from ffprobe.registry import Registry
+from ffprobe.plugin.discovery import Plugin, find, installed
+from ffprobe.plugin.registry import Registry
 
 What: TypeAlias = "str | Path | ModuleType | Plugin"
 """By what a plugin may be meant: a name, ``./file.py``, ``module:attr``, a module that was imported."""

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from ffprobe.config import BASE_PRESET, RunConfig, merge, picks, read_preset, resolve
-from ffprobe.discovery import Plugin
-from ffprobe.registry import Registry
+from ffprobe.config.settings import BASE_PRESET, RunConfig, merge, picks, read_preset, resolve
+from ffprobe.plugin.discovery import Plugin
+from ffprobe.plugin.registry import Registry
 from ffprobe.store.reader import RunFile, open_run
 from ffprobe.testing.randomness import undisturbed
 from ffprobe.testing.subject import find_plugin, registry_with

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from ffprobe.hookspecs import RunContext
-from ffprobe.registry import Registry
+from ffprobe.plugin.registry import Registry
 from ffprobe.store.reader import open_run
 from ffprobe.testing.contract import expect
 from ffprobe.testing.randomness import global_states, moved, undisturbed

@@ -11,25 +11,25 @@ from typing import Any
 import torch
 from torch import nn
 
-from ffprobe.components import Bench, Component, Encoder, Evaluator, Learner, Negatives, Probe, UpdateScheduler
-from ffprobe.config import RunConfig
+from ffprobe.components.base import Bench, Component, Encoder, Evaluator, Learner, Negatives, Probe, UpdateScheduler
+from ffprobe.components.process_group import Team
+from ffprobe.config.settings import RunConfig
 from ffprobe.data.augment import default_shift
 from ffprobe.data.hold_out import hold_out
 from ffprobe.data.images import Images
 from ffprobe.data.loader import Loader
+from ffprobe.distributed.shared_batches import refuse_what_needs_the_whole_batch, share_batch_statistics
+from ffprobe.distributed.whole_batch import WholeBatchNegatives
 from ffprobe.errors import UsageError
 from ffprobe.hookspecs import RunContext
-from ffprobe.registry import Registry
-from ffprobe.team import Team
-from ffprobe.training.blame import blamed
-from ffprobe.training.compiling import choose_compile, compile_layers
+from ffprobe.network.compiling import choose_compile, compile_layers
+from ffprobe.network.network import Stack
+from ffprobe.plugin.error_attribution import blamed
+from ffprobe.plugin.registry import Registry
+from ffprobe.runtime.precision import autocast, choose_device, choose_precision
+from ffprobe.runtime.seeding import seeded, stream
 from ffprobe.training.groups import plan
-from ffprobe.training.network import Stack
 from ffprobe.training.optimizers import build_optimizer
-from ffprobe.training.precision import autocast, choose_device, choose_precision
-from ffprobe.training.seeding import seeded, stream
-from ffprobe.training.shared_batches import refuse_what_needs_the_whole_batch, share_batch_statistics
-from ffprobe.training.whole_batch import WholeBatchNegatives
 
 
 @dataclass(frozen=True)

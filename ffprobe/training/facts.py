@@ -11,12 +11,12 @@ from importlib.metadata import version
 import h5py
 import torch
 
-import ffprobe
 from ffprobe.hookspecs import HOOK_VERSION
+from ffprobe.network.compiling import choose_compile
+from ffprobe.network.multiply_adds import multiply_adds
+from ffprobe.runtime.version import __version__
 from ffprobe.store.schema import ActivationRecord, DType, RunFacts, Variable
-from ffprobe.training.compiling import choose_compile
 from ffprobe.training.experiment import Experiment
-from ffprobe.training.multiply_adds import multiply_adds
 
 TEST_READ = {"end": "once, at the end", "never": "never", "every": "at every evaluation"}
 
@@ -67,7 +67,7 @@ def _attributes(experiment: Experiment, command: str) -> dict[str, object]:
         "command": command,
         "seed": config.settings.seed,
         "created_utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "ffprobe_version": ffprobe.__version__,
+        "ffprobe_version": __version__,
         "hook_version": HOOK_VERSION,
         "python_version": platform.python_version(),
         "torch_version": torch.__version__,

@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
-from ffprobe.components import Bench, Learner, LossContext, Update
-from ffprobe.training.evaluate import last_layer_goodness
+from ffprobe.components.base import Bench, Learner, LossContext, Update
+from ffprobe.inference.evaluate import last_layer_goodness
 from ffprobe.training.groups import groups_of_step
 
 

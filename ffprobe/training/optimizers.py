@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from ffprobe.config import Training
+from ffprobe.config.settings import Training
 
 
 def build_optimizer(parameters: Sequence[nn.Parameter], settings: Training) -> torch.optim.Optimizer:

@@ -9,26 +9,26 @@ from typing import Any
 import pluggy
 import torch
 
-from ffprobe.config import RunConfig
+from ffprobe.components.process_group import Team
+from ffprobe.config.settings import RunConfig
 from ffprobe.data.images import Images
 from ffprobe.errors import FfprobeError, FileError, UsageError
 from ffprobe.hookspecs import PROJECT
-from ffprobe.registry import Registry
+from ffprobe.inference.activations import ActivationSampler
+from ffprobe.plugin.error_attribution import blamed
+from ffprobe.plugin.registry import Registry
+from ffprobe.runtime.seeding import stream
 from ffprobe.store.names import partial_of
 from ffprobe.store.reader import open_run
 from ffprobe.store.schema import ActivationRecord, RunFacts, Variable, run_schema
 from ffprobe.store.writer import RunWriter
-from ffprobe.team import Team
-from ffprobe.training.activations import ActivationSampler
-from ffprobe.training.blame import blamed
 from ffprobe.training.checkpoint import checkpoint_of, read_checkpoint, write_checkpoint
 from ffprobe.training.experiment import Experiment, build
 from ffprobe.training.facts import run_facts
-from ffprobe.training.first_batch import try_components
 from ffprobe.training.observers import Observers
 from ffprobe.training.recorder import Recorder
-from ffprobe.training.resumption import circumstances, experiment_state, refuse_changes
-from ffprobe.training.seeding import stream
+from ffprobe.training.resume import circumstances, experiment_state, refuse_changes
+from ffprobe.training.sanity_check import try_components
 from ffprobe.training.trainer import Outcome, Trainer
 
 

@@ -14,22 +14,22 @@ from typing import Any
 import torch
 
 from ffprobe.data.images import Images
+from ffprobe.distributed.shared_batches import average_statistics
 from ffprobe.errors import FfprobeError, Interrupted
 from ffprobe.hookspecs import EpochContext, ErrorContext, RunContext, StepContext, UpdateContext
+from ffprobe.inference.activations import ActivationSampler
+from ffprobe.inference.evaluate import goodness_tensor, layer_accuracy, model_accuracy
+from ffprobe.inference.feature_reading import feature_accuracy, feature_calibration
+from ffprobe.network.pooling import pool_memory
+from ffprobe.plugin.error_attribution import blamed
 from ffprobe.prediction.calibration import Calibration
-from ffprobe.training.activations import ActivationSampler
-from ffprobe.training.blame import blamed
-from ffprobe.training.evaluate import goodness_tensor, layer_accuracy, model_accuracy
+from ffprobe.runtime.seeding import seeded
 from ffprobe.training.experiment import Experiment
-from ffprobe.training.feature_reading import feature_accuracy, feature_calibration
 from ffprobe.training.observers import Observers
 from ffprobe.training.optimizers import learning_rate
-from ffprobe.training.pooling import pool_memory
 from ffprobe.training.recorder import Recorder
-from ffprobe.training.rehearsal import Rehearsal, rehearsal
-from ffprobe.training.resumption import restore
-from ffprobe.training.seeding import seeded
-from ffprobe.training.shared_batches import average_statistics
+from ffprobe.training.resume import restore
+from ffprobe.training.sandbox import Rehearsal, rehearsal
 
 
 @dataclass

@@ -12,7 +12,7 @@ from toy import toy_config
 
 from ffprobe.cli.compare import _keys, run_files
 from ffprobe.errors import FileError
-from ffprobe.registry import Registry
+from ffprobe.plugin.registry import Registry
 from ffprobe.training.session import Session
 
 

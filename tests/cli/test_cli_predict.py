@@ -12,7 +12,7 @@ from toy import toy_config
 
 import ffprobe
 from ffprobe.cli.main import main
-from ffprobe.registry import Registry
+from ffprobe.plugin.registry import Registry
 from ffprobe.training.session import Session
 
 POWER = '''
@@ -101,7 +101,7 @@ def test_a_live_network_reads_as_the_recorded_tensor_does(
 
     import torch
 
-    from ffprobe.config import parse_plugin
+    from ffprobe.config.settings import parse_plugin
 
     assert run(monkeypatch, folder, "run.h5", "--evaluator", evaluator, "--out", "e.csv", "--json") == 0
     document = json.loads(capsys.readouterr().out)
@@ -266,7 +266,7 @@ def test_validation_images_are_compared_to_the_last_pixel(folder: Path) -> None:
 
     from ffprobe_plugins.datasets.digits import Digits
 
-    from ffprobe.training.images_to_predict import _held_out
+    from ffprobe.inference.images_to_predict import _held_out
 
     images = Digits().load("train")
     with ffprobe.open(folder / "run.h5") as file:

@@ -16,10 +16,10 @@ from toy import TOY, toy_config
 
 import ffprobe as library
 from ffprobe.cli.report import report
-from ffprobe.config import read_preset
-from ffprobe.discovery import find, installed
+from ffprobe.config.settings import read_preset
 from ffprobe.errors import FileError, Interrupted, UsageError
-from ffprobe.registry import Registry
+from ffprobe.plugin.discovery import find, installed
+from ffprobe.plugin.registry import Registry
 from ffprobe.training.session import Session
 
 PROBES = {
@@ -81,7 +81,7 @@ def probes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         plugins.append(find(str(tmp_path / f"{name}.py")))
     (tmp_path / "unloadable.py").write_text(FILE.format(name="unloadable", body="pass", least=1) + "import nowhere\n")
     plugins.append(find(str(tmp_path / "unloadable.py")))
-    monkeypatch.setattr("ffprobe.registry.installed", lambda: tuple(plugins))
+    monkeypatch.setattr("ffprobe.plugin.registry.installed", lambda: tuple(plugins))
 
 
 def made(capsys: pytest.CaptureFixture[str], html: Path, runs: list[Path], **more: Any) -> tuple[Any, str]:

@@ -12,8 +12,8 @@ import pytest
 from cli.program import ffprobe
 
 from ffprobe.cli.plugins_new import ADVICE, distribution
-from ffprobe.components import KINDS
-from ffprobe.discovery import Plugin
+from ffprobe.components.base import KINDS
+from ffprobe.plugin.discovery import Plugin
 from ffprobe.testing import check_plugin, toy_run
 
 ROOT = Path(__file__).parents[2]

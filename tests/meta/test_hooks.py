@@ -12,9 +12,9 @@ from toy import toy_config
 
 import ffprobe
 from ffprobe import hookspecs
-from ffprobe.discovery import build_manager, register
 from ffprobe.hookspecs import OBSERVERS, Hooks
-from ffprobe.registry import Registry
+from ffprobe.plugin.discovery import build_manager, register
+from ffprobe.plugin.registry import Registry
 from ffprobe.training.session import Session
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import ffprobe
-from ffprobe.registry import Registry
+from ffprobe.plugin.registry import Registry
 
 
 def make(name: str, **params: Any) -> Any:

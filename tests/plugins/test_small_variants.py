@@ -11,7 +11,7 @@ import torch
 from ffprobe_plugins.goodness.entmax_energy import entmax
 
 import ffprobe
-from ffprobe.registry import Registry
+from ffprobe.plugin.registry import Registry
 
 POSITIVE, NEGATIVE = torch.tensor([3.0, 1.0]), torch.tensor([1.0, 1.5])
 EARLIER = (

@@ -14,11 +14,11 @@ import xarray
 
 from ffprobe.errors import FileError, UsageError
 from ffprobe.store.commits import CHECKSUM
-from ffprobe.store.declared import normal
 from ffprobe.store.names import fresh, rewrite_of
 from ffprobe.store.reader import open_run
 from ffprobe.store.repair import repair
 from ffprobe.store.rewrite import LOST
+from ffprobe.store.schema_reader import normal
 from ffprobe.store.writer import RunWriter
 
 

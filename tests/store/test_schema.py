@@ -12,11 +12,11 @@ import pytest
 import small_run
 import xarray
 
-from ffprobe.store.declared import differences, normal, schema_of
+from ffprobe.store.contents import contents
 from ffprobe.store.layout import LARGEST_CHUNK, check_schema, chunk
 from ffprobe.store.page import schema_page
 from ffprobe.store.schema import Dimension, Schema, Variable, run_schema
-from ffprobe.store.walk import contents
+from ffprobe.store.schema_reader import differences, normal, schema_of
 
 GROUPS = sorted({v.group for v in small_run.schema().variables})
 

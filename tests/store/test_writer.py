@@ -14,7 +14,7 @@ import small_run
 
 from ffprobe.errors import FileError, UsageError
 from ffprobe.store.commits import CHECKSUM, LENGTH
-from ffprobe.store.hold import Hold
+from ffprobe.store.file_lock import Hold
 from ffprobe.store.names import fresh, partial_of, rewrite_of
 from ffprobe.store.reader import open_run
 from ffprobe.store.schema import Schema, run_schema
@@ -288,7 +288,7 @@ def test_what_took_the_place_of_a_left_file_is_not_thrown_away(run_path: Path, m
         rewrite.unlink()
         theirs.append(Hold(rewrite, create=True))
 
-    monkeypatch.setattr("ffprobe.store.hold._lock", lock)
+    monkeypatch.setattr("ffprobe.store.file_lock._lock", lock)
     with pytest.raises(FileError, match="Another process is writing"):
         fresh(rewrite)
     assert theirs[0].is_at(rewrite)

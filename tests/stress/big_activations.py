@@ -76,7 +76,7 @@ def answer(path: Path, name: str) -> dict[str, float]:
     import torch
 
     import ffprobe
-    from ffprobe.registry import Registry
+    from ffprobe.plugin.registry import Registry
 
     torch.set_num_threads(1)
     probe = Registry().component("probe", name)

@@ -40,7 +40,7 @@ def originals(folder: Path) -> None:
     from reference.plain_forward_forward import HERE
     from toy import toy_config
 
-    from ffprobe.registry import Registry
+    from ffprobe.plugin.registry import Registry
     from ffprobe.training.session import Session
 
     registry = Registry()
@@ -124,15 +124,15 @@ def read_checkpoint(path: Path) -> None:
 
 
 def read_trajectory(path: Path) -> None:
-    from ffprobe.registry import Registry
+    from ffprobe.plugin.registry import Registry
     from ffprobe.replay import replay
 
     replay(path, Registry())
 
 
 def read_toml(path: Path) -> None:
-    from ffprobe import config
-    from ffprobe.registry import Registry
+    from ffprobe.config import settings as config
+    from ffprobe.plugin.registry import Registry
 
     config.resolve(config.merge(config.read_preset(config.BASE_PRESET), config.read_toml(path)), Registry())
 

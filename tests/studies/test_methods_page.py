@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 import ffprobe
-from ffprobe.config import preset_names
-from ffprobe.registry import Registry
-from ffprobe.study.grid import read_grid
-from ffprobe.study.plan import plan
+from ffprobe.config.settings import preset_names
+from ffprobe.plugin.registry import Registry
+from ffprobe.sweep.grid import read_grid
+from ffprobe.sweep.plan import plan
 from ffprobe.training.session import Session
 
 STUDIES = Path(__file__).parents[2] / "studies"

@@ -53,7 +53,7 @@ COMPONENT = [
         "settings-survive-the-file",
         normalizer("return x", params='a: object = Field(default_factory=object, description="1")'),
     ),
-    ("uses-public-names-only", normalizer("return x", extra="from ffprobe.training.network import Stack")),
+    ("uses-public-names-only", normalizer("return x", extra="from ffprobe.network.network import Stack")),
     ("uses-public-names-only", normalizer("return x", extra="import ffprobe.store.reader")),
     ("state-fits-a-checkpoint", loss(SYMBA, "def state_dict(self): return {'seen': {1, 2}}")),
 ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ffprobe.discovery import Plugin, installed
+from ffprobe.plugin.discovery import Plugin, installed
 from ffprobe.testing import CONTRACTS, check_plugin
 from ffprobe.testing.checker import contracts
 
@@ -23,6 +23,6 @@ def test_contract(plugin: Plugin) -> None:
 
 
 def test_every_kind_has_a_contract() -> None:
-    from ffprobe.components import KINDS
+    from ffprobe.components.base import KINDS
 
     assert set(CONTRACTS) == set(KINDS)

@@ -12,9 +12,9 @@ from torch.nn import functional
 from toy import toy_config
 
 import ffprobe
-from ffprobe.config import BASE_PRESET, merge, read_preset, resolve
-from ffprobe.registry import Registry
-from ffprobe.training.evaluate import layer_accuracy
+from ffprobe.config.settings import BASE_PRESET, merge, read_preset, resolve
+from ffprobe.inference.evaluate import layer_accuracy
+from ffprobe.plugin.registry import Registry
 from ffprobe.training.experiment import Experiment, build
 from ffprobe.training.session import Session
 

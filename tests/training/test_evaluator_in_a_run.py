@@ -11,7 +11,7 @@ import torch
 from toy import toy_config
 
 import ffprobe
-from ffprobe.registry import Registry
+from ffprobe.plugin.registry import Registry
 from ffprobe.training.session import Session
 
 

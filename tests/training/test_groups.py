@@ -6,7 +6,7 @@ import pytest
 
 import ffprobe
 from ffprobe.errors import PluginError
-from ffprobe.registry import Registry
+from ffprobe.plugin.registry import Registry
 from ffprobe.training.groups import groups_of_step, plan
 
 

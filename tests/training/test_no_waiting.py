@@ -12,10 +12,10 @@ import pytest
 from plugin_files import write
 from toy import toy_config
 
-from ffprobe.config import preset_names, read_preset
+from ffprobe.config.settings import preset_names, read_preset
 from ffprobe.errors import FfprobeError
-from ffprobe.registry import Registry
-from ffprobe.training.evaluate import label_goodness, last_layer_goodness
+from ffprobe.inference.evaluate import label_goodness, last_layer_goodness
+from ffprobe.plugin.registry import Registry
 from ffprobe.training.experiment import Experiment, build
 from ffprobe.training.trainer import Observers, Trainer
 

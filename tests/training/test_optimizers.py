@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ffprobe.config import Training
+from ffprobe.config.settings import Training
 from ffprobe.training.optimizers import learning_rate
 
 DEEP = ((0.4, 0.5), (0.8, 0.1))

@@ -10,7 +10,7 @@ from toy import toy_config
 import ffprobe
 from ffprobe.data.hold_out import hold_out
 from ffprobe.data.images import Images
-from ffprobe.registry import Registry
+from ffprobe.plugin.registry import Registry
 from ffprobe.training.session import Session, chosen
 
 

@@ -15,10 +15,10 @@ from toy import toy_config
 
 import ffprobe
 from ffprobe.errors import FileError, Interrupted, UsageError
-from ffprobe.registry import Registry
+from ffprobe.plugin.registry import Registry
 from ffprobe.store.names import partial_of
 from ffprobe.training.checkpoint import checkpoint_of, read_checkpoint, write_checkpoint
-from ffprobe.training.resumption import experiment_state
+from ffprobe.training.resume import experiment_state
 from ffprobe.training.session import Session
 
 OLU = ("olu", "batchnorm", "symba")

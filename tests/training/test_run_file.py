@@ -10,9 +10,9 @@ import xarray
 from toy import toy_config
 
 import ffprobe
-from ffprobe.registry import Registry
-from ffprobe.store.declared import differences, normal
+from ffprobe.plugin.registry import Registry
 from ffprobe.store.schema import run_schema
+from ffprobe.store.schema_reader import differences, normal
 from ffprobe.training.experiment import build
 from ffprobe.training.session import Session
 

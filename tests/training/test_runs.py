@@ -13,7 +13,7 @@ from toy import toy_config
 
 import ffprobe
 from ffprobe.errors import FfprobeError, PluginError
-from ffprobe.registry import Registry
+from ffprobe.plugin.registry import Registry
 from ffprobe.training.session import Session
 
 OLU = ("olu", "batchnorm", "symba")

@@ -9,7 +9,7 @@ from ffprobe_plugins.datasets.digits import Digits
 from toy import toy_config
 
 import ffprobe
-from ffprobe.registry import Registry
+from ffprobe.plugin.registry import Registry
 from ffprobe.training.experiment import build
 
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 from toy import toy_config
 
 import ffprobe
-from ffprobe.registry import Registry
+from ffprobe.plugin.registry import Registry
 from ffprobe.training.experiment import Experiment, build
 from ffprobe.training.session import Session
 

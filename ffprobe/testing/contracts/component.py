@@ -9,7 +9,7 @@ import re
 from pydantic import BaseModel, ValidationError
 
 import ffprobe
-from ffprobe.components import Params
+from ffprobe.components.base import Params
 from ffprobe.testing.contract import Contract, Skip, check, expect
 from ffprobe.training.checkpoint import read_checkpoint, write_checkpoint
 

@@ -8,7 +8,7 @@ import torch
 
 from ffprobe.errors import UsageError
 from ffprobe.prediction.calibration import Calibration
-from ffprobe.prediction.recorded_sweep import RecordedSweep
+from ffprobe.prediction.recorded_label_scan import RecordedSweep
 from ffprobe.testing.contract import Skip, check, expect
 from ffprobe.testing.contracts.component import ComponentContract
 from ffprobe.testing.materials import distance, is_finite, numbers, told

@@ -7,8 +7,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from ffprobe.components.executor import Job, JobEvent, Share
 from ffprobe.errors import UsageError
-from ffprobe.job import Job, JobEvent, Share
 from ffprobe.store.names import partial_of
 from ffprobe.testing.contract import Skip, check, expect
 from ffprobe.testing.contracts.component import ComponentContract
@@ -82,7 +82,7 @@ class ExecutorContract(ComponentContract):
 
 
 def _expect_free(path: Path) -> None:
-    from ffprobe.store.hold import is_held
+    from ffprobe.store.file_lock import is_held
 
     # a run that is stopped before its first commit takes its file away again
     expect(not path.exists() or not is_held(path), "a run file that nobody holds", "one that a process still writes")

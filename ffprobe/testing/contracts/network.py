@@ -8,13 +8,13 @@ from typing import Any, get_args
 import torch
 from torch import nn
 
-from ffprobe.components import Encoder, Goodness, LayerSpec, Normalizer, Shape
+from ffprobe.components.base import Encoder, Goodness, LayerSpec, Normalizer, Shape
+from ffprobe.components.network import ActivationName
 from ffprobe.errors import UsageError
-from ffprobe.layer_spec import ActivationName
+from ffprobe.network.network import Stack
 from ffprobe.testing.contract import check, expect
 from ffprobe.testing.contracts.component import ComponentContract
 from ffprobe.testing.materials import distance, is_finite, labels, numbers, told
-from ffprobe.training.network import Stack
 
 SHAPES: tuple[Shape, ...] = ((1, 8, 8), (3, 8, 8), (2, 16, 12))
 SMALL: tuple[Shape, ...] = ((1, 1, 1), (2, 3, 5), (1, 4, 4), (3, 7, 7))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from ffprobe.components import Component
+from ffprobe.components.base import Component
 from ffprobe.testing.contract import Contract, check, expect
 from ffprobe.testing.toy import registry_for, word_for
 from ffprobe.testing.watching import Watched, baseline, compare, watched

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ffprobe.analysis.result import Result
+from ffprobe.analysis.result.result import Result
 from ffprobe.errors import FileError, UsageError
 from ffprobe.hookspecs import hookimpl
 from ffprobe.store.names import partial_of

@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from ffprobe.components import Learner, Update
+from ffprobe.components.base import Learner, Update
 from ffprobe.errors import UsageError
-from ffprobe.registry import Registry
+from ffprobe.plugin.registry import Registry
 from ffprobe.testing.contract import check, expect
 from ffprobe.testing.contracts.component import ComponentContract
 from ffprobe.testing.materials import is_finite, told
@@ -21,7 +21,7 @@ from ffprobe.testing.randomness import global_states, moved, undisturbed
 from ffprobe.testing.toy import registry_for, toy_config, word_for
 from ffprobe.training.checkpoint import read_checkpoint, write_checkpoint
 from ffprobe.training.experiment import Experiment, Split, build, load_split
-from ffprobe.training.resumption import experiment_state, restore
+from ffprobe.training.resume import experiment_state, restore
 
 RATE = 0.003
 STEPS = 60

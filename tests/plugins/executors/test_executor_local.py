@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import ffprobe
-from ffprobe.registry import Registry
+from ffprobe.plugin.registry import Registry
 
 SCRIPT = f"""#!{sys.executable}
 import os, sys, time

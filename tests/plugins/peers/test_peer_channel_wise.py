@@ -11,7 +11,7 @@ import pytest
 from reference.plain_channel_wise import cwcomp, deeperforward
 
 import ffprobe
-from ffprobe.registry import Registry
+from ffprobe.plugin.registry import Registry
 from ffprobe.replay import Replay, replay
 
 PLAIN = [{"out": 8}, {"out": 4, "stride": 2, "bias": True}, {"out": 8}]

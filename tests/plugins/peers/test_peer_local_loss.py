@@ -10,7 +10,7 @@ import pytest
 from reference.plain_local_loss import local_loss
 
 from ffprobe.errors import PluginError
-from ffprobe.registry import Registry
+from ffprobe.plugin.registry import Registry
 from ffprobe.replay import Replay, Tolerance, replay
 
 SHARP = Tolerance(1e-9, 1e-9, 1e-9)  # both sides compute in float64

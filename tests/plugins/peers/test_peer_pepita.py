@@ -12,7 +12,7 @@ import pytest
 from reference.plain_pepita import CASES, MISTAKES, Case, record
 
 import ffprobe
-from ffprobe.registry import Registry
+from ffprobe.plugin.registry import Registry
 from ffprobe.replay import Replay, replay
 
 

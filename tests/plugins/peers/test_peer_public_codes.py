@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from reference.plain_public_codes import loewe, pezeshki
 
-from ffprobe.registry import Registry
+from ffprobe.plugin.registry import Registry
 from ffprobe.replay import Replay, Tolerance, replay
 
 SHARP = Tolerance(1e-11, 1e-11, 1e-11)  # both sides compute in float64

@@ -12,7 +12,7 @@ from ffprobe_plugins.probes.frontier import Frontier
 from toy import toy_config
 
 import ffprobe
-from ffprobe.registry import Registry
+from ffprobe.plugin.registry import Registry
 from ffprobe.training.session import Session
 
 MakeRun = Callable[..., Any]

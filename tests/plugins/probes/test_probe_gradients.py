@@ -14,7 +14,7 @@ from scipy.stats import iqr
 from toy import toy_config
 
 import ffprobe
-from ffprobe.registry import Registry
+from ffprobe.plugin.registry import Registry
 from ffprobe.training.session import Session
 
 GROUP = "probes/gradients"

@@ -11,8 +11,8 @@ from ffprobe_plugins.probes.hierarchy import Hierarchy
 from recorded_layers import write_layers
 
 import ffprobe
-from ffprobe.config import BASE_PRESET, assignments, merge, read_preset, resolve
-from ffprobe.registry import Registry
+from ffprobe.config.settings import BASE_PRESET, assignments, merge, read_preset, resolve
+from ffprobe.plugin.registry import Registry
 
 N, CLASSES = 400, 6
 RANDOM = np.random.default_rng(0)

@@ -15,7 +15,7 @@ from scipy.stats import entropy
 from toy import toy_config
 
 import ffprobe
-from ffprobe.registry import Registry
+from ffprobe.plugin.registry import Registry
 from ffprobe.training.session import Session
 
 GROUP = "probes/negatives"

@@ -13,7 +13,7 @@ from recorded_probe import recorded
 from toy import toy_config
 
 import ffprobe
-from ffprobe.registry import Registry
+from ffprobe.plugin.registry import Registry
 from ffprobe.training.session import Session
 
 GROUP = "probes/scaling"

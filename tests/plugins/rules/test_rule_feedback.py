@@ -15,7 +15,7 @@ from toy import toy_config
 
 import ffprobe
 from ffprobe.errors import Interrupted
-from ffprobe.registry import Registry
+from ffprobe.plugin.registry import Registry
 from ffprobe.training.experiment import Experiment, build
 from ffprobe.training.session import Session
 

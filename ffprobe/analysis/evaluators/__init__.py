@@ -1,0 +1,1 @@
+"""Calibrating evaluators and evaluating them on recorded label scans."""

@@ -1,0 +1,202 @@
+"""Figures in the paper's style: drawn without pyplot, so that nothing global changes and no window opens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+
+from ffprobe.errors import FileError, UsageError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WIDTH = 3.25
+"""Inches of one text column."""
+SUFFIXES = (".png", ".svg", ".pdf")
+DIRECT = 6
+"""The most lines that are labelled at their ends; more get a legend."""
+
+
+class Series(TypedDict):
+    """One line of a figure, a plain dict: ``{"label": "batchnorm", "x": [1, 2], "y": [93.1, 95.0]}``.
+
+    Attributes:
+        label: in words; empty for a line that needs none (a floor, the second half of a pair).
+        x: positions.
+        y: values, of the same length; NaN leaves a gap.
+        error: half-lengths of error bars, of the same length; none unless given.
+        colour: position in the colour cycle, which also picks marker and dash; lines that belong together share it.
+            The line's own position unless given.
+        look: ``line`` (solid or the cycle's dash, filled marker), ``second`` (thin, dashed, hollow marker) or ``floor``
+            (thin, dotted, no marker).
+    """
+
+    label: str
+    x: Sequence[float]
+    y: Sequence[float]
+    error: NotRequired[Sequence[float] | None]
+    colour: NotRequired[int]
+    look: NotRequired[str]
+
+
+@contextmanager
+def paper_style() -> Iterator[None]:
+    """Matplotlib's defaults under ``ffprobe.mplstyle``, whatever the user's own settings; undone on leaving."""
+    import matplotlib
+    from matplotlib import style
+
+    with matplotlib.rc_context(), style.context(["default", str(Path(__file__).with_name("ffprobe.mplstyle"))]):
+        yield
+
+
+def new_figure(draw: Callable[[Figure], None], size: tuple[float, float] | None = None) -> Figure:
+    """A figure in the paper's style, drawn by ``draw(figure)``.
+
+    Args:
+        draw: adds axes and lines.
+        size: width and height in inches; one column wide unless given.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    from ffprobe.analysis.plots.shown_figure import ShownFigure
+
+    with paper_style():
+        figure = ShownFigure(figsize=size)
+        FigureCanvasAgg(figure)
+        draw(figure)
+    return figure
+
+
+def line_by_layer(axes: Axes, series: Sequence[Series], *, xlabel: str = "layer", ylabel: str = "accuracy (%)") -> None:
+    """Draw one line per series over the layers, as the paper's Figures 1, 4 and 8 do.
+
+    Lines are told apart by colour, marker and dash at once. At most six of them are labelled at their right ends where
+    the labels do not collide; otherwise a legend stands above the axes.
+
+    Args:
+        axes: to draw on.
+        series: the lines.
+        xlabel: of the horizontal axis.
+        ylabel: of the vertical axis, with its unit.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    looks = [line_look(one.get("colour", i), one.get("look", "line")) for i, one in enumerate(series)]
+    for one, look in zip(series, looks, strict=True):
+        axes.errorbar(one["x"], one["y"], yerr=one.get("error"), **look, elinewidth=0.7)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    labelled = [pair for pair in zip(series, looks, strict=True) if pair[0]["label"] and _end(pair[0])]
+    if len(labelled) > 1:
+        _label(axes, [one for one, _ in labelled], [look for _, look in labelled])
+
+
+def line_look(colour: int, look: str = "line") -> dict[str, Any]:
+    """Matplotlib's keywords for a line of ``line_by_layer``; for legends of one's own. Needs ``paper_style``.
+
+    Args:
+        colour: position in the colour cycle, from 0.
+        look: ``line``, ``second`` (of the same thing, dashed and hollow) or ``floor`` (what chance gives, dotted).
+    """
+    import matplotlib
+
+    cycle = list(matplotlib.rcParams["axes.prop_cycle"])
+    own: dict[str, Any] = {**cycle[(colour + colour // len(cycle)) % len(cycle)]}  # the second round pairs anew
+    own["color"] = cycle[colour % len(cycle)]["color"]
+    if look == "floor":
+        return {"color": own["color"], "linestyle": (0, (1, 1.5)), "linewidth": 0.8, "marker": "", "zorder": 1.5}
+    if look == "second":
+        return {**own, "linestyle": (0, (3, 1.5)), "markerfacecolor": "white", "linewidth": 0.9}
+    return own
+
+
+def _label(axes: Axes, series: Sequence[Series], looks: Sequence[dict[str, Any]]) -> None:
+    """Label lines at their ends where that is legible, else in a legend above the axes."""
+    shifts = _spread(axes, series) if len(series) <= DIRECT else None
+    if shifts is None:
+        columns = 2 if max(len(one["label"]) for one in series) < 18 else 1
+        whole = axes.get_figure(root=True)
+        assert whole is not None
+        whole.set_figheight(whole.get_figheight() + 0.14 * -(-len(series) // columns))
+        handles = [axes.plot([], [], **look)[0] for look in looks]
+        labels = [one["label"] for one in series]
+        axes.legend(handles, labels, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2)
+        return
+    for one, look, shift in zip(series, looks, shifts, strict=True):
+        style = {"fontsize": "small", "color": _dark(look["color"]), "va": "center", "annotation_clip": False}
+        axes.annotate(one["label"], _end(one), xytext=(6, shift), textcoords="offset points", **style)  # type: ignore[arg-type]
+
+
+def write_figure(figure: Figure, path: Path, metadata: dict[str, str]) -> None:
+    """Write PNG, SVG or PDF by the suffix; the same figure gives the same bytes.
+
+    Args:
+        figure: from ``new_figure``.
+        path: ``.png``, ``.svg`` or ``.pdf``.
+        metadata: ``title``, ``command`` and ``runs``, put into the format's own fields.
+
+    Raises:
+        UsageError: another suffix; the message names the supported ones.
+        FileError: the place cannot be written.
+    """
+    check_suffix(path)
+    title, command, runs = (metadata.get(key, "") for key in ("title", "command", "runs"))
+    pdf = {"Title": title, "Subject": command, "Keywords": f"run {runs}", "Creator": "ffprobe", "CreationDate": None}
+    fields: dict[str, dict[str, Any]] = {
+        ".png": {"Title": title, "Source": command, "Description": f"run {runs}", "Software": "ffprobe"},
+        ".svg": {"Title": title, "Source": command, "Identifier": f"run {runs}", "Creator": "ffprobe", "Date": None},
+        ".pdf": pdf,
+    }
+    try:
+        with paper_style():
+            figure.savefig(path, metadata=fields[path.suffix.lower()])
+    except OSError as error:
+        raise FileError(f"The figure cannot be written: {error.strerror}.", where=str(path)) from error
+
+
+def check_suffix(path: Path) -> None:
+    """Refuse a figure file of an unknown format, with UsageError, before anything is computed."""
+    if path.suffix.lower() not in SUFFIXES:
+        found = f"ends in {path.suffix!r}" if path.suffix else "has no suffix"
+        what = f"A figure can be written as {', '.join(SUFFIXES)}; this name {found}."
+        raise UsageError(what, where=str(path), do="Name a file with one of these suffixes.")
+
+
+def _end(one: Series) -> tuple[float, float] | None:
+    """The last measured point."""
+    points = [(x, y) for x, y in zip(one["x"], one["y"], strict=True) if y == y]
+    return points[-1] if points else None
+
+
+def _spread(axes: Axes, series: Sequence[Series]) -> list[float] | None:
+    """How far, in points, each end label moves up to stand clear of the others; None when that cannot be legible."""
+    ends = [end for one in series if (end := _end(one))]
+    if len({x for x, _ in ends}) > 1 or max(len(one["label"]) for one in series) > 20:
+        return None
+    whole = axes.get_figure(root=True)
+    assert whole is not None
+    whole.draw_without_rendering()  # lays out, so that points are known
+    point = axes.figure.dpi / 72
+    heights = [float(axes.transData.transform(end)[1]) / point for end in ends]
+    gap, placed = 8.0, list(heights)
+    order = sorted(range(len(ends)), key=lambda i: heights[i])
+    for _ in range(50):
+        for low, high in pairwise(order):
+            short = gap - (placed[high] - placed[low])
+            if short > 0:
+                placed[low] -= short / 2
+                placed[high] += short / 2
+    shifts = [to - start for to, start in zip(placed, heights, strict=True)]
+    return shifts if max(map(abs, shifts)) <= 1.5 * gap else None
+
+
+def _dark(colour: str) -> tuple[float, float, float]:
+    """The colour as legible text on white."""
+    from matplotlib.colors import to_rgb
+
+    red, green, blue = to_rgb(colour)
+    return 0.65 * red, 0.65 * green, 0.65 * blue

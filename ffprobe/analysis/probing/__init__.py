@@ -1,0 +1,1 @@
+"""Linear probes and multi-layer probes on recorded activations."""

@@ -1,0 +1,1 @@
+"""What an analysis returns: table, columns, claims, and the pages made of them."""

@@ -1,0 +1,68 @@
+"""A result as a table for a paper."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ffprobe.analysis.result.table import cell
+from ffprobe.errors import FileError
+
+if TYPE_CHECKING:
+    from ffprobe.analysis.result.result import Result
+
+_SPECIAL = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
+    **{"±": r"$\pm$", "×": r"$\times$", "τ": r"$\tau$", "α": r"$\alpha$", "…": r"\dots{}", "–": "--", "−": "$-$"},
+}
+
+
+def latex(result: Result) -> str:
+    """A ``tabular`` with the rules of the package booktabs, notes and the question as comments.
+
+    A spread stands behind its value with ±, and columns in which nothing was measured are left out.
+    """
+    columns = result.columns
+    names = [column.name for column in columns]
+    shown = [
+        i
+        for i, column in enumerate(columns)
+        if column.spread_of not in names and any(cell(row[i], column) != "-" for row in result.rows)
+    ]
+    heads = [_escaped(_heading(columns[i].name, columns[i].unit)) for i in shown]
+    align = "".join("l" if any(isinstance(row[i], str) for row in result.rows) else "r" for i in shown)
+    lines = [f"% {result.question}", rf"\begin{{tabular}}{{{align}}}", r"\toprule"]
+    lines += [" & ".join(heads) + r" \\", r"\midrule"]
+    for row in result.rows:
+        texts = []
+        for i in shown:
+            text = cell(row[i], columns[i])
+            for j, other in enumerate(columns):
+                if other.spread_of == columns[i].name and (spread := cell(row[j], other)) != "-":
+                    text += f" ± {spread}"
+            texts.append(_escaped(text))
+        lines.append(" & ".join(texts) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", *(f"% {note}" for note in result.notes), ""])
+
+
+def write_latex(result: Result, path: Path) -> Path:
+    """Write ``latex(result)``.
+
+    Raises:
+        FileError: the place cannot be written.
+    """
+    try:
+        path.write_text(latex(result), encoding="utf-8")
+    except OSError as error:
+        raise FileError(f"The table cannot be written: {error.strerror}.", where=str(path)) from error
+    return path
+
+
+def _heading(name: str, unit: str) -> str:
+    return f"{name} ({unit})" if unit not in ("", "1", name) else name
+
+
+def _escaped(text: str) -> str:
+    return re.sub("|".join(map(re.escape, _SPECIAL)), lambda found: _SPECIAL[found[0]], text)

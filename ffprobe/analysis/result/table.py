@@ -1,0 +1,113 @@
+"""A result on a terminal, in one table where it fits and several where it does not; and in a notebook."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from ffprobe.display import HtmlTable, html_view
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.table import Table
+
+    from ffprobe.analysis.result.column import Column
+
+
+def cell(value: object, column: Column) -> str:
+    """One value as text; a dash for what was not measured."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "-"
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return format(value, column.format or ("d" if isinstance(value, int) else ".4g"))
+    return str(value)
+
+
+LONG, ENDS = 60, 20
+"""A terminal shows so many rows at most, of a longer table so many from either end; a pipe gets all of them."""
+
+
+class ResultTable:
+    """What ``Result.table`` returns: anything that prints with rich, at the width of the console it is printed on."""
+
+    def __init__(
+        self, question: str, columns: Sequence[Column], rows: Sequence[tuple[Any, ...]], notes: Sequence[str]
+    ) -> None:
+        self._question, self._columns, self._rows, self._notes = question, columns, rows, notes
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.text import Text
+
+        yield Text(self._question, style="bold")
+        for part in self._parts(options.max_width):
+            yield self._table(part, cut=console.is_terminal and len(self._rows) > LONG)
+        if console.is_terminal and len(self._rows) > LONG:
+            yield Text(f"… {len(self._rows)} rows in all: --csv FILE or --json has them.", style="dim")
+        for note in self._notes:
+            yield Text(note, style="dim")
+
+    def _repr_html_(self) -> str:
+        shown, cut = self._shown(), len(self._rows) > LONG
+        heads = [
+            f"{c.name} ({c.unit})" if c.unit not in ("", "1", c.name) else c.name
+            for c in (self._columns[i] for i in shown)
+        ]
+        lines = list(zip(*(self._cells(i) for i in shown), strict=True))
+        if cut:
+            lines = [*lines[:ENDS], ("…",) * len(shown), *lines[-ENDS:]]
+        numbers = [place for place, i in enumerate(shown) if not self._is_text(i)]
+        more = [f"… {len(self._rows)} rows in all: to_pandas(), rows or write_csv() has them."] if cut else []
+        return html_view(self._question, [HtmlTable(heads, lines, numbers)], [*more, *self._notes])
+
+    def _is_text(self, i: int) -> bool:
+        return any(isinstance(row[i], str) for row in self._rows)
+
+    def _shown(self) -> list[int]:
+        """Columns with a place of their own; a spread stands beside its value."""
+        names = [c.name for c in self._columns]
+        return [i for i, c in enumerate(self._columns) if c.spread_of not in names]
+
+    def _cells(self, i: int) -> list[str]:
+        columns = self._columns
+        texts = [cell(row[i], columns[i]) for row in self._rows]
+        for j, other in enumerate(columns):
+            if other.spread_of == columns[i].name:
+                spreads = [cell(row[j], other) for row in self._rows]
+                texts = [f"{t} ± {s}" if s != "-" else t for t, s in zip(texts, spreads, strict=True)]
+        return texts
+
+    def _heading(self, i: int) -> str:
+        column = self._columns[i]
+        words = re.sub(r"[ _]+", "\n", column.name)
+        return f"{words}\n{column.unit}" if column.unit not in ("", "1") else words
+
+    def _parts(self, width: int) -> list[list[int]]:
+        """The columns of each table: the key columns every time, and as many others as fit."""
+        need = {i: 3 + max(map(len, [*self._heading(i).split("\n"), *self._cells(i)])) for i in self._shown()}
+        keys = [i for i in need if self._columns[i].key]
+        rest = [i for i in need if i not in keys]
+        parts: list[list[int]] = []
+        for i in rest:
+            if not parts or sum(need[j] for j in [*parts[-1], i]) > width:
+                parts.append(list(keys))
+            parts[-1].append(i)
+        return parts or [keys]
+
+    def _table(self, part: Sequence[int], *, cut: bool) -> Table:
+        from rich import box
+        from rich.table import Table
+
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False)
+        for i in part:
+            justify: Literal["left", "right"] = "left" if self._is_text(i) else "right"
+            table.add_column(self._heading(i), justify=justify, overflow="fold")
+        lines = list(zip(*(self._cells(i) for i in part), strict=True))
+        for texts in lines[:ENDS] if cut else lines:
+            table.add_row(*texts)
+        if cut:
+            table.add_row(*("…" for _ in part))
+            for texts in lines[-ENDS:]:
+                table.add_row(*texts)
+        return table

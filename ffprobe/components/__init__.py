@@ -1,0 +1,1 @@
+"""What a plugin may supply: one file for each kind of component."""

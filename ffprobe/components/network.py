@@ -1,0 +1,85 @@
+"""One layer of a network, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from ffprobe.components.base import Goodness, Loss, Normalizer
+
+Shape = tuple[int, ...]
+"""The shape of one input without the batch: ``(channels, height, width)`` or ``(features,)``."""
+
+ActivationName = Literal["relu", "leaky-relu", "tanh", "none"]
+"""``leaky-relu`` has the slope 0.01."""
+
+
+@dataclass(frozen=True)
+class Shortcut:
+    """What an earlier layer passed on, joined to what this layer passes on; goodness never sees it.
+
+    Attributes:
+        source: the earlier layer, from 0.
+        join: ``add``, or ``concat`` along channels (this layer's own first).
+        pool: side of the average pooling window on the way; 1 is none.
+        detached: whether the joined part carries no graph, also within one update group.
+    """
+
+    source: int
+    join: Literal["add", "concat"] = "add"
+    pool: int = 1
+    detached: bool = True
+
+
+@dataclass(frozen=True)
+class LayerSpec:
+    """One layer of a network, in words.
+
+    The order is: average pooling of the input (``shrink``), the normalizer if it stands on inputs, the convolution or
+    linear map, the normalizer if it stands before the activation, activation, max pooling (``pool``), the normalizer if
+    it stands on activations, dropout. Goodness is read here. What is passed on then goes through the normalizer if it
+    stands on outputs, max pooling (``pool_passed``) and the shortcut.
+
+    Attributes:
+        kind: ``conv`` (padding keeps the size at stride 1), ``linear`` (flattens its input), or ``module``
+            (``factory`` builds it).
+        width: output channels or features; ignored for ``module``.
+        pool: side of the max pooling window after a convolution; 1 is none.
+        bias: whether the convolution or linear map has a bias.
+        factory: for ``module``: takes the input shape, returns an ``nn.Module`` that keeps the batch dimension; its
+            output is the layer's activation (no further non-linearity is applied).
+        activation: a name, or a function applied to the whole tensor; not used for ``module``.
+        kernel: side of the convolution's kernel, odd.
+        stride: of the convolution.
+        groups: of the convolution.
+        shrink: side of an average pooling window on the layer's input; 1 is none.
+        pool_passed: side of a max pooling window on what is passed on, after goodness was read; 1 is none.
+        shortcut: what is joined to what is passed on.
+        dropout: share of the activation's numbers that training sets to zero, dividing the others by the rest of the
+            share, 0 or more and below 1; the masks come from the generator that ``torch.manual_seed`` seeds.
+        goodness: this layer's own goodness, in place of the run's; of the same form.
+        loss: this layer's own loss, in place of the run's; of the same form.
+        normalizer: this layer's own normalizer, in place of the run's.
+    """
+
+    kind: Literal["conv", "linear", "module"]
+    width: int = 0
+    pool: int = 1
+    bias: bool = False
+    factory: Callable[[Shape], nn.Module] | None = None
+    activation: ActivationName | Callable[[torch.Tensor], torch.Tensor] = "relu"
+    kernel: int = 3
+    stride: int = 1
+    groups: int = 1
+    shrink: int = 1
+    pool_passed: int = 1
+    shortcut: Shortcut | None = None
+    dropout: float = 0.0
+    goodness: Goodness | None = None
+    loss: Loss | None = None
+    normalizer: Normalizer | None = None

@@ -1,0 +1,49 @@
+"""Negatives for a batch that several processes share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ffprobe.components.base import Negatives
+from ffprobe.components.process_group import Team
+
+
+class WholeBatchNegatives(Negatives):
+    """Negatives that see the whole batch in every process, so that all draw the same; each keeps its part.
+
+    Args:
+        chosen: the run's own.
+        team: whose parts make the batch.
+    """
+
+    name = "whole-batch"
+
+    def __init__(self, chosen: Negatives, team: Team) -> None:
+        super().__init__(chosen.params)
+        self.chosen, self.team = chosen, team
+        self.gives = chosen.gives  # type: ignore[misc]
+        self.needs_goodness = chosen.needs_goodness  # type: ignore[misc]
+
+    def __call__(
+        self,
+        images: torch.Tensor,
+        labels: torch.Tensor,
+        classes: int,
+        generator: torch.Generator,
+        goodness: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """The negatives of this process's part, ``[B]`` or ``[B, C, H, W]``."""
+        if self.team.size == 1:
+            return self.chosen(images, labels, classes, generator, goodness)
+        given: tuple[Any, ...] = (images, labels, *(() if goodness is None else (goodness,)))
+        images, labels, *more = (self.team.whole_batch(part) for part in given)
+        wrong = self.chosen(images, labels, classes, generator, *more)
+        return self.team.own(wrong)
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.chosen.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.chosen.load_state_dict(state)

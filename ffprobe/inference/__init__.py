@@ -1,0 +1,1 @@
+"""A trained network at work: evaluation, label scans, predictions, recorded activations."""

@@ -1,0 +1,77 @@
+"""The images that a trained network is asked about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from ffprobe.config.settings import RunConfig
+from ffprobe.data.images import Images
+from ffprobe.errors import FileError, UsageError
+from ffprobe.plugin.error_attribution import blamed
+from ffprobe.plugin.registry import Registry
+from ffprobe.store.reader import RunFile
+
+SplitName = Literal["test", "validation", "train"]
+
+
+def images_to_predict(
+    run: RunFile, config: RunConfig, registry: Registry, split: SplitName = "test", count: int = 0
+) -> Images:
+    """The images of one split, checked against what the run was trained on.
+
+    Args:
+        run: the run file.
+        config: names the data set, which may be another one than the run's.
+        registry: that resolved it.
+        split: ``validation`` are the images that this run held out of its training split.
+        count: the first so many; 0 for all.
+
+    Raises:
+        UsageError: shape or classes are not the run's.
+        FileError: files are missing or damaged, or the validation images are not those of the run.
+    """
+    data = config.settings.data
+    where = Path(data.dir).expanduser() if data.dir else None
+    with blamed(registry, "loading the data set"):
+        dataset = config.slots["dataset"].build(where, data.download)
+        images: Images = dataset.load("test" if split == "test" else "train")
+    attributes: Any = run.attributes
+    shape, classes = tuple(attributes["image_shape"]), tuple(attributes["class_names"])
+    name = config.slots["dataset"].component.name
+    if images.shape != shape:
+        raise UsageError(
+            f"The images of {name!r} are {_size(images.shape)}, the run was trained on {_size(shape)}.",
+            do="Name a data set of the same shape, or train on this one.",
+        )
+    if images.classes != classes:
+        raise UsageError(
+            f"The classes of {name!r} are not those of the run: {_first(images.classes)} against {_first(classes)}.",
+            do="Name a data set with the same classes, in the same order.",
+        )
+    if split == "validation":
+        images = _held_out(run, images, name)
+    return images.subset(torch.arange(min(count, len(images)))) if count else images
+
+
+def _held_out(run: RunFile, images: Images, name: str) -> Images:
+    rows = torch.as_tensor(run.read("evaluation/source_index"))
+    held = images.subset(rows) if int(rows.max()) < len(images) else None
+    if held is None or held.sha256() != run.attributes["validation_sha256"]:
+        raise FileError(
+            f"The training split of {name!r} does not hold the images that this run held out.",
+            where=str(run.path),
+            do="Name the run's own data set, or ask for --split test.",
+        )
+    return held
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _first(classes: tuple[str, ...], count: int = 4) -> str:
+    shown = ", ".join(classes[:count])
+    return shown if len(classes) <= count else f"{shown} ... ({len(classes)})"

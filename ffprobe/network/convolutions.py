@@ -1,0 +1,57 @@
+"""A stack of 3x3 convolutions from a plan of channels and pools."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ffprobe.components.base import LayerSpec, Shape
+from ffprobe.components.network import Shortcut
+from ffprobe.errors import UsageError
+
+
+def convolutions(
+    name: str,
+    plan: Sequence[tuple[int, int]],
+    factor: float,
+    shape: Shape,
+    *,
+    residual: bool = False,
+    dropout: float = 0.0,
+) -> list[LayerSpec]:
+    """Layers for (channels, pool) pairs, each width times ``factor`` but at least 4 channels.
+
+    Args:
+        name: of the network, for the message.
+        plan: channels and side of the pooling window of each layer.
+        factor: on the channels.
+        shape: of the input (channels, height, width).
+        residual: whether every layer that keeps the shape of its input adds that input, detached, to what it passes on
+            (the last one passes nothing on, and what enters the first is the image).
+        dropout: of every layer's activation.
+
+    Raises:
+        UsageError: the pools would shrink the image to nothing.
+    """
+    side = 1
+    for _, pool in plan:
+        side *= pool
+    if len(shape) != 3 or min(shape[1:]) < side:
+        raise UsageError(
+            f"The network {name!r} needs images of {side}x{side} or more, not {'x'.join(map(str, shape[1:]))}.",
+            do="Use --plugin fcn, or larger images.",
+        )
+    widths = [max(4, round(channels * factor)) for channels, _ in plan]
+    return [
+        LayerSpec(
+            "conv",
+            width,
+            pool,
+            shortcut=Shortcut(index - 1) if residual and _keeps_shape(index, widths, pool) else None,
+            dropout=dropout,
+        )
+        for index, (width, (_, pool)) in enumerate(zip(widths, plan, strict=True))
+    ]
+
+
+def _keeps_shape(index: int, widths: Sequence[int], pool: int) -> bool:
+    return 0 < index < len(widths) - 1 and pool == 1 and widths[index - 1] == widths[index]

@@ -1,0 +1,244 @@
+"""Which component a name means, and which plugin supplies it."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ffprobe.components.base import KINDS, Component
+from ffprobe.errors import PluginError, did_you_mean
+from ffprobe.plugin.discovery import Plugin, build_manager, find, installed, refuse, register
+from ffprobe.plugin.hook_mistakes import HOOKS, Mistake, hook_mistake, version_mistake
+
+log = logging.getLogger("ffprobe")
+
+
+@dataclass(frozen=True)
+class Provided:
+    """A component class and the plugin it came from."""
+
+    component: type[Component]
+    plugin: Plugin
+
+
+class Registry:
+    """Loads plugins by name and remembers what they provide; one for each run or command, never global.
+
+    Args:
+        plugins: what is installed; asked of the environment when not given.
+    """
+
+    def __init__(self, plugins: Sequence[Plugin] | None = None) -> None:
+        self.plugins = tuple(installed() if plugins is None else plugins)
+        self.manager = build_manager()
+        self._loaded: dict[Plugin, list[type[Component]]] = {}
+        self._provided: dict[tuple[str, str], Provided] = {}
+
+    @property
+    def loaded(self) -> tuple[Plugin, ...]:
+        """The plugins loaded so far, in order."""
+        return tuple(self._loaded)
+
+    def load(self, name: str) -> list[type[Component]]:
+        """Load the plugin that ``name`` means and return what it is picked for.
+
+        Returns:
+            The component of that name if the plugin has one, else everything it offers (nothing for a pure observer).
+
+        Raises:
+            PluginError: not found, would not load, or what it offers breaks the contract.
+            UsageError: a plugin file does not exist.
+        """
+        offered = self.take(find(name, self.plugins))
+        return [c for c in offered if c.name == name] or offered
+
+    def take(self, plugin: Plugin) -> list[type[Component]]:
+        """Load a plugin and return everything it offers.
+
+        Raises:
+            PluginError: it would not load, or what it offers breaks the contract.
+        """
+        if plugin not in self._loaded:
+            self._loaded[plugin] = self._components(plugin)
+        return self._loaded[plugin]
+
+    def component(self, kind: str, name: str, plugin: str = "") -> type[Component]:
+        """The component of this kind and name.
+
+        Args:
+            kind: one of ``ffprobe.components.base.KINDS``.
+            name: the component's name.
+            plugin: where to load it from when its own name does not say so (a file, ``module:attr``).
+
+        Raises:
+            PluginError: there is none; the nearest names of that kind are given.
+        """
+        known = self._provided.get((kind, name))
+        if known is None:
+            if not plugin and not self._announced(kind, name):
+                names = sorted({o.name for p in self.plugins for o in p.offers if o.kind == kind})
+                other = next((o.kind for p in self.plugins for o in p.offers if o.name == name), None)
+                hint = f"{name!r} is a {other}. " if other else ""
+                raise PluginError(f"There is no {kind} {name!r}.", do=hint + did_you_mean(name, names))
+            self.take(find(plugin or name, self.plugins, "" if plugin else kind))
+            known = self._provided.get((kind, name))
+        if known is None:
+            raise PluginError(f"The plugin {plugin or name!r} offers no {kind} {name!r}.")
+        return known.component
+
+    def provider(self, component: type[Component]) -> Plugin:
+        """The plugin that supplied this component."""
+        return self._provided[component.kind, component.name].plugin
+
+    def by_alias(self, kind: str, alias: str) -> str | None:
+        """The name of the component of this kind that goes by ``alias`` (or has that name), without loading it."""
+        for plugin in self.plugins:
+            for offer in plugin.offers:
+                if offer.kind == kind and alias in (offer.name, *offer.aliases):
+                    return offer.name
+        return None
+
+    def _announced(self, kind: str, name: str) -> bool:
+        # a plugin whose source cannot be read ahead is given the chance to answer for its own name
+        return any(
+            p.name == name if not p.offers else any((o.kind, o.name) == (kind, name) for o in p.offers)
+            for p in self.plugins
+        )
+
+    def _components(self, plugin: Plugin) -> list[type[Component]]:
+        loaded = plugin.load()
+        refuse(plugin, version_mistake(_declared_version(loaded)))
+        if inspect.isclass(loaded) and issubclass(loaded, Component):
+            offered: Any = [loaded]
+        else:
+            offered = self._ask(plugin, loaded)
+        for component in offered:
+            self._admit(plugin, component)
+        return list(offered)
+
+    def _ask(self, plugin: Plugin, loaded: object) -> list[Any]:
+        key = f"{plugin.distribution}/{plugin.name}"
+        register(self.manager, loaded, key, plugin.where)
+        callers = self.manager.get_hookcallers(loaded) or []
+        if not callers:
+            raise PluginError(
+                f"The plugin {plugin.name!r} implements no hook.",
+                where=plugin.where,
+                do="Mark its functions with @ffprobe.hookimpl; ffprobe_components() returns a list of components.",
+            )
+        if not any(caller.name == "ffprobe_components" for caller in callers):
+            return []
+        others = [p for p in self.manager.get_plugins() if p is not loaded]
+        try:
+            answers = self.manager.subset_hook_caller("ffprobe_components", others)()
+        except (Exception, SystemExit) as error:
+            raise PluginError(
+                f"ffprobe_components of the plugin {plugin.name!r} failed: {type(error).__name__}: {error}.",
+                where=plugin.where,
+            ) from error
+        offered = answers[0] if answers else None
+        if not isinstance(offered, list | tuple):
+            told, do = _not_a_list(offered)
+            raise PluginError(
+                f"ffprobe_components of the plugin {plugin.name!r} returned {told}, not a list of component classes.",
+                where=plugin.where,
+                do=do,
+            )
+        return list(offered)
+
+    def _admit(self, plugin: Plugin, component: Any) -> None:
+        problem, do = _problem(component)
+        if problem:
+            raise PluginError(f"The plugin {plugin.name!r} offers {problem}.", where=plugin.where, do=do)
+        refuse(plugin, hook_mistake(component) or _silent_hook(component))
+        key = (component.kind, component.name)
+        present = self._provided.get(key)
+        if present and present.plugin == plugin and present.component is not component:
+            raise PluginError(
+                f"The plugin {plugin.name!r} offers two {component.kind} components called {component.name!r}: "
+                f"{present.component.__name__} and {component.__name__}.",
+                where=plugin.where,
+                do="Rename one of them.",
+            )
+        if present and present.plugin != plugin:
+            raise PluginError(
+                f"Two plugins supply the {component.kind} {component.name!r}: "
+                f"{present.plugin.where} and {plugin.where}.",
+                do="Name only one of them, or rename one.",
+            )
+        self._provided[key] = Provided(component, plugin)
+
+
+def registered(kind: str) -> dict[str, type[Component]]:
+    """The components of one kind that are installed, by name, sorted; loads each.
+
+    A plugin that would not load is left out with a warning, so that it does not stand in the way of the others.
+
+    Args:
+        kind: ``loss``, ``normalizer`` ... (``ffprobe.components.base.KINDS``).
+
+    Raises:
+        ValueError: there is no such kind.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"no kind {kind!r}; there are {sorted(KINDS)}")
+    registry = Registry()
+    found = {}
+    for name in sorted({o.name for plugin in registry.plugins for o in plugin.offers if o.kind == kind}):
+        try:
+            found[name] = registry.component(kind, name)
+        except PluginError as error:
+            log.warning("%s", error)
+    return found
+
+
+def _problem(component: Any) -> tuple[str, str]:
+    """What is wrong with an offered component, and what to do; empty when nothing is."""
+    if isinstance(component, Component):
+        made = type(component).__name__
+        return f"an instance of {made}, not the class", f"Offer {made} itself, without the parentheses."
+    if not (inspect.isclass(component) and issubclass(component, Component)):
+        told = f"{component!r}, which is not a component class"
+        return told, "Derive a class from ffprobe.Normalizer or another kind."
+    name = component.__name__
+    if component.kind not in KINDS:
+        return f"{name}, which has no kind", "Derive it from ffprobe.Normalizer or another kind."
+    if not isinstance(component.name, str) or not component.name:
+        return f"{name}, which has no name", 'Set the class attribute name = "...", which is what a user types.'
+    if inspect.isabstract(component):
+        lacking = ", ".join(sorted(component.__abstractmethods__))
+        return f"{name}, which lacks {lacking}", f"`help(ffprobe.{_base(component)})` says what it must give."
+    return "", ""
+
+
+def _base(component: type[Component]) -> str:
+    return KINDS[component.kind].__name__
+
+
+def _not_a_list(offered: Any) -> tuple[str, str]:
+    """What came instead of a list of classes, and what to do about it."""
+    if offered is None:
+        return "None", "Is a return forgotten? Write return [YourClass]."
+    if isinstance(offered, type):
+        return f"the class {offered.__name__} alone", f"Put it into a list: return [{offered.__name__}]."
+    return type(offered).__name__, "Write return [YourClass]."
+
+
+def _silent_hook(component: type[Component]) -> Mistake | None:
+    # only probes are told what happens in a run; a hook in another kind of component would never be called
+    hooks = [name for name in HOOKS if callable(getattr(component, name, None))]
+    if not hooks or component.kind == "probe":
+        return None
+    return Mistake(
+        f"has the hook {hooks[0]} in the {component.kind} {component.__name__}, where it is never called",
+        "Write it as a function of the module, or in an ffprobe.Probe.",
+    )
+
+
+def _declared_version(loaded: Any) -> Any:
+    module = loaded if inspect.ismodule(loaded) else sys.modules.get(getattr(loaded, "__module__", ""))
+    return getattr(module, "hook_version", None)

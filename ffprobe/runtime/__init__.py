@@ -1,0 +1,1 @@
+"""Device and process matters: precision, seeds, memory allocation."""

@@ -1,0 +1,74 @@
+"""Short names for runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ffprobe.analysis.runs.labels import SLOTS, run_label, run_labels
+from ffprobe.components.base import SINGLE_SLOTS
+from ffprobe.config.settings import BASE_PRESET, preset_names, read_preset
+
+
+def run(
+    path: str = "run.h5", preset: str = "", seed: int = 0, training: dict[str, Any] | None = None, **slots: Any
+) -> Any:
+    """A stand-in: a path and the config of vanilla with some slots changed."""
+    base = {slot: table for slot, table in read_preset(BASE_PRESET).items() if slot in SINGLE_SLOTS}
+    if preset in preset_names():
+        base |= read_preset(preset)
+    base |= {k: v if isinstance(v, dict) else {"name": v} for k, v in slots.items()}
+    config = {"preset": preset, "seed": seed, "training": training or {"epochs": 20}, **base}
+    return SimpleNamespace(path=Path(path), config=config)
+
+
+def test_every_slot_is_known() -> None:
+    assert set(SLOTS) == set(SINGLE_SLOTS)
+
+
+@pytest.mark.parametrize(
+    ("one", "label"),
+    [
+        (run(), "vanilla-ff"),
+        (run(dataset="cifar10"), "vanilla-ff"),
+        (run(preset="trifecta"), "trifecta"),
+        (run(preset="trifecta", network="tff-d"), "trifecta+tff-d"),
+        (run(normalizer="batchnorm", loss="symba"), "symba+batchnorm"),
+        (run(preset="not-ours", loss="symba"), "not-ours+symba"),
+        (SimpleNamespace(path=Path("x.h5"), config={}), "vanilla-ff"),
+        (SimpleNamespace(path=Path("x.h5"), config={"loss": "symba", "preset": "../x"}), "../x+symba"),
+    ],
+)
+def test_label_of_one_run(one: Any, label: str) -> None:
+    assert run_label(one) == label
+    assert run_labels([one]) == [label]
+
+
+@pytest.mark.parametrize(
+    ("runs", "labels"),
+    [
+        # one slot differs: its names, vanilla's too, and nothing that they share
+        ([run(loss="symba", normalizer=n) for n in ("length", "batchnorm", "none")], ["length", "batchnorm", "none"]),
+        ([run(), run(preset="trifecta")], ["vanilla-ff", "trifecta"]),
+        ([run(), run(loss="symba", normalizer="batchnorm")], ["vanilla-ff", "symba+batchnorm"]),
+        # the network is shared and not vanilla: it is left out
+        ([run(network="fcn", loss="symba"), run(network="fcn", scheduler="olu")], ["symba", "olu"]),
+        ([run(dataset=d, loss=la) for d, la in (("digits", "symba"), ("mnist", "x"))], ["digits+symba", "mnist+x"]),
+        ([run(seed=s) for s in (0, 3)], ["seed 0", "seed 3"]),
+        ([run(preset="trifecta", seed=s) for s in (0, 3)], ["seed 0", "seed 3"]),
+        (
+            [run(loss="symba", seed=1), run(loss="symba", seed=2), run()],
+            ["symba seed 1", "symba seed 2", "fixed-threshold"],
+        ),
+        ([run(loss={"name": "symba", "alpha": a}) for a in (2, 4)], ["alpha=2", "alpha=4"]),
+        ([run(training={"learning_rate": r}) for r in (0.1, 0.2)], ["learning rate=0.1", "learning rate=0.2"]),
+        ([run("a/run.h5"), run("b/run.h5.partial")], ["a/run", "b/run"]),
+        ([run("a/x.h5"), run("a/y.h5")], ["x", "y"]),
+        ([run("a/x.h5"), run("a/x.h5")], ["#1", "#2"]),
+    ],
+)
+def test_labels_of_several_say_what_differs(runs: list[Any], labels: list[str]) -> None:
+    assert run_labels(runs) == labels

@@ -1,0 +1,166 @@
+"""Presets, files and words become one checked config."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from plugin_files import POWERNORM, write
+
+from ffprobe.config.settings import (
+    BASE_PRESET,
+    assignments,
+    merge,
+    parse_plugin,
+    parse_value,
+    picks,
+    preset_names,
+    read_preset,
+    read_toml,
+    resolve,
+)
+from ffprobe.errors import FileError, PluginError, UsageError
+from ffprobe.plugin.registry import Registry
+
+
+def made(*above: dict[str, Any]) -> Any:
+    table = read_preset(BASE_PRESET)
+    for one in above:
+        table = merge(table, one)
+    return resolve(table, Registry())
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_every_preset_resolves(preset: str) -> None:
+    assert made(read_preset(preset)).slots
+
+
+def test_the_base_is_vanilla() -> None:
+    config = made()
+    chosen = {kind: choice.component.name for kind, choice in config.slots.items()}
+    assert (chosen["loss"], chosen["normalizer"], chosen["scheduler"]) == ("fixed-threshold", "length", "greedy")
+    assert chosen["dataset"] == "digits"
+
+
+def test_a_document_resolves_to_itself(tmp_path: Path) -> None:
+    registry = Registry()
+    words = picks([write(tmp_path, POWERNORM) + ":exponent=0.25", "symba:alpha=6", "olu"], registry)
+    table = merge(merge(read_preset(BASE_PRESET), words), assignments(["network.width=0.5", "training.epochs=3"]))
+    config = resolve(table, registry)
+    assert config.document()["normalizer"]["exponent"] == 0.25
+    assert resolve(config.document(), Registry()).document() == config.document()
+
+
+def test_naming_another_component_forgets_the_settings_of_the_first() -> None:
+    assert made({"loss": {"name": "symba", "alpha": 6}}, {"loss": {"name": "fixed-threshold"}})
+    assert made({"loss": {"name": "symba", "alpha": 6}}, {"loss": {"name": "symba"}}).slots["loss"].params.alpha == 6
+
+
+def test_a_slot_may_be_just_a_name() -> None:
+    assert made({"network": "tff-d"}).slots["network"].component.name == "tff-d"
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        ({"training": {"epoch": 3}}, "'training.epoch'.*'epochs'"),
+        ({"traning": {}}, "'traning'.*'training'"),
+        ({"training": {"epochs": 0}}, "'training.epochs' cannot be 0"),
+        ({"training": {"epochs": "many"}}, "cannot be 'many'"),
+        ({"training": 3}, "'training' cannot be 3"),
+        ({"network": {"widht": 1}}, r"'network.widht' of the network 'tff-s'.*'width'"),
+        ({"network": {"width": -1}}, "'network.width'"),
+        ({"network": {"width": float("nan")}}, "'network.width'"),
+        ({"loss": {}}, None),
+        ({"loss": 3}, "slot 'loss' needs a name"),
+        ({"probes": "probes"}, "must be a list"),
+        ({"normalizer": {"name": "none", "a": 1}}, "It has no settings"),
+        ({"seed": -1}, "'seed'"),
+        ({"precision": "fp16"}, "'precision'"),
+    ],
+)
+def test_mistakes_are_told_with_the_nearest_key(table: dict[str, Any], sentence: str | None) -> None:
+    if sentence is None:
+        assert made(table)
+        return
+    with pytest.raises(UsageError, match=sentence):
+        made(table)
+
+
+def test_two_plugins_for_one_slot_are_both_named() -> None:
+    with pytest.raises(UsageError, match="'batchnorm' and 'rms' both fill the slot 'normalizer'"):
+        picks(["batchnorm", "rms"], Registry())
+
+
+def test_unknown_plugins_get_the_nearest() -> None:
+    with pytest.raises(PluginError, match="batchnorm"):
+        picks(["batchnrm"], Registry())
+
+
+def test_forms_must_agree(tmp_path: Path) -> None:
+    text = """
+import ffprobe
+class Cross(ffprobe.Loss):
+    name = "cross"
+    form = "class"
+    def __call__(self, goodness, labels, context): return goodness.sum()
+@ffprobe.hookimpl
+def ffprobe_components(): return [Cross]
+"""
+    registry = Registry()
+    table = merge(read_preset(BASE_PRESET), picks([write(tmp_path, text)], registry))
+    with pytest.raises(UsageError, match=r"'cross' works on goodness of form 'class'.*'mean-square'"):
+        resolve(table, registry)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("olu", ("olu", {})),
+        ("symba:alpha=6", ("symba", {"alpha": 6})),
+        ("./a.py:b=[1,2],c=x,d=true", ("./a.py", {"b": [1, 2], "c": "x", "d": True})),
+        ("pkg.mod:attr", ("pkg.mod:attr", {})),
+        ("pkg.mod:attr:k=1.5", ("pkg.mod:attr", {"k": 1.5})),
+    ],
+)
+def test_plugin_words(text: str, expected: tuple[str, dict[str, Any]]) -> None:
+    assert parse_plugin(text) == expected
+
+
+def test_settings_of_a_plugin_that_only_watches_are_refused(tmp_path: Path) -> None:
+    text = "import ffprobe\n\n@ffprobe.hookimpl\ndef ffprobe_after_epoch(context):\n    pass\n"
+    file = tmp_path / "watch.py"
+    file.write_text(text, encoding="utf-8")
+    assert picks([str(file)], Registry())["observers"] == [str(file)]
+    with pytest.raises(UsageError, match="only watches and has no settings; 'folder' would go nowhere"):
+        picks([f"{file}:folder=logs"], Registry())
+
+
+def test_a_setting_without_value_is_refused() -> None:
+    with pytest.raises(UsageError, match="'b' in"):
+        parse_plugin("a:c=1,b")
+
+
+@pytest.mark.parametrize(("text", "value"), [("3", 3), ("1e-3", 1e-3), ("true", True), ("a b", "a b"), ("'x'", "x")])
+def test_values_are_toml_or_text(text: str, value: object) -> None:
+    assert parse_value(text) == value
+
+
+@pytest.mark.parametrize("word", ["width", "=3", "a..b=1"])
+def test_bad_assignments_are_refused(word: str) -> None:
+    with pytest.raises(UsageError):
+        assignments([word])
+
+
+def test_files_that_are_not_toml_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    for content in (b"a = ", b"\xff\xfe", b"a = " + b"[" * 100_000):
+        path.write_bytes(content)
+        with pytest.raises(FileError, match="not TOML"):
+            read_toml(path)
+    path.write_bytes(b"#" * (2 << 20))
+    with pytest.raises(FileError, match="larger"):
+        read_toml(path)
+    with pytest.raises(FileError, match="cannot be read"):
+        read_toml(tmp_path / "none.toml")

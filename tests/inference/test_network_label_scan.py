@@ -1,0 +1,193 @@
+"""A live sweep against one forward pass for each label, and its count against the rows that layers really saw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import pytest
+import torch
+from ffprobe_plugins.encoders.label_channel import LabelChannel
+from ffprobe_plugins.encoders.pixel_overlay import PixelOverlay
+from ffprobe_plugins.goodness.mean_square import MeanSquare
+from ffprobe_plugins.normalizers.batchnorm import BatchNorm
+from ffprobe_plugins.normalizers.length import Length
+from torch import nn
+
+import ffprobe
+from ffprobe.components.network import LayerSpec, Shortcut
+from ffprobe.inference.activations import ActivationSampler
+from ffprobe.inference.label_scan import NetworkSweep
+from ffprobe.network.multiply_adds import multiply_adds
+from ffprobe.network.network import Stack
+
+SHAPE, CLASSES, IMAGES = (1, 8, 8), 5, 7
+
+
+@pytest.fixture(autouse=True)
+def _every_layer_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    # rows are counted as they enter a layer; one that is shared between labels is not entered (test_first_layer)
+    monkeypatch.setattr("ffprobe.inference.label_scan.first_layer", lambda stack, images: None)
+    monkeypatch.setattr("ffprobe.inference.evaluate.first_layer", lambda stack, images: None)
+
+
+class Small(ffprobe.Network):
+    """Two convolutions, the second joined by a shortcut, and two linear maps."""
+
+    name = "small"
+
+    def layers(self, shape: Any, classes: int) -> list[LayerSpec]:
+        return [
+            LayerSpec("conv", 6, pool=2),
+            LayerSpec("conv", 6, shortcut=Shortcut(0)),
+            LayerSpec("linear", 9),
+            LayerSpec("linear", 8),
+        ]
+
+
+class OnOutput(Length):
+    """Length normalization of what is passed on."""
+
+    place = "output"
+
+
+class ByClass(ffprobe.Goodness):
+    """A linear head."""
+
+    name, form = "by-class", "class"
+
+    def build(self, shape: Any, classes: int) -> nn.Module:
+        return nn.Sequential(nn.Flatten(), nn.Linear(int(torch.Size(shape).numel()), classes))
+
+
+def build(encoder: Any = LabelChannel, normalizer: Any = BatchNorm, goodness: Any = MeanSquare) -> Stack:
+    torch.manual_seed(0)
+    stack = Stack(Small(), encoder(), normalizer(), goodness(), SHAPE, CLASSES)
+    for module in stack.modules():
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
+            module.running_mean.uniform_(-0.2, 0.2)  # type: ignore[union-attr]
+            module.running_var.uniform_(0.5, 2)  # type: ignore[union-attr]
+    return stack.eval().requires_grad_(False)
+
+
+def sweep_of(stack: Stack, images: torch.Tensor, rows: int = 4) -> NetworkSweep:
+    return NetworkSweep(stack, images, 30, nullcontext, rows)
+
+
+def brute(stack: Stack, images: torch.Tensor) -> torch.Tensor:
+    """Goodness ``[L, N, K]``, image by image, label by label."""
+    if stack.form == "class":
+        return torch.stack([stack(image[None])[:, 0] for image in images], dim=1)
+    labels = torch.arange(CLASSES)
+    return torch.stack([torch.stack([stack(i[None], k[None])[:, 0] for k in labels], dim=1) for i in images], dim=1)
+
+
+@contextmanager
+def counted(stack: Stack) -> Iterator[list[int]]:
+    """How many rows each layer really saw."""
+    rows = [0] * stack.depth
+
+    def count(index: int) -> Any:
+        return lambda module, given, out: rows.__setitem__(index, rows[index] + len(given[0]))
+
+    handles = [stack.layer(i).register_forward_hook(count(i)) for i in range(stack.depth)]
+    yield rows
+    for handle in handles:
+        handle.remove()
+
+
+KINDS = [
+    (LabelChannel, BatchNorm, MeanSquare),
+    (PixelOverlay, OnOutput, MeanSquare),
+    (LabelChannel, BatchNorm, ByClass),
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_living_pairs_get_what_a_pass_of_their_own_gives(kind: Any) -> None:
+    stack, images = build(*kind), torch.randn(IMAGES, *SHAPE)
+    expected, sweep = brute(stack, images), sweep_of(build(*kind), images)
+    alive = sweep.everyone()
+    generator = torch.Generator().manual_seed(1)
+    with counted(sweep._stack) as rows:
+        for layer in range(stack.depth):
+            found = sweep.advance(alive)
+            torch.testing.assert_close(found[alive], expected[layer][alive], rtol=1e-5, atol=1e-6)
+            assert found[~alive].isnan().all()
+            alive = alive & (torch.rand(alive.shape, generator=generator) < 0.6)
+            alive[layer] = False  # an image may leave as a whole
+    assert sweep.evaluations == rows
+    assert rows[0] == IMAGES * (1 if stack.form == "class" else CLASSES)
+    assert rows[0] > rows[1] > rows[2] > rows[3] > 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_full_sweep_is_the_recorded_one_to_the_last_bit(kind: Any) -> None:
+    from ffprobe.inference.evaluate import label_goodness
+
+    stack, images = build(*kind), torch.randn(IMAGES, *SHAPE)
+    whole = label_goodness(stack, images)
+    assert torch.equal(sweep_of(stack, images).full(range(4)), whole)
+    sweep = sweep_of(stack, images)
+    with counted(stack) as rows:
+        found = sweep.full([1, 2])
+    assert torch.equal(found[1:3], whole[1:3])
+    assert found[[0, 3]].isnan().all()
+    assert rows == sweep.evaluations
+    assert rows[3] == 0
+
+
+def test_nobody_alive_computes_nothing() -> None:
+    stack = build()
+    sweep = sweep_of(stack, torch.randn(IMAGES, *SHAPE))
+    with counted(stack) as rows:
+        for _ in range(4):
+            assert sweep.advance(torch.zeros(IMAGES, CLASSES, dtype=torch.bool)).isnan().all()
+    assert rows == sweep.evaluations == [0, 0, 0, 0]
+
+
+def digits(count: int) -> ffprobe.Images:
+    pixels = torch.randint(0, 256, (count, *SHAPE), dtype=torch.uint8)
+    return ffprobe.Images(pixels, torch.arange(count) % CLASSES, tuple("abcde"), (0.4,), (0.3,))
+
+
+def test_live_features_are_the_recorded_ones() -> None:
+    from ffprobe.data.loader import normalize
+
+    stack, images = build(), digits(IMAGES)
+    recorded = ActivationSampler(stack, images, 30, nullcontext).collect()
+    sweep = sweep_of(stack, normalize(images.pixels, images.mean, images.std))
+    with counted(stack) as rows:
+        found = sweep.features([0, 2])
+    assert sorted(found) == [0, 2]
+    for layer, value in found.items():
+        assert value.shape[1] == (24 if layer == 0 else 9)
+        torch.testing.assert_close(value, recorded[str(layer), "pre"])
+    assert rows == sweep.evaluations == [IMAGES, IMAGES, IMAGES, 0]
+
+
+def test_the_stage_random_is_a_pass_with_those_labels() -> None:
+    from ffprobe.data.loader import normalize
+
+    stack, images = build(), digits(IMAGES)
+    labels = torch.tensor([4, 0, 0, 2, 1, 3, 3])
+    sampler = ActivationSampler(stack, images, 10_000, nullcontext, labels)
+    found = sampler.collect(batch=3)
+    x = normalize(images.pixels, images.mean, images.std)
+    for layer, activation in enumerate(stack.activations(x, labels)):
+        torch.testing.assert_close(found[str(layer), "random"], activation.flatten(1))
+    assert ("0", "random") not in ActivationSampler(stack, images, 30, nullcontext).collect()
+
+
+def test_multiply_adds_are_those_of_the_products() -> None:
+    # 8x8 images with a label channel; layer 0 pools to 4x4, the linear maps see 6*4*4 and 9 numbers
+    assert multiply_adds(build(), SHAPE) == [6 * 2 * 9 * 64, 6 * 6 * 9 * 16, 9 * 96, 8 * 9]
+
+
+def test_a_sweep_in_which_nothing_is_alive_goes_on_and_costs_nothing() -> None:
+    stack, nothing = build(), torch.zeros(IMAGES, CLASSES, dtype=torch.bool)
+    sweep = sweep_of(stack, torch.randn(IMAGES, *SHAPE))
+    for _ in range(stack.depth):
+        assert sweep.advance(nothing).isnan().all()
+    assert sweep.evaluations == [0] * stack.depth

@@ -1,0 +1,90 @@
+"""Finding plugins without importing them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from plugin_files import POWERNORM, write
+
+from ffprobe.components.base import KINDS
+from ffprobe.errors import PluginError, UsageError
+from ffprobe.plugin.discovery import BASES, Plugin, build_manager, find, installed, register
+
+
+def test_bases_are_the_kinds() -> None:
+    assert {base.__name__: kind for kind, base in KINDS.items()} == BASES
+
+
+def test_every_installed_plugin_announces_its_component_in_its_source() -> None:
+    ours = [p for p in installed() if p.distribution == "ffprobe-nn"]
+    assert len(ours) >= 29
+    for plugin in ours:
+        assert [o.name for o in plugin.offers] == [plugin.name], plugin
+        assert plugin.offers[0].summary, plugin
+
+
+def test_listing_imports_no_plugin() -> None:
+    code = (
+        "import sys; from ffprobe.plugin.discovery import installed; [p.offers for p in installed()];"
+        "print([m for m in sys.modules if m.startswith('ffprobe_plugins') or m == 'torch'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_file_is_a_plugin(tmp_path: Path) -> None:
+    plugin = find(write(tmp_path, POWERNORM, "powernorm.py"))
+    assert [(o.kind, o.name) for o in plugin.offers] == [("normalizer", "powernorm")]
+    assert plugin.load().PowerNorm.name == "powernorm"
+
+
+def test_two_files_of_one_name_are_two_modules(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    first = find(write(tmp_path, "value = 1", "norm.py")).load()
+    second = find(write(tmp_path / "other", "value = 2", "norm.py")).load()
+    assert (first.value, second.value) == (1, 2)
+
+
+def test_module_and_attribute_is_a_plugin() -> None:
+    assert find("ffprobe_plugins.losses.symba:SymBa").load().name == "symba"
+
+
+def test_unknown_names_get_the_nearest() -> None:
+    with pytest.raises(PluginError, match="'symba'"):
+        find("simba")
+
+
+def test_a_missing_file_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match=r"no plugin file './none.py'"):
+        find("./none.py")
+
+
+def test_two_distributions_with_one_name_are_both_named() -> None:
+    twins = [Plugin("norm", "alpha", "1", "a"), Plugin("norm", "beta", "2", "b")]
+    with pytest.raises(PluginError, match="alpha 1 and beta 2"):
+        find("norm", twins)
+
+
+def test_a_plugin_that_raises_at_import_is_named_with_its_distribution(tmp_path: Path) -> None:
+    (tmp_path / "broken_plugin.py").write_text("raise OSError('no such library')")
+    sys.path.insert(0, str(tmp_path))
+    try:
+        with pytest.raises(PluginError, match=r"'broken' would not load: OSError: no such library.*some-dist 3"):
+            Plugin("broken", "some-dist", "3", "broken_plugin").load()
+    finally:
+        sys.path.remove(str(tmp_path))
+
+
+def test_a_misspelt_hook_is_an_error(tmp_path: Path) -> None:
+    module = find(write(tmp_path, "import ffprobe\n@ffprobe.hookimpl\ndef ffprobe_after_stepp(context): pass")).load()
+    with pytest.raises(PluginError, match="ffprobe_after_stepp"):
+        register(build_manager(), module, "mine", "here")
+
+
+def test_a_wrong_argument_is_an_error(tmp_path: Path) -> None:
+    module = find(write(tmp_path, "import ffprobe\n@ffprobe.hookimpl\ndef ffprobe_after_step(state): pass")).load()
+    with pytest.raises(PluginError, match="state"):
+        register(build_manager(), module, "mine", "here")

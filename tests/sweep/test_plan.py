@@ -1,0 +1,134 @@
+"""From a grid to command lines that mean what the grid says, and what has become of their files."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from toy import TOY
+
+from ffprobe.errors import Interrupted, PluginError, UsageError
+from ffprobe.plugin.registry import Registry
+from ffprobe.store.names import partial_of
+from ffprobe.sweep.grid import read_grid
+from ffprobe.sweep.plan import PlannedRun, left_to_do, plan, standing
+from ffprobe.training.session import Session
+
+EACH = """
+[each]
+epochs = 2
+batch-size = 64
+precision = "fp32"
+device = "cpu"
+network = {name = "tiny", width = 0.25}
+training.images = 256
+training.evaluation_batch = 128
+recording = {samples = 60, units = 32}
+"""
+SEEDS = "[axes]\nseed = [0, 1]\n"
+
+
+def planned(tmp_path: Path, text: str) -> list[PlannedRun]:
+    path = tmp_path / "grid.toml"
+    path.write_text(text)
+    return plan(read_grid(path), tmp_path / "out", Registry(), tmp_path)
+
+
+def test_a_command_line_resolves_to_the_config_that_was_planned(tmp_path: Path) -> None:
+    """The words, read by the command itself, give the same config."""
+    import json
+
+    text = EACH + SEEDS + '[axes.p]\n"one/two" = {plugin = ["olu", "symba:alpha=2"]}\nnone = {loss = "symba"}\n'
+    runs = planned(tmp_path, text)
+    assert [run.job.name for run in runs] == ["seed=0_one-two", "seed=0_none", "seed=1_one-two", "seed=1_none"]
+    run = runs[2]
+    assert run.job.command[-3:] == ("--out", str(tmp_path / "out" / "seed=1_one-two.h5"), "--resume")
+    words = [sys.executable, "-m", "ffprobe", *run.job.command, "--dry-run", "--json"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == run.config.document()
+    assert run.config.document()["loss"]["alpha"] == 2
+    assert run.config.document()["seed"] == 1
+    assert run.config.settings.training.images == TOY["training"]["images"]
+
+
+def test_finished_begun_running_and_new(tmp_path: Path) -> None:
+    runs = planned(tmp_path, EACH + "[axes]\nseed = [0, 1, 2, 3]\n")
+    assert {run.standing for run in runs} == {"new"}
+    finished, begun, running, _ = (run.job.out for run in runs)
+    finished.parent.mkdir()
+    Session(runs[0].config, Registry(), finished).run()
+    session = Session(runs[1].config, Registry(), begun)
+    session.trainer.stop_after_batch(signal.SIGINT)
+    with pytest.raises(Interrupted):
+        session.run()
+    partial_of(running).write_bytes(b"")
+    hold = "import sys, time; from ffprobe.store.file_lock import Hold; from pathlib import Path\n"
+    hold += "held = Hold(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
+    holder = subprocess.Popen([sys.executable, "-c", hold, str(partial_of(running))], stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout and holder.stdout.readline() == "held\n"
+        again = planned(tmp_path, EACH + "[axes]\nseed = [0, 1, 2, 3]\n")
+        assert [run.standing for run in again] == ["finished", "begun", "running", "new"]
+        assert [job.name for job in left_to_do(again)] == ["seed=1", "seed=3"]
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close() if holder.stdout else None
+    assert standing(running) == "begun"
+    with pytest.raises(UsageError, match=r"other settings.*training.epochs: 2 -> 3"):
+        planned(tmp_path, EACH.replace("epochs = 2", "epochs = 3") + SEEDS)
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "sentence", "line"),
+    [
+        ('[axes]\nplugin = ["olu", "olo"]\n', PluginError, "'olo'", 2),
+        ("[axes.p]\na = {}\nb = {plugin = 'symbo'}\n", PluginError, "'symbo'", 3),
+        ("[each]\nplugin = 'rms'\n[axes.p]\na = {}\nb = {plugin = 'batchnorm'}\n", UsageError, "both fill the slot", 5),
+        ("[each]\npreset = 'trifekta'\n[axes]\nseed = [0]\n", UsageError, "no preset 'trifekta'", 1),
+        ('[axes]\n"loss.alpha" = [4]\n', UsageError, "no setting 'loss.alpha'", 2),
+        ("[axes]\nepochs = [1, 0]\n", UsageError, "cannot be 0", 2),
+        ("[axes]\nseed = [0, 1, 0]\n", UsageError, "would write the same file, seed=0.h5", 2),
+        ("[axes.a]\n'x y' = {}\n'x/y' = {seed = 1}\n", UsageError, "the same file", 3),
+        ("[axes.a]\nx = {epochs = 1}\n[axes.b]\ny = {epochs = 2}\n", UsageError, "both set 'epochs'", 4),
+        ("[axes.a]\nx = {loss.alpha = 1}\n[axes.b]\ny = {loss.alpha = 2}\n", UsageError, "both set 'loss.alpha'", 4),
+    ],
+)
+def test_an_impossible_grid_is_refused_with_the_line(
+    tmp_path: Path, text: str, error: type[Exception], sentence: str, line: int
+) -> None:
+    with pytest.raises(error, match=sentence) as caught:
+        planned(tmp_path, text)
+    assert f"grid.toml:{line}" in caught.value.where  # type: ignore[attr-defined]
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_axis_may_change_what_every_run_has(tmp_path: Path) -> None:
+    runs = planned(tmp_path, EACH + "[axes]\nepochs = [3, 4]\n")
+    assert [run.config.settings.training.epochs for run in runs] == [3, 4]
+
+
+def test_planning_a_thousand_runs_takes_seconds(tmp_path: Path) -> None:
+    """Processor time, so that a busy machine cannot fail it."""
+    text = EACH + "[axes]\nseed = [" + ", ".join(map(str, range(250))) + "]\nplugin = ['olu', 'symba', 'rms', 'none']\n"
+    began = time.process_time()
+    assert len(planned(tmp_path, text)) == 1000
+    assert time.process_time() - began < 8
+    assert os.listdir(tmp_path) == ["grid.toml"]
+
+
+def test_a_setting_that_has_come_since_counts_at_its_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (run,) = planned(tmp_path, EACH + "[axes]\nseed = [0]\n")
+    run.job.out.parent.mkdir()
+    run.job.out.touch()
+    older = run.config.document()
+    del older["training"]["shift"]
+    monkeypatch.setattr("ffprobe.sweep.plan.recorded_config", lambda path: older)
+    assert [again.standing for again in planned(tmp_path, EACH + "[axes]\nseed = [0]\n")] == ["finished"]
+    with pytest.raises(UsageError, match=r"training\.shift: None -> 1"):
+        planned(tmp_path, EACH + "training.shift = 1\n[axes]\nseed = [0]\n")
