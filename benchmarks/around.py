@@ -13,10 +13,12 @@ import typer
 
 from benchmarks.harness import RESULTS, Measurement, keep, quartiles
 from benchmarks.prepared import random_images
-from ffprobe.config.settings import BASE_PRESET, merge, read_preset, resolve
+from ffprobe.config.parsing import merge
+from ffprobe.config.preset_files import BASE_PRESET, read_preset
+from ffprobe.config.resolve import resolve
 from ffprobe.plugin.registry import Registry
-from ffprobe.training.experiment import Split
 from ffprobe.training.session import Session
+from ffprobe.training.split import Split
 
 CIFAR, EPOCHS = 45_000, 10
 """Training images of CIFAR-10 after validation is held out, and epochs of the run that recording is a share of."""

@@ -15,7 +15,8 @@ import typer
 import ffprobe
 from benchmarks.harness import RESULTS, Measurement, compare, keep, quartiles
 from ffprobe.analysis.evaluators.calibrating import read_calibration
-from ffprobe.config.settings import merge, picks, resolve
+from ffprobe.config.parsing import merge
+from ffprobe.config.resolve import picks, resolve
 from ffprobe.inference.evaluate import label_goodness
 from ffprobe.inference.images_to_predict import images_to_predict
 from ffprobe.inference.predictor import FullSweep, predict

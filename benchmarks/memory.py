@@ -105,9 +105,13 @@ def forward_forward(depth: int, width: int, batch: int, side: int, device: torch
     """The ordinary learner, SymBa with batch normalization and OLU, on ``depth`` equal layers."""
     from benchmarks.prepared import equal_layers, random_images
     from ffprobe.components.base import Params
-    from ffprobe.config.settings import BASE_PRESET, Choice, RunConfig, merge, read_preset, resolve
+    from ffprobe.config.parsing import merge
+    from ffprobe.config.preset_files import BASE_PRESET, read_preset
+    from ffprobe.config.resolve import resolve
+    from ffprobe.config.settings import Choice, RunConfig
     from ffprobe.plugin.registry import Registry
-    from ffprobe.training.experiment import Split, build
+    from ffprobe.training.experiment import build
+    from ffprobe.training.split import Split
 
     registry = Registry()
     table = merge(read_preset(BASE_PRESET), read_preset("trifecta"))

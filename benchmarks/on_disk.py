@@ -11,7 +11,9 @@ from typing import Annotated
 import typer
 
 from benchmarks.harness import RESULTS, Measurement, compare, keep, quartiles
-from ffprobe.config.settings import BASE_PRESET, merge, read_preset, resolve
+from ffprobe.config.parsing import merge
+from ffprobe.config.preset_files import BASE_PRESET, read_preset
+from ffprobe.config.resolve import resolve
 from ffprobe.plugin.registry import Registry
 from ffprobe.training.experiment import Experiment, build
 

@@ -6,11 +6,14 @@ from typing import Any
 
 import torch
 
-from ffprobe.components.base import LayerSpec, Network
-from ffprobe.config.settings import BASE_PRESET, merge, read_preset, resolve
+from ffprobe.components.network import LayerSpec, Network
+from ffprobe.config.parsing import merge
+from ffprobe.config.preset_files import BASE_PRESET, read_preset
+from ffprobe.config.resolve import resolve
 from ffprobe.data.images import Images
 from ffprobe.plugin.registry import Registry
-from ffprobe.training.experiment import Experiment, Split, build
+from ffprobe.training.experiment import Experiment, build
+from ffprobe.training.split import Split
 
 
 def prepared(

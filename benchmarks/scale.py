@@ -12,10 +12,14 @@ import typer
 from benchmarks.harness import RESULTS, compare, keep, quartiles
 from benchmarks.prepared import equal_layers, random_images
 from ffprobe.components.base import Params
-from ffprobe.config.settings import BASE_PRESET, Choice, RunConfig, merge, read_preset, resolve
+from ffprobe.config.parsing import merge
+from ffprobe.config.preset_files import BASE_PRESET, read_preset
+from ffprobe.config.resolve import resolve
+from ffprobe.config.settings import Choice, RunConfig
 from ffprobe.plugin.registry import Registry
-from ffprobe.training.experiment import Split, build
+from ffprobe.training.experiment import build
 from ffprobe.training.observers import Observers
+from ffprobe.training.split import Split
 from ffprobe.training.trainer import Trainer
 
 

@@ -16,7 +16,7 @@ from generate_commands import command_page
 from generate_components import component_pages
 from generate_errors import error_pages
 
-from ffprobe.components.base import KINDS
+from ffprobe.components.kinds import KINDS
 from ffprobe.config.settings import Data, Recording, RunSettings, Training
 from ffprobe.hookspecs import Hooks
 from ffprobe.plugin.registry import Registry

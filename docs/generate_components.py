@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import ffprobe
-from ffprobe.components.base import KINDS, Component
+from ffprobe.components.base import Component
+from ffprobe.components.kinds import KINDS
 from ffprobe.testing import CONTRACTS
 from ffprobe.testing.contracts.component import ComponentContract
 

@@ -38,32 +38,21 @@ if TYPE_CHECKING:
     from ffprobe.analysis.runs.recorded_activations import RecordedActivations
     from ffprobe.analysis.runs.summary import summarize
     from ffprobe.api import analyze, predict, run
-    from ffprobe.components.base import (
-        Bench,
-        Dataset,
-        Encoder,
-        Evaluator,
-        Executor,
-        Goodness,
-        LayerSpec,
-        Learner,
-        Loss,
-        LossContext,
-        Negatives,
-        Network,
-        Normalizer,
-        Params,
-        Peer,
-        Probe,
-        Rule,
-        Shape,
-        Update,
-        UpdateScheduler,
-    )
-    from ffprobe.components.executor import Job, JobEvent, Share
-    from ffprobe.components.network import Shortcut
-    from ffprobe.components.peer import Heard, ReplayPlan, Tolerance, Trajectory
+    from ffprobe.components.base import Params, Shape
+    from ffprobe.components.dataset import Dataset
+    from ffprobe.components.encoder import Encoder
+    from ffprobe.components.evaluator import Evaluator
+    from ffprobe.components.executor import Executor, Job, JobEvent, Share
+    from ffprobe.components.goodness import Goodness
+    from ffprobe.components.loss import Loss, LossContext
+    from ffprobe.components.negatives import Negatives
+    from ffprobe.components.network import LayerSpec, Network, Shortcut
+    from ffprobe.components.normalizer import Normalizer
+    from ffprobe.components.peer import Heard, Peer, ReplayPlan, Tolerance, Trajectory
+    from ffprobe.components.probe import Probe
     from ffprobe.components.process_group import Team
+    from ffprobe.components.rule import Bench, Learner, Rule, Update
+    from ffprobe.components.scheduler import UpdateScheduler
     from ffprobe.data.cached_images import cached_images
     from ffprobe.data.cifar_batches import read_cifar
     from ffprobe.data.idx import idx_names, read_idx_split
@@ -93,40 +82,40 @@ if TYPE_CHECKING:
 ask_for_huge_pages()  # before torch allocates anything
 
 _HOME = {
-    "Bench": "components.base",
+    "Bench": "components.rule",
     "Calibration": "prediction.calibration",
     "CentredFeatures": "analysis.measures.cka",
     "Claim": "analysis.result.claim",
     "Column": "analysis.result.column",
-    "Dataset": "components.base",
+    "Dataset": "components.dataset",
     "Dimension": "store.schema",
-    "Encoder": "components.base",
+    "Encoder": "components.encoder",
     "Estimate": "analysis.measures.statistics",
-    "Evaluator": "components.base",
-    "Executor": "components.base",
+    "Evaluator": "components.evaluator",
+    "Executor": "components.executor",
     "FfprobeError": "errors",
     "FileError": "errors",
     "ForwardForwardClassifier": "estimator",
     "GROWTH_EPOCHS": "analysis.result.claim",
-    "Goodness": "components.base",
+    "Goodness": "components.goodness",
     "GroupLearner": "training.group_learner",
     "Head": "analysis.probing.readout",
     "Heard": "components.peer",
     "Images": "data.images",
     "Job": "components.executor",
     "JobEvent": "components.executor",
-    "LayerSpec": "components.base",
-    "Learner": "components.base",
-    "Loss": "components.base",
-    "LossContext": "components.base",
-    "Negatives": "components.base",
-    "Network": "components.base",
-    "Normalizer": "components.base",
+    "LayerSpec": "components.network",
+    "Learner": "components.rule",
+    "Loss": "components.loss",
+    "LossContext": "components.loss",
+    "Negatives": "components.negatives",
+    "Network": "components.network",
+    "Normalizer": "components.normalizer",
     "Outlook": "analysis.evaluators.early_exit",
     "Params": "components.base",
-    "Peer": "components.base",
+    "Peer": "components.peer",
     "PluginError": "errors",
-    "Probe": "components.base",
+    "Probe": "components.probe",
     "Reading": "analysis.evaluators.reading",
     "RecordedActivations": "analysis.runs.recorded_activations",
     "RecordedRun": "inference.recorded_run",
@@ -135,7 +124,7 @@ _HOME = {
     "ReplayPlan": "components.peer",
     "Representation": "analysis.measures.representation",
     "Result": "analysis.result.result",
-    "Rule": "components.base",
+    "Rule": "components.rule",
     "RunFile": "store.reader",
     "Shape": "components.base",
     "Share": "components.executor",
@@ -145,8 +134,8 @@ _HOME = {
     "Team": "components.process_group",
     "Tolerance": "components.peer",
     "Trajectory": "components.peer",
-    "Update": "components.base",
-    "UpdateScheduler": "components.base",
+    "Update": "components.rule",
+    "UpdateScheduler": "components.scheduler",
     "UsageError": "errors",
     "Variable": "store.schema",
     "accuracy_gain": "analysis.measures.paired",

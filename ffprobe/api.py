@@ -107,7 +107,7 @@ def predict(run: str | Path | RunFile, images: np.ndarray) -> np.ndarray:
     import torch
 
     from ffprobe.analysis.evaluators.calibrating import read_calibration
-    from ffprobe.components.base import Evaluator
+    from ffprobe.components.evaluator import Evaluator
     from ffprobe.data.images import Images
     from ffprobe.inference.predictor import predict as predictions
     from ffprobe.inference.recorded_run import trained
@@ -142,7 +142,8 @@ def configure(
 ) -> RunConfig:
     """The resolved config of preset, plugins and settings, each over the one before."""
     from ffprobe.config.options import RunOptions
-    from ffprobe.config.settings import merge, resolve
+    from ffprobe.config.parsing import merge
+    from ffprobe.config.resolve import resolve
 
     table = RunOptions(preset=preset, plugin=tuple(plugins)).table(registry)
     return resolve(merge(table, nested(settings or {})), registry)
@@ -150,7 +151,7 @@ def configure(
 
 def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings with dotted keys as nested tables; what is nested already stays so."""
-    from ffprobe.config.settings import merge
+    from ffprobe.config.parsing import merge
 
     table: dict[str, Any] = {}
     for key, value in settings.items():

@@ -164,7 +164,7 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
     def _table(self, dimensions: int) -> dict[str, Any]:
         """The settings of the config, those of the user on top."""
         from ffprobe.api import nested
-        from ffprobe.config.settings import merge
+        from ffprobe.config.parsing import merge
 
         seed = self.random_state
         if not isinstance(seed, int | np.integer):
@@ -177,7 +177,7 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
         return merge(own, nested(self.settings or {}))
 
     def _names_a_network(self) -> bool:
-        from ffprobe.config.settings import parse_plugin
+        from ffprobe.config.parsing import parse_plugin
         from ffprobe.plugin.registry import Registry
 
         registry = Registry()
@@ -186,7 +186,7 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
     def _rebuilt(self) -> Stack:
         import torch
 
-        from ffprobe.config.settings import resolve
+        from ffprobe.config.resolve import resolve
         from ffprobe.plugin.registry import Registry
         from ffprobe.training.experiment import build
 
@@ -238,7 +238,7 @@ def _split_of(shape: Sequence[int], classes: int) -> Any:
     import torch
 
     from ffprobe.data.images import Images
-    from ffprobe.training.experiment import Split
+    from ffprobe.training.split import Split
 
     one, places = (1.0,) * int(shape[0]), torch.arange(classes)
     black = torch.zeros(classes, *shape, dtype=torch.uint8)

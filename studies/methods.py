@@ -22,7 +22,7 @@ import typer
 from scipy.stats import t
 
 import ffprobe
-from ffprobe.config.settings import read_preset
+from ffprobe.config.preset_files import read_preset
 from ffprobe.plugin.registry import Registry
 from ffprobe.sweep.grid import Grid, read_grid
 from ffprobe.sweep.plan import plan

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ffprobe.config.settings import BASE_PRESET, RunConfig, merge, picks, read_preset, resolve
+from ffprobe.config.parsing import merge
+from ffprobe.config.preset_files import BASE_PRESET, read_preset
+from ffprobe.config.resolve import picks, resolve
+from ffprobe.config.settings import RunConfig
 from ffprobe.plugin.registry import Registry
 
 TOY: dict[str, Any] = {

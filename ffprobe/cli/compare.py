@@ -43,7 +43,8 @@ def compare(
     """
     from ffprobe.analysis.plots.figure import check_suffix
     from ffprobe.analysis.result.latex import write_latex
-    from ffprobe.config.settings import Choice, validate
+    from ffprobe.config.resolve import validate
+    from ffprobe.config.settings import Choice
     from ffprobe.plugin.error_attribution import blamed
     from ffprobe.plugin.registry import Registry
 
@@ -100,7 +101,7 @@ def run_files(places: Sequence[Path]) -> list[Path]:
 
 def _keys(by: str) -> str:
     """``plugins,dataset`` as the analysis has it: keys of the config, joined by +; the data set always counts."""
-    from ffprobe.components.base import SINGLE_SLOTS
+    from ffprobe.components.kinds import SINGLE_SLOTS
 
     slots = [slot for slot in SINGLE_SLOTS if slot != "dataset"]
     keys: dict[str, None] = {}

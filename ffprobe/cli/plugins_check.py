@@ -23,7 +23,7 @@ def check(
     Nothing of your own is trained or changed; a probe is tried on runs of a second. Exit code 5 when a check fails, 3
     when the plugin would not load.
     """
-    from ffprobe.config.settings import parse_plugin
+    from ffprobe.config.parsing import parse_plugin
     from ffprobe.errors import CheckFailed
     from ffprobe.testing.checker import check_plugin
 

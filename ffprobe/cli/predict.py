@@ -13,7 +13,7 @@ import typer
 from ffprobe.cli.console import Json, Verbose, finite, print_json, stderr, stdout
 
 if TYPE_CHECKING:
-    from ffprobe.components.base import Evaluator
+    from ffprobe.components.evaluator import Evaluator
     from ffprobe.config.settings import RunConfig
     from ffprobe.data.images import Images
     from ffprobe.inference.predictor import Predictions
@@ -104,7 +104,8 @@ def predict(
 
 def _config(file: RunFile, registry: Registry, evaluator: str, dataset: str, data_dir: str) -> RunConfig:
     """The run's config, with what the command line says over it; probes and observers stay away."""
-    from ffprobe.config.settings import merge, picks, resolve
+    from ffprobe.config.parsing import merge
+    from ffprobe.config.resolve import picks, resolve
     from ffprobe.errors import UsageError
 
     table: dict[str, Any] = {**file.config, "probes": [], "observers": []}
@@ -125,7 +126,7 @@ def _config(file: RunFile, registry: Registry, evaluator: str, dataset: str, dat
 
 def _calibrated(file: RunFile, config: RunConfig, registry: Registry) -> Evaluator:
     from ffprobe.analysis.evaluators.calibrating import read_calibration
-    from ffprobe.components.base import Evaluator
+    from ffprobe.components.evaluator import Evaluator
     from ffprobe.plugin.error_attribution import blamed
 
     reader: Evaluator = config.slots["evaluator"].build()

@@ -14,8 +14,10 @@ def describe_preset(name: str, registry: Any) -> dict[str, Any]:
     Raises:
         UsageError: there is no such preset.
     """
-    from ffprobe.components.base import SINGLE_SLOTS
-    from ffprobe.config.settings import BASE_PRESET, merge, preset_comment, read_preset, resolve
+    from ffprobe.components.kinds import SINGLE_SLOTS
+    from ffprobe.config.parsing import merge
+    from ffprobe.config.preset_files import BASE_PRESET, preset_comment, read_preset
+    from ffprobe.config.resolve import resolve
 
     table = merge(read_preset(BASE_PRESET), read_preset(name))
     config = resolve(table, registry)

@@ -59,7 +59,7 @@ def run(
     goes on the file is called run.h5.partial, so run.h5 exists exactly when the run finished.
     """
     from ffprobe.config.options import RunOptions, recorded_config
-    from ffprobe.config.settings import resolve
+    from ffprobe.config.resolve import resolve
     from ffprobe.distributed.processes import joined
     from ffprobe.plugin.registry import Registry
     from ffprobe.store.names import partial_of

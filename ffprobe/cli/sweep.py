@@ -47,7 +47,9 @@ def sweep(
     """
     from ffprobe.cli.signals import interrupted_by_signals
     from ffprobe.components.executor import Share
-    from ffprobe.config.settings import Choice, parse_plugin, validate
+    from ffprobe.config.parsing import parse_plugin
+    from ffprobe.config.resolve import validate
+    from ffprobe.config.settings import Choice
     from ffprobe.plugin.registry import Registry
     from ffprobe.sweep.grid import read_grid
     from ffprobe.sweep.plan import left_to_do, plan

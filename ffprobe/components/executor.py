@@ -1,10 +1,14 @@
-"""One run to be started somewhere, and what is heard of it: the words between a sweep and its executor."""
+"""Where the runs of a sweep are started, and the jobs and events that pass between a sweep and its executor."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from ffprobe.components.base import Component
 
 JobState = Literal["queued", "running", "finished", "failed"]
 
@@ -58,3 +62,26 @@ class Share:
     jobs: int = 0
     gpus: tuple[str, ...] = ()
     jobs_per_gpu: int = 1
+
+
+class Executor(Component):
+    """Where the runs of a sweep are worked off: this machine, a cluster. An executor is no slot of a run."""
+
+    kind = "executor"
+
+    @abstractmethod
+    def work(self, jobs: Sequence[Job], share: Share) -> Iterator[JobEvent | None]:
+        """Start every job, and tell what becomes of it.
+
+        A generator. It yields an event when a job's state changes, ``finished`` or ``failed`` once for each job, and
+        None at least every few seconds, so that its caller can act meanwhile. Closing it must stop what is still
+        running (``finally``), gently: a run that gets SIGINT commits nothing half and can be gone on with. An executor
+        adds a job's output to ``job.log``. A job that fails is told and never raises.
+
+        Args:
+            jobs: in the order in which they should start.
+            share: how much may run at a time.
+
+        Raises:
+            UsageError: the jobs cannot be started here at all, or what is needed for it is not installed.
+        """

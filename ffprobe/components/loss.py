@@ -1,9 +1,12 @@
-"""What a loss may look at beside goodness."""
+"""The local objective of one layer, and what it may look at beside goodness."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ffprobe.components.base import Component, Form, Shape
 
 if TYPE_CHECKING:
     import torch
@@ -37,3 +40,44 @@ class LossContext:
     earlier: tuple[Any, ...] = ()
     input: torch.Tensor | None = None
     module: nn.Module | None = None
+
+
+class Loss(Component):
+    """The local objective of one layer.
+
+    Form ``pair`` is called as ``loss(positive[B], negative[B], context)``, form ``class`` as
+    ``loss(goodness[B, K], labels[B], context)``; both return a scalar with a graph to their goodness.
+
+    Attributes:
+        averages: whether the loss of a batch is the mean of the losses of its images each by itself, so that several
+            processes may share a batch; False where images are held against one another, or losses summed.
+    """
+
+    kind = "loss"
+    form: ClassVar[Form] = "pair"
+    averages: ClassVar[bool] = True
+
+    def build(self, shape: Shape, classes: int) -> nn.Module | None:
+        """What the loss keeps at a layer with activations of ``shape``: parameters that the layer's optimizer trains,
+        fixed matrices as buffers. It lies in the network as the layer's ``loss`` and comes back as ``context.module``.
+        """
+        return None
+
+    @abstractmethod
+    def __call__(self, first: torch.Tensor, second: torch.Tensor, context: LossContext) -> torch.Tensor:
+        """The loss, averaged over the batch unless the component says otherwise."""
+
+    def derivatives(self, positive: torch.Tensor, negative: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The loss's derivatives in closed form, for whoever checks them (``ffprobe analyze symmetry``); optional.
+
+        Args:
+            positive: goodness of positives ``[B]``.
+            negative: goodness of their negatives ``[B]``.
+
+        Returns:
+            dL/dpositive ``[B]`` and dL/dnegative ``[B]`` of the scalar that calling the loss gives.
+
+        Raises:
+            NotImplementedError: the component offers none; training never asks for them.
+        """
+        raise NotImplementedError(f"{self.name} offers no derivatives in closed form")

@@ -1,19 +1,22 @@
-"""One layer of a network, in words."""
+"""Which layers a network has, and what each of them is."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from ffprobe.components.base import Component, Shape
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from ffprobe.components.base import Goodness, Loss, Normalizer
+    from ffprobe.components.goodness import Goodness
+    from ffprobe.components.loss import Loss
+    from ffprobe.components.normalizer import Normalizer
 
-Shape = tuple[int, ...]
-"""The shape of one input without the batch: ``(channels, height, width)`` or ``(features,)``."""
 
 ActivationName = Literal["relu", "leaky-relu", "tanh", "none"]
 """``leaky-relu`` has the slope 0.01."""
@@ -83,3 +86,27 @@ class LayerSpec:
     goodness: Goodness | None = None
     loss: Loss | None = None
     normalizer: Normalizer | None = None
+
+
+class Network(Component):
+    """Which layers, in which order.
+
+    Attributes:
+        learning_rate_steps: the paper's learning-rate schedule for this network as (share of the run, factor) pairs:
+            from that share of the run's steps on, the base rate is multiplied by the factor.
+    """
+
+    kind = "network"
+    learning_rate_steps: ClassVar[tuple[tuple[float, float], ...]] = ((0.75, 0.1),)
+
+    @abstractmethod
+    def layers(self, shape: Shape, classes: int) -> list[LayerSpec]:
+        """The layers, first to last.
+
+        Args:
+            shape: of what the encoder returns, without the batch.
+            classes: the number of classes.
+
+        Raises:
+            UsageError: the images are too small for this network.
+        """

@@ -1,17 +1,20 @@
-"""What a recorded trajectory holds, how a peer wants it repeated, and what was heard while it was."""
+"""A public code whose recorded trajectories can be replayed, the plan of a replay, and what it recorded."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from ffprobe.components.base import Component, Shape
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
     from torch import nn
 
-    from ffprobe.components.base import Component, LayerSpec, Shape
+    from ffprobe.components.network import LayerSpec
 
 
 @dataclass(frozen=True)
@@ -139,3 +142,40 @@ class Heard:
 
         depth = len(self.steps[0].loss)
         return np.array([[any(i in group for group in step.updated) for i in range(depth)] for step in self.steps])
+
+
+class Peer(Component):
+    """Somebody else's public code, as far as its recorded trajectories go (``ffprobe replay``).
+
+    A peer says with which ordinary components its runs are repeated. What only that code does (an odd constant, a
+    second pass, an optimizer of its own) stands in the peer's file and nowhere else. A peer is no slot of a run.
+    """
+
+    kind = "peer"
+
+    @abstractmethod
+    def claims(self, meta: Mapping[str, Any]) -> bool:
+        """Whether a trajectory with this ``meta`` came from this code."""
+
+    @abstractmethod
+    def plan(self, trajectory: Trajectory) -> ReplayPlan:
+        """How a trajectory is repeated.
+
+        Raises:
+            PluginError: it needs what is not here; the message names it.
+        """
+
+    def state(self, recorded: Mapping[str, Any]) -> dict[str, Any]:
+        """Recorded arrays of parameters (or their gradients) by the network's own names; as they are unless overridden.
+
+        Args:
+            recorded: by the file's names, without ``init/``, ``final/`` ... in front; possibly not all of them.
+        """
+        return dict(recorded)
+
+    def observed(self, heard: Heard, trajectory: Trajectory) -> dict[str, Any]:
+        """What the replay gave, by the keys under which the trajectory recorded the same: ``loss``, ``eval/logits`` ...
+
+        Parameters and gradients are compared by the host and are not among them. Nothing unless overridden.
+        """
+        return {}

@@ -1,19 +1,22 @@
-"""What passes between a trainer and a rule: the bench, the learner, its updates."""
+"""How weights change: the rule, the learner that it builds, and the updates that the learner reports."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from ffprobe.components.base import Component
 from ffprobe.components.process_group import Team
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from ffprobe.components.base import Loss, Negatives, UpdateScheduler
+    from ffprobe.components.loss import Loss
+    from ffprobe.components.negatives import Negatives
+    from ffprobe.components.scheduler import UpdateScheduler
 
 
 @dataclass(frozen=True)
@@ -89,3 +92,23 @@ class Bench:
     autocast: Callable[[], Any]
     classes: int
     team: Team = field(default_factory=Team)
+
+
+class Rule(Component):
+    """How weights change.
+
+    What a rule keeps fixed beside the weights (random feedback) it leaves in the network as buffers, under names with a
+    part ``feedback``, so that it is saved with the network. Building a rule on a network that already has them must
+    keep them; what it draws, it draws from torch's global generator.
+
+    Attributes:
+        shares_batches: whether its learners get their gradients by ``bench.team.backward``, so that several processes
+            may share each batch (``torchrun``); a rule that does not say so is refused there.
+    """
+
+    kind = "rule"
+    shares_batches: ClassVar[bool] = False
+
+    @abstractmethod
+    def build(self, bench: Bench) -> Learner:
+        """A learner for the network on this bench."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ffprobe.config.settings import Choice, parse_plugin, validate
+from ffprobe.config.parsing import parse_plugin
+from ffprobe.config.resolve import validate
+from ffprobe.config.settings import Choice
 from ffprobe.errors import PluginError, UsageError, did_you_mean
 from ffprobe.plugin.registry import Registry
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ffprobe.config.settings import BASE_PRESET, assignments, merge, picks, read_preset, read_toml
+from ffprobe.config.parsing import assignments, merge
+from ffprobe.config.preset_files import BASE_PRESET, read_preset, read_toml
+from ffprobe.config.resolve import picks
 from ffprobe.plugin.registry import Registry
 
 

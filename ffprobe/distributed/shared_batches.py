@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from ffprobe.components.base import Component, Loss
+from ffprobe.components.base import Component
+from ffprobe.components.loss import Loss
 from ffprobe.components.process_group import Team
 from ffprobe.distributed.batch_statistics import share_statistics
 from ffprobe.errors import UsageError

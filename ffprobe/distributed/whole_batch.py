@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from ffprobe.components.base import Negatives
+from ffprobe.components.negatives import Negatives
 from ffprobe.components.process_group import Team
 
 

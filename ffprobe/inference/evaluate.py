@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ffprobe.components.base import Evaluator
+from ffprobe.components.evaluator import Evaluator
 from ffprobe.data.images import Images
 from ffprobe.data.loader import normalize
 from ffprobe.network.first_layer import first_layer

@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 
-from ffprobe.components.base import Evaluator
+from ffprobe.components.evaluator import Evaluator
 from ffprobe.data.images import Images
 from ffprobe.data.loader import normalize
 from ffprobe.inference.activations import ActivationSampler

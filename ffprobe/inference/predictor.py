@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ffprobe.components.base import Evaluator
+from ffprobe.components.evaluator import Evaluator
 from ffprobe.data.images import Images
 from ffprobe.data.loader import normalize
 from ffprobe.inference.label_scan import NetworkSweep

@@ -50,7 +50,7 @@ def open_recorded(path: str | Path, *, limit: int = LIMIT) -> RecordedRun:
 
 def trained(file: RunFile) -> tuple[Trained, RunConfig]:
     """The network of a finished run on the CPU, and the config that it was rebuilt by."""
-    from ffprobe.config.settings import resolve
+    from ffprobe.config.resolve import resolve
     from ffprobe.inference.trained import rebuild
     from ffprobe.plugin.registry import Registry
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ffprobe.components.base import LayerSpec, Shape
-from ffprobe.components.network import Shortcut
+from ffprobe.components.base import Shape
+from ffprobe.components.network import LayerSpec, Shortcut
 from ffprobe.errors import UsageError
 
 

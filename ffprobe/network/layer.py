@@ -8,7 +8,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ffprobe.components.base import Goodness, LayerSpec, Loss, Normalizer, Shape
+from ffprobe.components.base import Shape
+from ffprobe.components.goodness import Goodness
+from ffprobe.components.loss import Loss
+from ffprobe.components.network import LayerSpec
+from ffprobe.components.normalizer import Normalizer
 from ffprobe.errors import UsageError
 from ffprobe.network.pooling import max_pool, pool_owned
 

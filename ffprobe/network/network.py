@@ -8,7 +8,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ffprobe.components.base import Encoder, Goodness, LayerSpec, Loss, Network, Normalizer, Shape
+from ffprobe.components.base import Shape
+from ffprobe.components.encoder import Encoder
+from ffprobe.components.goodness import Goodness
+from ffprobe.components.loss import Loss
+from ffprobe.components.network import LayerSpec, Network
+from ffprobe.components.normalizer import Normalizer
 from ffprobe.errors import UsageError
 from ffprobe.hookspecs import LayerInfo
 from ffprobe.network.layer import Layer

@@ -25,28 +25,15 @@ from typing import Any
 
 import pluggy
 
+from ffprobe.components.kinds import KINDS
 from ffprobe.errors import PluginError, UsageError, did_you_mean
 from ffprobe.hookspecs import PROJECT, Hooks
 from ffprobe.plugin.hook_mistakes import Mistake, hook_mistake, version_mistake
 
 log = logging.getLogger("ffprobe")
 
-# How the base class of a component is written in a plugin's source, and the kind it stands for.
-BASES = {
-    "Dataset": "dataset",
-    "Network": "network",
-    "Encoder": "encoder",
-    "Normalizer": "normalizer",
-    "Goodness": "goodness",
-    "Loss": "loss",
-    "Negatives": "negatives",
-    "UpdateScheduler": "scheduler",
-    "Rule": "rule",
-    "Evaluator": "evaluator",
-    "Probe": "probe",
-    "Peer": "peer",
-    "Executor": "executor",
-}
+BASES = {base.__name__: kind for kind, base in KINDS.items()}
+"""How the base class of a component is written in a plugin's source, and the kind it stands for."""
 
 
 @dataclass(frozen=True)

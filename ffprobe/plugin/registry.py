@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ffprobe.components.base import KINDS, Component
+from ffprobe.components.base import Component
+from ffprobe.components.kinds import KINDS
 from ffprobe.errors import PluginError, did_you_mean
 from ffprobe.plugin.discovery import Plugin, build_manager, find, installed, refuse, register
 from ffprobe.plugin.hook_mistakes import HOOKS, Mistake, hook_mistake, version_mistake

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ffprobe.components.base import Peer
-from ffprobe.components.peer import Heard, ReplayPlan, Tolerance, Trajectory
+from ffprobe.components.peer import Heard, Peer, ReplayPlan, Tolerance, Trajectory
 from ffprobe.errors import FileError
 
 GIVEN = ("init/", "batch/", "eval/x", "eval/y")

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ffprobe.components.base import Component, LayerSpec, Peer
-from ffprobe.components.peer import Heard, ReplayPlan, Trajectory
+from ffprobe.components.base import Component
+from ffprobe.components.network import LayerSpec
+from ffprobe.components.peer import Heard, Peer, ReplayPlan, Trajectory
 from ffprobe.errors import PluginError
 from ffprobe.plugin.registry import Registry
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import torch
 
-from ffprobe.components.base import LayerSpec, Negatives, Network, Shape
+from ffprobe.components.base import Shape
+from ffprobe.components.negatives import Negatives
+from ffprobe.components.network import LayerSpec, Network
 from ffprobe.components.peer import ReplayPlan
 
 

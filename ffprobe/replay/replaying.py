@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from ffprobe.components.base import Component, Params, Peer
-from ffprobe.components.peer import Heard, ReplayPlan, Tolerance, Trajectory
-from ffprobe.config.settings import BASE_PRESET, Choice, RunConfig, read_preset, resolve, validate
+from ffprobe.components.base import Component, Params
+from ffprobe.components.peer import Heard, Peer, ReplayPlan, Tolerance, Trajectory
+from ffprobe.config.preset_files import BASE_PRESET, read_preset
+from ffprobe.config.resolve import resolve, validate
+from ffprobe.config.settings import Choice, RunConfig
 from ffprobe.data.images import Images
 from ffprobe.errors import FileError, PluginError
 from ffprobe.inference.evaluate import label_goodness
@@ -27,8 +29,9 @@ from ffprobe.replay.comparing import Replay, compare
 from ffprobe.replay.named import NamedComponents
 from ffprobe.replay.recorded import RecordedBatches, recorded_negatives, recorded_network
 from ffprobe.store.plain_arrays import read_arrays
-from ffprobe.training.experiment import Experiment, Split, build
+from ffprobe.training.experiment import Experiment, build
 from ffprobe.training.observers import Observers
+from ffprobe.training.split import Split
 from ffprobe.training.trainer import Trainer
 
 LARGEST = 1 << 30

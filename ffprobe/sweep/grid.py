@@ -11,9 +11,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from ffprobe.components.base import SINGLE_SLOTS
+from ffprobe.components.kinds import SINGLE_SLOTS
 from ffprobe.config.options import RunOptions
-from ffprobe.config.settings import RunSettings, assignments, read_toml
+from ffprobe.config.parsing import assignments
+from ffprobe.config.preset_files import read_toml
+from ffprobe.config.settings import RunSettings
 from ffprobe.errors import UsageError, did_you_mean
 from ffprobe.sweep.toml_lines import key_lines, line_of
 

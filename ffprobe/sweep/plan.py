@@ -11,7 +11,8 @@ from typing import Any, Literal
 from ffprobe.components.executor import Job
 from ffprobe.config.differences import differences
 from ffprobe.config.options import RunOptions, recorded_config
-from ffprobe.config.settings import RunConfig, resolve
+from ffprobe.config.resolve import resolve
+from ffprobe.config.settings import RunConfig
 from ffprobe.errors import FfprobeError, FileError, UsageError
 from ffprobe.plugin.registry import Registry
 from ffprobe.store.file_lock import is_held

@@ -8,8 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ffprobe.components.base import Executor
-from ffprobe.components.executor import Job, JobEvent, JobState, Share
+from ffprobe.components.executor import Executor, Job, JobEvent, JobState, Share
 
 TAIL = 4096
 """Bytes at the end of a log in which its last line is looked for."""

@@ -7,7 +7,8 @@ import math
 import torch
 from torch import nn
 
-from ffprobe.components.base import LossContext, Shape
+from ffprobe.components.base import Shape
+from ffprobe.components.loss import LossContext
 
 IMAGES: Shape = (3, 8, 8)
 MAPS: Shape = (6, 4, 4)

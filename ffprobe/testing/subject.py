@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from pydantic import BaseModel
 
 from ffprobe.components.base import Component
-from ffprobe.config.settings import validate
+from ffprobe.config.resolve import validate
 from ffprobe.errors import UsageError
 from ffprobe.plugin.discovery import Plugin, find, installed
 from ffprobe.plugin.registry import Registry

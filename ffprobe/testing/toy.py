@@ -10,7 +10,10 @@ from typing import Any
 
 import torch
 
-from ffprobe.config.settings import BASE_PRESET, RunConfig, merge, picks, read_preset, resolve
+from ffprobe.config.parsing import merge
+from ffprobe.config.preset_files import BASE_PRESET, read_preset
+from ffprobe.config.resolve import picks, resolve
+from ffprobe.config.settings import RunConfig
 from ffprobe.plugin.discovery import Plugin
 from ffprobe.plugin.registry import Registry
 from ffprobe.store.reader import RunFile, open_run

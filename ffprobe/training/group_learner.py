@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from ffprobe.components.base import Bench, Learner, LossContext, Update
+from ffprobe.components.loss import LossContext
+from ffprobe.components.rule import Bench, Learner, Update
 from ffprobe.inference.evaluate import last_layer_goodness
 from ffprobe.training.groups import groups_of_step
 

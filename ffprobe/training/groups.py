@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ffprobe.components.base import UpdateScheduler
+from ffprobe.components.scheduler import UpdateScheduler
 from ffprobe.errors import PluginError
 
 Group = tuple[int, int]

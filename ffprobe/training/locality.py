@@ -8,13 +8,20 @@ from typing import Any
 
 import torch
 
-from ffprobe.components.base import SINGLE_SLOTS, Component, Learner, Loss, LossContext
-from ffprobe.config.settings import BASE_PRESET, RunConfig, merge, preset_names, read_preset, resolve
+from ffprobe.components.base import Component
+from ffprobe.components.kinds import SINGLE_SLOTS
+from ffprobe.components.loss import Loss, LossContext
+from ffprobe.components.rule import Learner
+from ffprobe.config.parsing import merge
+from ffprobe.config.preset_files import BASE_PRESET, preset_names, read_preset
+from ffprobe.config.resolve import resolve
+from ffprobe.config.settings import RunConfig
 from ffprobe.data.images import Images
 from ffprobe.errors import FfprobeError
 from ffprobe.plugin.registry import Registry
-from ffprobe.training.experiment import Experiment, Split, build
+from ffprobe.training.experiment import Experiment, build
 from ffprobe.training.groups import groups_of_step
+from ffprobe.training.split import Split
 
 EPOCHS, IMAGES, CLASSES = 30, 24, 10
 WIDTH = 0.16

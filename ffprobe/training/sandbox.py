@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from ffprobe.components.base import Bench, Learner
 from ffprobe.components.process_group import Team
+from ffprobe.components.rule import Bench, Learner
 from ffprobe.runtime.seeding import stream, stream_seed
 from ffprobe.training.experiment import Experiment
 

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from ffprobe.components.base import Component, LossContext
+from ffprobe.components.base import Component
+from ffprobe.components.loss import LossContext
 from ffprobe.errors import FfprobeError
 from ffprobe.network.network import Stack
 from ffprobe.training.experiment import Experiment

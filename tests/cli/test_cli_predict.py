@@ -101,7 +101,7 @@ def test_a_live_network_reads_as_the_recorded_tensor_does(
 
     import torch
 
-    from ffprobe.config.settings import parse_plugin
+    from ffprobe.config.parsing import parse_plugin
 
     assert run(monkeypatch, folder, "run.h5", "--evaluator", evaluator, "--out", "e.csv", "--json") == 0
     document = json.loads(capsys.readouterr().out)

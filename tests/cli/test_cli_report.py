@@ -16,7 +16,7 @@ from toy import TOY, toy_config
 
 import ffprobe as library
 from ffprobe.cli.report import report
-from ffprobe.config.settings import read_preset
+from ffprobe.config.preset_files import read_preset
 from ffprobe.errors import FileError, Interrupted, UsageError
 from ffprobe.plugin.discovery import find, installed
 from ffprobe.plugin.registry import Registry

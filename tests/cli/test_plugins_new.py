@@ -12,7 +12,7 @@ import pytest
 from cli.program import ffprobe
 
 from ffprobe.cli.plugins_new import ADVICE, distribution
-from ffprobe.components.base import KINDS
+from ffprobe.components.kinds import KINDS
 from ffprobe.plugin.discovery import Plugin
 from ffprobe.testing import check_plugin, toy_run
 

@@ -8,18 +8,9 @@ from typing import Any
 import pytest
 from plugin_files import POWERNORM, write
 
-from ffprobe.config.settings import (
-    BASE_PRESET,
-    assignments,
-    merge,
-    parse_plugin,
-    parse_value,
-    picks,
-    preset_names,
-    read_preset,
-    read_toml,
-    resolve,
-)
+from ffprobe.config.parsing import assignments, merge, parse_plugin, parse_value
+from ffprobe.config.preset_files import BASE_PRESET, preset_names, read_preset, read_toml
+from ffprobe.config.resolve import picks, resolve
 from ffprobe.errors import FileError, PluginError, UsageError
 from ffprobe.plugin.registry import Registry
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from plugin_files import POWERNORM, write
 
-from ffprobe.components.base import KINDS
+from ffprobe.components.kinds import KINDS
 from ffprobe.errors import PluginError, UsageError
 from ffprobe.plugin.discovery import BASES, Plugin, build_manager, find, installed, register
 

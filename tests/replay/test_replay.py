@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from reference.plain_forward_forward import CASES, HERE, Case, record
 
-from ffprobe.config.settings import picks
+from ffprobe.config.resolve import picks
 from ffprobe.errors import FileError, PluginError, UsageError
 from ffprobe.plugin.registry import Registry
 from ffprobe.replay import Tolerance, replay

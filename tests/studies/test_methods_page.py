@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import ffprobe
-from ffprobe.config.settings import preset_names
+from ffprobe.config.preset_files import preset_names
 from ffprobe.plugin.registry import Registry
 from ffprobe.sweep.grid import read_grid
 from ffprobe.sweep.plan import plan

@@ -120,7 +120,7 @@ def test_what_is_no_toml_or_not_there_is_a_file_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [True, 3, 0.25, "tiny", "3", "true", "a b", [1, "x"], [], 1e-05])
 def test_a_value_is_read_back_as_it_was(value: object) -> None:
-    from ffprobe.config.settings import parse_value
+    from ffprobe.config.parsing import parse_value
 
     assert parse_value(toml_value(value)) == value
 

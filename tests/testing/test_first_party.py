@@ -23,6 +23,6 @@ def test_contract(plugin: Plugin) -> None:
 
 
 def test_every_kind_has_a_contract() -> None:
-    from ffprobe.components.base import KINDS
+    from ffprobe.components.kinds import KINDS
 
     assert set(CONTRACTS) == set(KINDS)

@@ -12,7 +12,9 @@ from torch.nn import functional
 from toy import toy_config
 
 import ffprobe
-from ffprobe.config.settings import BASE_PRESET, merge, read_preset, resolve
+from ffprobe.config.parsing import merge
+from ffprobe.config.preset_files import BASE_PRESET, read_preset
+from ffprobe.config.resolve import resolve
 from ffprobe.inference.evaluate import layer_accuracy
 from ffprobe.plugin.registry import Registry
 from ffprobe.training.experiment import Experiment, build

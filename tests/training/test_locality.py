@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 import ffprobe
-from ffprobe.config.settings import BASE_PRESET, merge, preset_names, read_preset
+from ffprobe.config.parsing import merge
+from ffprobe.config.preset_files import BASE_PRESET, preset_names, read_preset
 from ffprobe.plugin.registry import Registry
 from ffprobe.training.locality import Audit, Reach, reach, reach_of, toy
 

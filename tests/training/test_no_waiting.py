@@ -12,7 +12,7 @@ import pytest
 from plugin_files import write
 from toy import toy_config
 
-from ffprobe.config.settings import preset_names, read_preset
+from ffprobe.config.preset_files import preset_names, read_preset
 from ffprobe.errors import FfprobeError
 from ffprobe.inference.evaluate import label_goodness, last_layer_goodness
 from ffprobe.plugin.registry import Registry

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ffprobe.components.base import Evaluator
+from ffprobe.components.evaluator import Evaluator
 from ffprobe.errors import FileError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ffprobe.components.base import Evaluator
+from ffprobe.components.evaluator import Evaluator
 
 if TYPE_CHECKING:
     import torch

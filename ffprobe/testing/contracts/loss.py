@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ffprobe.components.base import LossContext
+from ffprobe.components.loss import LossContext
 from ffprobe.testing.contract import Skip, check, expect
 from ffprobe.testing.contracts.component import ComponentContract
 from ffprobe.testing.materials import MAPS, context, distance, is_finite, labels, numbers, told

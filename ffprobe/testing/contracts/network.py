@@ -8,8 +8,11 @@ from typing import Any, get_args
 import torch
 from torch import nn
 
-from ffprobe.components.base import Encoder, Goodness, LayerSpec, Normalizer, Shape
-from ffprobe.components.network import ActivationName
+from ffprobe.components.base import Shape
+from ffprobe.components.encoder import Encoder
+from ffprobe.components.goodness import Goodness
+from ffprobe.components.network import ActivationName, LayerSpec
+from ffprobe.components.normalizer import Normalizer
 from ffprobe.errors import UsageError
 from ffprobe.network.network import Stack
 from ffprobe.testing.contract import check, expect

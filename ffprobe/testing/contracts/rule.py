@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ffprobe.components.base import Learner, Update
+from ffprobe.components.rule import Learner, Update
 from ffprobe.errors import UsageError
 from ffprobe.plugin.registry import Registry
 from ffprobe.testing.contract import check, expect
@@ -20,8 +20,9 @@ from ffprobe.testing.materials import is_finite, told
 from ffprobe.testing.randomness import global_states, moved, undisturbed
 from ffprobe.testing.toy import registry_for, toy_config, word_for
 from ffprobe.training.checkpoint import read_checkpoint, write_checkpoint
-from ffprobe.training.experiment import Experiment, Split, build, load_split
+from ffprobe.training.experiment import Experiment, build
 from ffprobe.training.resume import experiment_state, restore
+from ffprobe.training.split import Split, load_split
 
 RATE = 0.003
 STEPS = 60

@@ -11,7 +11,7 @@ import pytest
 from ffprobe.analysis.runs.comparison import compare_groups
 from ffprobe.analysis.runs.grouping import deciding, group_differences, group_runs
 from ffprobe.analysis.runs.summary import RunSummary
-from ffprobe.config.settings import BASE_PRESET, read_preset
+from ffprobe.config.preset_files import BASE_PRESET, read_preset
 from ffprobe.errors import UsageError
 
 SAME = {"device": "cpu", "precision": "fp32", "threads": 1, "dataset_sha256": "a" * 64, "test_sha256": "b" * 64}

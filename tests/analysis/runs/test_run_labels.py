@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from ffprobe.analysis.runs.labels import SLOTS, run_label, run_labels
-from ffprobe.components.base import SINGLE_SLOTS
-from ffprobe.config.settings import BASE_PRESET, preset_names, read_preset
+from ffprobe.components.kinds import SINGLE_SLOTS
+from ffprobe.config.preset_files import BASE_PRESET, preset_names, read_preset
 
 
 def run(

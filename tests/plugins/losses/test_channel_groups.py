@@ -11,7 +11,8 @@ import torch
 from torch.nn import functional
 
 import ffprobe
-from ffprobe.config.settings import Training, preset_names, read_preset
+from ffprobe.config.preset_files import preset_names, read_preset
+from ffprobe.config.settings import Training
 from ffprobe.plugin.registry import Registry
 from ffprobe.training.optimizers import learning_rate
 

@@ -15,7 +15,8 @@ from ffprobe_plugins.losses.predsim import similarity_matrix
 from toy import toy_config
 
 import ffprobe
-from ffprobe.config.settings import read_preset, resolve
+from ffprobe.config.preset_files import read_preset
+from ffprobe.config.resolve import resolve
 from ffprobe.plugin.registry import Registry
 from ffprobe.training.experiment import Experiment, build
 

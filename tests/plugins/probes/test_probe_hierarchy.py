@@ -11,7 +11,9 @@ from ffprobe_plugins.probes.hierarchy import Hierarchy
 from recorded_layers import write_layers
 
 import ffprobe
-from ffprobe.config.settings import BASE_PRESET, assignments, merge, read_preset, resolve
+from ffprobe.config.parsing import assignments, merge
+from ffprobe.config.preset_files import BASE_PRESET, read_preset
+from ffprobe.config.resolve import resolve
 from ffprobe.plugin.registry import Registry
 
 N, CLASSES = 400, 6

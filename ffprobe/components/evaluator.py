@@ -1,0 +1,77 @@
+"""How a prediction is read from goodness."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel
+
+from ffprobe.components.base import Component
+
+if TYPE_CHECKING:
+    import torch
+
+    from ffprobe.prediction.calibration import Calibration
+    from ffprobe.prediction.label_scan import Sweep
+
+
+class Evaluator(Component):
+    """How a prediction is read from goodness.
+
+    ``scores`` says what decides once everything is known. ``read`` may ask for less: it takes goodness layer after
+    layer, and only for the labels that can still win, from a sweep over recorded numbers or over a live network.
+    Thresholds and the like are chosen by ``calibrate``, on the validation set, and kept in ``chosen``.
+
+    Attributes:
+        needs: ``activations`` when ``calibrate`` needs recorded features beside validation goodness.
+        reads_goodness: whether a prediction is read from goodness; where not, from features alone (``sweep.features``),
+            and ``scores`` refuses.
+        stepwise: whether ``read`` advances layer after layer, so that the activations of all living pairs are kept in
+            memory; fewer images then go together.
+        chosen: what ``calibrate`` chose: plain values, lists, tensors; empty before.
+    """
+
+    kind = "evaluator"
+    needs: ClassVar[frozenset[str]] = frozenset()
+    reads_goodness: ClassVar[bool] = True
+    stepwise: ClassVar[bool] = False
+
+    def __init__(self, params: BaseModel | None = None) -> None:
+        super().__init__(params)
+        self.chosen: dict[str, Any] = {}
+
+    @abstractmethod
+    def scores(self, goodness: torch.Tensor) -> torch.Tensor:
+        """Scores ``[N, K]``, the largest wins; a pure function, also before ``calibrate``.
+
+        Args:
+            goodness: float ``[L, N, K]``, of every layer, sample and label.
+        """
+
+    def layers(self, depth: int) -> list[int]:
+        """The layers that ``scores`` looks at; all of them unless said otherwise."""
+        return list(range(depth))
+
+    def calibrate(self, calibration: Calibration) -> None:
+        """Choose what is to be chosen, by the validation set alone."""
+
+    def read(self, sweep: Sweep) -> torch.Tensor:
+        """Scores ``[N, K]``, minus infinity for labels that were ruled out; the largest wins.
+
+        Args:
+            sweep: of N images; each must be treated by itself.
+        """
+        return self.scores(sweep.full(self.layers(sweep.depth)))
+
+    def predict(self, sweep: Sweep) -> torch.Tensor:
+        """The predicted labels, int64 ``[N]``."""
+        return self.read(sweep).argmax(dim=1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was chosen."""
+        return dict(self.chosen)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what was chosen."""
+        self.chosen = dict(state)
