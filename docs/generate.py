@@ -16,7 +16,7 @@ from generate_commands import command_page
 from generate_components import component_pages
 from generate_errors import error_pages
 
-from ffprobe.components.kinds import KINDS
+from ffprobe.components.kinds import KINDS, base_class
 from ffprobe.config.settings import Data, Recording, RunSettings, Training
 from ffprobe.hookspecs import Hooks
 from ffprobe.plugin.registry import Registry
@@ -54,7 +54,8 @@ def settings() -> str:
         rows = [r for r in _rows(model, prefix) if prefix or r[0] not in ("training", "recording", "data", "preset")]
         text += f"\n## {prefix.rstrip('.') or 'run'}\n\n{_table(rows)}"
     registry = Registry()
-    for kind, base in KINDS.items():
+    for kind in KINDS:
+        base = base_class(kind)
         text += f"\n## {kind}\n\n{(inspect.getdoc(base) or '').splitlines()[0]}\n"
         for plugin in registry.plugins:
             for offer in plugin.offers:

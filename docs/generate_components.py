@@ -10,7 +10,7 @@ from typing import Any
 
 import ffprobe
 from ffprobe.components.base import Component
-from ffprobe.components.kinds import KINDS
+from ffprobe.components.kinds import KINDS, base_class
 from ffprobe.testing import CONTRACTS
 from ffprobe.testing.contracts.component import ComponentContract
 
@@ -31,12 +31,12 @@ def component_pages(note: str) -> dict[str, str]:
     """Every page by its path."""
     rows = "".join(
         f"| [{kind}](components/{kind}.md) | `{base.__name__}` | {_cell(_first(base))} |\n"
-        for kind, base in KINDS.items()
+        for kind, base in ((kind, base_class(kind)) for kind in KINDS)
     )
     table = f"| kind | base class | what it is |\n|---|---|---|\n{rows}"
     common = "".join(_described(Component, 2)) + _checks(list(ComponentContract.checks()), ComponentContract)
     pages = {"components.md": f"# Components\n\n{note}{INTRO}\n{table}\n{common}"}
-    for kind, base in KINDS.items():
+    for kind, base in ((kind, base_class(kind)) for kind in KINDS):
         besides = "".join("".join(_described(getattr(ffprobe, name), 2)) for name in BESIDES.get(kind, ()))
         text = f"# {base.__name__}\n\n{note}{''.join(_described(base, 2)).partition(chr(10) * 2)[2]}{besides}"
         own = [name for name in CONTRACTS[kind].checks() if name not in ComponentContract.checks()]

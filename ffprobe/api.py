@@ -45,7 +45,7 @@ def run(
         FfprobeError: as the command: settings that do not fit, a plugin that is missing, a run that failed.
     """
     from ffprobe.distributed.processes import joined
-    from ffprobe.inference.recorded_run import open_recorded
+    from ffprobe.inference.recorded_run import open as open_recorded
     from ffprobe.plugin.registry import Registry
     from ffprobe.training.session import Session, refuse_unless_resumable
 

@@ -1,39 +1,39 @@
-"""The one list of kinds of component, which everything else reads."""
+"""The one list of kinds of component, which everything else reads.
+
+It holds names and no classes, so that `ffprobe --help` and the discovery of plugins import none of them.
+"""
 
 from __future__ import annotations
 
-from ffprobe.components.base import Component
-from ffprobe.components.dataset import Dataset
-from ffprobe.components.encoder import Encoder
-from ffprobe.components.evaluator import Evaluator
-from ffprobe.components.executor import Executor
-from ffprobe.components.goodness import Goodness
-from ffprobe.components.loss import Loss
-from ffprobe.components.negatives import Negatives
-from ffprobe.components.network import Network
-from ffprobe.components.normalizer import Normalizer
-from ffprobe.components.peer import Peer
-from ffprobe.components.probe import Probe
-from ffprobe.components.rule import Rule
-from ffprobe.components.scheduler import UpdateScheduler
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-SINGLE_SLOTS: dict[str, type[Component]] = {
-    base.kind: base
-    for base in (
-        Dataset,
-        Network,
-        Encoder,
-        Normalizer,
-        Goodness,
-        Loss,
-        Negatives,
-        UpdateScheduler,
-        Rule,
-        Evaluator,
-    )
+if TYPE_CHECKING:
+    from ffprobe.components.base import Component
+
+SINGLE_SLOTS: dict[str, str] = {
+    "dataset": "Dataset",
+    "network": "Network",
+    "encoder": "Encoder",
+    "normalizer": "Normalizer",
+    "goodness": "Goodness",
+    "loss": "Loss",
+    "negatives": "Negatives",
+    "scheduler": "UpdateScheduler",
+    "rule": "Rule",
+    "evaluator": "Evaluator",
 }
-"""The kinds of which a run has exactly one, by name, in the order in which a reader meets them."""
+"""The kinds of which a run has exactly one, in the order of reading, and the name of each base class."""
+
+KINDS: dict[str, str] = {**SINGLE_SLOTS, "probe": "Probe", "peer": "Peer", "executor": "Executor"}
+"""Every kind of component, and the name of its base class in ``ffprobe``."""
 
 
-KINDS: dict[str, type[Component]] = {**SINGLE_SLOTS, Probe.kind: Probe, Peer.kind: Peer, Executor.kind: Executor}
-"""Every kind of component, by name."""
+def base_class(kind: str) -> type[Component]:
+    """The class that components of this kind are derived from.
+
+    Raises:
+        KeyError: there is no such kind.
+    """
+    found: type[Component] = getattr(import_module(f"ffprobe.components.{kind}"), KINDS[kind])
+    return found

@@ -32,7 +32,7 @@ class RecordedRun(RunFile):
         return trained(self)[0].stack
 
 
-def open_recorded(path: str | Path, *, limit: int = LIMIT) -> RecordedRun:
+def open(path: str | Path, *, limit: int = LIMIT) -> RecordedRun:
     """Open a run file, finished or still being written, for reading.
 
     What is read is what was committed at this moment, and stays so. Nothing is read until it is asked for:

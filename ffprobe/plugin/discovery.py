@@ -32,7 +32,7 @@ from ffprobe.plugin.hook_mistakes import Mistake, hook_mistake, version_mistake
 
 log = logging.getLogger("ffprobe")
 
-BASES = {base.__name__: kind for kind, base in KINDS.items()}
+BASES = {base: kind for kind, base in KINDS.items()}
 """How the base class of a component is written in a plugin's source, and the kind it stands for."""
 
 

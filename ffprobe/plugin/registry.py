@@ -71,7 +71,7 @@ class Registry:
         """The component of this kind and name.
 
         Args:
-            kind: one of ``ffprobe.components.base.KINDS``.
+            kind: one of ``ffprobe.components.kinds.KINDS``.
             name: the component's name.
             plugin: where to load it from when its own name does not say so (a file, ``module:attr``).
 
@@ -180,7 +180,7 @@ def registered(kind: str) -> dict[str, type[Component]]:
     A plugin that would not load is left out with a warning, so that it does not stand in the way of the others.
 
     Args:
-        kind: ``loss``, ``normalizer`` ... (``ffprobe.components.base.KINDS``).
+        kind: ``loss``, ``normalizer`` ... (``ffprobe.components.kinds.KINDS``).
 
     Raises:
         ValueError: there is no such kind.
@@ -217,7 +217,7 @@ def _problem(component: Any) -> tuple[str, str]:
 
 
 def _base(component: type[Component]) -> str:
-    return KINDS[component.kind].__name__
+    return KINDS[component.kind]
 
 
 def _not_a_list(offered: Any) -> tuple[str, str]:

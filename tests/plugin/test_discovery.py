@@ -14,8 +14,8 @@ from ffprobe.errors import PluginError, UsageError
 from ffprobe.plugin.discovery import BASES, Plugin, build_manager, find, installed, register
 
 
-def test_bases_are_the_kinds() -> None:
-    assert {base.__name__: kind for kind, base in KINDS.items()} == BASES
+def test_a_base_class_in_the_source_stands_for_its_kind() -> None:
+    assert {kind: base for base, kind in BASES.items()} == KINDS
 
 
 def test_every_installed_plugin_announces_its_component_in_its_source() -> None:
