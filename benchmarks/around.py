@@ -47,7 +47,7 @@ def session(width: float, batch: int, steps: int, epochs: int, out: Path) -> Ses
     """The Trifecta with its default probes on noise the size of CIFAR-10's images."""
     registry = Registry()
     table = merge(read_preset(BASE_PRESET), read_preset("trifecta"))
-    training = {"batch_size": batch, "epochs": epochs, "evaluations": 1, "test": "never"}
+    training = {"batch_size": batch, "epochs": epochs, "num_evaluations": 1, "test": "never"}
     settings = {"network": {"name": "tff-s", "width": width}, "training": training}
     config = resolve(merge(table, settings), registry)
     train, held = random_images(max(steps * batch, 2), 0), random_images(500, 1)
@@ -76,7 +76,7 @@ def main(
         step, prepare, record, evaluate = Clock(), Clock(), Clock(), Clock()
         epochs: list[dict[str, float]] = []
         learn = experiment.learner.step
-        experiment.stack.encode = prepare.around(experiment.stack.encode)  # type: ignore[method-assign]
+        experiment.network.encode = prepare.around(experiment.network.encode)  # type: ignore[method-assign]
         experiment.learner._batch = prepare.around(experiment.learner._batch)  # type: ignore[attr-defined]
 
         def timed_steps(*arguments: Any) -> Iterator[Any]:

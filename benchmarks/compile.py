@@ -21,7 +21,7 @@ def steps(network: str, width: float, batch: int, compiled: bool) -> Callable[[]
     """Two training steps, an even and an odd one of OLU, of 3x32x32 images."""
     experiment, images, labels, _ = prepared(batch=batch, network={"name": network, "width": width})
     if compiled:
-        compile_layers(experiment.stack)
+        compile_layers(experiment.network)
     channels_last, count = images.to(memory_format=torch.channels_last), iter(range(10**9))
 
     def two() -> None:

@@ -75,19 +75,19 @@ def sharing(network: str, images: int, rounds: int, **settings: Any) -> Measurem
 
     changes = {"network": {"name": network, **settings}}
     experiment, x, _, _ = prepared(batch=images, **changes)
-    stack = experiment.stack.eval()
+    layered = experiment.network.eval()
     x = x.to(memory_format=torch.channels_last)
     found: dict[str, torch.Tensor] = {}
 
     @torch.inference_mode()
     def shared() -> None:
         with experiment.autocast():
-            found["shared"] = label_goodness(stack, x)
+            found["shared"] = label_goodness(layered, x)
 
     @torch.inference_mode()
     def plain() -> None:
         with experiment.autocast():
-            passes = [stack(x, torch.full((images,), label)) for label in range(stack.classes)]
+            passes = [layered(x, torch.full((images,), label)) for label in range(layered.classes)]
             found["plain"] = torch.stack(passes, dim=2)
 
     one = compare(

@@ -34,7 +34,7 @@ def correctness(device: str, quick: bool) -> Measurement:
         object.__setattr__(experiment.bench, "negatives", _fixed(wrong.to(where)))
         x = x.to(where, memory_format=torch.channels_last)
         losses = [u.loss.cpu() for n in range(3) for u in experiment.learner.step(x, labels.to(where), n, 0)]
-        ends[where, precision] = torch.stack(losses).float(), experiment.stack.layer(0).weight.detach().float().cpu()
+        ends[where, precision] = torch.stack(losses).float(), experiment.network.layer(0).weight.detach().float().cpu()
     one = Measurement("gpu-correctness", f"Three steps of tff-s on {device} against fp32 on the CPU.")
     for precision, bound in (("fp32", 1e-3), ("bf16", 5e-2)):
         (loss, weight), (own, other) = ends["cpu", "fp32"], ends[device, precision]
@@ -63,8 +63,8 @@ def throughput(network: str, device: str, quick: bool, rounds: int) -> Measureme
     for way in ("eager",) if quick else ("eager", "compiled", "CUDA graphs"):
         config: dict[str, Any] = {"network": {"name": network, "width": width}, "device": device}
         experiment, x, labels, _ = prepared(batch=batch, **config)
-        for i in range(experiment.stack.depth if way != "eager" else 0):
-            experiment.stack.layer(i).compile(mode="default" if way == "compiled" else "reduce-overhead")
+        for i in range(experiment.network.depth if way != "eager" else 0):
+            experiment.network.layer(i).compile(mode="default" if way == "compiled" else "reduce-overhead")
         ways[way] = _steps(experiment, x.to(device, memory_format=torch.channels_last), labels.to(device), quick)
     dtype = torch.bfloat16 if experiment.precision == "bf16" else torch.float32
     side = 256 if quick else 8192
@@ -77,7 +77,7 @@ def throughput(network: str, device: str, quick: bool, rounds: int) -> Measureme
     rate = 10 * 2 * side**3 / quartiles(one.seconds.pop("matrix product"))[1]
     del one.ratios["matrix product"]
     # forward, gradient of weights and of inputs, for positives and negatives, of every layer
-    operations = 3 * 2 * 2 * batch * count * sum(multiply_adds(experiment.stack, (3, 32, 32)))
+    operations = 3 * 2 * 2 * batch * count * sum(multiply_adds(experiment.network, (3, 32, 32)))
     for way, seconds in one.seconds.items():
         middle = quartiles(seconds)[1]
         one.facts[f"{way}: images a second"] = batch * count / middle
@@ -122,7 +122,7 @@ def training(device: str, quick: bool, data: Path | None, minutes: float) -> Mea
         what = ["--dataset", "digits", "--set", "network=tiny", "--batch-size", "32"]
     else:
         what = ["--dataset", "images", "--data-dir", str(data), "--batch-size", "128" if quick else "512"]
-    what += ["--preset", "trifecta", "--device", device, "--set", "training.evaluations=1", "--set", "probes=[]"]
+    what += ["--preset", "trifecta", "--device", device, "--set", "training.num_evaluations=1", "--set", "probes=[]"]
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         _train(what, 1, Path(folder) / "one.h5")

@@ -121,7 +121,7 @@ def forward_forward(depth: int, width: int, batch: int, side: int, device: torch
     nothing = torch.zeros(0, dtype=torch.int64)
     images = random_images(batch, 0, (3, side, side))
     experiment = build(config, registry, Split(images, images, None, nothing, nothing))
-    experiment.stack.train()
+    experiment.network.train()
     x, labels = torch.randn(batch, 3, side, side, device=device), torch.zeros(batch, dtype=torch.int64, device=device)
     x = x.contiguous(memory_format=torch.channels_last)
     count = iter(range(10**9))

@@ -29,12 +29,12 @@ def experiment(data: Path, gigabytes: float, width: float, batch: int, count: in
         "network": {"name": "tff-s", "width": width},
         "dataset": {"name": "images", "max_gigabytes": gigabytes},
         "data": {"dir": str(data)},
-        "training": {"batch_size": batch, "epochs": 1, "images": count, "test": "never"},
+        "training": {"batch_size": batch, "epochs": 1, "max_images": count, "test": "never"},
         "probes": [],
     }
     registry = Registry()
     made = build(resolve(merge(table, changes), registry), registry)
-    made.stack.train()
+    made.network.train()
     return made
 
 

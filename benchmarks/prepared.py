@@ -36,7 +36,7 @@ def prepared(
     held = random_images(256, seed=1)
     nothing = torch.zeros(0, dtype=torch.int64)
     experiment = build(config, registry, Split(images, held, None, nothing, nothing))
-    experiment.stack.train()
+    experiment.network.train()
     generator = torch.Generator().manual_seed(2)
     x = torch.randn(batch, 3, 32, 32, generator=generator)
     labels = torch.randint(10, (batch,), generator=generator)

@@ -27,7 +27,7 @@ def epochs(images: int, depth: int, classes: int, width: int, batch: int) -> Cal
     """One epoch of training and one evaluation of as many images, by the ordinary trainer."""
     registry = Registry()
     table = merge(read_preset(BASE_PRESET), read_preset("trifecta"))
-    training = {"batch_size": batch, "epochs": 1, "evaluations": 1, "test": "never"}
+    training = {"batch_size": batch, "epochs": 1, "num_evaluations": 1, "test": "never"}
     config = resolve(merge(table, {"training": training, "probes": []}), registry)
     config = RunConfig(config.settings, {**config.slots, "network": Choice(equal_layers(depth, width), Params())})
     shape, nothing = (3, 16, 16), torch.zeros(0, dtype=torch.int64)

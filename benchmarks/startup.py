@@ -15,7 +15,8 @@ from benchmarks.harness import RESULTS, compare, keep, quartiles
 
 SMALL = "run --preset trifecta --set network=tiny --epochs 2 --out"
 FIRST = (
-    "run --preset trifecta --dataset digits --set network=tiny --set training.images=64 --epochs 1 --overwrite --out"
+    "run --preset trifecta --dataset digits --set network=tiny --set training.max_images=64 --epochs 1 "
+    "--overwrite --out"
 )
 
 

@@ -21,7 +21,7 @@ from ffprobe.config.settings import Data, Recording, RunSettings, Training
 from ffprobe.hookspecs import Hooks
 from ffprobe.plugin.registry import Registry
 from ffprobe.store.page import schema_page
-from ffprobe.store.schema import ActivationRecord, RunFacts, run_schema
+from ffprobe.store.schema import ActivationRecord, RunMetadata, run_schema
 
 DOCS = Path(__file__).parent
 NOTE = "<!-- Made from the code by docs/generate.py; change the code, then run it again. -->\n\n"
@@ -82,7 +82,7 @@ def _table(rows: list[tuple[str, str, str]]) -> str:
 
 def run_file() -> str:
     """The layout of run.h5, from the declared schema of an example."""
-    facts = RunFacts(
+    facts = RunMetadata(
         layers=("0", "1"),
         classes=("a", "b", "c"),
         validation=100,

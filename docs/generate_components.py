@@ -18,12 +18,12 @@ WORDS = ("Args:", "Attributes:", "Raises:", "Returns:", "Yields:")
 BESIDES = {  # what the methods of a kind are given or give back
     "network": ("LayerSpec", "Shortcut"),
     "loss": ("LossContext",),
-    "rule": ("Bench", "Learner", "Update"),
-    "evaluator": ("Sweep", "Calibration"),
+    "rule": ("LearnerSetup", "Learner", "Update"),
+    "evaluator": ("LabelScan", "Calibration"),
     "probe": ("Variable", "Dimension", "Result", "Column", "Claim"),
     "dataset": ("Images",),
-    "peer": ("Trajectory", "ReplayPlan", "Heard", "Tolerance"),
-    "executor": ("Job", "JobEvent", "Share"),
+    "peer": ("Trajectory", "ReplayPlan", "ReplayRecord", "Tolerance"),
+    "executor": ("Job", "JobEvent", "ResourceLimits"),
 }
 
 

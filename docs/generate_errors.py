@@ -39,7 +39,7 @@ class Message:
     """
 
     what: str
-    do: str
+    hint: str
     file: str
     error: str
 
@@ -69,12 +69,12 @@ class _Source:
             if isinstance(node, ast.Call) and (built := self._built(node)):
                 error, at = built
                 if len(node.args) > at and not isinstance(node.args[at], ast.Starred):
-                    do = next((k.value for k in node.keywords if k.arg == "do"), None)
+                    hint = next((k.value for k in node.keywords if k.arg == "do"), None)
                     if isinstance(node.func, ast.Name) and node.func.id == "Mistake":  # the end of a sentence
                         said = self._message(node.args[0], node.args[1], error)
-                        yield Message(f"The plugin … {said.what}.", said.do, said.file, said.error)
+                        yield Message(f"The plugin … {said.what}.", said.hint, said.file, said.error)
                     else:
-                        yield self._message(node.args[at], do, error)
+                        yield self._message(node.args[at], hint, error)
         for function in self.functions:  # words that another function of the file makes an error of
             if function.returns and ast.unparse(function.returns) == "tuple[str, str]":
                 for node in ast.walk(function):
@@ -101,8 +101,8 @@ class _Source:
                 return sorted(names & self.classes)[0]
         return "FfprobeError"
 
-    def _message(self, what: ast.expr, do: ast.expr | None, error: str) -> Message:
-        return Message(_tidy(self._text(what)), _tidy(self._text(do)) if do else "", self.file, error)
+    def _message(self, what: ast.expr, hint: ast.expr | None, error: str) -> Message:
+        return Message(_tidy(self._text(what)), _tidy(self._text(hint)) if hint else "", self.file, error)
 
     def _text(self, node: ast.expr, deep: int = 0) -> str:
         """The words of an expression; alternatives stand behind each other, with a bar between."""
@@ -210,7 +210,7 @@ def error_pages(note: str) -> dict[str, str]:
         if own:
             path = f"errors/{error.__name__.removesuffix('Error').lower()}.md"
             name = f"[{name}]({path})"
-            table = "".join(f"| {m.what} | {m.do} | `{m.file}` |\n" for m in own)
+            table = "".join(f"| {m.what} | {m.hint} | `{m.file}` |\n" for m in own)
             head = f"# {error.__name__}, exit code {code}\n\n{note}{doc}\n\n{LEGEND}\n"
             pages[path] = f"{head}| what is said | what to do | said in |\n|---|---|---|\n{table}"
         rows.append(f"| {code} | {name} | {doc} | {len(own)} |\n")

@@ -1,12 +1,12 @@
 """The public names of ffprobe, written once: lazy-loader reads them here at run time, type checkers as a stub."""
 
-from .analysis.evaluators.calibrating import cheapest_within as cheapest_within
 from .analysis.evaluators.calibrating import read_calibration as read_calibration
-from .analysis.evaluators.early_exit import Outlook as Outlook
-from .analysis.evaluators.early_exit import fit_outlook as fit_outlook
-from .analysis.evaluators.reading import Reading as Reading
+from .analysis.evaluators.calibrating import select_cheapest as select_cheapest
+from .analysis.evaluators.early_exit import EarlyExitModel as EarlyExitModel
+from .analysis.evaluators.early_exit import fit_early_exit as fit_early_exit
+from .analysis.evaluators.reading import EvaluationResult as EvaluationResult
 from .analysis.evaluators.reading import cross_fitted as cross_fitted
-from .analysis.evaluators.reading import read_sweep as read_sweep
+from .analysis.evaluators.reading import evaluate as evaluate
 from .analysis.measures.attenuation import attenuation as attenuation
 from .analysis.measures.cka import CentredFeatures as CentredFeatures
 from .analysis.measures.cka import linear_cka as linear_cka
@@ -57,7 +57,7 @@ from .components.evaluator import Evaluator as Evaluator
 from .components.executor import Executor as Executor
 from .components.executor import Job as Job
 from .components.executor import JobEvent as JobEvent
-from .components.executor import Share as Share
+from .components.executor import ResourceLimits as ResourceLimits
 from .components.goodness import Goodness as Goodness
 from .components.loss import Loss as Loss
 from .components.loss import LossContext as LossContext
@@ -66,15 +66,15 @@ from .components.network import LayerSpec as LayerSpec
 from .components.network import Network as Network
 from .components.network import Shortcut as Shortcut
 from .components.normalizer import Normalizer as Normalizer
-from .components.peer import Heard as Heard
 from .components.peer import Peer as Peer
 from .components.peer import ReplayPlan as ReplayPlan
+from .components.peer import ReplayRecord as ReplayRecord
 from .components.peer import Tolerance as Tolerance
 from .components.peer import Trajectory as Trajectory
 from .components.probe import Probe as Probe
-from .components.process_group import Team as Team
-from .components.rule import Bench as Bench
+from .components.process_group import ProcessGroup as ProcessGroup
 from .components.rule import Learner as Learner
+from .components.rule import LearnerSetup as LearnerSetup
 from .components.rule import Rule as Rule
 from .components.rule import Update as Update
 from .components.scheduler import UpdateScheduler as UpdateScheduler
@@ -96,19 +96,19 @@ from .inference.evaluate import last_layer_goodness as last_layer_goodness
 from .inference.recorded_run import RecordedRun as RecordedRun
 from .inference.recorded_run import open as open
 from .network.convolutions import convolutions as convolutions
-from .network.network import Stack as Stack
+from .network.network import LayeredNetwork as LayeredNetwork
 from .network.square_sums import square_sums as square_sums
 from .network.stored import flat_as_stored as flat_as_stored
 from .plugin.registry import registered as registered
 from .prediction.calibration import Calibration as Calibration
-from .prediction.label_scan import Sweep as Sweep
-from .prediction.recorded_label_scan import RecordedSweep as RecordedSweep
+from .prediction.label_scan import LabelScan as LabelScan
+from .prediction.recorded_label_scan import RecordedLabelScan as RecordedLabelScan
 from .runtime.version import __version__ as __version__
 from .store.reader import RunFile as RunFile
 from .store.schema import Dimension as Dimension
 from .store.schema import Variable as Variable
 from .training.group_learner import GroupLearner as GroupLearner
 from .training.groups import groups_of_step as groups_of_step
-from .training.sandbox import Rehearsal as Rehearsal
+from .training.sandbox import Sandbox as Sandbox
 
 __all__: list[str]

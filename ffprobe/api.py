@@ -53,10 +53,18 @@ def run(
     config = configure(registry, preset, plugins, settings)
     if resume and out.exists():
         return open_recorded(out)
-    with joined(config.settings.device) as team:
-        if team.leads:
+    with joined(config.settings.device) as process_group:
+        if process_group.is_main:
             refuse_unless_resumable(out, resume, overwrite)
-        Session(config, registry, out, command="ffprobe.run", overwrite=overwrite, resume=resume, team=team).run()
+        Session(
+            config,
+            registry,
+            out,
+            command="ffprobe.run",
+            overwrite=overwrite,
+            resume=resume,
+            process_group=process_group,
+        ).run()
     return open_recorded(out)
 
 
@@ -68,7 +76,7 @@ def analyze(question: str, *runs: str | Path | RunFile) -> Result:
         runs: run files, open (they stay so) or by their paths.
 
     Returns:
-        The answer: ``table()``, ``json()``, ``figure()``, ``to_pandas()``; in a notebook it shows itself.
+        The answer: ``table()``, ``to_dict()``, ``figure()``, ``to_pandas()``; in a notebook it shows itself.
 
     Raises:
         PluginError: there is no such question; the nearest are named.
@@ -76,14 +84,14 @@ def analyze(question: str, *runs: str | Path | RunFile) -> Result:
         FileError: a run is missing, damaged, or did not record what is needed.
     """
     from ffprobe.config.analysis_choice import find_question
-    from ffprobe.plugin.error_attribution import blamed
+    from ffprobe.plugin.error_attribution import attribute_errors
     from ffprobe.plugin.registry import Registry
 
     registry = Registry()
     choice = find_question(question, registry, len(runs))
-    with ExitStack() as stack:
-        files = [stack.enter_context(_opened(run)) for run in runs]
-        with blamed(registry, f"answering {choice.component.name!r}"):
+    with ExitStack() as network:
+        files = [network.enter_context(_opened(run)) for run in runs]
+        with attribute_errors(registry, f"answering {choice.component.name!r}"):
             result: Result = choice.build().analyze(files)
     return result
 

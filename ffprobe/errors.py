@@ -25,21 +25,21 @@ class FfprobeError(Exception):
 
     exit_code = 1
 
-    def __init__(self, what: str, *, where: str = "", do: str = "") -> None:
+    def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
         super().__init__(what)
-        self.what, self.where, self.do = what, where, do
+        self.what, self.where, self.hint = what, where, hint
 
     def __str__(self) -> str:
         """All the sentences, in the order what, where, what to do."""
-        return " ".join(part for part in (self.what, self.where and f"({self.where})", self.do) if part)
+        return " ".join(part for part in (self.what, self.where and f"({self.where})", self.hint) if part)
 
-    def document(self) -> dict[str, object]:
-        """The error as a JSON object: ``error``, ``what``, ``where``, ``do``, ``exit_code``."""
+    def to_dict(self) -> dict[str, object]:
+        """The error as a JSON object: ``error``, ``what``, ``where``, ``hint``, ``exit_code``."""
         return {
             "error": type(self).__name__,
             "what": self.what,
             "where": self.where,
-            "do": self.do,
+            "do": self.hint,
             "exit_code": self.exit_code,
         }
 
@@ -71,8 +71,8 @@ class CheckFailed(FfprobeError):
 class Interrupted(FfprobeError):
     """The run was asked to stop; what had been committed is in the file."""
 
-    def __init__(self, what: str, *, signal_number: int, where: str = "", do: str = "") -> None:
-        super().__init__(what, where=where, do=do)
+    def __init__(self, what: str, *, signal_number: int, where: str = "", hint: str = "") -> None:
+        super().__init__(what, where=where, hint=hint)
         self.exit_code = 128 + signal_number
 
 

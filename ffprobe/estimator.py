@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 if TYPE_CHECKING:
     import torch
 
-    from ffprobe.network.network import Stack
+    from ffprobe.network.network import LayeredNetwork
 
 
 class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
@@ -106,10 +106,10 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
         batches.device = experiment.device
         observers = Observers(build_manager(), lambda *_: None, lambda *_: None)
         Trainer(experiment, observers).run()
-        self.config_ = {**config.document(), "device": "cpu"}
-        network = experiment.stack.to("cpu").eval()
+        self.config_ = {**config.to_dict(), "device": "cpu"}
+        network = experiment.network.to("cpu").eval()
         self.weights_ = {name: value.detach().numpy().copy() for name, value in network.named_state().items()}
-        self._network: Stack | None = network
+        self._network: LayeredNetwork | None = network
         self.n_iter_ = config.settings.training.epochs
         goodness = self._goodness(images, label_goodness)
         self.layer_accuracy_ = (goodness.argmax(axis=2) == labels).mean(axis=1)
@@ -171,7 +171,7 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
             seed = check_random_state(seed).randint(2**31)
         training = {"epochs": self.epochs, "batch_size": self.batch_size, "learning_rate": self.learning_rate}
         own = {"seed": int(seed), "device": self.device, "precision": "fp32", "probes": []}
-        own["training"] = {**training, "evaluations": 1, "test": "never", "augmentation": False}
+        own["training"] = {**training, "num_evaluations": 1, "test": "never", "augmentation": False}
         if dimensions == 2 and not self._names_a_network():
             own["network"] = {"name": "fcn", "width": 0.0625, "depth": 3}
         return merge(own, nested(self.settings or {}))
@@ -183,7 +183,7 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
         registry = Registry()
         return any(c.kind == "network" for text in self.plugins for c in registry.load(parse_plugin(text)[0]))
 
-    def _rebuilt(self) -> Stack:
+    def _rebuilt(self) -> LayeredNetwork:
         import torch
 
         from ffprobe.config.resolve import resolve
@@ -192,7 +192,7 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
 
         registry = Registry()
         split = _split_of(self.shape_, len(self.classes_))
-        network = build(resolve(self.config_, registry), registry, split).stack
+        network = build(resolve(self.config_, registry), registry, split).network
         network.load_named_state({name: torch.from_numpy(value) for name, value in self.weights_.items()})
         return network.eval()
 

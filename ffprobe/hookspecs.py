@@ -67,10 +67,10 @@ class RunContext:
         classes: the class names.
         epochs: how many epochs the run will take.
         steps_per_epoch: optimizer steps in each.
-        network: the ``ffprobe.Stack`` being trained; to look at, never to change.
+        network: the ``ffprobe.LayeredNetwork`` being trained; to look at, never to change.
         record: ``record(name, value)`` writes to the plugin's own variables: one more row where the variable has an
             unlimited dimension, the whole value otherwise. Kept in memory until the epoch is committed.
-        rehearse: ``with context.run.rehearse() as copy:`` gives an ``ffprobe.Rehearsal``: deep copies of network and
+        rehearse: ``with context.run.sandbox() as copy:`` gives an ``ffprobe.Sandbox``: deep copies of network and
             components as they stand now, and a learner at learning rate 0. A probe may step it and look at gradients
             without changing a number of the run; what it draws comes from the run's stream for probes at this step.
     """
@@ -82,7 +82,7 @@ class RunContext:
     steps_per_epoch: int
     network: Any = None
     record: Callable[[str, object], None] = field(default=_nowhere, repr=False)
-    rehearse: Callable[[], AbstractContextManager[Any]] = field(default=_not_running, repr=False)
+    sandbox: Callable[[], AbstractContextManager[Any]] = field(default=_not_running, repr=False)
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,7 @@ def collect(
         at = dict(zip(grid.axes, (point.name for point in points), strict=True))
         method = methods[at["method"]]
         if not method.reaches:
-            audit = reach(toy({**one.config.document(), "observers": []}, registry), registry)
+            audit = reach(toy({**one.config.to_dict(), "observers": []}, registry), registry)
             method.reaches = "; ".join(audit.lines())
         place, asked = (at["method"], at["data"], at["seed"]), _asked(one.job.command)
         old = before.get(place)

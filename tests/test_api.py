@@ -21,7 +21,7 @@ TOY: dict[str, Any] = {
     "network.width": 0.25,
     "precision": "fp32",
     "device": "cpu",
-    "training": {"epochs": 2, "batch_size": 32, "images": 128},
+    "training": {"epochs": 2, "batch_size": 32, "max_images": 128},
     "recording.samples": 60,
 }
 
@@ -60,7 +60,7 @@ def test_an_existing_run_is_not_overwritten(path: Path) -> None:
 
 def test_analyze_takes_paths_and_open_runs(path: Path, run: ffprobe.RecordedRun) -> None:
     one, two = ffprobe.analyze("layers", path), ffprobe.analyze("layers", run)
-    assert one.json()["rows"] == two.json()["rows"]
+    assert one.to_dict()["rows"] == two.to_dict()["rows"]
     assert run.has("metrics/loss")  # still open
     assert "<table>" in one._repr_html_()
     with pytest.raises(ffprobe.UsageError, match="needs a run file; none given"):

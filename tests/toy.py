@@ -14,14 +14,14 @@ TOY: dict[str, Any] = {
     "network": {"name": "tiny", "width": 0.25},
     "precision": "fp32",
     "device": "cpu",
-    "training": {"epochs": 2, "batch_size": 64, "images": 256, "evaluation_batch": 128},
-    "recording": {"samples": 60, "units": 32},
+    "training": {"epochs": 2, "batch_size": 64, "max_images": 256, "evaluation_batch": 128},
+    "recording": {"samples": 60, "max_features": 32},
 }
 """``tiny`` at a quarter of its width on 256 digits, two epochs."""
 
 WORDS = ["--set", "network=tiny", "--set", "network.width=0.25", "--precision", "fp32", "--epochs", "2"]
-WORDS += ["--batch-size", "64", "--set", "training.images=256", "--set", "recording.samples=60"]
-WORDS += ["--set", "recording.units=32", "--device", "cpu"]
+WORDS += ["--batch-size", "64", "--set", "training.max_images=256", "--set", "recording.samples=60"]
+WORDS += ["--set", "recording.max_features=32", "--device", "cpu"]
 """The same for ``ffprobe run``."""
 
 

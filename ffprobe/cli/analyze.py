@@ -29,21 +29,21 @@ def analyze(
     """
     from ffprobe.analysis.plots.figure import check_suffix
     from ffprobe.config.analysis_choice import find_question
-    from ffprobe.plugin.error_attribution import blamed
+    from ffprobe.plugin.error_attribution import attribute_errors
     from ffprobe.plugin.registry import Registry
 
     if plot:
         check_suffix(plot)  # before the work, not after it
     registry = Registry()
     question = find_question(name, registry, len(runs or []))
-    with opened(runs or []) as files, blamed(registry, f"answering {question.component.name!r}"):
+    with opened(runs or []) as files, attribute_errors(registry, f"answering {question.component.name!r}"):
         result = question.build().analyze(files)
         if csv:
             result.write_csv(csv)
         if plot:
             result.save_figure(plot, command=shlex.join(["ffprobe", *sys.argv[1:]]))
     if json:
-        print_json(result.json())
+        print_json(result.to_dict())
         return
     stdout().print(result.table())
     for path in filter(None, (csv, plot)):

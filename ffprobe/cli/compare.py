@@ -45,7 +45,7 @@ def compare(
     from ffprobe.analysis.result.latex import write_latex
     from ffprobe.config.resolve import validate
     from ffprobe.config.settings import Choice
-    from ffprobe.plugin.error_attribution import blamed
+    from ffprobe.plugin.error_attribution import attribute_errors
     from ffprobe.plugin.registry import Registry
 
     if plot:
@@ -56,7 +56,7 @@ def compare(
     question = Choice(component, validate(component.Params, settings, f"probe {QUESTION!r}"))
     paths = run_files(runs)
     command = shlex.join(["ffprobe", *sys.argv[1:]])
-    with opened(paths) as files, blamed(registry, "comparing"):
+    with opened(paths) as files, attribute_errors(registry, "comparing"):
         result = question.build().analyze(files)
         if csv:
             result.write_csv(csv)
@@ -67,7 +67,7 @@ def compare(
         if html:
             _write_page(result, html, component.source, command, len(files))
     if json:
-        print_json(result.json())
+        print_json(result.to_dict())
         return
     stdout().print(result.table())
     for path in filter(None, (csv, latex, plot, html)):
@@ -91,8 +91,8 @@ def run_files(places: Sequence[Path]) -> list[Path]:
         inside = sorted(place.rglob("*.h5"))
         unfinished = len(list(place.rglob(f"*.h5{PARTIAL}")))
         if not inside:
-            do = f"{unfinished} are unfinished; ffprobe compare {place}/*{PARTIAL}" if unfinished else ""
-            raise FileError("There is no finished run file in this directory.", where=str(place), do=do)
+            hint = f"{unfinished} are unfinished; ffprobe compare {place}/*{PARTIAL}" if unfinished else ""
+            raise FileError("There is no finished run file in this directory.", where=str(place), hint=hint)
         if unfinished:
             stderr().print(f"{place}: {unfinished} unfinished runs are left out.", markup=False)
         found |= dict.fromkeys(inside)

@@ -58,7 +58,7 @@ def print_error(error: FfprobeError) -> None:
 
     console = stderr()
     process = f" in process {os.environ['RANK']}" if "RANK" in os.environ else ""  # torchrun's
-    head, parts = Text(f"error{process}: ", style="bold red"), [part for part in (error.where, error.do) if part]
+    head, parts = Text(f"error{process}: ", style="bold red"), [part for part in (error.where, error.hint) if part]
     if not console.is_terminal:
         console.print(Text.assemble(head, error.what), soft_wrap=True)
         for part in parts:

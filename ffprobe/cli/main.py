@@ -43,7 +43,7 @@ def _run() -> int:
     except Exception as error:
         wrapped = FfprobeError(
             f"ffprobe failed unexpectedly: {type(error).__name__}: {error}.",
-            do="This is a bug; `--verbose` shows where it arose.",
+            hint="This is a bug; `--verbose` shows where it arose.",
         )
         wrapped.__cause__ = error
         _tell(wrapped)
@@ -55,6 +55,6 @@ def _tell(error: FfprobeError) -> None:
     if State.verbose:
         traceback.print_exception(error)
     if State.json:
-        sys.stderr.write(json.dumps(error.document()) + "\n")
+        sys.stderr.write(json.dumps(error.to_dict()) + "\n")
         return
     print_error(error)

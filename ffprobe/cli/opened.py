@@ -24,8 +24,8 @@ def opened(paths: Sequence[Path]) -> Iterator[list[RunFile]]:
     from ffprobe.store.reader import open_run
 
     _allow(len(paths) + SPARE)
-    with ExitStack() as stack:
-        yield [stack.enter_context(open_run(path)) for path in paths]
+    with ExitStack() as network:
+        yield [network.enter_context(open_run(path)) for path in paths]
 
 
 def _allow(count: int) -> None:

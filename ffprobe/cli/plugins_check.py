@@ -30,7 +30,7 @@ def check(
     what, settings = parse_plugin(name)
     report = check_plugin(what, settings=settings, data_dir=data_dir)
     if json:
-        print_json(report.document())
+        print_json(report.to_dict())
     else:
         _print(report)
     if not report.passed:
@@ -38,7 +38,7 @@ def check(
         raise CheckFailed(
             f"{len(report.failures)} of {len(report.findings)} checks failed: {names}.",
             where=report.where,
-            do="" if json else "Each says above what was expected, what came, and why it matters.",
+            hint="" if json else "Each says above what was expected, what came, and why it matters.",
         )
 
 

@@ -26,7 +26,7 @@ ADVICE = {
     "raise `ffprobe.FileError` with a sentence that says how to get a missing one.",
     "network": 'A layer can be any `nn.Module`: `ffprobe.LayerSpec("module", factory=...)`.',
     "encoder": "Layer 0 sees what the encoder returns; `neutral` stands for a label that is not known.",
-    "normalizer": 'It stands on each layer\'s input; `place = "output"` puts it on what a layer passes on.',
+    "normalizer": 'It stands on each layer\'s input; `position = "output"` puts it on what a layer passes on.',
     "goodness": "A goodness and a loss must have one `form`: this one goes with every loss on pairs.",
     "loss": "A loss and a goodness must have one `form`: this one goes with every goodness on pairs.",
     "negatives": "With `needs_goodness = True` it is given the last layer's goodness for every label.",
@@ -55,7 +55,7 @@ def new(
     _check_name(name)
     folder = out or Path(f"ffprobe-{name}")
     if folder.exists():
-        raise UsageError(f"{folder} exists already.", do="Give another --out; nothing was written.")
+        raise UsageError(f"{folder} exists already.", hint="Give another --out; nothing was written.")
     files = distribution(name, kind)
     _warn_if_taken(name)
     _write(folder, files)
@@ -116,9 +116,11 @@ def _check_kind(kind: str) -> None:
 
     kinds = ", ".join(ADVICE)
     if not kind:
-        raise UsageError("What kind of plugin is it?", do=f"Give --kind, one of {kinds}.")
+        raise UsageError("What kind of plugin is it?", hint=f"Give --kind, one of {kinds}.")
     if kind not in ADVICE:
-        raise UsageError(f"There is no kind {kind!r} to begin with.", do=f"{did_you_mean(kind, ADVICE)} All: {kinds}.")
+        raise UsageError(
+            f"There is no kind {kind!r} to begin with.", hint=f"{did_you_mean(kind, ADVICE)} All: {kinds}."
+        )
 
 
 def _check_name(name: str) -> None:
@@ -128,14 +130,15 @@ def _check_name(name: str) -> None:
         near = re.sub(r"[^a-z0-9]+", "-", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()).strip("-0123456789")
         hint = f"How about {near!r}?" if near else "For example power-norm."
         raise UsageError(
-            f"The name {name!r} is not kebab-case: lower-case letters, digits, single hyphens, a letter first.", do=hint
+            f"The name {name!r} is not kebab-case: lower-case letters, digits, single hyphens, a letter first.",
+            hint=hint,
         )
     if name == "ffprobe" or name.startswith("ffprobe-"):
-        do = f"Leave it out: {name.removeprefix('ffprobe').removeprefix('-') or 'power-norm'!r}."
-        raise UsageError(f"The distribution is called ffprobe-NAME anyway, {name!r} need not say it.", do=do)
+        hint = f"Leave it out: {name.removeprefix('ffprobe').removeprefix('-') or 'power-norm'!r}."
+        raise UsageError(f"The distribution is called ffprobe-NAME anyway, {name!r} need not say it.", hint=hint)
     if keyword.iskeyword(name.replace("-", "_")) or keyword.iskeyword(_class(name)):
-        do = f"For example {name + '-' + 'plugin'!r}."
-        raise UsageError(f"The name {name!r} is a word of the language Python and cannot name a class.", do=do)
+        hint = f"For example {name + '-' + 'plugin'!r}."
+        raise UsageError(f"The name {name!r} is a word of the language Python and cannot name a class.", hint=hint)
 
 
 def _warn_if_taken(name: str) -> None:

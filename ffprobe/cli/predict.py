@@ -69,20 +69,20 @@ def predict(
         reader = _calibrated(file, config, registry)
     found, times = _predict(trained, asked, reader, registry, compare)
     right = found.labels == asked.labels
-    weights = torch.tensor(multiply_adds(trained.stack, trained.shape), dtype=torch.float64)
-    passes = trained.stack.classes if trained.stack.form == "pair" else 1
+    weights = torch.tensor(multiply_adds(trained.network, trained.shape), dtype=torch.float64)
+    passes = trained.network.classes if trained.network.form == "pair" else 1
     adds = float((torch.tensor(found.evaluations) * weights).sum()) / len(asked)
     document: dict[str, Any] = {
         "run": str(run),
         "dataset": config.slots["dataset"].component.name,
         "split": split.value,
         "images": len(asked),
-        "evaluator": config.slots["evaluator"].document(),
+        "evaluator": config.slots["evaluator"].to_dict(),
         "chosen": {k: v for k, v in reader.chosen.items() if not isinstance(v, torch.Tensor)},
         "accuracy": float(right.double().mean()),
         "accuracy_se": float((right.double().var(correction=0) / len(right)).sqrt()),
         "layer_evaluations_per_image": sum(found.evaluations) / len(asked),
-        "full_sweep_layer_evaluations": passes * trained.stack.depth,
+        "full_sweep_layer_evaluations": passes * trained.network.depth,
         "multiply_adds_per_image": adds,
         "full_sweep_multiply_adds": passes * float(weights.sum()),
         "images_per_second": len(asked) / median(times["own"]),
@@ -127,11 +127,11 @@ def _config(file: RunFile, registry: Registry, evaluator: str, dataset: str, dat
 def _calibrated(file: RunFile, config: RunConfig, registry: Registry) -> Evaluator:
     from ffprobe.analysis.evaluators.calibrating import read_calibration
     from ffprobe.components.evaluator import Evaluator
-    from ffprobe.plugin.error_attribution import blamed
+    from ffprobe.plugin.error_attribution import attribute_errors
 
     reader: Evaluator = config.slots["evaluator"].build()
     if type(reader).calibrate is not Evaluator.calibrate:
-        with blamed(registry, "calibrating the evaluator"):
+        with attribute_errors(registry, "calibrating the evaluator"):
             reader.calibrate(read_calibration(file, "pre" if "activations" in reader.needs else ""))
     return reader
 
@@ -144,7 +144,7 @@ def _predict(
     from rich.progress import Progress
 
     from ffprobe.inference.predictor import FullSweep, predict
-    from ffprobe.plugin.error_attribution import blamed
+    from ffprobe.plugin.error_attribution import attribute_errors
 
     repeats = REPEATS if compare else 1
     sweeps = {"own": reader, **({"full": FullSweep()} if compare else {})}
@@ -152,7 +152,7 @@ def _predict(
     console = stderr()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("predicting", total=len(images) * repeats * len(sweeps))
-        with blamed(registry, "reading predictions"):
+        with attribute_errors(registry, "reading predictions"):
             if compare:  # the first pass through a network pays for much that no later one does
                 for one in sweeps.values():
                     predict(trained, images.subset(torch.arange(min(len(images), 64))), one)

@@ -24,7 +24,7 @@ def describe_preset(name: str, registry: Any) -> dict[str, Any]:
     return {
         "name": name,
         "description": preset_comment(name),
-        "components": {kind: config.slots[kind].document() for kind in SINGLE_SLOTS if kind != "dataset"},
+        "components": {kind: config.slots[kind].to_dict() for kind in SINGLE_SLOTS if kind != "dataset"},
         "training": read_preset(name).get("training", {}),
         "locality": _locality(lambda: _preset_reach(name, table, registry)),
     }
@@ -97,7 +97,7 @@ def _locality(ask: Any) -> dict[str, Any]:
         }
         for one in audit.reaches
     ]
-    components = {kind: choice.document()["name"] for kind, choice in config.slots.items() if kind != "dataset"}
+    components = {kind: choice.to_dict()["name"] for kind, choice in config.slots.items() if kind != "dataset"}
     return {
         "refusal": "",
         "preset": preset,

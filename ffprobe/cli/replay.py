@@ -33,7 +33,7 @@ def replay(
     results = [replay_one(path, Registry(), fast=fast) for path in files]
     failed = [r.file for r in results if not r.passed]
     if json:
-        print_json(finite({"passed": not failed, "replays": [r.document() for r in results]}))
+        print_json(finite({"passed": not failed, "replays": [r.to_dict() for r in results]}))
     else:
         _print_results(results)
     if failed:

@@ -84,7 +84,7 @@ def _known(registry: Registry, names: Sequence[str]) -> set[str]:
     known = {offer.name for plugin in registry.plugins for offer in plugin.offers if offer.kind == "probe"}
     for name in names:
         if name not in known:
-            raise UsageError(f"There is no analysis {name!r} to leave out.", do=did_you_mean(name, known))
+            raise UsageError(f"There is no analysis {name!r} to leave out.", hint=did_you_mean(name, known))
     return set(names)
 
 
@@ -130,7 +130,7 @@ def _ask(component: Any, runs: Sequence[RunFile], answer: Answer) -> None:
     try:
         answer.result = component(component.Params()).analyze(runs)
     except FfprobeError as error:
-        answer.missing, answer.do = error.what, error.do
+        answer.missing, answer.hint = error.what, error.hint
     except Exception as error:  # a stranger's analysis must not take the page with it
         log.debug("%s failed", answer.name, exc_info=True)
         answer.failure = f"{type(error).__name__}: {error}"
@@ -141,10 +141,12 @@ def check_target(html: Path) -> None:
     from ffprobe.errors import FileError, UsageError
 
     if html.suffix.lower() not in (".html", ".htm"):
-        raise UsageError("A report is an HTML page.", where=str(html), do="Name a file that ends in .html.")
+        raise UsageError("A report is an HTML page.", where=str(html), hint="Name a file that ends in .html.")
     if html.is_dir() or not html.parent.is_dir():
         what = "This is a directory." if html.is_dir() else "There is no such directory to write the report into."
-        raise FileError(what, where=str(html if html.is_dir() else html.parent), do="Choose another place with --html.")
+        raise FileError(
+            what, where=str(html if html.is_dir() else html.parent), hint="Choose another place with --html."
+        )
 
 
 def write_page(html: Path, text: str) -> None:
@@ -168,7 +170,7 @@ def _document(html: Path, runs: Sequence[Path], answers: Sequence[Answer], size:
         "runs": [str(run) for run in runs],
         "answered": [answer.name + answer.of for answer in answers if answer.result],
         "not_answered": [
-            {"name": answer.name + answer.of, "what": answer.missing, "do": answer.do}
+            {"name": answer.name + answer.of, "what": answer.missing, "do": answer.hint}
             for answer in answers
             if answer.missing
         ],

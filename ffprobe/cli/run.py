@@ -14,7 +14,7 @@ import typer
 from ffprobe.cli.console import Json, Verbose, finite, print_json, stderr, stdout
 
 if TYPE_CHECKING:
-    from ffprobe.components.process_group import Team
+    from ffprobe.components.process_group import ProcessGroup
     from ffprobe.config.settings import RunConfig
     from ffprobe.plugin.registry import Registry
     from ffprobe.training.trainer import Outcome
@@ -78,11 +78,13 @@ def run(
     if dry_run:
         _print_config(resolved, json)
         return
-    with joined(resolved.settings.device) as team:
-        if team.leads:
+    with joined(resolved.settings.device) as process_group:
+        if process_group.is_main:
             refuse_unless_resumable(out, resume, overwrite)
-        outcome = _train(resolved, registry, out, team, overwrite=overwrite, resume=resume, allow_changes=allow_changes)
-        if not team.leads:
+        outcome = _train(
+            resolved, registry, out, process_group, overwrite=overwrite, resume=resume, allow_changes=allow_changes
+        )
+        if not process_group.is_main:
             return
     if json:
         print_json(finite(_document(outcome, resolved, out)))
@@ -90,20 +92,20 @@ def run(
         _print_outcome(outcome, out)
 
 
-def _train(config: RunConfig, registry: Registry, out: Path, team: Team, **how: bool) -> Outcome:
+def _train(config: RunConfig, registry: Registry, out: Path, process_group: ProcessGroup, **how: bool) -> Outcome:
     from ffprobe.cli.progress import Progress
     from ffprobe.cli.signals import stopping_on_signals
     from ffprobe.training.session import Session
 
     program = ["ffprobe"]
-    if team.size > 1:
-        here = os.environ.get("LOCAL_WORLD_SIZE", str(team.size))
+    if process_group.size > 1:
+        here = os.environ.get("LOCAL_WORLD_SIZE", str(process_group.size))
         program = ["torchrun", "--nproc-per-node", here, "-m", "ffprobe"]
     command = shlex.join([*program, *sys.argv[1:]])
     progress = Progress(stderr())
     watching = [("progress", progress)]
-    session = Session(config, registry, out, command=command, observers=watching, team=team, **how)
-    if not team.leads:
+    session = Session(config, registry, out, command=command, observers=watching, process_group=process_group, **how)
+    if not process_group.is_main:
         with stopping_on_signals(session.trainer.stop_after_batch):
             return session.run()
     if session.state:
@@ -121,7 +123,7 @@ def _document(outcome: Outcome, config: RunConfig, out: Path) -> dict[str, Any]:
         "model_test_accuracy": outcome.model_test_accuracy,
         "seconds": outcome.seconds,
         "images_per_second": outcome.images_per_second,
-        "config": config.document(),
+        "config": config.to_dict(),
     }
 
 
@@ -146,7 +148,7 @@ def _print_outcome(outcome: Outcome, out: Path) -> None:
 
 
 def _print_config(config: RunConfig, as_json: bool) -> None:
-    document = config.document()
+    document = config.to_dict()
     if as_json:
         print_json(document)
         return

@@ -49,8 +49,8 @@ def interrupted_by_signals() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        do = "Call it again to go on."
-        raise Interrupted("Interrupted; the runs under way were stopped.", signal_number=number, do=do) from None
+        hint = "Call it again to go on."
+        raise Interrupted("Interrupted; the runs under way were stopped.", signal_number=number, hint=hint) from None
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)

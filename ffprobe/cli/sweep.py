@@ -46,7 +46,7 @@ def sweep(
     stops no other. Call it again after an interruption: it does what is left.
     """
     from ffprobe.cli.signals import interrupted_by_signals
-    from ffprobe.components.executor import Share
+    from ffprobe.components.executor import ResourceLimits
     from ffprobe.config.parsing import parse_plugin
     from ffprobe.config.resolve import validate
     from ffprobe.config.settings import Choice
@@ -58,7 +58,7 @@ def sweep(
     registry = Registry()
     read = read_grid(grid, set_ or ()).only(only or ())
     where = out or Path(read.out or grid.stem)
-    share = Share(jobs, tuple(filter(None, gpus.split(","))), jobs_per_gpu)
+    share = ResourceLimits(jobs, tuple(filter(None, gpus.split(","))), jobs_per_gpu)
     name, settings = parse_plugin(executor)
     component: Any = registry.component("executor", name)
     chosen = Choice(component, validate(component.Params, settings, f"executor {name!r}")).build()
@@ -119,5 +119,5 @@ def _finish(planned: Sequence[PlannedRun], progress: Progress, seconds: float, w
             stderr().print(f"  its log: {event.job.log}", markup=False, soft_wrap=True)
         raise FfprobeError(
             f"{len(failed)} of {len(progress.jobs)} runs failed.",
-            do=f"Read the logs; {shlex.join(['ffprobe', *sys.argv[1:]])} tries them again.",
+            hint=f"Read the logs; {shlex.join(['ffprobe', *sys.argv[1:]])} tries them again.",
         )

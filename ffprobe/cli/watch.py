@@ -133,7 +133,7 @@ def _stopped(latest: Look, partial: Path, final: Path) -> FileError:
     return FileError(
         f"The run stopped before its end: no process writes it any more; {done}.",
         where=str(partial),
-        do=f"`ffprobe run --resume --out {final}` goes on with it.",
+        hint=f"`ffprobe run --resume --out {final}` goes on with it.",
     )
 
 

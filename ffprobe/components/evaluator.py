@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import torch
 
     from ffprobe.prediction.calibration import Calibration
-    from ffprobe.prediction.label_scan import Sweep
+    from ffprobe.prediction.label_scan import LabelScan
 
 
 class Evaluator(Component):
@@ -56,7 +56,7 @@ class Evaluator(Component):
     def calibrate(self, calibration: Calibration) -> None:
         """Choose what is to be chosen, by the validation set alone."""
 
-    def read(self, sweep: Sweep) -> torch.Tensor:
+    def read(self, sweep: LabelScan) -> torch.Tensor:
         """Scores ``[N, K]``, minus infinity for labels that were ruled out; the largest wins.
 
         Args:
@@ -64,7 +64,7 @@ class Evaluator(Component):
         """
         return self.scores(sweep.full(self.layers(sweep.depth)))
 
-    def predict(self, sweep: Sweep) -> torch.Tensor:
+    def predict(self, sweep: LabelScan) -> torch.Tensor:
         """The predicted labels, int64 ``[N]``."""
         return self.read(sweep).argmax(dim=1)
 

@@ -50,7 +50,7 @@ class JobEvent:
 
 
 @dataclass(frozen=True)
-class Share:
+class ResourceLimits:
     """How much of a machine, or of a cluster, the jobs of a sweep may take at a time.
 
     Attributes:
@@ -70,7 +70,7 @@ class Executor(Component):
     kind = "executor"
 
     @abstractmethod
-    def work(self, jobs: Sequence[Job], share: Share) -> Iterator[JobEvent | None]:
+    def work(self, jobs: Sequence[Job], share: ResourceLimits) -> Iterator[JobEvent | None]:
         """Start every job, and tell what becomes of it.
 
         A generator. It yields an event when a job's state changes, ``finished`` or ``failed`` once for each job, and

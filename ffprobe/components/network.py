@@ -43,10 +43,11 @@ class Shortcut:
 class LayerSpec:
     """One layer of a network, in words.
 
-    The order is: average pooling of the input (``shrink``), the normalizer if it stands on inputs, the convolution or
-    linear map, the normalizer if it stands before the activation, activation, max pooling (``pool``), the normalizer if
-    it stands on activations, dropout. Goodness is read here. What is passed on then goes through the normalizer if it
-    stands on outputs, max pooling (``pool_passed``) and the shortcut.
+    The order is: average pooling of the input (``input_avg_pool``), the normalizer if its position is the input, the
+    convolution or linear map, the normalizer if its position is before the activation, activation, max pooling
+    (``pool``), the normalizer if its position is the activation, dropout. Goodness is read here. The output to the next
+    layer then goes through the normalizer if its position is the output, max pooling (``output_max_pool``) and the
+    shortcut.
 
     Attributes:
         kind: ``conv`` (padding keeps the size at stride 1), ``linear`` (flattens its input), or ``module``
@@ -60,8 +61,8 @@ class LayerSpec:
         kernel: side of the convolution's kernel, odd.
         stride: of the convolution.
         groups: of the convolution.
-        shrink: side of an average pooling window on the layer's input; 1 is none.
-        pool_passed: side of a max pooling window on what is passed on, after goodness was read; 1 is none.
+        input_avg_pool: side of an average pooling window on the layer's input; 1 is none.
+        output_max_pool: side of a max pooling window on what is passed on, after goodness was read; 1 is none.
         shortcut: what is joined to what is passed on.
         dropout: share of the activation's numbers that training sets to zero, dividing the others by the rest of the
             share, 0 or more and below 1; the masks come from the generator that ``torch.manual_seed`` seeds.
@@ -79,8 +80,8 @@ class LayerSpec:
     kernel: int = 3
     stride: int = 1
     groups: int = 1
-    shrink: int = 1
-    pool_passed: int = 1
+    input_avg_pool: int = 1
+    output_max_pool: int = 1
     shortcut: Shortcut | None = None
     dropout: float = 0.0
     goodness: Goodness | None = None

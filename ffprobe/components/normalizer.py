@@ -15,7 +15,7 @@ class Normalizer(Component):
     """What is passed between layers.
 
     Attributes:
-        place: ``input``: it stands on each layer's input (Hinton, Trifecta); ``preactivation``: between the
+        position: ``input``: it stands on each layer's input (Hinton, Trifecta); ``preactivation``: between the
             convolution or linear map and the activation, as backpropagated networks have it; ``activation``: on the
             activation, before goodness is read from it (CwComp); ``output``: on the activation that a layer passes on,
             after goodness was read from it (DeeperForward). A class attribute, or set in ``__init__`` from a setting.
@@ -28,7 +28,7 @@ class Normalizer(Component):
     """
 
     kind = "normalizer"
-    place: Literal["input", "preactivation", "activation", "output"] = "input"
+    position: Literal["input", "preactivation", "activation", "output"] = "input"
     keeps_statistics: bool = False
     affine: bool = False
 

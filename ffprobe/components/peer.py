@@ -86,7 +86,7 @@ class ReplayPlan:
 
 
 @dataclass
-class HeardStep:
+class StepRecord:
     """What one step gave.
 
     Attributes:
@@ -107,11 +107,11 @@ class HeardStep:
 
 
 @dataclass
-class Heard:
+class ReplayRecord:
     """What was heard during a replay.
 
     Attributes:
-        network: the ``ffprobe.Stack`` after the last step.
+        network: the ``ffprobe.LayeredNetwork`` after the last step.
         evaluate: inputs ``[N, *shape]`` to goodness ``[L, N, K]``, the network in evaluation mode.
         steps: in order.
         first_gradients: of each parameter when it was first updated.
@@ -120,7 +120,7 @@ class Heard:
 
     network: Any
     evaluate: Callable[[np.ndarray], np.ndarray]
-    steps: list[HeardStep] = field(default_factory=list)
+    steps: list[StepRecord] = field(default_factory=list)
     first_gradients: dict[str, np.ndarray] = field(default_factory=dict)
     first_state: dict[str, np.ndarray] = field(default_factory=dict)
 
@@ -173,7 +173,7 @@ class Peer(Component):
         """
         return dict(recorded)
 
-    def observed(self, heard: Heard, trajectory: Trajectory) -> dict[str, Any]:
+    def observed(self, heard: ReplayRecord, trajectory: Trajectory) -> dict[str, Any]:
         """What the replay gave, by the keys under which the trajectory recorded the same: ``loss``, ``eval/logits`` ...
 
         Parameters and gradients are compared by the host and are not among them. Nothing unless overridden.

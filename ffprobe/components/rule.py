@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ffprobe.components.base import Component
-from ffprobe.components.process_group import Team
+from ffprobe.components.process_group import ProcessGroup
 
 if TYPE_CHECKING:
     import torch
@@ -66,11 +66,11 @@ class Learner(ABC):
 
 
 @dataclass(frozen=True)
-class Bench:
+class LearnerSetup:
     """What lies before a rule: the network and everything chosen to teach it.
 
     Attributes:
-        network: the ``Stack`` of encoder and layers (``ffprobe.Stack``).
+        network: the ``LayeredNetwork`` of encoder and layers (``ffprobe.LayeredNetwork``).
         loss: the local objective.
         scheduler: which layers learn together.
         negatives: which wrong label a positive is held against.
@@ -79,7 +79,7 @@ class Bench:
         groups: every update group that the scheduler will ever ask for, shortest first.
         autocast: returns a fresh context manager for forward passes in the run's precision.
         classes: the number of classes.
-        team: the processes that share each batch; of one, unless torchrun started more.
+        process_group: the processes that share each batch; of one, unless torchrun started more.
     """
 
     network: Any
@@ -91,7 +91,7 @@ class Bench:
     groups: tuple[tuple[int, int], ...]
     autocast: Callable[[], Any]
     classes: int
-    team: Team = field(default_factory=Team)
+    process_group: ProcessGroup = field(default_factory=ProcessGroup)
 
 
 class Rule(Component):
@@ -102,13 +102,13 @@ class Rule(Component):
     keep them; what it draws, it draws from torch's global generator.
 
     Attributes:
-        shares_batches: whether its learners get their gradients by ``bench.team.backward``, so that several processes
-            may share each batch (``torchrun``); a rule that does not say so is refused there.
+        shares_batches: whether its learners get their gradients from ``setup.process_group.backward``, so that several
+            processes can share each batch (``torchrun``); where it is False, such a run is refused.
     """
 
     kind = "rule"
     shares_batches: ClassVar[bool] = False
 
     @abstractmethod
-    def build(self, bench: Bench) -> Learner:
+    def build(self, setup: LearnerSetup) -> Learner:
         """A learner for the network on this bench."""

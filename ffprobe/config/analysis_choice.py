@@ -28,8 +28,8 @@ def find_question(text: str, registry: Registry, runs: int) -> Choice:
     if runs < component.least_runs:
         need = "a run file" if component.least_runs == 1 else f"{component.least_runs} run files"
         given = f"{runs} given" if runs else "none given"
-        do = f"ffprobe analyze {component.name} run.h5"
-        raise UsageError(f"The analysis {component.name!r} needs {need}; {given}.", do=do)
+        hint = f"ffprobe analyze {component.name} run.h5"
+        raise UsageError(f"The analysis {component.name!r} needs {need}; {given}.", hint=hint)
     return Choice(component, validate(component.Params, settings, f"probe {component.name!r}"))
 
 
@@ -38,8 +38,8 @@ def _probe(what: str, registry: Registry) -> Any:
     if what in known:
         return registry.component("probe", what)
     if not what.endswith(".py") and ":" not in what and not any(p.name == what for p in registry.plugins):
-        raise PluginError(f"There is no analysis {what!r}.", do=did_you_mean(what, known))
+        raise PluginError(f"There is no analysis {what!r}.", hint=did_you_mean(what, known))
     found = [c for c in registry.load(what) if c.kind == "probe"]
     if not found:
-        raise PluginError(f"The plugin {what!r} offers no probe.", do=did_you_mean(what, known))
+        raise PluginError(f"The plugin {what!r} offers no probe.", hint=did_you_mean(what, known))
     return found[0]

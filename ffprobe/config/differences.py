@@ -7,7 +7,7 @@ from typing import Any
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """What changed between two circumstances, as ``key: before -> now``."""
+    """What changed between two environment, as ``key: before -> now``."""
     for key in sorted({*before, *now}, key=str):
         old, new = before.get(key), now.get(key)
         name = f"{path}{key}"

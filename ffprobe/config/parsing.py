@@ -31,7 +31,9 @@ def parse_plugin(text: str) -> tuple[str, dict[str, Any]]:
     for part in _split(tail):
         key, equals, value = part.partition("=")
         if not equals or not key.strip():
-            raise UsageError(f"{part!r} in {text!r} is not key=value.", do="Write --plugin name:key=value,other=value.")
+            raise UsageError(
+                f"{part!r} in {text!r} is not key=value.", hint="Write --plugin name:key=value,other=value."
+            )
         settings[key.strip()] = parse_value(value.strip())
     return head, settings
 
@@ -58,7 +60,7 @@ def assignments(words: Iterable[str]) -> dict[str, Any]:
     for word in words:
         key, equals, text = word.partition("=")
         if not equals or not all(key.split(".")):
-            raise UsageError(f"--set {word!r} is not key=value.", do="For example --set network.width=0.25.")
+            raise UsageError(f"--set {word!r} is not key=value.", hint="For example --set network.width=0.25.")
         path = key.strip().split(".")
         value = parse_value(text.strip())
         if path[0] in SINGLE_SLOTS and len(path) == 1 and isinstance(value, str):

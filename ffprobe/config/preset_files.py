@@ -26,7 +26,7 @@ def read_preset(name: str) -> dict[str, Any]:
         UsageError: there is no such preset; the nearest names are given.
     """
     if name not in preset_names():
-        raise UsageError(f"There is no preset {name!r}.", do=did_you_mean(name, preset_names()))
+        raise UsageError(f"There is no preset {name!r}.", hint=did_you_mean(name, preset_names()))
     return tomllib.loads((files("ffprobe.config.presets") / f"{name}.toml").read_text(encoding="utf-8"))
 
 

@@ -39,13 +39,13 @@ def picks(plugins: Iterable[str], registry: Registry) -> dict[str, Any]:
                 key = next(iter(settings))
                 raise UsageError(
                     f"{what!r} only watches and has no settings; {key!r} would go nowhere.",
-                    do="Leave the settings out, or give the plugin a probe with Params.",
+                    hint="Leave the settings out, or give the plugin a probe with Params.",
                 )
             table.setdefault("observers", []).append(what)
         for component in components:
             if component.kind in BESIDE_A_RUN:
-                what, do = BESIDE_A_RUN[component.kind]
-                raise UsageError(f"{text!r} {what}; it is no part of a run.", do=do)
+                what, hint = BESIDE_A_RUN[component.kind]
+                raise UsageError(f"{text!r} {what}; it is no part of a run.", hint=hint)
             choice = {"name": component.name, **source, **settings}
             if component.kind not in SINGLE_SLOTS:
                 table.setdefault("probes", []).append(choice)
@@ -53,7 +53,7 @@ def picks(plugins: Iterable[str], registry: Registry) -> dict[str, Any]:
             if component.kind in by:
                 raise UsageError(
                     f"{by[component.kind]!r} and {text!r} both fill the slot {component.kind!r}.",
-                    do="A run has one of them; leave one out.",
+                    hint="A run has one of them; leave one out.",
                 )
             by[component.kind] = text
             table[component.kind] = choice
@@ -77,7 +77,7 @@ def resolve(table: Mapping[str, Any], registry: Registry) -> RunConfig:
     known = [*RunSettings.model_fields, *SINGLE_SLOTS, "probes"]
     for key in rest:
         if key not in RunSettings.model_fields:
-            raise UsageError(f"There is no setting {key!r}.", do=did_you_mean(key, known))
+            raise UsageError(f"There is no setting {key!r}.", hint=did_you_mean(key, known))
     settings = validate(RunSettings, rest, "")
     _check_forms(slots)
     return RunConfig(settings, slots, probes, observers)
@@ -86,14 +86,14 @@ def resolve(table: Mapping[str, Any], registry: Registry) -> RunConfig:
 def _list(table: Mapping[str, Any], key: str) -> list[Any]:
     value = table.get(key, [])
     if not isinstance(value, list):
-        raise UsageError(f"{key!r} must be a list, not {value!r}.", do=f"For none, --set {key}=[].")
+        raise UsageError(f"{key!r} must be a list, not {value!r}.", hint=f"For none, --set {key}=[].")
     return value
 
 
 def _choice(kind: str, entry: Any, registry: Registry) -> Choice:
     entry = {"name": entry} if isinstance(entry, str) else entry
     if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
-        raise UsageError(f"The slot {kind!r} needs a name, not {entry!r}.", do=f'Write [{kind}] name = "...".')
+        raise UsageError(f"The slot {kind!r} needs a name, not {entry!r}.", hint=f'Write [{kind}] name = "...".')
     plugin = str(entry.get("plugin", ""))
     component = registry.component(kind, entry["name"], plugin)
     params = {k: v for k, v in entry.items() if k not in ("name", "plugin")}
@@ -105,7 +105,7 @@ def validate(model: type[BaseModel], values: Mapping[str, Any], owner: str, pref
         return model.model_validate(dict(values))
     except ValidationError as error:
         raise UsageError(
-            *_explain(model, error, owner, prefix)[:1], do=_explain(model, error, owner, prefix)[1]
+            *_explain(model, error, owner, prefix)[:1], hint=_explain(model, error, owner, prefix)[1]
         ) from None
 
 
@@ -130,5 +130,5 @@ def _check_forms(slots: Mapping[str, Choice]) -> None:
         raise UsageError(
             f"The loss {loss.name!r} works on goodness of form {loss.form!r}, but the goodness {goodness.name!r} has "
             f"the form {goodness.form!r}.",
-            do=f"Choose a loss and a goodness of one form, for example a goodness of form {loss.form!r}.",
+            hint=f"Choose a loss and a goodness of one form, for example a goodness of form {loss.form!r}.",
         )

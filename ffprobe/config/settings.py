@@ -17,31 +17,33 @@ class Training(Params):
     epochs: int = Field(20, ge=1, le=1_000_000, description="passes over the training images")
     batch_size: int = Field(64, ge=1, le=1_000_000, description="images a step; each gives a positive and a negative")
     learning_rate: float = Field(1e-3, gt=0, description="base learning rate of every optimizer")
-    schedule: Literal["network", "constant", "cosine"] = Field(
+    lr_schedule: Literal["network", "constant", "cosine"] = Field(
         "network", description="network: the paper's steps for the network, scaled to the run's length"
     )
-    floor: float = Field(0.0, ge=0, le=1, description="where the cosine schedule ends, as a share of learning_rate")
+    min_lr_fraction: float = Field(
+        0.0, ge=0, le=1, description="where the cosine schedule ends, as a share of learning_rate"
+    )
     optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", description="one for every update group")
     momentum: float = Field(0.9, ge=0, lt=1, description="of sgd")
     weight_decay: float = Field(0.0, ge=0, description="of every optimizer, per step")
-    validation: float = Field(0.1, ge=0, lt=1, description="share of the training images held out")
-    images: int = Field(0, ge=0, description="train on this many images only, with fewer for validation; 0 for all")
+    validation_fraction: float = Field(0.1, ge=0, lt=1, description="share of the training images held out")
+    max_images: int = Field(0, ge=0, description="train on this many images only, with fewer for validation; 0 for all")
     standardize: bool = Field(
         True, description="each channel's mean taken away and its deviation made 1; false: pixels from 0 to 1"
     )
     augmentation: Literal["auto"] | bool = Field(
         "auto", description="the paper's random crop and rotation of each image; auto: from 16 px on"
     )
-    shift: int | None = Field(None, ge=0, description="pixels of the random crop; empty: 4 at 28 px, less below")
+    crop_padding: int | None = Field(None, ge=0, description="pixels of the random crop; empty: 4 at 28 px, less below")
     rotation: float = Field(15.0, ge=0, le=180, description="degrees to either side")
-    sync_statistics: bool = Field(
+    sync_batch_norm: bool = Field(
         True,
         description="several processes (torchrun): batch normalization sees the whole batch; false: each its own part",
     )
     compile: Literal["auto", "on", "off"] = Field(
         "auto", description="torch.compile for each layer; auto: where it was measured to help, which is nowhere so far"
     )
-    evaluations: int = Field(20, ge=1, description="evaluate so many times a run at most, evenly spread")
+    num_evaluations: int = Field(20, ge=1, description="evaluate so many times a run at most, evenly spread")
     evaluation_batch: int = Field(512, ge=1, description="images a step in evaluation")
     test: Literal["end", "never", "every"] = Field(
         "end",
@@ -54,7 +56,9 @@ class Recording(Params):
 
     activations: Literal["auto"] | bool = Field("auto", description="auto: when a probe needs them")
     samples: int = Field(2000, ge=20, description="images whose activations are kept; a quarter is held out")
-    units: int = Field(512, ge=1, description="numbers a layer keeps of each image; maps are average-pooled to fit")
+    max_features: int = Field(
+        512, ge=1, description="numbers a layer keeps of each image; maps are average-pooled to fit"
+    )
     epochs: tuple[int, ...] = Field((), description="record activations after these epochs too (0 and last always)")
 
 
@@ -91,7 +95,7 @@ class Choice:
     params: BaseModel
     plugin: str = ""
 
-    def document(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Plain values: ``name``, ``plugin`` where needed, and every setting."""
         extra = {"plugin": self.plugin} if self.plugin else {}
         return {"name": self.component.name, **extra, **self.params.model_dump(mode="json")}
@@ -117,11 +121,11 @@ class RunConfig:
     probes: tuple[Choice, ...] = ()
     observers: tuple[str, ...] = field(default=())
 
-    def document(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The whole config as nested plain values; ``resolve`` reads it back to an equal config."""
         return {
             **self.settings.model_dump(mode="json"),
-            **{kind: choice.document() for kind, choice in self.slots.items()},
-            "probes": [choice.document() for choice in self.probes],
+            **{kind: choice.to_dict() for kind, choice in self.slots.items()},
+            "probes": [choice.to_dict() for choice in self.probes],
             "observers": list(self.observers),
         }

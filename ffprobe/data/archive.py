@@ -72,7 +72,9 @@ def tar_files(
                 stream.check_end(tar.offset)
     except (tarfile.TarError, OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         after = f" after {last!r}" if last else ""
-        raise FileError(f"{path} is not a whole tar archive{after}: {error}.", do="Fetch or pack it again.") from error
+        raise FileError(
+            f"{path} is not a whole tar archive{after}: {error}.", hint="Fetch or pack it again."
+        ) from error
 
 
 def _unpacked(path: Path) -> IO[bytes]:
@@ -126,7 +128,7 @@ class _Bounded:
             self._piece = piece
         if self._position > self._limit:
             told = f"{self._path} unpacks to more than {self._limit} bytes."
-            raise TooLarge(told, do=f"Raise {self._setting}.")
+            raise TooLarge(told, hint=f"Raise {self._setting}.")
         return piece
 
     def check_end(self, offset: int) -> None:

@@ -81,7 +81,7 @@ def _key(path: Path) -> tuple[object, ...]:
         seen = [(name, (path / name).stat().st_size, (path / name).stat().st_mtime_ns) for name in names]
     except OSError as error:
         told = f"{error.filename or path} cannot be read: {error.strerror}."
-        raise FileError(told, do="Check the path given with --data-dir.") from error
+        raise FileError(told, hint="Check the path given with --data-dir.") from error
     # decoders differ in the last bit from one Pillow to the next
     return str(path.resolve()), seen, PIL.__version__
 

@@ -82,7 +82,7 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
             with gzip.GzipFile(fileobj=raw) as plain:
                 return _parse(path, plain, dimensions)
     except (OSError, EOFError, zlib.error) as error:
-        raise FileError(f"{path} cannot be read: {error}.", do="Fetch it again.") from error
+        raise FileError(f"{path} cannot be read: {error}.", hint="Fetch it again.") from error
 
 
 def _parse(path: Path, file: IO[bytes] | gzip.GzipFile, dimensions: int) -> np.ndarray:
@@ -100,5 +100,5 @@ def _parse(path: Path, file: IO[bytes] | gzip.GzipFile, dimensions: int) -> np.n
         body += chunk
     if len(body) != count:
         told = "more" if len(body) > count else f"only {len(body)}"
-        raise FileError(f"{path} is damaged: it declares {count} values and holds {told}.", do="Fetch it again.")
+        raise FileError(f"{path} is damaged: it declares {count} values and holds {told}.", hint="Fetch it again.")
     return np.frombuffer(body, dtype=np.uint8).reshape(shape)

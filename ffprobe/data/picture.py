@@ -72,7 +72,7 @@ def decode_picture(name: str, content: bytes) -> np.ndarray:
         raise
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
         reason = "it is in none of the known formats" if isinstance(error, Image.UnidentifiedImageError) else error
-        raise FileError(f"The picture {name} cannot be read: {reason}.", do="Replace or remove it.") from error
+        raise FileError(f"The picture {name} cannot be read: {reason}.", hint="Replace or remove it.") from error
 
 
 def _pixels(name: str, picture: Image) -> np.ndarray:
@@ -84,7 +84,7 @@ def _pixels(name: str, picture: Image) -> np.ndarray:
     if mode.startswith("I;16") or (mode == "I" and picture.format == "PNG"):
         return ((np.asarray(picture).astype(np.int64) * 255 + 32767) // 65535).astype(np.uint8)
     if mode in ("I", "F"):
-        raise FileError(f"The picture {name} holds 32-bit numbers.", do="Convert it to 8 bits per channel.")
+        raise FileError(f"The picture {name} holds 32-bit numbers.", hint="Convert it to 8 bits per channel.")
     if mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info:
         whole = np.asarray(picture.convert("RGBA")).astype(np.uint16)
         colour = ((whole[..., :3] * whole[..., 3:] + 127) // 255).astype(np.uint8)

@@ -83,14 +83,14 @@ def decoded_pictures(path: Path, max_bytes: int, setting: str) -> Generator[tupl
             prefixes.setdefault(prefix, name)
             if len(prefixes) > 1:
                 one, other = list(prefixes.values())[:2]
-                raise FileError(f"{path} holds two trees of pictures: {one!r} and {other!r}.", do=LAYOUT)
+                raise FileError(f"{path} holds two trees of pictures: {one!r} and {other!r}.", hint=LAYOUT)
             array = decode_picture(f"{name!r} in {path}", content)
             first = first or (name, array.shape[:2])
             if array.shape[:2] != first[1]:
                 raise FileError(
                     f"The pictures in {path} differ in size: {first[0]!r} has {_size(first[1])} pixels, "
                     f"{name!r} has {_size(array.shape)}.",
-                    do="Bring all of them to one size.",
+                    hint="Bring all of them to one size.",
                 )
             used += array.nbytes + OVERHEAD
             check_limit(used, path, max_bytes, setting)
@@ -137,7 +137,7 @@ def _names(split: Path) -> list[Path]:
             continue
         for file in folder.iterdir():
             if file.is_dir() and not file.name.startswith("."):
-                raise FileError(f"{file} lies too deep for a folder of pictures.", do=LAYOUT)
+                raise FileError(f"{file} lies too deep for a folder of pictures.", hint=LAYOUT)
             if is_picture(file.name) and file.is_file():
                 names.append(file)
     return names
@@ -154,7 +154,7 @@ def _place(name: str, path: Path) -> tuple[str, tuple[str, str, str]]:
     parts = name.split("/")
     above = 0 if parts[0] in SPLITS else 1
     if len(parts) != above + 3:
-        raise FileError(f"{path} holds the picture {name!r}, which lies too deep or in no class.", do=LAYOUT)
+        raise FileError(f"{path} holds the picture {name!r}, which lies too deep or in no class.", hint=LAYOUT)
     split, label, file = parts[above:]
     if not label.isprintable():
         raise FileError(f"{path} holds the class {label!r}, which is not a name that can be printed.")
@@ -171,17 +171,17 @@ def in_order(found: Iterable[Key], path: Path) -> tuple[dict[Split, list[Key]], 
     for key in sorted(found):
         keys["train" if key[0] == "train" else "test"].append(key)
     if not any(keys.values()):
-        raise FileError(f"{path} holds no pictures.", do=LAYOUT)
+        raise FileError(f"{path} holds no pictures.", hint=LAYOUT)
     labels = {split: {key[1] for key in keys[split]} for split in SPLITS}
     for split in SPLITS:
         if not keys[split]:
-            raise FileError(f"{path} has no pictures in {split}.", do=LAYOUT)
+            raise FileError(f"{path} has no pictures in {split}.", hint=LAYOUT)
     for one, other in (SPLITS, SPLITS[::-1]):
         if lone := sorted(labels[one] - labels[other]):
-            raise FileError(f"{path} has pictures of the class {lone[0]!r} in {one}, but none in {other}.", do=LAYOUT)
+            raise FileError(f"{path} has pictures of the class {lone[0]!r} in {one}, but none in {other}.", hint=LAYOUT)
     classes = tuple(sorted(labels["train"]))
     if len(classes) < 2:
-        raise FileError(f"{path} holds the one class {classes[0]!r}; two or more are needed.", do=LAYOUT)
+        raise FileError(f"{path} holds the one class {classes[0]!r}; two or more are needed.", hint=LAYOUT)
     return keys, classes
 
 
@@ -219,7 +219,7 @@ def check_limit(used: int, path: Path, max_bytes: int, setting: str) -> None:
     """Raise ``TooLarge`` when more than ``max_bytes`` are used."""
     if used > max_bytes:
         told = f"The pictures in {path} take more than {max_bytes / 1e9:g} gigabytes."
-        raise TooLarge(told, do=f"Raise {setting}.")
+        raise TooLarge(told, hint=f"Raise {setting}.")
 
 
 def _size(shape: tuple[int, ...]) -> str:

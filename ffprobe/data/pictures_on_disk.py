@@ -162,7 +162,7 @@ def _told(folder: Path) -> Iterator[None]:
         raise FileError(
             f"The decoded pictures do not fit into memory and cannot be kept on the disk: {error.strerror}{free}.",
             where=str(folder.parent),
-            do="Make room, name a folder on a larger disk in FFPROBE_CACHE_DIR, or raise max_gigabytes.",
+            hint="Make room, name a folder on a larger disk in FFPROBE_CACHE_DIR, or raise max_gigabytes.",
         ) from error
 
 

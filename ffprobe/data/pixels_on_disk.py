@@ -94,7 +94,7 @@ class PixelsOnDisk:
             raise FileError(
                 f"The decoded pictures cannot be read: {error.strerror}.",
                 where=str(self._path),
-                do="They are decoded again when the run is started again; --resume goes on with it.",
+                hint="They are decoded again when the run is started again; --resume goes on with it.",
             ) from error
 
     def subset(self, indices: torch.Tensor) -> PixelsOnDisk:

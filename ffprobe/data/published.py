@@ -55,9 +55,9 @@ def published_folder(
     some = next(((place, gone) for place, gone in partial if len(gone) < len(files)), None)
     advice = f"Fetch them with --download, or name a folder that holds them with --data-dir DIR. {hint}".strip()
     if some:
-        raise FileError(f"The data set {reader} is incomplete: {some[0]} has no {some[1][0]}.", do=advice)
+        raise FileError(f"The data set {reader} is incomplete: {some[0]} has no {some[1][0]}.", hint=advice)
     looked = " and ".join(str(place) for place in places)
-    raise FileError(f"The files of the data set {reader} ({files[0][0]} ...) are not in {looked}.", do=advice)
+    raise FileError(f"The files of the data set {reader} ({files[0][0]} ...) are not in {looked}.", hint=advice)
 
 
 def find_file(folder: Path, names: Sequence[str]) -> Path | None:
@@ -97,7 +97,7 @@ def read_with_torchvision(reader: str, folder: Path, checksums: Sequence[tuple[s
             if not check_integrity(folder / name, md5):
                 raise FileError(
                     f"{folder / name} is damaged, or not the published file: its MD5 is not {md5}.",
-                    do="Delete it, then fetch it again with --download.",
+                    hint="Delete it, then fetch it again with --download.",
                 ) from error
         raise FileError(f"torchvision cannot read {reader} in {folder}: {_sentence(error)}.") from error
 
@@ -125,7 +125,7 @@ def _fetch(reader: str, root: Path, arguments: dict[str, Any]) -> None:
     except failures as error:
         raise FileError(
             f"Downloading {reader} into {root} failed: {_sentence(error)}.",
-            do="Try again, or fetch the files yourself and name their folder with --data-dir DIR.",
+            hint="Try again, or fetch the files yourself and name their folder with --data-dir DIR.",
         ) from error
 
 

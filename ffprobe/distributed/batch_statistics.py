@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ffprobe.components.process_group import Team
+from ffprobe.components.process_group import ProcessGroup
 
 
 class SharedBatchNorm(_BatchNorm):
@@ -19,17 +19,17 @@ class SharedBatchNorm(_BatchNorm):
 
     Args:
         original: keeps no more than its parameters and buffers, which are taken over.
-        team: whose parts make the batch.
+        process_group: whose parts make the batch.
     """
 
-    def __init__(self, original: Any, team: Team) -> None:
+    def __init__(self, original: Any, process_group: ProcessGroup) -> None:
         nn.Module.__init__(self)
         self.num_features, self.eps, self.momentum = original.num_features, original.eps, original.momentum
         self.affine, self.track_running_stats = original.affine, original.track_running_stats
         self.weight, self.bias = original.weight, original.bias
         for name in ("running_mean", "running_var", "num_batches_tracked"):
             self.register_buffer(name, getattr(original, name))
-        self.team = team
+        self.process_group = process_group
         self.train(original.training)
 
     def _check_input_dim(self, input: torch.Tensor) -> None:
@@ -37,9 +37,9 @@ class SharedBatchNorm(_BatchNorm):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``[B, C, ...]``, same shape out."""
-        if self.team.size == 1 or not (self.training or self.running_mean is None):
+        if self.process_group.size == 1 or not (self.training or self.running_mean is None):
             return super().forward(x)
-        y, mean, variance, count = _Normalize.apply(x, self.weight, self.bias, self.eps, self.team)
+        y, mean, variance, count = _Normalize.apply(x, self.weight, self.bias, self.eps, self.process_group)
         seen = self.num_batches_tracked
         if self.training and self.running_mean is not None and self.running_var is not None and seen is not None:
             with torch.no_grad():
@@ -54,14 +54,14 @@ class SharedBatchNorm(_BatchNorm):
 
 class _Normalize(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, weight: Any, bias: Any, eps: float, team: Team) -> Any:
+    def forward(ctx: Any, x: torch.Tensor, weight: Any, bias: Any, eps: float, process_group: ProcessGroup) -> Any:
         wide = x.to(torch.float64 if x.dtype == torch.float64 else torch.float32)
         others, view = [d for d in range(x.dim()) if d != 1], [1, -1] + [1] * (x.dim() - 2)
         own = wide.mean(others)
         spread = (wide - own.view(view)).square().sum(others)
         rows = own.new_full((1,), x.numel() / x.shape[1])
         # one exchange: parts are joined by their means and spreads (Chan et al.), which loses no digits
-        parts = team.stacked(torch.cat([own, spread, rows]))
+        parts = process_group.all_gather_stacked(torch.cat([own, spread, rows]))
         means, spreads, counts = parts[:, : len(own)], parts[:, len(own) : -1], parts[:, -1:]
         count = counts.sum()
         mean = (means * counts).sum(0) / count
@@ -69,7 +69,7 @@ class _Normalize(torch.autograd.Function):
         scale = (variance + eps).rsqrt()
         normal = (wide - mean.view(view)) * scale.view(view)
         ctx.save_for_backward(normal, scale, count, weight)
-        ctx.team, ctx.others, ctx.view, ctx.dtype = team, others, view, x.dtype
+        ctx.process_group, ctx.others, ctx.view, ctx.dtype = process_group, others, view, x.dtype
         ctx.mark_non_differentiable(mean, variance, count)
         y = normal if weight is None else normal * weight.view(view) + bias.view(view)
         return y.to(x.dtype), mean, variance, count
@@ -82,7 +82,7 @@ class _Normalize(torch.autograd.Function):
         own = along.clone(), plain.clone()  # the parameters' gradients are added up with the group's
         if not ctx.needs_input_grad[0]:  # the exchange is for the input alone, and the same in every process
             return None, *(own if weight is not None else (None, None)), None, None
-        both = ctx.team.add(torch.cat([plain, along])) / count
+        both = ctx.process_group.all_reduce_sum(torch.cat([plain, along])) / count
         plain, along = both.view(2, -1)
         back = (delta - plain.view(ctx.view) - normal * along.view(ctx.view)) * scale.view(ctx.view)
         if weight is not None:
@@ -90,10 +90,10 @@ class _Normalize(torch.autograd.Function):
         return back.to(ctx.dtype), *(own if weight is not None else (None, None)), None, None
 
 
-def share_statistics(module: nn.Module, team: Team) -> None:
+def share_statistics(module: nn.Module, process_group: ProcessGroup) -> None:
     """Let every torch batch normalization inside ``module`` see the whole batch."""
     for name, child in list(module.named_children()):
         if isinstance(child, _BatchNorm) and not isinstance(child, nn.SyncBatchNorm | SharedBatchNorm):
-            setattr(module, name, SharedBatchNorm(child, team))
+            setattr(module, name, SharedBatchNorm(child, process_group))
         else:
-            share_statistics(child, team)
+            share_statistics(child, process_group)

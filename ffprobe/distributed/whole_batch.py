@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from ffprobe.components.negatives import Negatives
-from ffprobe.components.process_group import Team
+from ffprobe.components.process_group import ProcessGroup
 
 
 class WholeBatchNegatives(Negatives):
@@ -15,14 +15,14 @@ class WholeBatchNegatives(Negatives):
 
     Args:
         chosen: the run's own.
-        team: whose parts make the batch.
+        process_group: whose parts make the batch.
     """
 
     name = "whole-batch"
 
-    def __init__(self, chosen: Negatives, team: Team) -> None:
+    def __init__(self, chosen: Negatives, process_group: ProcessGroup) -> None:
         super().__init__(chosen.params)
-        self.chosen, self.team = chosen, team
+        self.chosen, self.process_group = chosen, process_group
         self.gives = chosen.gives  # type: ignore[misc]
         self.needs_goodness = chosen.needs_goodness  # type: ignore[misc]
 
@@ -35,12 +35,12 @@ class WholeBatchNegatives(Negatives):
         goodness: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """The negatives of this process's part, ``[B]`` or ``[B, C, H, W]``."""
-        if self.team.size == 1:
+        if self.process_group.size == 1:
             return self.chosen(images, labels, classes, generator, goodness)
         given: tuple[Any, ...] = (images, labels, *(() if goodness is None else (goodness,)))
-        images, labels, *more = (self.team.whole_batch(part) for part in given)
+        images, labels, *more = (self.process_group.all_gather_batch(part) for part in given)
         wrong = self.chosen(images, labels, classes, generator, *more)
-        return self.team.own(wrong)
+        return self.process_group.local_shard(wrong)
 
     def state_dict(self) -> dict[str, Any]:
         return self.chosen.state_dict()

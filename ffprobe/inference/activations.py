@@ -11,7 +11,7 @@ from torch import nn
 from ffprobe.components.base import Shape
 from ffprobe.data.images import Images
 from ffprobe.data.loader import normalize
-from ffprobe.network.network import Stack
+from ffprobe.network.network import LayeredNetwork
 from ffprobe.store.schema import ActivationRecord
 
 
@@ -23,7 +23,7 @@ class ActivationSampler:
     image without any label. ``random`` is ``pre`` with a random label in place of the neutral one.
 
     Args:
-        stack: the network.
+        network: the network.
         images: the fixed set, in the order of recording.
         units: numbers kept for each image at most; images themselves are kept whole.
         autocast: maker of the run's precision context.
@@ -33,7 +33,7 @@ class ActivationSampler:
 
     def __init__(
         self,
-        stack: Stack,
+        network: LayeredNetwork,
         images: Images,
         units: int,
         autocast: Callable[[], Any],
@@ -42,7 +42,7 @@ class ActivationSampler:
     ) -> None:
         self.held = torch.empty(0, dtype=torch.int64) if held is None else held
         self.units = units
-        self.stack, self.images, self.autocast, self._labels = stack, images, autocast, random_labels
+        self.network, self.images, self.autocast, self._labels = network, images, autocast, random_labels
         self.records: list[ActivationRecord] = []
         self._reduce: dict[tuple[str, str], Callable[[torch.Tensor], torch.Tensor]] = {}
         for key, value in self._pass(slice(0, 2)).items():
@@ -61,29 +61,29 @@ class ActivationSampler:
 
     @torch.inference_mode()
     def _pass(self, rows: slice) -> dict[tuple[str, str], torch.Tensor]:
-        stack = self.stack
-        parameter = next(stack.parameters())
+        network = self.network
+        parameter = next(network.parameters())
         x = normalize(self.images.pixels[rows].to(parameter.device), self.images.mean, self.images.std)
         x = x.to(parameter.dtype, memory_format=torch.channels_last)
-        mode = stack.training
-        stack.eval()
+        mode = network.training
+        network.eval()
         found = {("input", "pre"): x}
         with self.autocast():
             inputs: dict[int, torch.Tensor] = {}
-            for index, activation in enumerate(stack.activations(x, None, inputs)):
+            for index, activation in enumerate(network.activations(x, None, inputs)):
                 name = str(index)
                 found[name, "pre"] = activation
-                layer = stack.layer(index)
-                if layer.place == "output":
+                layer = network.layer(index)
+                if layer.position == "output":
                     found[name, "post"] = layer.pass_on(activation)
-                elif index + 1 < stack.depth:
-                    passed = stack.pass_on(index, activation, inputs)
-                    found[name, "post"] = stack.layer(index + 1).normalize_input(passed)
+                elif index + 1 < network.depth:
+                    passed = network.pass_on(index, activation, inputs)
+                    found[name, "post"] = network.layer(index + 1).normalize_input(passed)
             if self._labels is not None:
                 labels = self._labels[rows].to(parameter.device)
-                for index, activation in enumerate(stack.activations(x, labels)):
+                for index, activation in enumerate(network.activations(x, labels)):
                     found[str(index), "random"] = activation
-        stack.train(mode)
+        network.train(mode)
         return found
 
 

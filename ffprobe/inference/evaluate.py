@@ -11,18 +11,18 @@ from ffprobe.components.evaluator import Evaluator
 from ffprobe.data.images import Images
 from ffprobe.data.loader import normalize
 from ffprobe.network.first_layer import first_layer
-from ffprobe.network.network import Stack
-from ffprobe.prediction.recorded_label_scan import RecordedSweep
+from ffprobe.network.network import LayeredNetwork
+from ffprobe.prediction.recorded_label_scan import RecordedLabelScan
 
 Autocast = Callable[[], Any]
 
 
 @torch.inference_mode()
-def goodness_tensor(stack: Stack, images: Images, batch: int, autocast: Autocast) -> torch.Tensor:
+def goodness_tensor(network: LayeredNetwork, images: Images, batch: int, autocast: Autocast) -> torch.Tensor:
     """Goodness of every layer, sample and label, the network in evaluation mode.
 
     Args:
-        stack: on its device; its training mode is left as it was.
+        network: on its device; its training mode is left as it was.
         images: on any device, N of them.
         batch: images a step.
         autocast: maker of the run's precision context.
@@ -30,74 +30,78 @@ def goodness_tensor(stack: Stack, images: Images, batch: int, autocast: Autocast
     Returns:
         float32 ``[L, N, K]`` on the CPU.
     """
-    parameter = next(stack.parameters())
-    mode = stack.training
-    stack.eval()
+    parameter = next(network.parameters())
+    mode = network.training
+    network.eval()
     parts = []
     for start in range(0, len(images), batch):
         pixels = images.pixels[start : start + batch].to(parameter.device, non_blocking=True)
         x = normalize(pixels, images.mean, images.std).to(parameter.dtype, memory_format=torch.channels_last)
         with autocast():
-            parts.append(label_goodness(stack, x).float())
-    stack.train(mode)
+            parts.append(label_goodness(network, x).float())
+    network.train(mode)
     return torch.cat(parts, dim=1).cpu()  # read once, or a card would be waited for after every batch
 
 
-def label_goodness(stack: Stack, images: torch.Tensor) -> torch.Tensor:
+def label_goodness(network: LayeredNetwork, images: torch.Tensor) -> torch.Tensor:
     """Goodness ``[L, B, K]`` of normalized images ``[B, C, H, W]`` for every label.
 
     In form ``class`` one pass with the neutral label gives all of it; in form ``pair`` there is one for each label, in
     which the first layer's part of the image is shared where that is exact and pays. NaN where no label enters the
     network: goodness says nothing of classes there, and nothing is computed.
     """
-    return swept_goodness(stack, images, range(stack.depth))
+    return scanned_goodness(network, images, range(network.depth))
 
 
-def swept_goodness(stack: Stack, images: torch.Tensor, layers: Sequence[int]) -> torch.Tensor:
+def scanned_goodness(network: LayeredNetwork, images: torch.Tensor, layers: Sequence[int]) -> torch.Tensor:
     """The same of some layers alone, in ascending order: ``[len(layers), B, K]``; deeper ones are not run."""
-    if stack.form == "class":
-        return _goodness(stack, images, None, layers, None)
-    if not stack.shows_label:
-        return torch.full((len(layers), len(images), stack.classes), torch.nan, device=images.device)
-    shared = first_layer(stack, images)
+    if network.form == "class":
+        return _goodness(network, images, None, layers, None)
+    if not network.shows_label:
+        return torch.full((len(layers), len(images), network.classes), torch.nan, device=images.device)
+    shared = first_layer(network, images)
     found = []
-    for label in torch.arange(stack.classes, device=images.device).split(1):
+    for label in torch.arange(network.classes, device=images.device).split(1):
         first = shared.grid(slice(None), label) if shared else None
-        found.append(_goodness(stack, images, label.expand(len(images)), layers, first))
+        found.append(_goodness(network, images, label.expand(len(images)), layers, first))
     return torch.stack(found, dim=2)
 
 
 def _goodness(
-    stack: Stack, images: torch.Tensor, labels: torch.Tensor | None, layers: Sequence[int], first: torch.Tensor | None
+    network: LayeredNetwork,
+    images: torch.Tensor,
+    labels: torch.Tensor | None,
+    layers: Sequence[int],
+    first: torch.Tensor | None,
 ) -> torch.Tensor:
     found = []
-    for index, activation in enumerate(stack.activations(images, labels, first=first)):
+    for index, activation in enumerate(network.activations(images, labels, first=first)):
         if index in layers:
-            found.append(stack.layer(index).goodness(activation))
+            found.append(network.layer(index).goodness(activation))
         if index == layers[-1]:
             break
     return torch.stack(found)
 
 
 @torch.no_grad()
-def last_layer_goodness(stack: Stack, images: torch.Tensor, autocast: Autocast) -> torch.Tensor:
+def last_layer_goodness(network: LayeredNetwork, images: torch.Tensor, autocast: Autocast) -> torch.Tensor:
     """The last layer's goodness for every label; costs a forward pass each; for hard negatives.
 
     The network is put into evaluation mode meanwhile, so that running statistics do not move.
 
     Args:
-        stack: the network.
+        network: the network.
         images: normalized, ``[B, C, H, W]``.
         autocast: the run's context of precision.
 
     Returns:
         Float ``[B, K]``, without a graph.
     """
-    mode = stack.training
-    stack.eval()
+    mode = network.training
+    network.eval()
     with autocast():
-        goodness = label_goodness(stack, images)[-1]
-    stack.train(mode)
+        goodness = label_goodness(network, images)[-1]
+    network.train(mode)
     return goodness
 
 
@@ -112,4 +116,4 @@ def layer_accuracy(goodness: torch.Tensor, labels: torch.Tensor) -> torch.Tensor
 
 def model_accuracy(evaluator: Evaluator, goodness: torch.Tensor, labels: torch.Tensor) -> float:
     """Accuracy, 0 to 1, of the evaluator's prediction from goodness ``[L, N, K]``."""
-    return float((evaluator.predict(RecordedSweep(goodness)) == labels).float().mean())
+    return float((evaluator.predict(RecordedLabelScan(goodness)) == labels).float().mean())

@@ -10,7 +10,7 @@ from ffprobe.components.evaluator import Evaluator
 from ffprobe.data.images import Images
 from ffprobe.data.loader import normalize
 from ffprobe.inference.activations import ActivationSampler
-from ffprobe.inference.label_scan import NetworkSweep
+from ffprobe.inference.label_scan import NetworkLabelScan
 from ffprobe.prediction.calibration import Calibration
 
 
@@ -41,16 +41,16 @@ def feature_calibration(
 @torch.inference_mode()
 def feature_accuracy(evaluator: Evaluator, sampler: ActivationSampler, images: Images, batch: int) -> float:
     """Accuracy, 0 to 1, of a calibrated evaluator that runs the network, in evaluation mode, on all ``images``."""
-    stack = sampler.stack
-    parameter, mode = next(stack.parameters()), stack.training
-    stack.eval()
+    network = sampler.network
+    parameter, mode = next(network.parameters()), network.training
+    network.eval()
     right = 0
     for start in range(0, len(images), batch):
         pixels = images.pixels[start : start + batch].to(parameter.device)
         x = normalize(pixels, images.mean, images.std).to(parameter.dtype, memory_format=torch.channels_last)
-        found = evaluator.predict(NetworkSweep(stack, x, sampler.units, sampler.autocast))
+        found = evaluator.predict(NetworkLabelScan(network, x, sampler.units, sampler.autocast))
         right += int((found.cpu() == images.labels[start : start + batch].cpu()).sum())
-    stack.train(mode)
+    network.train(mode)
     return right / len(images)
 
 

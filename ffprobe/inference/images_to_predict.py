@@ -10,7 +10,7 @@ import torch
 from ffprobe.config.settings import RunConfig
 from ffprobe.data.images import Images
 from ffprobe.errors import FileError, UsageError
-from ffprobe.plugin.error_attribution import blamed
+from ffprobe.plugin.error_attribution import attribute_errors
 from ffprobe.plugin.registry import Registry
 from ffprobe.store.reader import RunFile
 
@@ -35,7 +35,7 @@ def images_to_predict(
     """
     data = config.settings.data
     where = Path(data.dir).expanduser() if data.dir else None
-    with blamed(registry, "loading the data set"):
+    with attribute_errors(registry, "loading the data set"):
         dataset = config.slots["dataset"].build(where, data.download)
         images: Images = dataset.load("test" if split == "test" else "train")
     attributes: Any = run.attributes
@@ -44,12 +44,12 @@ def images_to_predict(
     if images.shape != shape:
         raise UsageError(
             f"The images of {name!r} are {_size(images.shape)}, the run was trained on {_size(shape)}.",
-            do="Name a data set of the same shape, or train on this one.",
+            hint="Name a data set of the same shape, or train on this one.",
         )
     if images.classes != classes:
         raise UsageError(
             f"The classes of {name!r} are not those of the run: {_first(images.classes)} against {_first(classes)}.",
-            do="Name a data set with the same classes, in the same order.",
+            hint="Name a data set with the same classes, in the same order.",
         )
     if split == "validation":
         images = _held_out(run, images, name)
@@ -63,7 +63,7 @@ def _held_out(run: RunFile, images: Images, name: str) -> Images:
         raise FileError(
             f"The training split of {name!r} does not hold the images that this run held out.",
             where=str(run.path),
-            do="Name the run's own data set, or ask for --split test.",
+            hint="Name the run's own data set, or ask for --split test.",
         )
     return held
 

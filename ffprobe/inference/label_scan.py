@@ -8,13 +8,13 @@ from typing import Any
 import torch
 
 from ffprobe.inference.activations import reduction
-from ffprobe.inference.evaluate import swept_goodness
+from ffprobe.inference.evaluate import scanned_goodness
 from ffprobe.network.first_layer import first_layer
-from ffprobe.network.network import Stack
-from ffprobe.prediction.label_scan import Sweep
+from ffprobe.network.network import LayeredNetwork
+from ffprobe.prediction.label_scan import LabelScan
 
 
-class NetworkSweep(Sweep):
+class NetworkLabelScan(LabelScan):
     """Goodness of a batch of images, computed when it is asked for.
 
     What is kept between two layers is the activation of every pair that was alive. Before each layer the living pairs
@@ -22,7 +22,7 @@ class NetworkSweep(Sweep):
     ``torch.inference_mode``, the network in evaluation mode.
 
     Args:
-        stack: on its device.
+        network: on its device.
         images: float ``[N, C, H, W]``, normalized, on that device.
         units: numbers that a layer keeps of each image as features; None when features are not to be asked for.
         autocast: maker of the precision's context.
@@ -30,14 +30,19 @@ class NetworkSweep(Sweep):
     """
 
     def __init__(
-        self, stack: Stack, images: torch.Tensor, units: int | None, autocast: Callable[[], Any], rows: int = 512
+        self,
+        network: LayeredNetwork,
+        images: torch.Tensor,
+        units: int | None,
+        autocast: Callable[[], Any],
+        rows: int = 512,
     ) -> None:
-        super().__init__(len(images), stack.depth, stack.classes, stack.form)
-        self._stack, self._images, self._units, self._autocast, self._rows = stack, images, units, autocast, rows
+        super().__init__(len(images), network.depth, network.classes, network.form)
+        self._stack, self._images, self._units, self._autocast, self._rows = network, images, units, autocast, rows
         self._pairs = torch.empty(0, 2, dtype=torch.int64)  # on the CPU: (image, label), or (image, 0) in form class
         self._reached: list[torch.Tensor] = []  # the activation of each of them, in pieces
         self._inputs: dict[int, list[torch.Tensor]] = {}  # what those layers got that a later shortcut starts from
-        shortcuts = [(i, stack.layer(i).spec.shortcut) for i in range(stack.depth)]
+        shortcuts = [(i, network.layer(i).spec.shortcut) for i in range(network.depth)]
         self._needed = {short.source + 1: i for i, short in shortcuts if short is not None}  # by layer: until which one
 
     def _advance(self, layer: int, alive: torch.Tensor) -> torch.Tensor:
@@ -103,7 +108,7 @@ class NetworkSweep(Sweep):
     def _full(self, layers: Sequence[int]) -> torch.Tensor:
         # as when the run was evaluated, to the last bit
         with self._autocast():
-            return self._spread(layers, swept_goodness(self._stack, self._images, layers).float().cpu())
+            return self._spread(layers, scanned_goodness(self._stack, self._images, layers).float().cpu())
 
     def _spread(self, layers: Sequence[int], goodness: torch.Tensor) -> torch.Tensor:
         if len(layers) == self.depth:

@@ -11,7 +11,7 @@ import torch
 from ffprobe.components.evaluator import Evaluator
 from ffprobe.data.images import Images
 from ffprobe.data.loader import normalize
-from ffprobe.inference.label_scan import NetworkSweep
+from ffprobe.inference.label_scan import NetworkLabelScan
 from ffprobe.inference.trained import Trained
 
 MEMORY = {"cpu": 32 << 20, "cuda": 4 << 30}
@@ -52,9 +52,9 @@ def predict(
         advance: told after each batch how many images it held.
     """
     began = time.perf_counter()
-    labels, margins, evaluations = [], [], [0] * trained.stack.depth
+    labels, margins, evaluations = [], [], [0] * trained.network.depth
     for batch in _batches(trained, images, _together(trained, evaluator)):
-        sweep = NetworkSweep(trained.stack, batch, trained.units, trained.autocast, trained.batch)
+        sweep = NetworkLabelScan(trained.network, batch, trained.units, trained.autocast, trained.batch)
         scores = evaluator.read(sweep).double().cpu()
         best = scores.topk(2, dim=1)
         labels.append(scores.argmax(dim=1))
@@ -68,14 +68,14 @@ def _together(trained: Trained, evaluator: Evaluator) -> int:
     """How many images go through together."""
     if not evaluator.stepwise:  # as many as when the run was evaluated, so that its numbers come back to the last bit
         return trained.batch
-    layers = [trained.stack.layer(i) for i in range(trained.stack.depth)]
+    layers = [trained.network.layer(i) for i in range(trained.network.depth)]
     largest = max(torch.Size(shape).numel() for one in layers for shape in (one.input_shape, one.output_shape))
-    passes = trained.stack.classes if trained.stack.form == "pair" else 1
+    passes = trained.network.classes if trained.network.form == "pair" else 1
     return max(1, min(trained.batch, MEMORY.get(trained.device.type, MEMORY["cpu"]) // (4 * largest * passes)))
 
 
 def _batches(trained: Trained, images: Images, size: int) -> Iterator[torch.Tensor]:
-    dtype = next(trained.stack.parameters()).dtype
+    dtype = next(trained.network.parameters()).dtype
     for start in range(0, len(images), size):
         pixels = images.pixels[start : start + size].to(trained.device)
         x = normalize(pixels, trained.mean, trained.std)

@@ -13,13 +13,13 @@ from ffprobe.store.reader import LIMIT, RunFile
 if TYPE_CHECKING:
     from ffprobe.config.settings import RunConfig
     from ffprobe.inference.trained import Trained
-    from ffprobe.network.network import Stack
+    from ffprobe.network.network import LayeredNetwork
 
 
 class RecordedRun(RunFile):
     """A ``RunFile`` whose network can be had; get one from ``ffprobe.open``."""
 
-    def network(self) -> Stack:
+    def network(self) -> LayeredNetwork:
         """The trained network, rebuilt with its weights, in evaluation mode, on the CPU.
 
         An ordinary ``nn.Module``: ``network(images, labels)`` is the goodness ``[L, B]`` of normalized images
@@ -29,7 +29,7 @@ class RecordedRun(RunFile):
             FileError: the run did not finish, or its weights do not fit the plugins that are installed.
             PluginError: a plugin of the run is missing.
         """
-        return trained(self)[0].stack
+        return trained(self)[0].network
 
 
 def open(path: str | Path, *, limit: int = LIMIT) -> RecordedRun:

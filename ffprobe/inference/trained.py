@@ -10,8 +10,8 @@ import torch
 
 from ffprobe.config.settings import RunConfig
 from ffprobe.errors import FileError
-from ffprobe.network.network import Stack
-from ffprobe.plugin.error_attribution import blamed
+from ffprobe.network.network import LayeredNetwork
+from ffprobe.plugin.error_attribution import attribute_errors
 from ffprobe.plugin.registry import Registry
 from ffprobe.runtime.precision import autocast, choose_device
 from ffprobe.store.reader import RunFile
@@ -22,7 +22,7 @@ class Trained:
     """A trained network, ready to be asked.
 
     Attributes:
-        stack: in evaluation mode, on its device, with the run's final weights and running statistics.
+        network: in evaluation mode, on its device, with the run's final weights and running statistics.
         classes: the class names.
         shape: of an image (channels, height, width).
         mean: that the run's images were normalized with, per channel, on the scale 0 to 1.
@@ -34,7 +34,7 @@ class Trained:
         autocast: maker of the precision's context.
     """
 
-    stack: Stack
+    network: LayeredNetwork
     classes: tuple[str, ...]
     shape: tuple[int, ...]
     mean: tuple[float, ...]
@@ -64,13 +64,13 @@ def rebuild(run: RunFile, config: RunConfig, registry: Registry, device: str = "
         raise FileError(
             "The run has not finished, so its weights are not in the file yet.",
             where=str(run.path),
-            do=f"`ffprobe run --resume --out {str(run.path).removesuffix('.partial')}` goes on with it.",
+            hint=f"`ffprobe run --resume --out {str(run.path).removesuffix('.partial')}` goes on with it.",
         )
     attributes: Any = run.attributes
     shape, classes = tuple(attributes["image_shape"]), tuple(attributes["class_names"])
     made: dict[str, Any] = {kind: choice.build() for kind, choice in config.slots.items() if kind != "dataset"}
-    with blamed(registry, "building the network"):
-        stack = Stack(
+    with attribute_errors(registry, "building the network"):
+        network = LayeredNetwork(
             made["network"],
             made["encoder"],
             made["normalizer"],
@@ -80,10 +80,10 @@ def rebuild(run: RunFile, config: RunConfig, registry: Registry, device: str = "
             made["loss"],
         )
     state = _weights(run)
-    untaught = {i for i in range(stack.depth) if _goodness_names(stack, i) - set(state)}
-    stack.forget_goodness(untaught)  # layers that no loss taught have none in the file
+    untaught = {i for i in range(network.depth) if _goodness_names(network, i) - set(state)}
+    network.drop_goodness(untaught)  # layers that no loss taught have none in the file
     try:
-        stack.load_named_state(state)
+        network.load_named_state(state)
     except RuntimeError as error:
         raise FileError(
             f"The weights in the run file do not fit its config: {' '.join(str(error).split())}.", where=str(run.path)
@@ -91,16 +91,16 @@ def rebuild(run: RunFile, config: RunConfig, registry: Registry, device: str = "
     where = choose_device(device)
     precision = str(attributes["precision"])
     dtype = torch.float64 if precision == "fp64" else torch.float32
-    stack.to(device=where, dtype=dtype).to(memory_format=torch.channels_last)
-    stack.eval().requires_grad_(False)
+    network.to(device=where, dtype=dtype).to(memory_format=torch.channels_last)
+    network.eval().requires_grad_(False)
     settings = config.settings
     return Trained(
-        stack,
+        network,
         classes,
         shape,
         tuple(attributes["image_mean"]),
         tuple(attributes["image_std"]),
-        settings.recording.units,
+        settings.recording.max_features,
         settings.training.evaluation_batch,
         where,
         precision,
@@ -114,5 +114,5 @@ def _weights(run: RunFile) -> dict[str, torch.Tensor]:
     return {path.removeprefix("weights/").replace("/", ".", 1): torch.as_tensor(run.read(path)) for path in paths}
 
 
-def _goodness_names(stack: Stack, index: int) -> set[str]:
-    return {f"{index}.goodness.{name}" for name, _ in stack.layer(index).goodness.named_parameters()}
+def _goodness_names(network: LayeredNetwork, index: int) -> set[str]:
+    return {f"{index}.goodness.{name}" for name, _ in network.layer(index).goodness.named_parameters()}

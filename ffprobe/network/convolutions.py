@@ -38,7 +38,7 @@ def convolutions(
     if len(shape) != 3 or min(shape[1:]) < side:
         raise UsageError(
             f"The network {name!r} needs images of {side}x{side} or more, not {'x'.join(map(str, shape[1:]))}.",
-            do="Use --plugin fcn, or larger images.",
+            hint="Use --plugin fcn, or larger images.",
         )
     widths = [max(4, round(channels * factor)) for channels, _ in plan]
     return [

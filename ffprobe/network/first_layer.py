@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from ffprobe.network.layer import Layer
-from ffprobe.network.network import Stack
+from ffprobe.network.network import LayeredNetwork
 
 LEAST = 512
 """Products for each number of the first layer from which sharing pays; below, adding the parts costs as much, unless
@@ -73,26 +73,26 @@ class FirstLayer:
         return self._layer.map(self._layer.normalize_input(x))
 
 
-def first_layer(stack: Stack, images: torch.Tensor) -> FirstLayer | None:
+def first_layer(network: LayeredNetwork, images: torch.Tensor) -> FirstLayer | None:
     """The first layer of a sweep over all labels; None where sharing would not be exact, or not pay.
 
     What decides is the network alone, so that the same run is evaluated the same way everywhere.
 
     Args:
-        stack: in evaluation mode.
+        network: in evaluation mode.
         images: normalized, ``[N, C, H, W]``.
     """
-    if not can_share(stack):
+    if not can_share(network):
         return None
-    encoder: Any = stack.encoder
-    return FirstLayer(stack.layer(0), *encoder.parts(images))
+    encoder: Any = network.encoder
+    return FirstLayer(network.layer(0), *encoder.parts(images))
 
 
-def can_share(stack: Stack) -> bool:
+def can_share(network: LayeredNetwork) -> bool:
     """Whether the first layer of a label sweep is affine in the label, and dear enough to be shared."""
-    layer = stack.layer(0)
+    layer = network.layer(0)
     weight = layer.weight
-    if stack.training or stack.form != "pair" or not hasattr(stack.encoder, "parts") or weight is None:
+    if network.training or network.form != "pair" or not hasattr(network.encoder, "parts") or weight is None:
         return False
-    joined = any(s is not None and s.source < 0 for s in (stack.layer(i).spec.shortcut for i in range(stack.depth)))
+    joined = any(s is not None and s.source < 0 for s in (network.layer(i).spec.shortcut for i in range(network.depth)))
     return layer.affine_map and not joined and (weight[0].numel() >= LEAST or layer.pool > 1)

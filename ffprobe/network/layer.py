@@ -37,7 +37,7 @@ class Layer(nn.Module):
     Args:
         spec: what the layer is.
         shape: of its input, without the batch.
-        normalizer: built for where its ``place`` says, unless the spec has its own.
+        normalizer: built for where its ``position`` says, unless the spec has its own.
         goodness: built for the layer's activation, unless the spec has its own.
         classes: the number of classes.
         loss: asked for the parameters that it keeps at this layer, unless the spec has its own; None for no such.
@@ -64,10 +64,10 @@ class Layer(nn.Module):
         self.flattens = spec.kind == "linear" and len(shape) > 1
         normalizer = spec.normalizer or normalizer
         normalizer.prepare(classes)
-        self.place = normalizer.place
-        self.affine_map = spec.kind != "module" and (self.place != "input" or normalizer.affine)
+        self.position = normalizer.position
+        self.affine_map = spec.kind != "module" and (self.position != "input" or normalizer.affine)
         inner = self._shrunk(shape)
-        if self.place == "input":
+        if self.position == "input":
             self.normalizer = normalizer.build(inner)
         if spec.kind == "conv":
             self.conv = nn.Conv2d(
@@ -78,15 +78,15 @@ class Layer(nn.Module):
         elif spec.factory is not None:
             self.module = spec.factory(inner)
         self.pool = spec.pool
-        if self.place == "preactivation":
+        if self.position == "preactivation":
             if spec.kind == "module":
                 raise UsageError("A normalizer cannot stand before the activation of a layer that is a module.")
             self.normalizer = normalizer.build(self._infer(self.map, inner))
         pooled = self._infer(self._transform, inner)
-        if self.place == "activation":
+        if self.position == "activation":
             self.normalizer = normalizer.build(pooled)
         self.output_shape = pooled
-        if self.place == "output":
+        if self.position == "output":
             self.normalizer = normalizer.build(self.output_shape)
         self.passed_shape = self._infer(self.pass_on, self.output_shape)
         self.goodness = (spec.goodness or goodness).build(self.output_shape, classes)
@@ -101,10 +101,10 @@ class Layer(nn.Module):
 
     def normalize_input(self, x: torch.Tensor) -> torch.Tensor:
         """What the transform sees of the input ``[B, *input_shape]``."""
-        if self.spec.shrink > 1:
-            x = functional.avg_pool2d(x, self.spec.shrink)
+        if self.spec.input_avg_pool > 1:
+            x = functional.avg_pool2d(x, self.spec.input_avg_pool)
         x = x.flatten(1) if self.flattens else x  # [B, C*H*W]
-        return self.normalizer(x) if self.place == "input" else x
+        return self.normalizer(x) if self.position == "input" else x
 
     def transform(self, x: torch.Tensor) -> torch.Tensor:
         """The activation of a normalized input, dropout included."""
@@ -113,7 +113,7 @@ class Layer(nn.Module):
     def after_map(self, x: torch.Tensor) -> torch.Tensor:
         """The activation for what the convolution, linear map or module gave."""
         x = self._shape(x)
-        x = self.normalizer(x) if self.place == "activation" else x
+        x = self.normalizer(x) if self.position == "activation" else x
         return functional.dropout(x, self.spec.dropout, self.training) if self.spec.dropout else x
 
     def map(self, x: torch.Tensor) -> torch.Tensor:
@@ -128,13 +128,13 @@ class Layer(nn.Module):
     def _shape(self, x: torch.Tensor) -> torch.Tensor:
         if self.spec.kind == "module":
             return x
-        if self.place == "preactivation":
+        if self.position == "preactivation":
             x = self.normalizer(x)
         if callable(self.spec.activation):  # nothing is known of its shape, so it does not change places with pooling
             x = self.spec.activation(x)
             return max_pool(x, self.pool) if self.pool > 1 else x
         # nobody else reads what the map gave or what pooling gave, so what comes next may take its memory
-        owned = self.place != "preactivation" and torch.is_grad_enabled()
+        owned = self.position != "preactivation" and torch.is_grad_enabled()
         if self.pool > 1:
             x = pool_owned(x, self.pool) if owned else max_pool(x, self.pool)
             owned = True
@@ -142,8 +142,8 @@ class Layer(nn.Module):
 
     def pass_on(self, activation: torch.Tensor) -> torch.Tensor:
         """What is passed on of the activation ``[B, *output_shape]``, before any shortcut: ``[B, *passed_shape]``."""
-        x = self.normalizer(activation) if self.place == "output" else activation
-        return max_pool(x, self.spec.pool_passed) if self.spec.pool_passed > 1 else x
+        x = self.normalizer(activation) if self.position == "output" else activation
+        return max_pool(x, self.spec.output_max_pool) if self.spec.output_max_pool > 1 else x
 
     def own_parameters(self, objective: bool = True) -> Iterator[nn.Parameter]:
         """The layer's parameters; without those of goodness and loss where ``objective`` is false."""
@@ -161,8 +161,8 @@ class Layer(nn.Module):
         return max(self.module.parameters(), key=torch.Tensor.numel, default=None)
 
     def _shrunk(self, shape: Shape) -> Shape:
-        if self.spec.shrink > 1:
-            shape = (*shape[:-2], *(side // self.spec.shrink for side in shape[-2:]))
+        if self.spec.input_avg_pool > 1:
+            shape = (*shape[:-2], *(side // self.spec.input_avg_pool for side in shape[-2:]))
         return (int(torch.Size(shape).numel()),) if self.flattens else shape
 
     def _infer(self, function: Callable[[torch.Tensor], torch.Tensor], inner: Shape) -> Shape:

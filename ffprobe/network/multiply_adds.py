@@ -8,26 +8,26 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ffprobe.components.base import Shape
-from ffprobe.network.network import Stack
+from ffprobe.network.network import LayeredNetwork
 
 
-def multiply_adds(stack: Stack, shape: Shape) -> list[int]:
+def multiply_adds(network: LayeredNetwork, shape: Shape) -> list[int]:
     """Multiply-adds of each layer for one input: convolutions and matrix products, as torch counts them.
 
     Normalizers, activations, pooling and goodness are not counted.
 
     Args:
-        stack: not changed.
+        network: not changed.
         shape: of an image (channels, height, width).
     """
-    stack = copy.deepcopy(stack).float().cpu().eval()  # counting moves no running statistics and needs no device
+    network = copy.deepcopy(network).float().cpu().eval()  # counting moves no running statistics and needs no device
     counted = []
     with torch.no_grad():
-        inputs = {0: stack.encode(torch.zeros(1, *shape), torch.zeros(1, dtype=torch.int64))}
-        for index in range(stack.depth):
+        inputs = {0: network.encode(torch.zeros(1, *shape), torch.zeros(1, dtype=torch.int64))}
+        for index in range(network.depth):
             with FlopCounterMode(display=False) as counter:
-                activation = stack.layer(index)(inputs[index])
+                activation = network.layer(index)(inputs[index])
             counted.append(counter.get_total_flops() // 2)
-            if index + 1 < stack.depth:
-                inputs[index + 1] = stack.pass_on(index, activation, inputs)
+            if index + 1 < network.depth:
+                inputs[index + 1] = network.pass_on(index, activation, inputs)
     return counted

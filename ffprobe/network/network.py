@@ -17,10 +17,10 @@ from ffprobe.components.normalizer import Normalizer
 from ffprobe.errors import UsageError
 from ffprobe.hookspecs import LayerInfo
 from ffprobe.network.layer import Layer
-from ffprobe.network.untrained import Untaught
+from ffprobe.network.untrained import UntrainedGoodness
 
 
-class Stack(nn.Module):
+class LayeredNetwork(nn.Module):
     """Encoder and layers; an ordinary ``nn.Module``.
 
     Names in its state are those of the run file without the ``layers.`` in front: ``0.conv.weight``,
@@ -37,7 +37,7 @@ class Stack(nn.Module):
 
     Attributes:
         shows_label: whether what a layer gets depends on the label.
-        taught: the layers whose goodness means something: all but those that ``forget_goodness`` was told of.
+        trained_layers: the layers whose goodness means something: all but those that ``drop_goodness`` was told of.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Stack(nn.Module):
             reached = _joined(layers[-1], inputs)
             inputs[index + 1] = reached
         self.layers = nn.ModuleList(layers)
-        self.taught: tuple[int, ...] = tuple(range(len(layers)))
+        self.trained_layers: tuple[int, ...] = tuple(range(len(layers)))
 
     @property
     def depth(self) -> int:
@@ -127,7 +127,7 @@ class Stack(nn.Module):
             joined = functional.avg_pool2d(joined, shortcut.pool)
         return x + joined if shortcut.join == "add" else torch.cat([x, joined], dim=1)
 
-    def forget_goodness(self, layers: Collection[int]) -> None:
+    def drop_goodness(self, layers: Collection[int]) -> None:
         """Take learned goodness away from layers that no loss will ever teach: theirs is NaN from then on.
 
         A goodness without parameters stays: it needs no teaching.
@@ -135,8 +135,8 @@ class Stack(nn.Module):
         for index in layers:
             layer = self.layer(index)
             if any(True for _ in layer.goodness.parameters()):
-                layer.goodness = Untaught((self.classes,) if self.form == "class" else ())
-                self.taught = tuple(i for i in self.taught if i != index)
+                layer.goodness = UntrainedGoodness((self.classes,) if self.form == "class" else ())
+                self.trained_layers = tuple(i for i in self.trained_layers if i != index)
 
     def forward(self, images: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """Goodness of every layer: ``[L, B]`` for form ``pair``, ``[L, B, K]`` for form ``class``."""

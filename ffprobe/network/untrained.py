@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 
-class Untaught(nn.Module):
+class UntrainedGoodness(nn.Module):
     """NaN in the place of a learned goodness (a local head) that no loss would ever reach.
 
     An untrained head would predict at chance and be decayed by the optimizer; NaN says that nothing was asked here.

@@ -131,7 +131,7 @@ class Plugin:
             raise PluginError(
                 f"The plugin {self.name!r} would not load: {type(error).__name__}: {error}.",
                 where=self.where,
-                do="Mend or uninstall it; a run that does not name it is not affected.",
+                hint="Mend or uninstall it; a run that does not name it is not affected.",
             ) from error
 
 
@@ -184,7 +184,7 @@ def find(name: str, plugins: Sequence[Plugin] | None = None, kind: str = "") -> 
         what = f"{kind} {name!r}" if kind else f"plugin name {name!r}"
         raise PluginError(
             f"Two distributions claim the {what}: {who}.",
-            do=f"Uninstall one, or name the one you mean: {' or '.join(_exactly(p, name) for p in matches)}.",
+            hint=f"Uninstall one, or name the one you mean: {' or '.join(_exactly(p, name) for p in matches)}.",
         )
     if matches:
         return matches[0]
@@ -192,7 +192,7 @@ def find(name: str, plugins: Sequence[Plugin] | None = None, kind: str = "") -> 
         return Plugin(name, "module", "", name)
     raise PluginError(
         f"There is no plugin {name!r}.",
-        do=f"{did_you_mean(name, [p.name for p in plugins])} `ffprobe plugins list` shows all.",
+        hint=f"{did_you_mean(name, [p.name for p in plugins])} `ffprobe plugins list` shows all.",
     )
 
 
@@ -217,7 +217,7 @@ def register(manager: pluggy.PluginManager, plugin: object, name: str, where: st
     """
     mistake = hook_mistake(plugin)
     if mistake:
-        raise PluginError(f"The plugin {name.rpartition('/')[2]!r} {mistake.what}.", where=where, do=mistake.do)
+        raise PluginError(f"The plugin {name.rpartition('/')[2]!r} {mistake.what}.", where=where, hint=mistake.hint)
     try:
         manager.register(plugin, name=name)
         manager.check_pending()
@@ -227,7 +227,7 @@ def register(manager: pluggy.PluginManager, plugin: object, name: str, where: st
         raise PluginError(
             f"The plugin {name!r} has a hook that does not fit: {error}",
             where=where,
-            do="The hooks and their arguments are listed in docs/hooks.md.",
+            hint="The hooks and their arguments are listed in docs/hooks.md.",
         ) from error
 
 
@@ -238,13 +238,13 @@ def refuse(plugin: Plugin, mistake: Mistake | None) -> None:
         PluginError: with the mistake, the plugin and its distribution.
     """
     if mistake:
-        raise PluginError(f"The plugin {plugin.name!r} {mistake.what}.", where=plugin.where, do=mistake.do)
+        raise PluginError(f"The plugin {plugin.name!r} {mistake.what}.", where=plugin.where, hint=mistake.hint)
 
 
 def _file_plugin(name: str) -> Plugin:
     path = Path(name)
     if not path.is_file():
-        raise UsageError(f"There is no plugin file {name!r}.", do="Give the path of a Python file.")
+        raise UsageError(f"There is no plugin file {name!r}.", hint="Give the path of a Python file.")
     return Plugin(path.stem, "file", "", str(path.resolve()))
 
 

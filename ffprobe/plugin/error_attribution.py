@@ -13,7 +13,7 @@ from ffprobe.plugin.registry import Registry
 
 
 @contextmanager
-def blamed(registry: Registry, doing: str, kind: type[FfprobeError] = PluginError) -> Iterator[None]:
+def attribute_errors(registry: Registry, doing: str, kind: type[FfprobeError] = PluginError) -> Iterator[None]:
     """Turn an error that arises inside into one that names the plugin whose file the traceback enters last.
 
     Nothing is wrapped around a plugin's code, so naming it costs nothing while all is well.
@@ -31,14 +31,14 @@ def blamed(registry: Registry, doing: str, kind: type[FfprobeError] = PluginErro
     except FfprobeError:
         raise
     except (Exception, SystemExit) as error:  # a plugin that exits must not end the program without a word
-        plugin = culprit(error, registry)
+        plugin = responsible_plugin(error, registry)
         told = f"{type(error).__name__}: {error}".strip().removesuffix(".")
         if plugin is None:
             raise FfprobeError(f"{doing[0].upper()}{doing[1:]} failed: {told}.") from error
         raise kind(f"The plugin {plugin.name!r} failed while {doing}: {told}.", where=plugin.where) from error
 
 
-def culprit(error: BaseException, registry: Registry) -> Plugin | None:
+def responsible_plugin(error: BaseException, registry: Registry) -> Plugin | None:
     """The loaded plugin whose source file the error's traceback enters last, None when it enters none."""
     sources = {str(path): p for p in registry.loaded if (path := p.source_path)}
     resolved = {str(Path(path).resolve()): p for path, p in sources.items()}

@@ -34,7 +34,7 @@ class Mistake:
     """
 
     what: str
-    do: str
+    hint: str
 
 
 def hook_mistake(owner: Any) -> Mistake | None:

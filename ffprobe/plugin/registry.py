@@ -84,7 +84,7 @@ class Registry:
                 names = sorted({o.name for p in self.plugins for o in p.offers if o.kind == kind})
                 other = next((o.kind for p in self.plugins for o in p.offers if o.name == name), None)
                 hint = f"{name!r} is a {other}. " if other else ""
-                raise PluginError(f"There is no {kind} {name!r}.", do=hint + did_you_mean(name, names))
+                raise PluginError(f"There is no {kind} {name!r}.", hint=hint + did_you_mean(name, names))
             self.take(find(plugin or name, self.plugins, "" if plugin else kind))
             known = self._provided.get((kind, name))
         if known is None:
@@ -129,7 +129,7 @@ class Registry:
             raise PluginError(
                 f"The plugin {plugin.name!r} implements no hook.",
                 where=plugin.where,
-                do="Mark its functions with @ffprobe.hookimpl; ffprobe_components() returns a list of components.",
+                hint="Mark its functions with @ffprobe.hookimpl; ffprobe_components() returns a list of components.",
             )
         if not any(caller.name == "ffprobe_components" for caller in callers):
             return []
@@ -143,18 +143,18 @@ class Registry:
             ) from error
         offered = answers[0] if answers else None
         if not isinstance(offered, list | tuple):
-            told, do = _not_a_list(offered)
+            told, hint = _not_a_list(offered)
             raise PluginError(
                 f"ffprobe_components of the plugin {plugin.name!r} returned {told}, not a list of component classes.",
                 where=plugin.where,
-                do=do,
+                hint=hint,
             )
         return list(offered)
 
     def _admit(self, plugin: Plugin, component: Any) -> None:
-        problem, do = _problem(component)
+        problem, hint = _problem(component)
         if problem:
-            raise PluginError(f"The plugin {plugin.name!r} offers {problem}.", where=plugin.where, do=do)
+            raise PluginError(f"The plugin {plugin.name!r} offers {problem}.", where=plugin.where, hint=hint)
         refuse(plugin, hook_mistake(component) or _silent_hook(component))
         key = (component.kind, component.name)
         present = self._provided.get(key)
@@ -163,13 +163,13 @@ class Registry:
                 f"The plugin {plugin.name!r} offers two {component.kind} components called {component.name!r}: "
                 f"{present.component.__name__} and {component.__name__}.",
                 where=plugin.where,
-                do="Rename one of them.",
+                hint="Rename one of them.",
             )
         if present and present.plugin != plugin:
             raise PluginError(
                 f"Two plugins supply the {component.kind} {component.name!r}: "
                 f"{present.plugin.where} and {plugin.where}.",
-                do="Name only one of them, or rename one.",
+                hint="Name only one of them, or rename one.",
             )
         self._provided[key] = Provided(component, plugin)
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 
-from ffprobe.prediction.recorded_label_scan import RecordedSweep
+from ffprobe.prediction.recorded_label_scan import RecordedLabelScan
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ class Calibration:
         return int(self.goodness.shape[0])
 
     @property
-    def taught(self) -> list[int]:
+    def trained_layers(self) -> list[int]:
         """The layers whose goodness means something."""
         return [i for i in range(self.depth) if not bool(self.goodness[i].isnan().any())]
 
-    def sweep(self) -> RecordedSweep:
+    def sweep(self) -> RecordedLabelScan:
         """A fresh sweep over the validation images."""
-        return RecordedSweep(self.goodness, self.features, self.form)
+        return RecordedLabelScan(self.goodness, self.features, self.form)
 
     def subset(self, rows: torch.Tensor) -> Calibration:
         """The same with the validation images ``rows`` (bool or int64) only; the fit images stay."""

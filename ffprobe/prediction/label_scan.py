@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 
 
-class Sweep(ABC):
+class LabelScan(ABC):
     """N images on their way through L layers with K labels each, and what that costs.
 
     An evaluator that reads from a sweep works on a recorded tensor and on a live network alike. It must treat every

@@ -8,10 +8,10 @@ from typing import Literal
 import torch
 
 from ffprobe.errors import FileError
-from ffprobe.prediction.label_scan import Sweep
+from ffprobe.prediction.label_scan import LabelScan
 
 
-class RecordedSweep(Sweep):
+class RecordedLabelScan(LabelScan):
     """What a live sweep would hand out, from the file.
 
     Args:
@@ -42,7 +42,7 @@ class RecordedSweep(Sweep):
 
     def _features(self, layers: Sequence[int]) -> dict[int, torch.Tensor]:
         if self._recorded is None:
-            raise FileError("There are no recorded activations to read features from.", do=RECORD)
+            raise FileError("There are no recorded activations to read features from.", hint=RECORD)
         return {layer: self._recorded[layer] for layer in layers}
 
 

@@ -8,13 +8,13 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from ffprobe.components.peer import Heard, HeardStep
+from ffprobe.components.peer import ReplayRecord, StepRecord
 from ffprobe.hookspecs import StepContext, UpdateContext, hookimpl
 from ffprobe.plugin.registry import Registry
 
 
-class Listener:
-    """Fills a ``Heard`` while it is entered.
+class ReplayObserver:
+    """Fills a ``ReplayRecord`` while it is entered.
 
     Args:
         heard: with its network.
@@ -25,7 +25,7 @@ class Listener:
         KeyError: the network has no module of that name.
     """
 
-    def __init__(self, heard: Heard, modules: Sequence[str], registry: Registry) -> None:
+    def __init__(self, heard: ReplayRecord, modules: Sequence[str], registry: Registry) -> None:
         self.heard, self.registry = heard, registry
         self._modules = {name: dict(heard.network.named_modules())[name] for name in modules}
         self._outputs: dict[str, list[np.ndarray]] = {}
@@ -58,7 +58,7 @@ class Listener:
     def ffprobe_after_step(self, context: StepContext) -> None:
         self._gradients()  # what a peer's head learned from beside the updates
         loss, positive, negative = (_array(v) for v in (context.loss, context.positive, context.negative))
-        step = HeardStep(loss, positive, negative, context.learning_rate, self._updated, self._outputs)
+        step = StepRecord(loss, positive, negative, context.learning_rate, self._updated, self._outputs)
         self._updated, self._outputs = [], {}
         if not self.heard.steps:
             self.heard.first_state = {name: _array(v) for name, v in self.heard.network.named_state().items()}

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ffprobe.components.peer import Heard, Peer, ReplayPlan, Tolerance, Trajectory
+from ffprobe.components.peer import Peer, ReplayPlan, ReplayRecord, Tolerance, Trajectory
 from ffprobe.errors import FileError
 
 GIVEN = ("init/", "batch/", "eval/x", "eval/y")
@@ -46,7 +46,7 @@ class Replay:
         """Whether everything stayed within the tolerance."""
         return bool(self.excess) and all(value <= 1 for value in self.excess.values())
 
-    def document(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """As a JSON object."""
         return {
             "file": self.file,
@@ -61,7 +61,12 @@ class Replay:
 
 
 def compare(
-    result: Replay, trajectory: Trajectory, peer: Peer, plan: ReplayPlan, heard: Heard, tolerance: Tolerance | None
+    result: Replay,
+    trajectory: Trajectory,
+    peer: Peer,
+    plan: ReplayPlan,
+    heard: ReplayRecord,
+    tolerance: Tolerance | None,
 ) -> None:
     """Fill ``result`` with every deviation.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ffprobe.components.base import Component
 from ffprobe.components.network import LayerSpec
-from ffprobe.components.peer import Heard, Peer, ReplayPlan, Trajectory
+from ffprobe.components.peer import Peer, ReplayPlan, ReplayRecord, Trajectory
 from ffprobe.errors import PluginError
 from ffprobe.plugin.registry import Registry
 
@@ -63,7 +63,7 @@ class NamedComponents(Peer):
             negatives=negatives[steps],
         )
 
-    def observed(self, heard: Heard, trajectory: Trajectory) -> dict[str, Any]:
+    def observed(self, heard: ReplayRecord, trajectory: Trajectory) -> dict[str, Any]:
         """Losses, goodness in training, goodness in evaluation."""
         steps = heard.steps
         found: dict[str, Any] = {
@@ -80,7 +80,7 @@ class NamedComponents(Peer):
         if any(not isinstance(meta.get(kind, ""), str) for kind in SLOTS):
             raise PluginError(
                 f"No peer here knows the code of {who}.",
-                do="Install a plugin with an ffprobe.Peer for it, or name components in the trajectory's meta.",
+                hint="Install a plugin with an ffprobe.Peer for it, or name components in the trajectory's meta.",
             )
         unknown = []
         chosen: dict[str, dict[str, Any]] = {}
@@ -102,7 +102,7 @@ class NamedComponents(Peer):
         if unknown:
             raise PluginError(
                 f"A trajectory of {who} needs what is not here: {'; '.join(unknown)}.",
-                do="Install a plugin that supplies it under that name or alias.",
+                hint="Install a plugin that supplies it under that name or alias.",
             )
         return chosen
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from ffprobe.components.base import Component, Params
-from ffprobe.components.peer import Heard, Peer, ReplayPlan, Tolerance, Trajectory
+from ffprobe.components.peer import Peer, ReplayPlan, ReplayRecord, Tolerance, Trajectory
 from ffprobe.config.preset_files import BASE_PRESET, read_preset
 from ffprobe.config.resolve import resolve, validate
 from ffprobe.config.settings import Choice, RunConfig
@@ -24,7 +24,7 @@ from ffprobe.data.images import Images
 from ffprobe.errors import FileError, PluginError
 from ffprobe.inference.evaluate import label_goodness
 from ffprobe.plugin.registry import Registry
-from ffprobe.replay.capture import Listener
+from ffprobe.replay.capture import ReplayObserver
 from ffprobe.replay.comparing import Replay, compare
 from ffprobe.replay.named import NamedComponents
 from ffprobe.replay.recorded import RecordedBatches, recorded_negatives, recorded_network
@@ -44,12 +44,12 @@ def read_trajectory(path: Path) -> Trajectory:
     Raises:
         FileError: missing, damaged, holding objects, or larger than ``LARGEST``.
     """
-    do = "A trajectory is an .npz of plain arrays with a JSON string `meta`."
-    arrays = read_arrays(path, LARGEST, "trajectory", do)
+    hint = "A trajectory is an .npz of plain arrays with a JSON string `meta`."
+    arrays = read_arrays(path, LARGEST, "trajectory", hint)
     try:
         meta = json.loads(str(arrays.pop("meta")))
     except (KeyError, ValueError, RecursionError) as error:
-        raise FileError("The trajectory has no readable meta.", where=str(path), do=do) from error
+        raise FileError("The trajectory has no readable meta.", where=str(path), hint=hint) from error
     if not isinstance(meta, dict):
         raise FileError("The trajectory's meta is not a JSON object.", where=str(path))
     return Trajectory(str(path), meta, arrays)
@@ -100,17 +100,17 @@ def _peer(trajectory: Trajectory, registry: Registry) -> Peer:
         raise PluginError(
             f"The peers {' and '.join(repr(peer.name) for peer in claiming)} both claim the trajectory.",
             where=trajectory.path,
-            do="Uninstall one.",
+            hint="Uninstall one.",
         )
     return claiming[0] if claiming else NamedComponents(registry)
 
 
-def _train(experiment: Experiment, plan: ReplayPlan, registry: Registry) -> Heard:
-    stack = experiment.stack
-    heard = Heard(stack, lambda x: _evaluate(experiment, x))
-    with Listener(heard, plan.listen, registry):
+def _train(experiment: Experiment, plan: ReplayPlan, registry: Registry) -> ReplayRecord:
+    network = experiment.network
+    heard = ReplayRecord(network, lambda x: _evaluate(experiment, x))
+    with ReplayObserver(heard, plan.listen, registry):
         trainer = Trainer(experiment, Observers(registry.manager, _no_record, _no_failure))
-        stack.train()
+        network.train()
         for step, (x, y, _) in enumerate(experiment.loader):
             trainer.epoch = int(plan.epochs[step]) if plan.epochs is not None else 0
             trainer.learn(x, y)
@@ -118,12 +118,12 @@ def _train(experiment: Experiment, plan: ReplayPlan, registry: Registry) -> Hear
 
 
 def _evaluate(experiment: Experiment, x: np.ndarray) -> np.ndarray:
-    stack = experiment.stack
-    mode = stack.training
-    stack.eval()
+    network = experiment.network
+    mode = network.training
+    network.eval()
     with torch.inference_mode():
-        goodness = label_goodness(stack, torch.from_numpy(x))
-    stack.train(mode)
+        goodness = label_goodness(network, torch.from_numpy(x))
+    network.train(mode)
     return goodness.numpy()
 
 
@@ -150,8 +150,8 @@ def _experiment(plan: ReplayPlan, trajectory: Trajectory, peer: Peer, registry: 
     layout = torch.channels_last if fast else torch.contiguous_format
     experiment = build(RunConfig(base.settings, slots), registry, split, batches, layout, plan.optimizer)
     state = {name: torch.from_numpy(np.array(v)) for name, v in peer.state(trajectory.under("init")).items()}
-    counters = {n: v for n, v in experiment.stack.named_state().items() if n.endswith("num_batches_tracked")}
-    experiment.stack.load_named_state({**counters, **state})
+    counters = {n: v for n, v in experiment.network.named_state().items() if n.endswith("num_batches_tracked")}
+    experiment.network.load_named_state({**counters, **state})
     return experiment
 
 
@@ -167,7 +167,13 @@ def _choice(kind: str, said: str | Mapping[str, Any] | type[Component], registry
 def _table(plan: ReplayPlan, batches: RecordedBatches) -> dict[str, Any]:
     # the baseline, in which the plan's components and the trajectory's layers and wrong labels are put afterwards
     table: dict[str, Any] = {**read_preset(BASE_PRESET), "probes": []}
-    training = {"epochs": batches.epochs, "schedule": "constant", "weight_decay": 0.0, "momentum": 0.0, **plan.training}
+    training = {
+        "epochs": batches.epochs,
+        "lr_schedule": "constant",
+        "weight_decay": 0.0,
+        "momentum": 0.0,
+        **plan.training,
+    }
     if plan.rates is not None:
         training.update(schedule="network", learning_rate=1.0)
     precision = "fp64" if plan.inputs.dtype == np.float64 else "fp32"

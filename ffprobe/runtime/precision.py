@@ -23,7 +23,7 @@ def choose_device(name: str) -> torch.device:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise UsageError(f"The device {name!r} cannot be used: {reason}", do="Use --device auto or cpu.") from error
+        raise UsageError(f"The device {name!r} cannot be used: {reason}", hint="Use --device auto or cpu.") from error
     return device
 
 
@@ -38,7 +38,7 @@ def choose_precision(name: str, device: torch.device) -> str:
     if name == "auto":
         return "bf16" if native_bf16(device) else "fp32"
     if name == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
-        raise UsageError(f"{torch.cuda.get_device_name(device)} has no bfloat16.", do="Use --precision fp32.")
+        raise UsageError(f"{torch.cuda.get_device_name(device)} has no bfloat16.", hint="Use --precision fp32.")
     return name
 
 

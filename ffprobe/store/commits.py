@@ -82,12 +82,12 @@ def read_commits(datasets: Mapping[str, h5py.Dataset]) -> Commits:
     try:
         length, checksum, dimension = datasets[LENGTH], datasets[CHECKSUM], datasets[DIMENSION]
     except KeyError as error:
-        raise FileError(f"The run file has no {error.args[0]}.", do="It was not written by ffprobe.") from error
+        raise FileError(f"The run file has no {error.args[0]}.", hint="It was not written by ffprobe.") from error
     if dimension.ndim != 1 or length.ndim != 2 or checksum.ndim != 1 or length.shape[1] != dimension.shape[0]:
-        raise FileError("The run file's commit record has a wrong shape.", do="It was not written by ffprobe.")
+        raise FileError("The run file's commit record has a wrong shape.", hint="It was not written by ffprobe.")
     rows = min(length.shape[0], checksum.shape[0])
     if rows > MOST_ROWS or dimension.shape[0] > MOST_ROWS or rows * dimension.shape[0] > MOST_ROWS:
-        raise FileError("The run file's commit record is too long to be true.", do="It was not written by ffprobe.")
+        raise FileError("The run file's commit record is too long to be true.", hint="It was not written by ffprobe.")
     names = tuple(str(name) for name in dimension.asstr(errors="replace")[:])
     lengths = np.asarray(length[:rows], dtype="i8").reshape(rows, len(names))
     sums = checksum[:rows]

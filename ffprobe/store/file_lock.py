@@ -20,7 +20,7 @@ except ImportError:  # Windows: no lock, as before
     fcntl = None  # type: ignore[assignment]
 
 
-class Hold:
+class FileLock:
     """The right to write one file, released by ``close`` or by the end of the process.
 
     An "open file description" lock: unlike a POSIX lock it is not lost when some other part of this process opens and
@@ -87,8 +87,8 @@ class Hold:
 
 def another_writes(path: Path) -> FileError:
     """What is said when another process has the right."""
-    do = "Wait until that run ends, or choose another name with --out."
-    return FileError("Another process is writing this run file.", where=str(path), do=do)
+    hint = "Wait until that run ends, or choose another name with --out."
+    return FileError("Another process is writing this run file.", where=str(path), hint=hint)
 
 
 def is_held(path: Path) -> bool:

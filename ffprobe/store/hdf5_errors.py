@@ -50,10 +50,10 @@ def file_error(error: BaseException, path: Path | str, doing: str, *, resumable:
     Returns:
         The error to raise.
     """
-    said, do = _SAID.get(errno_of(error) or 0, ("", ""))
+    said, hint = _SAID.get(errno_of(error) or 0, ("", ""))
     if not said:
         said = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-    return FileError(f"{doing}: {said}.", where=str(path), do=f"{do} {_RESUME}".strip() if resumable else do)
+    return FileError(f"{doing}: {said}.", where=str(path), hint=f"{hint} {_RESUME}".strip() if resumable else hint)
 
 
 @contextmanager

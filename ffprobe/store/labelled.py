@@ -21,15 +21,15 @@ def library(name: str) -> Any:
     Raises:
         UsageError: it is not installed, and the message says what installs it; or it is broken.
     """
-    do = f"`pip install 'ffprobe-nn[{name}]'` installs it."
+    hint = f"`pip install 'ffprobe-nn[{name}]'` installs it."
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
         if error.name == name:
-            raise UsageError(f"{name} is not installed.", do=do) from error
-        raise UsageError(f"{name} lacks {error.name}.", do=do) from error
+            raise UsageError(f"{name} is not installed.", hint=hint) from error
+        raise UsageError(f"{name} lacks {error.name}.", hint=hint) from error
     except ImportError as error:
-        raise UsageError(f"{name} cannot be imported: {error}.", do=do) from error
+        raise UsageError(f"{name} cannot be imported: {error}.", hint=hint) from error
 
 
 def data_array(array: RecordedArray) -> xarray.DataArray:
@@ -47,7 +47,7 @@ def data_set(run: RunFile, group: str) -> xarray.Dataset:
         raise FileError(
             f"The run file holds no arrays in the group {group!r}.",
             where=str(run.path),
-            do=f"Groups: {', '.join(sorted({path.rpartition('/')[0] for path in run.paths()}))}.",
+            hint=f"Groups: {', '.join(sorted({path.rpartition('/')[0] for path in run.paths()}))}.",
         )
     names = {path.rpartition("/")[2]: run.variable(path) for path in paths}
     scales = {name for name, array in names.items() if array.dims == (name,)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ffprobe.errors import UsageError
-from ffprobe.store.file_lock import Hold, another_writes
+from ffprobe.store.file_lock import FileLock, another_writes
 from ffprobe.store.hdf5_errors import file_error
 
 PARTIAL = ".partial"
@@ -44,11 +44,11 @@ def refuse_finished(path: Path, overwrite: bool) -> None:
         raise UsageError(
             "There is already a finished run file of this name.",
             where=str(path),
-            do="Choose another name with --out, or --overwrite replaces it when this run finishes.",
+            hint="Choose another name with --out, or --overwrite replaces it when this run finishes.",
         )
 
 
-def claim(partial: Path, overwrite: bool) -> tuple[Path, Hold, Hold | None]:
+def claim(partial: Path, overwrite: bool) -> tuple[Path, FileLock, FileLock | None]:
     """Make the empty file that will take the unfinished one's name once it is laid out, and hold it for this process.
 
     Until then there is no unfinished file, or the one before it, so that a kill leaves none that cannot be read.
@@ -65,14 +65,14 @@ def claim(partial: Path, overwrite: bool) -> tuple[Path, Hold, Hold | None]:
     try:
         if not partial.exists():
             return new, hold, None
-        old = Hold(partial)  # refuses when its writer is alive
+        old = FileLock(partial)  # refuses when its writer is alive
         if overwrite:
             return new, hold, old
         old.close()
         raise UsageError(
             "There is already an unfinished run file of this name.",
             where=str(partial),
-            do="--resume goes on with it, --overwrite throws it away.",
+            hint="--resume goes on with it, --overwrite throws it away.",
         )
     except BaseException:
         new.unlink(missing_ok=True)
@@ -80,22 +80,22 @@ def claim(partial: Path, overwrite: bool) -> tuple[Path, Hold, Hold | None]:
         raise
 
 
-def fresh(path: Path) -> Hold:
+def fresh(path: Path) -> FileLock:
     """Make an empty file and hold it; one of that name that a killed process left is thrown away.
 
     Raises:
         FileError: the process that makes it is alive, or the place cannot be written.
     """
     try:
-        return Hold(path, create=True)
+        return FileLock(path, create=True)
     except FileExistsError:
         pass
-    left = Hold(path)  # refuses when its writer is alive
+    left = FileLock(path)  # refuses when its writer is alive
     try:
         if not left.is_at(path):
             raise another_writes(path)
         path.unlink()
-        return Hold(path, create=True)
+        return FileLock(path, create=True)
     except FileExistsError as error:
         raise another_writes(path) from error
     except OSError as error:

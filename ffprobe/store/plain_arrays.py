@@ -10,14 +10,14 @@ import numpy as np
 from ffprobe.errors import FileError
 
 
-def read_arrays(path: Path, limit: int, what: str, do: str = "") -> dict[str, np.ndarray]:
+def read_arrays(path: Path, limit: int, what: str, hint: str = "") -> dict[str, np.ndarray]:
     """Every array of an ``.npz``; nothing in it is unpickled, every member's checksum is compared.
 
     Args:
         path: the file.
         limit: bytes that its members may declare in all; more is refused before anything is read.
         what: what the file is called in messages: "checkpoint".
-        do: what to do when it is damaged.
+        hint: what to do when it is damaged.
 
     Raises:
         FileError: missing, damaged, holding objects, or larger than ``limit``.
@@ -38,4 +38,4 @@ def read_arrays(path: Path, limit: int, what: str, do: str = "") -> dict[str, np
         raise FileError(f"There is no such {what}.", where=str(path)) from error
     except Exception as error:  # zlib, zip and numpy each have their own way to say "damaged"
         told = f"{type(error).__name__}: {error}"
-        raise FileError(f"This is not a readable {what}: {told}.", where=str(path), do=do) from error
+        raise FileError(f"This is not a readable {what}: {told}.", where=str(path), hint=hint) from error

@@ -21,6 +21,7 @@ from ffprobe.store.hdf5_errors import HDF5_FAILURES, errno_of, file_error, told
 from ffprobe.store.layout import LOCKING
 from ffprobe.store.names import PARTIAL, is_partial
 from ffprobe.store.recorded import RecordedArray, closed
+from ffprobe.store.renamed_settings import current_names
 from ffprobe.store.retries import open_swmr
 from ffprobe.store.schema import FORMAT, Schema
 from ffprobe.store.schema_reader import dims_of, schema_of
@@ -87,6 +88,8 @@ class RunFile:
     def config(self) -> dict[str, Any]:
         """The resolved config, from the root attribute ``config_json``; empty when there is none.
 
+        Settings have the names of today, also where the file has those of version 0.1.0.
+
         Raises:
             FileError: it is not a JSON object.
         """
@@ -96,7 +99,7 @@ class RunFile:
             raise FileError("The config in the run file is not JSON.", where=str(self.path)) from error
         if not isinstance(config, dict):
             raise FileError("The config in the run file is not a JSON object.", where=str(self.path))
-        return config
+        return current_names(config)
 
     @cached_property
     def schema(self) -> Schema:
@@ -272,8 +275,10 @@ class RunFile:
         if path in self._found.refused:
             return FileError(f"{path} {self._found.refused[path]}.", where=str(self.path))
         near = nearest(path, known)
-        do = f"Did you mean {' or '.join(repr(n) for n in near)}?" if near else f"`ffprobe show {self.path}` lists all."
-        return FileError(f"The run file holds no {path!r}.", where=str(self.path), do=do)
+        hint = (
+            f"Did you mean {' or '.join(repr(n) for n in near)}?" if near else f"`ffprobe show {self.path}` lists all."
+        )
+        return FileError(f"The run file holds no {path!r}.", where=str(self.path), hint=hint)
 
 
 def _open(path: Path, held_here: bool) -> h5py.File:
@@ -292,15 +297,15 @@ def _open(path: Path, held_here: bool) -> h5py.File:
 
 def _not_there(path: Path) -> FileError:
     if path.is_dir():
-        return FileError("This is a directory, not a run file.", where=str(path), do="Name a run.h5 inside it.")
+        return FileError("This is a directory, not a run file.", where=str(path), hint="Name a run.h5 inside it.")
     waiting = path.with_name(path.name + PARTIAL)
     if not is_partial(path) and waiting.is_file():
         return FileError(
             "The run has not finished: there is only its unfinished file.",
             where=str(waiting),
-            do=f"`ffprobe run --resume --out {path}` goes on with it; `ffprobe repair {waiting}` makes it readable.",
+            hint=f"`ffprobe run --resume --out {path}` goes on with it; `ffprobe repair {waiting}` makes it readable.",
         )
-    return FileError("There is no such run file.", where=str(path), do="Check the spelling of the path.")
+    return FileError("There is no such run file.", where=str(path), hint="Check the spelling of the path.")
 
 
 def _unreadable(path: Path, error: Exception, partial: bool) -> FileError:
@@ -308,32 +313,32 @@ def _unreadable(path: Path, error: Exception, partial: bool) -> FileError:
     if isinstance(error, PermissionError):
         return file_error(error, path, "The run file could not be read")
     if isinstance(error, BlockingIOError) or errno_of(error) == 11:
-        do = "Try again in a moment." if partial else "Close the program that writes it."
-        return FileError("The run file is open for writing in another process.", where=where, do=do)
+        hint = "Try again in a moment." if partial else "Close the program that writes it."
+        return FileError("The run file is open for writing in another process.", where=where, hint=hint)
     if partial:
         return FileError(
             "Nothing can be read from this unfinished file: it is not HDF5, or its beginning is damaged.",
             where=where,
-            do="`ffprobe run --overwrite` begins it anew.",
+            hint="`ffprobe run --overwrite` begins it anew.",
         )
     if "file is already open for write" in text or "flag" in text:
-        do = f"Rename it to {path.name}{PARTIAL}, then `ffprobe repair {path}{PARTIAL}`."
-        return FileError("The file was not closed by its writer.", where=where, do=do)
+        hint = f"Rename it to {path.name}{PARTIAL}, then `ffprobe repair {path}{PARTIAL}`."
+        return FileError("The file was not closed by its writer.", where=where, hint=hint)
     if "truncated" in text:
-        do = "The copy is incomplete: fetch it again, or repeat the run."
-        return FileError("The run file is cut short.", where=where, do=do)
-    do = "Name a file that `ffprobe run` wrote."
-    return FileError("This is not an HDF5 file, or its beginning is damaged.", where=where, do=do)
+        hint = "The copy is incomplete: fetch it again, or repeat the run."
+        return FileError("The run file is cut short.", where=where, hint=hint)
+    hint = "Name a file that `ffprobe run` wrote."
+    return FileError("This is not an HDF5 file, or its beginning is damaged.", where=where, hint=hint)
 
 
 def _check_format(attributes: dict[str, object], path: Path) -> None:
     found = attributes.get("ffprobe_format")
     if not isinstance(found, int):
-        do = "Name a file that `ffprobe run` wrote; any other HDF5 file is for h5py or xarray."
-        raise FileError("This HDF5 file was not written by ffprobe.", where=str(path), do=do)
+        hint = "Name a file that `ffprobe run` wrote; any other HDF5 file is for h5py or xarray."
+        raise FileError("This HDF5 file was not written by ffprobe.", where=str(path), hint=hint)
     if found > FORMAT:
         raise FileError(
             f"The run file is of format {found}; this ffprobe reads up to format {FORMAT}.",
             where=str(path),
-            do="`pip install --upgrade ffprobe-nn` gets a newer one.",
+            hint="`pip install --upgrade ffprobe-nn` gets a newer one.",
         )

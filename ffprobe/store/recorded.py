@@ -184,14 +184,14 @@ class RecordedArray:
                 f"{self.path} would take {nbytes / 2**30:.1f} GiB of memory, more than the limit of "
                 f"{self._limit / 2**30:.1f} GiB.",
                 where=self._filename,
-                do="Read a part of it, by indexing or with blocks().",
+                hint="Read a part of it, by indexing or with blocks().",
             )
 
 
 def closed(filename: str) -> UsageError:
     """What is said when something is asked of a run that was closed."""
-    do = "Read what you need before it is closed, or open it again."
-    return UsageError("The run file was closed.", where=filename, do=do)
+    hint = "Read what you need before it is closed, or open it again."
+    return UsageError("The run file was closed.", where=filename, hint=hint)
 
 
 def _expand(key: Any, ndim: int, path: str) -> list[Any]:

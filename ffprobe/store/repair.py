@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from ffprobe.errors import FileError, UsageError
-from ffprobe.store.file_lock import Hold, sync_directory
+from ffprobe.store.file_lock import FileLock, sync_directory
 from ffprobe.store.hdf5_errors import HDF5_FAILURES, file_error
 from ffprobe.store.names import PARTIAL, fresh, is_partial, rewrite_of
 from ffprobe.store.reader import open_run
@@ -33,7 +33,7 @@ def repair(partial: str | Path, out: str | Path | None = None) -> Path:
     partial = Path(partial)
     target = partial if out is None else Path(out)
     _check_names(partial, target, out is not None)
-    hold = Hold(partial)
+    hold = FileLock(partial)
     rewrite = rewrite_of(target)
     try:
         with open_run(partial, held_here=True) as source:
@@ -58,16 +58,16 @@ def repair(partial: str | Path, out: str | Path | None = None) -> Path:
 
 def _check_names(partial: Path, target: Path, asked: bool) -> None:
     if not partial.exists():
-        raise FileError("There is no such unfinished file.", where=str(partial), do="Check the spelling of the path.")
+        raise FileError("There is no such unfinished file.", where=str(partial), hint="Check the spelling of the path.")
     if not is_partial(partial):
         raise UsageError(
-            "Only an unfinished file needs repair.", where=str(partial), do=f"Its name would end in {PARTIAL}."
+            "Only an unfinished file needs repair.", where=str(partial), hint=f"Its name would end in {PARTIAL}."
         )
     if not is_partial(target):
         raise UsageError(
             "A repaired file is still unfinished, and its name must say so.",
             where=str(target),
-            do=f"Name it {target.name}{PARTIAL}.",
+            hint=f"Name it {target.name}{PARTIAL}.",
         )
     if asked and target.exists():
-        raise UsageError("The file to write exists already.", where=str(target), do="Choose another name.")
+        raise UsageError("The file to write exists already.", where=str(target), hint="Choose another name.")

@@ -34,7 +34,7 @@ def refuse_other_layout(partial: Path, schema: Schema, found: Schema) -> None:
         raise UsageError(
             f"The unfinished file has another layout: {'; '.join(differ[:3])}{more}.",
             where=str(partial),
-            do="Resume with the settings it was begun with, or begin anew with --overwrite.",
+            hint="Resume with the settings it was begun with, or begin anew with --overwrite.",
         )
 
 
@@ -60,8 +60,8 @@ def rewritten(
     try:
         lengths = commits.at(commit)
     except IndexError as error:
-        do = f"Choose one from 0 to {len(commits) - 1}." if len(commits) else "It has none."
-        raise FileError(f"The run file has no commit {commit}.", where=str(source.path), do=do) from error
+        hint = f"Choose one from 0 to {len(commits) - 1}." if len(commits) else "It has none."
+        raise FileError(f"The run file has no commit {commit}.", where=str(source.path), hint=hint) from error
     kept = len(commits) if commit is None else commit + 1
     declared = source.schema
     merged = {**declared.attributes, **(attributes or {})}

@@ -124,7 +124,7 @@ class ActivationRecord:
 
 
 @dataclass(frozen=True)
-class RunFacts:
+class RunMetadata:
     """What the layout of a run file depends on.
 
     Attributes:
@@ -150,7 +150,7 @@ class RunFacts:
     attributes: Mapping[str, object] = field(default_factory=dict)
 
 
-def run_schema(facts: RunFacts) -> Schema:
+def run_schema(facts: RunMetadata) -> Schema:
     """The layout of one run's file."""
     dimensions: list[Dimension] = []
     variables: list[Variable] = []
@@ -167,11 +167,11 @@ Vars: TypeAlias = list[Variable]
 Groups: TypeAlias = dict[str, Mapping[str, object]]
 
 
-def _layer(group: str, facts: RunFacts) -> Dimension:
+def _layer(group: str, facts: RunMetadata) -> Dimension:
     return Dimension(f"{group}/layer", len(facts.layers), "str", facts.layers, long_name="layer, first to last")
 
 
-def _initial(facts: RunFacts, dims: Dims, variables: Vars, groups: Groups) -> None:
+def _initial(facts: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> None:
     g = "initial"
     dims.append(_layer(g, facts))
     variables += [
@@ -181,7 +181,7 @@ def _initial(facts: RunFacts, dims: Dims, variables: Vars, groups: Groups) -> No
     groups[g] = {}
 
 
-def _metrics(facts: RunFacts, dims: Dims, variables: Vars, groups: Groups) -> None:
+def _metrics(facts: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> None:
     g = "metrics"
     dims += [Dimension(f"{g}/epoch", None, "i4", units="epoch", long_name="epochs done"), _layer(g, facts)]
     per_layer = {
@@ -208,7 +208,7 @@ def _metrics(facts: RunFacts, dims: Dims, variables: Vars, groups: Groups) -> No
     }
 
 
-def _steps(facts: RunFacts, dims: Dims, variables: Vars, groups: Groups) -> None:
+def _steps(facts: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> None:
     g = "steps"
     dims += [Dimension(f"{g}/step", None, "i8", units="step", long_name="optimizer step, from 0"), _layer(g, facts)]
     for name, text in (
@@ -220,7 +220,7 @@ def _steps(facts: RunFacts, dims: Dims, variables: Vars, groups: Groups) -> None
     groups[g] = {"NX_class": "NXdata", "signal": "loss", "axes": ["step", "."]}
 
 
-def _evaluation(facts: RunFacts, dims: Dims, variables: Vars, groups: Groups) -> None:
+def _evaluation(facts: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> None:
     if not facts.validation:  # HDF5 has no array that grows by empty rows
         return
     g = "evaluation"
@@ -238,7 +238,7 @@ def _evaluation(facts: RunFacts, dims: Dims, variables: Vars, groups: Groups) ->
     groups[g] = {}
 
 
-def _test(facts: RunFacts, dims: Dims, variables: Vars, groups: Groups) -> None:
+def _test(facts: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> None:
     if not facts.test:
         return
     g = "test"
@@ -254,7 +254,7 @@ def _test(facts: RunFacts, dims: Dims, variables: Vars, groups: Groups) -> None:
     groups[g] = {}
 
 
-def _final(facts: RunFacts, dims: Dims, variables: Vars, groups: Groups) -> None:
+def _final(facts: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> None:
     g = "final"
     dims.append(_layer(g, facts))
     variables += [
@@ -268,7 +268,7 @@ def _final(facts: RunFacts, dims: Dims, variables: Vars, groups: Groups) -> None
     groups[g] = {}
 
 
-def _activations(facts: RunFacts, dims: Dims, variables: Vars, groups: Groups) -> None:
+def _activations(facts: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> None:
     if not facts.activations:
         return
     fit, score = facts.activation_samples
@@ -299,7 +299,7 @@ def _activations(facts: RunFacts, dims: Dims, variables: Vars, groups: Groups) -
     groups[g] = {"label_input": "neutral"}
 
 
-def _weights(facts: RunFacts, dims: Dims, variables: Vars, groups: Groups) -> None:
+def _weights(facts: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> None:
     for name, (shape, dtype) in facts.weights.items():
         owner, dot, parameter = name.partition(".")
         g, parameter = (f"weights/{owner}", parameter) if dot else ("weights", name)
@@ -309,7 +309,7 @@ def _weights(facts: RunFacts, dims: Dims, variables: Vars, groups: Groups) -> No
         groups.setdefault(g, {})
 
 
-def _probes(facts: RunFacts, dims: Dims, variables: Vars, groups: Groups) -> None:
+def _probes(facts: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> None:
     for probe, declared in facts.probes.items():
         seen: dict[str, Dimension] = {}
         for variable in declared:
@@ -334,7 +334,7 @@ def _probes(facts: RunFacts, dims: Dims, variables: Vars, groups: Groups) -> Non
             groups.setdefault(f"probes/{probe}", {})
 
 
-def _log(facts: RunFacts, dims: Dims, variables: Vars, groups: Groups) -> None:
+def _log(facts: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> None:
     g = "log"
     dims += [
         Dimension(f"{g}/entry", None, "i8", long_name="entry"),

@@ -63,7 +63,9 @@ def dims_of(path: str, dataset: h5py.Dataset) -> tuple[str, ...]:
         scales = dataset.dims[axis]
         where, _, name = str(scales[0].name).strip("/").rpartition("/") if len(scales) else ("", "", "")
         if not name or where != group:
-            raise FileError(f"Axis {axis} of {path} has no scale in its own group.", do="ffprobe did not write it so.")
+            raise FileError(
+                f"Axis {axis} of {path} has no scale in its own group.", hint="ffprobe did not write it so."
+            )
         names.append(name)
     return tuple(names)
 
@@ -120,7 +122,7 @@ def _labels(path: str, dataset: h5py.Dataset) -> tuple[object, ...] | None:
     if grows(dataset):
         return None
     if dataset.ndim != 1 or dataset.shape[0] > MOST_LABELS:
-        raise FileError(f"The scale {path} has the shape {dataset.shape}.", do="ffprobe did not write it so.")
+        raise FileError(f"The scale {path} has the shape {dataset.shape}.", hint="ffprobe did not write it so.")
     if dtype_name(dataset) == "str":
         return tuple(str(label) for label in dataset.asstr(errors="replace")[:])
     return _counted(dataset[:])

@@ -7,10 +7,10 @@ import tempfile
 from pathlib import Path
 
 from ffprobe.errors import FfprobeError, FileError
-from ffprobe.store.file_lock import Hold
+from ffprobe.store.file_lock import FileLock
 from ffprobe.store.hdf5_errors import HDF5_FAILURES
 from ffprobe.store.reader import open_run
-from ffprobe.store.schema import RunFacts, run_schema
+from ffprobe.store.schema import RunMetadata, run_schema
 from ffprobe.store.writer import RunWriter
 
 
@@ -35,7 +35,7 @@ def check_folder(folder: Path) -> dict[str, str]:
 
 
 def _try(path: Path) -> dict[str, str]:
-    facts = RunFacts(("0",), ("a", "b"), 1, 0, {"0.weight": ((1,), "f4")}, attributes={"config_json": "{}"})
+    facts = RunMetadata(("0",), ("a", "b"), 1, 0, {"0.weight": ((1,), "f4")}, attributes={"config_json": "{}"})
     try:
         writer = RunWriter.create(path, run_schema(facts))
     except FfprobeError as error:
@@ -57,7 +57,7 @@ def _try(path: Path) -> dict[str, str]:
 
 def _locked(partial: Path) -> str:
     try:
-        Hold(partial).close()
+        FileLock(partial).close()
     except FileError:
         return "ok"
     return "this file system does not lock: two runs into one file would not be noticed"

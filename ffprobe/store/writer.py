@@ -19,7 +19,7 @@ from ffprobe.errors import FileError, UsageError
 from ffprobe.store.abandon import abandon
 from ffprobe.store.commits import CHECKSUM, COMMIT, DIMENSION, LENGTH, append_commit, grows
 from ffprobe.store.contents import contents
-from ffprobe.store.file_lock import Hold, sync_directory
+from ffprobe.store.file_lock import FileLock, sync_directory
 from ffprobe.store.hdf5_errors import HDF5_FAILURES, told
 from ffprobe.store.layout import check_schema, new_file, room_for
 from ffprobe.store.names import claim, final_of, fresh, partial_of, refuse_finished, rewrite_of
@@ -42,7 +42,7 @@ class RunWriter:
         committed: how many commits there are.
     """
 
-    def __init__(self, path: Path, partial: Path, file: h5py.File, hold: Hold, *, overwrite: bool) -> None:
+    def __init__(self, path: Path, partial: Path, file: h5py.File, hold: FileLock, *, overwrite: bool) -> None:
         self.path, self.partial = path, partial
         self._file, self._hold, self._overwrite = file, hold, overwrite
         self._failure: FileError | None = None
@@ -116,8 +116,8 @@ class RunWriter:
         path, partial = final_of(path), partial_of(path)
         refuse_finished(path, overwrite)
         if not partial.is_file():
-            raise UsageError("There is no unfinished run to resume.", where=str(partial), do="Run without --resume.")
-        old, rewrite = Hold(partial), rewrite_of(partial)
+            raise UsageError("There is no unfinished run to resume.", where=str(partial), hint="Run without --resume.")
+        old, rewrite = FileLock(partial), rewrite_of(partial)
         try:
             with open_run(partial, held_here=True) as source:
                 refuse_other_layout(partial, schema, source.schema)
@@ -228,7 +228,7 @@ class RunWriter:
                 raise FileError(
                     "A finished file of this name appeared while the run went on.",
                     where=str(self.path),
-                    do=f"This run is complete in {self.partial}; give it another name by hand.",
+                    hint=f"This run is complete in {self.partial}; give it another name by hand.",
                 )
             os.replace(self.partial, self.path)
             sync_directory(self.path.parent)
@@ -287,7 +287,7 @@ class RunWriter:
 
 
 def _begin(
-    cls: type[RunWriter], path: Path, partial: Path, at: Path, file: h5py.File, hold: Hold, overwrite: bool
+    cls: type[RunWriter], path: Path, partial: Path, at: Path, file: h5py.File, hold: FileLock, overwrite: bool
 ) -> RunWriter:
     """Start SWMR on a file that is laid out, make it durable and put it in place."""
     try:

@@ -79,13 +79,13 @@ class Grid:
         for word in words:
             axis, equals, names = word.partition("=")
             if not equals or axis not in self.axes:
-                do = did_you_mean(axis, self.axes) or f"Axes are {', '.join(self.axes)}."
-                raise UsageError(f"The grid has no axis {axis!r}.", where=f"--only {word}", do=do)
+                hint = did_you_mean(axis, self.axes) or f"Axes are {', '.join(self.axes)}."
+                raise UsageError(f"The grid has no axis {axis!r}.", where=f"--only {word}", hint=hint)
             called = {name: point.name for point in self.axes[axis] for name in (point.name, _value(point))}
             for name in names.split(","):
                 if name not in called:
-                    do = did_you_mean(name, called) or f"Points are {', '.join(_value(p) for p in self.axes[axis])}."
-                    raise UsageError(f"The axis {axis!r} has no point {name!r}.", where=f"--only {word}", do=do)
+                    hint = did_you_mean(name, called) or f"Points are {', '.join(_value(p) for p in self.axes[axis])}."
+                    raise UsageError(f"The axis {axis!r} has no point {name!r}.", where=f"--only {word}", hint=hint)
                 wanted.setdefault(axis, set()).add(called[name])
         axes = {
             axis: tuple(point for point in points if axis not in wanted or point.name in wanted[axis])
@@ -133,9 +133,9 @@ class _Reader:
     path: Path
     lines: dict[tuple[str, ...], int]
 
-    def error(self, what: str, do: str, path: tuple[str, ...]) -> UsageError:
+    def error(self, what: str, hint: str, path: tuple[str, ...]) -> UsageError:
         line = line_of(self.lines, path)
-        return UsageError(what, where=f"{self.path}:{line}" if line else str(self.path), do=do)
+        return UsageError(what, where=f"{self.path}:{line}" if line else str(self.path), hint=hint)
 
     def axis(self, name: str, points: Any) -> tuple[Point, ...]:
         path = ("axes", *name.split(".")) if ("axes", name) not in self.lines else ("axes", name)
@@ -148,11 +148,11 @@ class _Reader:
             line = line_of(self.lines, path)
             found = [Point(name, _called(key, value), self.options({key: value}, path), line) for value in points]
         elif isinstance(points, list):
-            do = f"Name an option or a setting ({', '.join(OPTIONS)}, network.width ...), or give every point a name."
-            raise self.error(f"The axis {name!r} is a list, but names nothing that a run has.", do, path)
+            hint = f"Name an option or a setting ({', '.join(OPTIONS)}, network.width ...), or give every point a name."
+            raise self.error(f"The axis {name!r} is a list, but names nothing that a run has.", hint, path)
         else:
-            do = 'Write seed = [0, 1, 2], or [axes.loss] with lines like symba = {plugin = "symba"}.'
-            raise self.error(f"The axis {name!r} is neither a list of values nor a table of named points.", do, path)
+            hint = 'Write seed = [0, 1, 2], or [axes.loss] with lines like symba = {plugin = "symba"}.'
+            raise self.error(f"The axis {name!r} is neither a list of values nor a table of named points.", hint, path)
         if not found:
             raise self.error(f"The axis {name!r} is empty, so there is no run.", "Give it a point, or drop it.", path)
         return tuple(found)
@@ -174,8 +174,8 @@ class _Reader:
             elif key.partition(".")[0] in SETTINGS:
                 found.setdefault("set", {}).update(_flat({key: value}))
             else:
-                do = did_you_mean(key, [*OPTIONS, *SETTINGS])
-                raise self.error(f"A run has no option or setting {key!r}.", do, (*path, key))
+                hint = did_you_mean(key, [*OPTIONS, *SETTINGS])
+                raise self.error(f"A run has no option or setting {key!r}.", hint, (*path, key))
         return found
 
     def _value(self, option: str, value: Any, path: tuple[str, ...]) -> Any:
@@ -194,8 +194,8 @@ class _Reader:
         """The text with ``${NAME}`` replaced by the environment variable."""
         for name in re.findall(r"\$\{(\w+)\}", text):
             if name not in os.environ:
-                do = f"For example: {name}=/path/to/it ffprobe sweep {self.path}"
-                raise self.error(f"The environment variable {name} is not set.", do, path)
+                hint = f"For example: {name}=/path/to/it ffprobe sweep {self.path}"
+                raise self.error(f"The environment variable {name} is not set.", hint, path)
         return re.sub(r"\$\{(\w+)\}", lambda found: os.environ[found[1]], text)
 
 

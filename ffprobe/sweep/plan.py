@@ -19,7 +19,7 @@ from ffprobe.store.file_lock import is_held
 from ffprobe.store.names import partial_of
 from ffprobe.sweep.grid import LISTS, Grid, Point, toml_value
 
-Standing = Literal["finished", "running", "begun", "new"]
+Status = Literal["finished", "running", "begun", "new"]
 LOGS = "logs"
 CIRCUMSTANCES = ("data", "device", "preset")
 """Keys of a config that say where and how a run was asked for, and nothing of what is learned."""
@@ -38,7 +38,7 @@ class PlannedRun:
 
     job: Job
     config: RunConfig
-    standing: Standing
+    standing: Status
 
 
 def plan(grid: Grid, out: Path, registry: Registry, folder: Path | None = None) -> list[PlannedRun]:
@@ -72,7 +72,7 @@ def plan(grid: Grid, out: Path, registry: Registry, folder: Path | None = None) 
     return found
 
 
-def standing(out: Path) -> Standing:
+def standing(out: Path) -> Status:
     """What has become of a run file so far."""
     partial = partial_of(out)
     if out.exists():
@@ -112,7 +112,7 @@ def _refuse_two(grid: Grid, by: dict[str, Point], point: Point, key: str, old: A
         raise UsageError(
             f"The axes {before.axis!r} and {point.axis!r} both set {key!r}, to {old!r} and to {new!r}.",
             where=grid.place(point.line),
-            do="Let one of them set it.",
+            hint="Let one of them set it.",
         )
     by[key] = point
 
@@ -131,7 +131,7 @@ def _placed(grid: Grid, points: Sequence[Point], error: FfprobeError, registry: 
             resolve(_options(grid, points[:count]).table(registry), registry)
         except FfprobeError as earlier:
             last = points[count - 1] if count else grid.each
-            placed = type(earlier)(earlier.what, where=grid.place(last.line), do=earlier.do)
+            placed = type(earlier)(earlier.what, where=grid.place(last.line), hint=earlier.hint)
             return placed if not earlier.where else _told_where(placed, earlier)
     return error
 
@@ -151,7 +151,7 @@ def _refuse_same_name(grid: Grid, name: str, points: Sequence[Point], others: Se
     raise UsageError(
         f"Two runs of the grid would write the same file, {name}.h5.",
         where=grid.place(line),
-        do="Every axis needs points with different names; drop the one that is there twice.",
+        hint="Every axis needs points with different names; drop the one that is there twice.",
     )
 
 
@@ -167,19 +167,19 @@ def _refuse_other_settings(runs: Sequence[PlannedRun], registry: Registry) -> No
             if run.standing == "finished":
                 raise
             continue  # begun and cut short before its first commit: the run itself starts it afresh or says why not
-        changed = list(differences(_deciding(_filled(recorded, registry)), _deciding(run.config.document())))
+        changed = list(differences(_deciding(_filled(recorded, registry)), _deciding(run.config.to_dict())))
         if changed:
             raise UsageError(
                 f"This file was made with other settings than the grid has now: {'; '.join(changed[:4])}.",
                 where=str(file),
-                do="Choose another directory with --out, delete the file, or undo the change.",
+                hint="Choose another directory with --out, delete the file, or undo the change.",
             )
 
 
 def _filled(recorded: dict[str, Any], registry: Registry) -> dict[str, Any]:
     """A recorded config with the defaults of settings that have come since; as it is where it no longer resolves."""
     try:
-        return resolve(recorded, registry).document()
+        return resolve(recorded, registry).to_dict()
     except FfprobeError:
         return recorded
 

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ffprobe.components.executor import Executor, Job, JobEvent, JobState, Share
+from ffprobe.components.executor import Executor, Job, JobEvent, JobState, ResourceLimits
 
 TAIL = 4096
 """Bytes at the end of a log in which its last line is looked for."""
@@ -43,7 +43,7 @@ class Progress:
 
 
 def sweep(
-    jobs: Sequence[Job], executor: Executor, share: Share, tell: Callable[[Progress, JobEvent | None], None]
+    jobs: Sequence[Job], executor: Executor, share: ResourceLimits, tell: Callable[[Progress, JobEvent | None], None]
 ) -> Progress:
     """Have an executor work the jobs off.
 

@@ -85,7 +85,7 @@ class Report:
             told = "\n".join(map(str, self.failures))
             raise CheckFailed(f"{len(self.failures)} of {len(self.findings)} checks failed:\n{told}", where=self.where)
 
-    def document(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The report as a JSON object."""
         findings = [asdict(finding) for finding in self.findings]
         head = {"plugin": self.plugin, "where": self.where, "passed": self.passed, "counts": self.counts}

@@ -28,8 +28,8 @@ TOY: dict[str, Any] = {
     "network": {"name": "tiny", "width": 0.125},
     "precision": "fp32",
     "device": "cpu",
-    "training": {"epochs": 2, "batch_size": 32, "images": 64, "evaluation_batch": 512, "augmentation": False},
-    "recording": {"samples": 80, "units": 16},
+    "training": {"epochs": 2, "batch_size": 32, "max_images": 64, "evaluation_batch": 512, "augmentation": False},
+    "recording": {"samples": 80, "max_features": 16},
 }
 """What the toy run sets over the base preset."""
 

@@ -49,7 +49,7 @@ def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
         raise FileError(
             f"The checkpoint could not be written: {error.strerror}.",
             where=str(path),
-            do="Epochs committed before are safe; --resume goes on from the checkpoint before.",
+            hint="Epochs committed before are safe; --resume goes on from the checkpoint before.",
         ) from error
 
 
@@ -59,13 +59,13 @@ def read_checkpoint(path: Path, limit: int = LARGEST) -> dict[str, Any]:
     Raises:
         FileError: missing, damaged, holding objects, or declaring more than ``limit`` bytes.
     """
-    do = "Delete it and start the run again with --overwrite; the partial keeps what was committed."
-    arrays = read_arrays(path, limit, "checkpoint", do)
+    hint = "Delete it and start the run again with --overwrite; the partial keeps what was committed."
+    arrays = read_arrays(path, limit, "checkpoint", hint)
     try:
         state = _give(json.loads(str(arrays.pop("tree"))), arrays)
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         told = f"{type(error).__name__}: {error}"
-        raise FileError(f"This is not a readable checkpoint: {told}.", where=str(path), do=do) from error
+        raise FileError(f"This is not a readable checkpoint: {told}.", where=str(path), hint=hint) from error
     if not isinstance(state, dict):
         raise FileError("The checkpoint holds no state.", where=str(path))
     return state

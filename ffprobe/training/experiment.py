@@ -15,8 +15,8 @@ from ffprobe.components.encoder import Encoder
 from ffprobe.components.evaluator import Evaluator
 from ffprobe.components.negatives import Negatives
 from ffprobe.components.probe import Probe
-from ffprobe.components.process_group import Team
-from ffprobe.components.rule import Bench, Learner
+from ffprobe.components.process_group import ProcessGroup
+from ffprobe.components.rule import Learner, LearnerSetup
 from ffprobe.components.scheduler import UpdateScheduler
 from ffprobe.config.settings import RunConfig
 from ffprobe.data.augment import default_shift
@@ -26,8 +26,8 @@ from ffprobe.distributed.whole_batch import WholeBatchNegatives
 from ffprobe.errors import UsageError
 from ffprobe.hookspecs import RunContext
 from ffprobe.network.compiling import choose_compile, compile_layers
-from ffprobe.network.network import Stack
-from ffprobe.plugin.error_attribution import blamed
+from ffprobe.network.network import LayeredNetwork
+from ffprobe.plugin.error_attribution import attribute_errors
 from ffprobe.plugin.registry import Registry
 from ffprobe.runtime.precision import autocast, choose_device, choose_precision
 from ffprobe.runtime.seeding import seeded, stream
@@ -44,7 +44,7 @@ class Experiment:
         config: resolved.
         registry: which supplied the components.
         split: the images.
-        stack: the network, on its device.
+        network: the network, on its device.
         learner: the rule at work on it.
         bench: what that rule was built on.
         components: the instances that may keep a state of their own, by slot or ``probe NAME``.
@@ -56,15 +56,15 @@ class Experiment:
         precision: ``fp32``, ``bf16`` or ``fp64``.
         autocast: maker of the precision's context.
         learning_rate_steps: the network's own schedule.
-        team: the processes that share each batch.
+        process_group: the processes that share each batch.
     """
 
     config: RunConfig
     registry: Registry
     split: Split
-    stack: Stack
+    network: LayeredNetwork
     learner: Learner
-    bench: Bench
+    setup: LearnerSetup
     components: dict[str, Component]
     evaluator: Evaluator
     probes: tuple[Probe, ...]
@@ -74,18 +74,18 @@ class Experiment:
     precision: str
     autocast: Callable[[], Any]
     learning_rate_steps: tuple[tuple[float, float], ...]
-    team: Team = field(default_factory=Team)
+    process_group: ProcessGroup = field(default_factory=ProcessGroup)
 
     @property
     def context(self) -> RunContext:
         """What observers are told of the run."""
         return RunContext(
-            config=self.config.document(),
-            layers=self.stack.describe(),
+            config=self.config.to_dict(),
+            layers=self.network.describe(),
             classes=self.split.train.classes,
             epochs=self.config.settings.training.epochs,
             steps_per_epoch=len(self.loader),
-            network=self.stack,
+            network=self.network,
         )
 
 
@@ -96,7 +96,7 @@ def build(
     loader: Any = None,
     memory_format: torch.memory_format = torch.channels_last,
     optimizer: Callable[[Sequence[nn.Parameter]], torch.optim.Optimizer] | None = None,
-    team: Team | None = None,
+    process_group: ProcessGroup | None = None,
 ) -> Experiment:
     """Everything a run needs; the same config gives the same initial weights on every machine.
 
@@ -107,65 +107,67 @@ def build(
         loader: batches, when they do not come from the split.
         memory_format: of weights; decides nothing but speed and the rounding of sums.
         optimizer: builds an optimizer over parameters, when it is not the config's.
-        team: the processes that share each batch; this one alone unless given.
+        process_group: the processes that share each batch; this one alone unless given.
 
     Raises:
         FfprobeError: something cannot be built; the message names the plugin.
     """
     settings = config.settings
     training = settings.training
-    team = team or Team()
+    process_group = process_group or ProcessGroup()
     device = choose_device(settings.device)
     precision = choose_precision(settings.precision, device)
     casting = autocast(precision, device)
-    split = split or _load_in_turn(config, registry, team)
+    split = split or _load_in_turn(config, registry, process_group)
     slots = config.slots
     made: dict[str, Any] = {kind: choice.build() for kind, choice in slots.items() if kind != "dataset"}
     classes, encoder = len(split.train.classes), made["encoder"]
-    with blamed(registry, "building the network"), seeded(settings.seed, "init"):
+    with attribute_errors(registry, "building the network"), seeded(settings.seed, "init"):
         parts = (made["network"], encoder, made["normalizer"], made["goodness"])
-        stack = Stack(*parts, split.train.shape, classes, made["loss"])
-    if team.size > 1:
+        network = LayeredNetwork(*parts, split.train.shape, classes, made["loss"])
+    if process_group.size > 1:
         batch = min(training.batch_size, len(split.train))
-        refuse_what_needs_the_whole_batch(made, stack, team, batch, training.sync_statistics)
-        if training.sync_statistics:
-            share_batch_statistics(stack, team)
+        refuse_what_needs_the_whole_batch(made, network, process_group, batch, training.sync_batch_norm)
+        if training.sync_batch_norm:
+            share_batch_statistics(network, process_group)
     dtype = torch.float64 if precision == "fp64" else torch.float32
-    stack.to(device=device, dtype=dtype).to(memory_format=memory_format)
+    network.to(device=device, dtype=dtype).to(memory_format=memory_format)
     streams = {name: stream(settings.seed, name) for name in ("shuffle", "augmentation", "negatives")}
     if loader is None:
-        loader = _loader(config, split, device, dtype, streams, team)
-    with blamed(registry, "planning the update groups"):
-        groups = plan(made["scheduler"], stack.depth, training.epochs, len(loader))
-    stack.forget_goodness(set(range(stack.depth)) - {stop - 1 for _, stop in groups})
+        loader = _loader(config, split, device, dtype, streams, process_group)
+    with attribute_errors(registry, "planning the update groups"):
+        groups = plan(made["scheduler"], network.depth, training.epochs, len(loader))
+    network.drop_goodness(set(range(network.depth)) - {stop - 1 for _, stop in groups})
     if choose_compile(training.compile, device):
-        compile_layers(stack)
-    _check_labels(made["negatives"], encoder, stack)
-    _check_taught(made["evaluator"], made["scheduler"], stack)
+        compile_layers(network)
+    _check_labels(made["negatives"], encoder, network)
+    _check_taught(made["evaluator"], made["scheduler"], network)
     learned = encoder.learned if encoder.learned is not None else any(b - a > 1 for a, b in groups)
-    stack.encoder.requires_grad_(learned)
-    bench = Bench(
-        network=stack,
+    network.encoder.requires_grad_(learned)
+    setup = LearnerSetup(
+        network=network,
         loss=made["loss"],
         scheduler=made["scheduler"],
-        negatives=WholeBatchNegatives(made["negatives"], team) if team.size > 1 else made["negatives"],
+        negatives=WholeBatchNegatives(made["negatives"], process_group)
+        if process_group.size > 1
+        else made["negatives"],
         generator=streams["negatives"],
         optimizer=optimizer or partial(build_optimizer, settings=training),
         groups=groups,
         autocast=casting,
         classes=classes,
-        team=team,
+        process_group=process_group,
     )
-    with blamed(registry, "building the rule"), seeded(settings.seed, "rule"):
-        learner = made["rule"].build(bench)
+    with attribute_errors(registry, "building the rule"), seeded(settings.seed, "rule"):
+        learner = made["rule"].build(setup)
     probes = tuple(choice.build() for choice in config.probes)
     return Experiment(
         config,
         registry,
         split,
-        stack,
+        network,
         learner,
-        bench,
+        setup,
         {**made, **{f"probe {probe.name}": probe for probe in probes}},
         made["evaluator"],
         probes,
@@ -175,51 +177,51 @@ def build(
         precision,
         casting,
         made["network"].learning_rate_steps,
-        team,
+        process_group,
     )
 
 
-def _load_in_turn(config: RunConfig, registry: Registry, team: Team) -> Split:
+def _load_in_turn(config: RunConfig, registry: Registry, process_group: ProcessGroup) -> Split:
     # the leader first: it may download, or fill a cache, which the others then find
-    if not team.leads:
-        team.wait()
+    if not process_group.is_main:
+        process_group.barrier()
     split = load_split(config, registry)
-    if team.leads:
-        team.wait()
+    if process_group.is_main:
+        process_group.barrier()
     return split
 
 
-def _check_labels(negatives: Negatives, encoder: Encoder, stack: Stack) -> None:
-    if stack.form == "class":
+def _check_labels(negatives: Negatives, encoder: Encoder, network: LayeredNetwork) -> None:
+    if network.form == "class":
         return
     if negatives.gives == "labels" and not encoder.shows_label:
         raise UsageError(
             f"The encoder {encoder.name!r} shows no label, and the negatives {negatives.name!r} are wrong labels: "
             "positives and negatives would be the same.",
-            do="Use --plugin label-channel, or negatives that are images: --plugin masked-hybrid.",
+            hint="Use --plugin label-channel, or negatives that are images: --plugin masked-hybrid.",
         )
     if negatives.gives == "images" and encoder.shows_label:
         raise UsageError(
             f"The negatives {negatives.name!r} are images, which are learned without labels; the encoder "
             f"{encoder.name!r} shows one.",
-            do="Use --plugin no-label --plugin one-pass, or negatives that are labels: --plugin uniform-wrong.",
+            hint="Use --plugin no-label --plugin one-pass, or negatives that are labels: --plugin uniform-wrong.",
         )
 
 
-def _check_taught(evaluator: Evaluator, scheduler: UpdateScheduler, stack: Stack) -> None:
+def _check_taught(evaluator: Evaluator, scheduler: UpdateScheduler, network: LayeredNetwork) -> None:
     if not evaluator.reads_goodness:
         return
-    if stack.form == "pair" and not stack.shows_label:
+    if network.form == "pair" and not network.shows_label:
         raise UsageError(
             f"The evaluator {evaluator.name!r} compares the goodness of labels, and no label enters the network.",
-            do="Use --plugin one-pass, which reads the layers' activations.",
+            hint="Use --plugin one-pass, which reads the layers' activations.",
         )
-    idle = sorted(set(evaluator.layers(stack.depth)) - set(stack.taught))
+    idle = sorted(set(evaluator.layers(network.depth)) - set(network.trained_layers))
     if idle:
         raise UsageError(
             f"The evaluator {evaluator.name!r} reads the goodness of layers {idle}, which is learned; under the "
             f"scheduler {scheduler.name!r} no loss teaches it there.",
-            do="Use --plugin layer-goodness:layers=last, or --plugin greedy.",
+            hint="Use --plugin layer-goodness:layers=last, or --plugin greedy.",
         )
 
 
@@ -229,13 +231,13 @@ def _loader(
     device: torch.device,
     dtype: torch.dtype,
     streams: dict[str, torch.Generator],
-    team: Team,
+    process_group: ProcessGroup,
 ) -> Loader:
     training = config.settings.training
     side = min(split.train.shape[1:])
     # a rotation to the nearest pixel redraws an 8 px digit: it costs 5 points of validation accuracy there
     augmented = side >= 16 if training.augmentation == "auto" else training.augmentation
-    shift = default_shift(side) if training.shift is None else training.shift
+    shift = default_shift(side) if training.crop_padding is None else training.crop_padding
     return Loader(
         split.train,
         training.batch_size,
@@ -245,5 +247,5 @@ def _loader(
         shift=shift,
         degrees=training.rotation,
         dtype=dtype,
-        part=team.take,
+        part=process_group.begin_batch,
     )

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ffprobe.components.loss import LossContext
-from ffprobe.components.rule import Bench, Learner, Update
+from ffprobe.components.rule import Learner, LearnerSetup, Update
 from ffprobe.inference.evaluate import last_layer_goodness
 from ffprobe.training.groups import groups_of_step
 
@@ -29,40 +29,40 @@ class GroupLearner(Learner):
         bench: network, loss and everything else chosen to teach it.
     """
 
-    def __init__(self, bench: Bench) -> None:
-        self.bench = bench
-        self.stack = bench.network
-        self.encoder_group = next((g for g in bench.groups if g[0] == 0), None)
+    def __init__(self, setup: LearnerSetup) -> None:
+        self.setup = setup
+        self.network = setup.network
+        self.encoder_group = next((g for g in setup.groups if g[0] == 0), None)
         self.rate: float | None = None
         self.optimizers: dict[tuple[int, int], torch.optim.Optimizer] = {}
-        for group in bench.groups:
+        for group in setup.groups:
             self._optimizer(group)
 
     def step(self, images: torch.Tensor, labels: torch.Tensor, step: int, epoch: int) -> Iterator[Update]:
         """Update every group of this step in order of depth."""
-        bench, stack = self.bench, self.stack
+        setup, network = self.setup, self.network
         images, given = self._batch(images, labels)
-        groups = groups_of_step(bench.scheduler, step, epoch, stack.depth)
+        groups = groups_of_step(setup.scheduler, step, epoch, network.depth)
         # inputs[i]: what layer i gets, detached, from before this step's updates
         inputs: dict[int, torch.Tensor] = {}
         goodness: dict[int, Any] = {}
         for done, (start, stop) in enumerate(groups, 1):
             optimizer = self._optimizer((start, stop))
-            pair = stack.form == "pair"
-            with bench.autocast():
+            pair = network.form == "pair"
+            with setup.autocast():
                 x = self._input(start, stop, (images, given), inputs)
                 within: dict[int, torch.Tensor] = {}  # the same inside this group, with its graph
                 for index in range(start, stop):
                     given_to_last = x
-                    activation = stack.layer(index)(x)
-                    x = stack.pass_on(index, activation, ChainMap(within, inputs))
+                    activation = network.layer(index)(x)
+                    x = network.pass_on(index, activation, ChainMap(within, inputs))
                     within[index + 1] = x
                     inputs.setdefault(index + 1, x.detach())
                 first, second = self._goodness(stop - 1, activation, labels)
-            last = stack.layer(stop - 1)
+            last = network.layer(stop - 1)
             context = LossContext(
                 stop - 1,
-                stack.depth,
+                network.depth,
                 step,
                 epoch,
                 activation,
@@ -71,10 +71,10 @@ class GroupLearner(Learner):
                 given_to_last.detach(),
                 getattr(last, "loss", None),
             )
-            loss = (last.spec.loss or bench.loss)(first, second, context)
+            loss = (last.spec.loss or setup.loss)(first, second, context)
             means = [loss.detach(), *((first.detach().mean(), second.detach().mean()) if pair else ())]
             reached = [parameter for part in optimizer.param_groups for parameter in part["params"]]
-            told, *sides = bench.team.backward(loss, reached, means)
+            told, *sides = setup.process_group.backward(loss, reached, means)
             optimizer.step()
             goodness[stop - 1] = (first.detach(), second.detach()) if pair else first.detach()
             yield Update(
@@ -106,14 +106,14 @@ class GroupLearner(Learner):
 
     def _batch(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         # class vectors score every label at once, so the input must favour none
-        if self.stack.form == "class":
+        if self.network.form == "class":
             return images, None
-        bench = self.bench
+        setup = self.setup
         goodness = None
-        if bench.negatives.needs_goodness:
-            goodness = last_layer_goodness(self.stack, images, bench.autocast)
-        wrong = bench.negatives(images, labels, bench.classes, bench.generator, goodness)
-        if bench.negatives.gives == "images":
+        if setup.negatives.needs_goodness:
+            goodness = last_layer_goodness(self.network, images, setup.autocast)
+        wrong = setup.negatives(images, labels, setup.classes, setup.generator, goodness)
+        if setup.negatives.gives == "images":
             return torch.cat([images, wrong]), None
         return torch.cat([images, images]), torch.cat([labels, wrong])  # [2B, C, H, W], [2B]
 
@@ -125,14 +125,14 @@ class GroupLearner(Learner):
         inputs: dict[int, torch.Tensor],
     ) -> torch.Tensor:
         if start == 0:
-            x = self.stack.encode(*batch)
+            x = self.network.encode(*batch)
             return x if (start, stop) == self.encoder_group else x.detach()
         if start not in inputs:  # layers in between are idle in this step
             with torch.no_grad():
                 below = max((i for i in inputs if i < start), default=0)
-                x = inputs[below] if below else self.stack.encode(*batch)
+                x = inputs[below] if below else self.network.encode(*batch)
                 for index in range(below, start):
-                    x = self.stack.pass_on(index, self.stack.layer(index)(x), inputs)
+                    x = self.network.pass_on(index, self.network.layer(index)(x), inputs)
                     inputs.setdefault(index + 1, x)
         return inputs[start]
 
@@ -140,7 +140,7 @@ class GroupLearner(Learner):
         # what no later group starts from and no shortcut joins goes at once, or memory would grow with depth
         deepest = max(inputs)
         lowest = min(starts | {deepest})
-        shortcuts = (self.stack.layer(i).spec.shortcut for i in range(lowest, self.stack.depth))
+        shortcuts = (self.network.layer(i).spec.shortcut for i in range(lowest, self.network.depth))
         needed = {deepest} | starts | {one.source + 1 for one in shortcuts if one}
         for index in set(inputs) - needed:
             del inputs[index]
@@ -149,12 +149,12 @@ class GroupLearner(Learner):
         # the layer after the last group (the last one on odd turns of olu) still lets its normalizer see the batch, so
         # that running statistics are those of every step, as in the authors' code; its convolution is not run. Idle
         # layers between two groups have run, since the later group starts from what they pass on
-        index = max(inputs, default=self.stack.depth)  # nothing where no layer learns in this step
-        if index == self.stack.depth:
+        index = max(inputs, default=self.network.depth)  # nothing where no layer learns in this step
+        if index == self.network.depth:
             return
-        layer, x = self.stack.layer(index), inputs[index]
-        with torch.no_grad(), self.bench.autocast():
-            if layer.place == "input":
+        layer, x = self.network.layer(index), inputs[index]
+        with torch.no_grad(), self.setup.autocast():
+            if layer.position == "input":
                 layer.normalize_input(x)
             elif any(True for _ in layer.normalizer.buffers()):
                 layer.pass_on(layer(x))  # its normalizer stands behind the convolution
@@ -163,8 +163,8 @@ class GroupLearner(Learner):
         self, index: int, activation: torch.Tensor, labels: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         # what a loss is called with: (positive, negative) for pairs, (goodness, labels) for class vectors
-        goodness = self.stack.layer(index).goodness(activation)
-        if self.stack.form == "class":
+        goodness = self.network.layer(index).goodness(activation)
+        if self.network.form == "class":
             return goodness, labels
         half = goodness.shape[0] // 2
         return goodness[:half], goodness[half:]
@@ -172,11 +172,11 @@ class GroupLearner(Learner):
     def _optimizer(self, group: tuple[int, int]) -> torch.optim.Optimizer:
         if group not in self.optimizers:
             reached = range(*group)
-            parameters = [p for i in reached for p in self.stack.layer(i).own_parameters(objective=i == reached[-1])]
+            parameters = [p for i in reached for p in self.network.layer(i).own_parameters(objective=i == reached[-1])]
             if group == self.encoder_group:
-                parameters += self.stack.encoder.parameters()
+                parameters += self.network.encoder.parameters()
             parameters = [p for p in parameters if p.requires_grad]
-            self.optimizers[group] = self.bench.optimizer(parameters)
+            self.optimizers[group] = self.setup.optimizer(parameters)
             if self.rate is not None:
                 self.set_learning_rate(self.rate)
         return self.optimizers[group]

@@ -52,7 +52,7 @@ def groups_of_step(scheduler: UpdateScheduler, step: int, epoch: int, depth: int
         if not 0 <= a < b <= depth or part.step not in (None, 1):
             raise PluginError(
                 f"The scheduler {scheduler.name!r} asks for the group {part} of a network of {depth} layers.",
-                do="A group is slice(a, b) with 0 <= a < b <= depth.",
+                hint="A group is slice(a, b) with 0 <= a < b <= depth.",
             )
         groups.append((a, b))
     return sorted(set(groups), key=lambda g: (g[1], g[0]))

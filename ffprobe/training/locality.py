@@ -48,7 +48,7 @@ class Reach:
 
 
 @dataclass(frozen=True)
-class Audit:
+class LocalityReport:
     """What every loss of a network reaches.
 
     Attributes:
@@ -71,7 +71,7 @@ class Audit:
         return [f"{_losses(layers)}: {said}" for layers, said in lines]
 
 
-def reach(config: RunConfig, registry: Registry) -> Audit:
+def reach(config: RunConfig, registry: Registry) -> LocalityReport:
     """What each loss of a run of this config reaches.
 
     The network is narrow where it has a setting ``width``, and learns from random images of 8x8 pixels; epochs are gone
@@ -83,17 +83,17 @@ def reach(config: RunConfig, registry: Registry) -> Audit:
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(0)
         made = build(config, registry, _split())
-        made.stack.train()
+        made.network.train()
         found = _moved(made, made.learner)
         if not all(found.values()):  # several losses make one update: each is let alone
             for layer in found:
-                bench = replace(made.bench, loss=_Alone(made.bench.loss, layer))
-                learner: Learner = made.components["rule"].build(bench)  # type: ignore[attr-defined]
+                setup = replace(made.setup, loss=_Alone(made.setup.loss, layer))
+                learner: Learner = made.components["rule"].build(setup)  # type: ignore[attr-defined]
                 found[layer] = set().union(*_moved(made, learner).values())
-    return Audit(made.stack.depth, tuple(_told(layer, names) for layer, names in sorted(found.items())))
+    return LocalityReport(made.network.depth, tuple(_told(layer, names) for layer, names in sorted(found.items())))
 
 
-def reach_of(component: type[Component], registry: Registry, plugin: str = "") -> tuple[str, RunConfig, Audit]:
+def reach_of(component: type[Component], registry: Registry, plugin: str = "") -> tuple[str, RunConfig, LocalityReport]:
     """What losses reach where one component is chosen, in the plainest preset that it fits into.
 
     Plain is the base preset; else one that keeps its scheduler and rule, that has the component already, that has least
@@ -156,21 +156,21 @@ class _Alone(Loss):
 
 def _moved(made: Experiment, learner: Learner) -> dict[int, set[str]]:
     # by the layer that a loss sits on: the parameters that had changed when its update was told
-    batches, depth = list(made.loader), made.stack.depth
+    batches, depth = list(made.loader), made.network.depth
     found: dict[int, set[str]] = {}
     seen: dict[tuple[tuple[int, int], ...], int] = {}
-    before = {name: p.detach().clone() for name, p in _parameters(made.stack)}
+    before = {name: p.detach().clone() for name, p in _parameters(made.network)}
     learner.set_learning_rate(made.config.settings.training.learning_rate)
     for step in range(EPOCHS * len(batches)):
         epoch = step // len(batches)
-        groups = tuple(groups_of_step(made.bench.scheduler, step, epoch, depth))
+        groups = tuple(groups_of_step(made.setup.scheduler, step, epoch, depth))
         seen[groups] = seen.get(groups, 0) + 1
         if seen[groups] > REPEATS:
             continue
         images, labels, _ = batches[step % len(batches)]
         for update in learner.step(images, labels, step, epoch):
             moved = found.setdefault(update.loss_layer, set())
-            for name, parameter in _parameters(made.stack):
+            for name, parameter in _parameters(made.network):
                 if not torch.equal(parameter.detach(), before[name]):
                     moved.add(name)
                     before[name].copy_(parameter.detach())

@@ -30,10 +30,10 @@ def learning_rate(settings: Training, steps: Sequence[tuple[float, float]], done
         total: optimizer steps of the whole run.
     """
     share = done / max(total, 1)
-    if settings.schedule == "constant":
+    if settings.lr_schedule == "constant":
         factor = 1.0
-    elif settings.schedule == "cosine":
-        factor = settings.floor + (1 - settings.floor) * 0.5 * (1 + math.cos(math.pi * share))
+    elif settings.lr_schedule == "cosine":
+        factor = settings.min_lr_fraction + (1 - settings.min_lr_fraction) * 0.5 * (1 + math.cos(math.pi * share))
     else:
         factor = next((f for at, f in reversed(list(steps)) if share >= at), 1.0)
     return settings.learning_rate * factor

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ffprobe.store.schema import RunFacts, Variable
+from ffprobe.store.schema import RunMetadata, Variable
 from ffprobe.store.writer import RunWriter
 
 
@@ -20,7 +20,7 @@ class Recorder:
         facts: what the file's layout was made from.
     """
 
-    def __init__(self, writer: RunWriter, facts: RunFacts) -> None:
+    def __init__(self, writer: RunWriter, facts: RunMetadata) -> None:
         self.writer, self.facts = writer, facts
         self._probe_rows: dict[str, dict[str, list[Any]]] = {}
         self._variables = {(probe, v.path): v for probe, declared in facts.probes.items() for v in declared}

@@ -14,14 +14,16 @@ from ffprobe.runtime.version import __version__
 from ffprobe.training.experiment import Experiment
 
 
-def circumstances(experiment: Experiment) -> dict[str, Any]:
+def environment(experiment: Experiment) -> dict[str, Any]:
     """What the numbers of a run depend on: settings, data, versions, device, threads, plugins."""
     split = experiment.split
-    team = experiment.team
-    together = {"processes": team.size, "process_backend": team.backend} if team.size > 1 else {}
+    process_group = experiment.process_group
+    together = (
+        {"processes": process_group.size, "process_backend": process_group.backend} if process_group.size > 1 else {}
+    )
     return {
         **together,
-        "config": experiment.config.document(),
+        "config": experiment.config.to_dict(),
         "data": {
             "training": split.train.sha256(),
             "validation": split.validation.sha256(),
@@ -45,7 +47,7 @@ def refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any], allow: boo
     if changed and not allow:
         raise UsageError(
             f"The run cannot go on as it began; changed: {'; '.join(changed)}.",
-            do="Run it as before, or say --allow-changes; the file then records them.",
+            hint="Run it as before, or say --allow-changes; the file then records them.",
         )
     return changed
 
@@ -53,7 +55,7 @@ def refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any], allow: boo
 def experiment_state(experiment: Experiment) -> dict[str, Any]:
     """Weights, moments, streams and whatever components keep, between two epochs."""
     return {
-        "network": dict(experiment.stack.state_dict()),
+        "network": dict(experiment.network.state_dict()),
         "learner": experiment.learner.state_dict(),
         "streams": {name: stream.get_state() for name, stream in experiment.streams.items()},
         "global_stream": torch.get_rng_state(),
@@ -63,7 +65,7 @@ def experiment_state(experiment: Experiment) -> dict[str, Any]:
 
 def restore(experiment: Experiment, state: Mapping[str, Any]) -> None:
     """Take over what ``experiment_state`` gave; torch's global stream last."""
-    experiment.stack.load_state_dict(state["network"])
+    experiment.network.load_state_dict(state["network"])
     experiment.learner.load_state_dict(state["learner"])
     for name, stream in experiment.streams.items():
         stream.set_state(state["streams"][name])

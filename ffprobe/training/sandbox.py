@@ -10,31 +10,31 @@ from typing import Any
 
 import torch
 
-from ffprobe.components.process_group import Team
-from ffprobe.components.rule import Bench, Learner
+from ffprobe.components.process_group import ProcessGroup
+from ffprobe.components.rule import Learner, LearnerSetup
 from ffprobe.runtime.seeding import stream, stream_seed
 from ffprobe.training.experiment import Experiment
 
 
 @dataclass(frozen=True)
-class Rehearsal:
+class Sandbox:
     """A run's double; whatever is done to it, the run does not notice.
 
     Attributes:
-        network: a deep copy of the ``ffprobe.Stack``, in training mode, without gradients.
-        bench: the ``ffprobe.Bench`` of that network: copies of loss, scheduler and negatives (they may keep a state of
-            their own), and a generator of its own.
-        learner: built afresh by the run's rule on that bench, at learning rate 0: gradients stand in ``network`` after
+        network: a deep copy of the ``ffprobe.LayeredNetwork``, in training mode, without gradients.
+        setup: the ``ffprobe.LearnerSetup`` of that network: copies of loss, scheduler and negatives (they may have
+            state), and a generator of its own.
+        learner: built afresh by the run's rule on that setup, at learning rate 0: gradients stand in ``network`` after
             each update that its ``step`` yields, weights stay where they are.
     """
 
     network: Any
-    bench: Bench
+    setup: LearnerSetup
     learner: Learner
 
 
 @contextmanager
-def rehearsal(experiment: Experiment, step: int) -> Iterator[Rehearsal]:
+def sandbox(experiment: Experiment, step: int) -> Iterator[Sandbox]:
     """A double of the experiment as it stands after ``step`` steps.
 
     Negatives and torch's global generator draw from the run's stream ``probes`` at this step, so that two rehearsals at
@@ -49,14 +49,14 @@ def rehearsal(experiment: Experiment, step: int) -> Iterator[Rehearsal]:
     Raises:
         RuntimeError: something in the network or a component cannot be copied.
     """
-    seed, bench, device = experiment.config.settings.seed, experiment.bench, experiment.device
+    seed, setup, device = experiment.config.settings.seed, experiment.setup, experiment.device
     # one copy of all together, so that what two of them share they still share
     network, loss, scheduler, negatives, rule = copy.deepcopy(
-        (bench.network, bench.loss, bench.scheduler, bench.negatives, experiment.components["rule"])
+        (setup.network, setup.loss, setup.scheduler, setup.negatives, experiment.components["rule"])
     )
     generator = stream(seed, "probes", step)
     copies = {"network": network, "loss": loss, "scheduler": scheduler, "negatives": negatives}
-    twin = replace(bench, **copies, generator=generator, team=Team())  # nobody else rehearses
+    twin = replace(setup, **copies, generator=generator, process_group=ProcessGroup())  # nobody else rehearses
     cards = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=cards), torch.enable_grad():
         torch.manual_seed(stream_seed(seed, "probes", step))
@@ -64,4 +64,4 @@ def rehearsal(experiment: Experiment, step: int) -> Iterator[Rehearsal]:
         network.zero_grad(set_to_none=True)
         learner = rule.build(twin)  # type: ignore[attr-defined]
         learner.set_learning_rate(0.0)
-        yield Rehearsal(network, twin, learner)
+        yield Sandbox(network, twin, learner)

@@ -15,11 +15,11 @@ from torch import nn
 from ffprobe.components.base import Component
 from ffprobe.components.loss import LossContext
 from ffprobe.errors import FfprobeError
-from ffprobe.network.network import Stack
+from ffprobe.network.network import LayeredNetwork
 from ffprobe.training.experiment import Experiment
 
 
-def try_components(experiment: Experiment, images: torch.Tensor, labels: torch.Tensor) -> None:
+def sanity_check(experiment: Experiment, images: torch.Tensor, labels: torch.Tensor) -> None:
     """Run encoder, negatives, normalizers, layers, goodness, loss and evaluator once, and look at what they give.
 
     Args:
@@ -31,53 +31,55 @@ def try_components(experiment: Experiment, images: torch.Tensor, labels: torch.T
         FfprobeError: one breaks its contract; the message names it, what was expected and what came.
     """
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
-        stack = copy.deepcopy(experiment.stack)
-        stack.train()
-        _Trial(experiment, stack, images, labels).run()
+        network = copy.deepcopy(experiment.network)
+        network.train()
+        _Check(experiment, network, images, labels).run()
 
 
-class _Trial:
-    def __init__(self, experiment: Experiment, stack: Stack, images: torch.Tensor, labels: torch.Tensor) -> None:
-        self.experiment, self.stack, self.images, self.labels = experiment, stack, images, labels
+class _Check:
+    def __init__(
+        self, experiment: Experiment, network: LayeredNetwork, images: torch.Tensor, labels: torch.Tensor
+    ) -> None:
+        self.experiment, self.network, self.images, self.labels = experiment, network, images, labels
         self.wide = torch.float64 if experiment.precision == "fp64" else torch.float32
 
     def run(self) -> None:
-        stack, images = self.stack, self.images
-        pair = stack.form == "pair"
+        network, images = self.network, self.images
+        pair = network.form == "pair"
         rows, given = self._pairs() if pair else (images, None)
         with self.experiment.autocast():
-            x = self._call("encoder", "the encoding", lambda: stack.encode(rows, given), rows)
-            self._expect("encoder", "the encoding", x, (len(rows), *stack.layer(0).input_shape))
+            x = self._call("encoder", "the encoding", lambda: network.encode(rows, given), rows)
+            self._expect("encoder", "the encoding", x, (len(rows), *network.layer(0).input_shape))
             earlier: list[Any] = []
             inputs = {0: x.detach()}
-            for index in range(stack.depth):
+            for index in range(network.depth):
                 activation = self._layer(index, inputs[index], earlier)
-                if index + 1 < stack.depth:
+                if index + 1 < network.depth:
                     inputs[index + 1] = self._passed_on(index, activation, inputs)
         self._evaluator()
 
     def _layer(self, index: int, x: torch.Tensor, earlier: list[Any]) -> torch.Tensor:
-        layer = self.stack.layer(index)
+        layer = self.network.layer(index)
         what = f"layer {index}'s"
-        if layer.place == "input" and layer.spec.shrink == 1:
+        if layer.position == "input" and layer.spec.input_avg_pool == 1:
             flat = x.flatten(1) if layer.flattens else x
             inner = self._normalized(layer.normalizer, flat, what)
         else:
             inner = layer.normalize_input(x)
         activation = self._call("network", f"{what} activation", lambda: layer.transform(inner), inner)
         self._expect("network", f"{what} activation", activation, (len(x), *layer.output_shape))
-        if index in self.stack.taught:
+        if index in self.network.trained_layers:
             goodness = self._call("goodness", f"{what} goodness", lambda: layer.goodness(activation), activation)
-            shape = (len(x),) if self.stack.form == "pair" else (len(x), self.stack.classes)
+            shape = (len(x),) if self.network.form == "pair" else (len(x), self.network.classes)
             self._expect("goodness", f"{what} goodness", goodness, shape, self.wide)
             self._loss(index, goodness, activation, x, earlier)
         return activation
 
     def _passed_on(self, index: int, activation: torch.Tensor, inputs: dict[int, torch.Tensor]) -> torch.Tensor:
-        layer = self.stack.layer(index)
-        if layer.place == "output":
+        layer = self.network.layer(index)
+        if layer.position == "output":
             self._normalized(layer.normalizer, activation, f"layer {index}'s")
-        return self.stack.pass_on(index, activation, inputs).detach()
+        return self.network.pass_on(index, activation, inputs).detach()
 
     def _normalized(self, module: nn.Module, x: torch.Tensor, what: str) -> torch.Tensor:
         out = self._call("normalizer", f"{what} normalized value", lambda: module(x), x)
@@ -88,11 +90,11 @@ class _Trial:
         self, index: int, goodness: torch.Tensor, activation: torch.Tensor, x: torch.Tensor, earlier: list[Any]
     ) -> None:
         half = len(goodness) // 2
-        pair = self.stack.form == "pair"
+        pair = self.network.form == "pair"
         first, second = (goodness[:half], goodness[half:]) if pair else (goodness, self.labels)
-        layer = self.stack.layer(index)
+        layer = self.network.layer(index)
         module = getattr(layer, "loss", None)
-        context = LossContext(index, self.stack.depth, 0, 0, activation, self.labels, tuple(earlier), x, module)
+        context = LossContext(index, self.network.depth, 0, 0, activation, self.labels, tuple(earlier), x, module)
         function: Any = copy.deepcopy(layer.spec.loss or self.experiment.components["loss"])
         second_before = second.detach().clone()
         loss = self._call("loss", f"layer {index}'s loss", lambda: function(first, second, context), goodness)
@@ -114,9 +116,9 @@ class _Trial:
         negatives: Any = copy.deepcopy(experiment.components["negatives"])
         goodness = None
         if negatives.needs_goodness:
-            goodness = torch.rand(len(self.images), self.stack.classes, device=self.images.device)
+            goodness = torch.rand(len(self.images), self.network.classes, device=self.images.device)
         generator = torch.Generator().manual_seed(0)
-        classes = self.stack.classes
+        classes = self.network.classes
         wrong = self._call(
             "negatives",
             f"the {negatives.gives}",
@@ -140,9 +142,9 @@ class _Trial:
     def _evaluator(self) -> None:
         if not self.experiment.evaluator.reads_goodness:
             return
-        goodness = torch.rand(self.stack.depth, 4, self.stack.classes)
+        goodness = torch.rand(self.network.depth, 4, self.network.classes)
         scores = self._call("evaluator", "the scores", lambda: self.experiment.evaluator.scores(goodness), goodness)
-        self._expect("evaluator", "the scores", scores, (4, self.stack.classes))
+        self._expect("evaluator", "the scores", scores, (4, self.network.classes))
         if scores.requires_grad:
             self._blame("evaluator", "its scores carry a graph; an evaluator is a function of goodness alone")
 
@@ -171,7 +173,7 @@ class _Trial:
         raise FfprobeError(
             f"The {kind} {component.name!r} breaks its contract on the first batch: {told}.",
             where=plugin.where,
-            do=f"`ffprobe plugins info {plugin.name}` says what it is.",
+            hint=f"`ffprobe plugins info {plugin.name}` says what it is.",
         )
 
 

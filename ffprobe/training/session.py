@@ -9,26 +9,26 @@ from typing import Any
 import pluggy
 import torch
 
-from ffprobe.components.process_group import Team
+from ffprobe.components.process_group import ProcessGroup
 from ffprobe.config.settings import RunConfig
 from ffprobe.data.images import Images
 from ffprobe.errors import FfprobeError, FileError, UsageError
 from ffprobe.hookspecs import PROJECT
 from ffprobe.inference.activations import ActivationSampler
-from ffprobe.plugin.error_attribution import blamed
+from ffprobe.plugin.error_attribution import attribute_errors
 from ffprobe.plugin.registry import Registry
 from ffprobe.runtime.seeding import stream
 from ffprobe.store.names import partial_of
 from ffprobe.store.reader import open_run
-from ffprobe.store.schema import ActivationRecord, RunFacts, Variable, run_schema
+from ffprobe.store.schema import ActivationRecord, RunMetadata, Variable, run_schema
 from ffprobe.store.writer import RunWriter
 from ffprobe.training.checkpoint import checkpoint_of, read_checkpoint, write_checkpoint
 from ffprobe.training.experiment import Experiment, build
-from ffprobe.training.facts import run_facts
+from ffprobe.training.metadata import run_metadata
 from ffprobe.training.observers import Observers
 from ffprobe.training.recorder import Recorder
-from ffprobe.training.resume import circumstances, experiment_state, refuse_changes
-from ffprobe.training.sanity_check import try_components
+from ffprobe.training.resume import environment, experiment_state, refuse_changes
+from ffprobe.training.sanity_check import sanity_check
 from ffprobe.training.trainer import Outcome, Trainer
 
 
@@ -44,7 +44,7 @@ class Session:
         allow_changes: go on although settings, data or versions changed; the file records what did.
         command: the command line, for the file.
         observers: more plugins that watch, by name (the progress display).
-        team: the processes that train together; the leader alone writes, and alone has anyone who watches.
+        process_group: the processes that train together; the leader alone writes, and alone has anyone who watches.
     """
 
     def __init__(
@@ -58,15 +58,15 @@ class Session:
         allow_changes: bool = False,
         command: str = "",
         observers: Sequence[tuple[str, Any]] = (),
-        team: Team | None = None,
+        process_group: ProcessGroup | None = None,
     ) -> None:
-        self.experiment = build(config, registry, team=team)
-        self.team = self.experiment.team
+        self.experiment = build(config, registry, process_group=process_group)
+        self.process_group = self.experiment.process_group
         # first of all: a broken component is named here, before anything runs the network or makes a file
-        with blamed(registry, "trying the first batch", FfprobeError):
-            try_components(self.experiment, *self.experiment.loader.preview())
+        with attribute_errors(registry, "trying the first batch", FfprobeError):
+            sanity_check(self.experiment, *self.experiment.loader.preview())
         self._out = out
-        if not self.team.leads:
+        if not self.process_group.is_main:
             self._follow()
             return
         self.sampler, self._fit = _sampler(self.experiment)
@@ -77,7 +77,7 @@ class Session:
             manager.register(observer, name=name)
         manager.check_pending()
         self._facts = self._describe(command)
-        self.state = self.team.from_leader(self._earlier(allow_changes) if resume else None)
+        self.state = self.process_group.broadcast(self._earlier(allow_changes) if resume else None)
         writer = self._continue(self.state, overwrite) if self.state else self._begin(overwrite or resume)
         self.recorder: Recorder | None = Recorder(writer, self._facts)
         try:
@@ -93,7 +93,7 @@ class Session:
         """Train; on success ``out`` is complete, on any error what was committed lies in ``out``.partial."""
         if self.recorder is None:
             outcome = self.trainer.run()
-            self.team.wait()
+            self.process_group.barrier()
             return outcome
         try:
             outcome = self.trainer.run()
@@ -102,25 +102,27 @@ class Session:
             checkpoint_of(self._out).unlink(missing_ok=True)
         finally:
             self.recorder.writer.close()
-        self.team.wait()  # whoever leaves first must find the file finished
+        self.process_group.barrier()  # whoever leaves first must find the file finished
         return outcome
 
     def _follow(self) -> None:
         # one of the processes behind the leader: trains its part, writes nothing, tells nobody
         self.sampler, self.recorder = None, None
-        self.state = self.team.from_leader(None)
+        self.state = self.process_group.broadcast(None)
         nobody = Observers(pluggy.PluginManager(PROJECT), _unheard, _unheard)
         self.trainer = Trainer(self.experiment, nobody, state=self.state)
 
-    def _describe(self, command: str) -> RunFacts:
+    def _describe(self, command: str) -> RunMetadata:
         experiment, context = self.experiment, self.experiment.context
-        with blamed(experiment.registry, "declaring what a probe records"):
+        with attribute_errors(experiment.registry, "declaring what a probe records"):
             declared: dict[str, Sequence[Variable]] = {p.name: p.variables(context) for p in experiment.probes}
         records: Sequence[ActivationRecord] = self.sampler.records if self.sampler else ()
         total = len(self.sampler.images) if self.sampler else 0
         probes = {name: variables for name, variables in declared.items() if variables}
-        with blamed(experiment.registry, "running the untrained network", FfprobeError):  # its operations are counted
-            return run_facts(experiment, records, (self._fit, total - self._fit), probes, command)
+        with attribute_errors(
+            experiment.registry, "running the untrained network", FfprobeError
+        ):  # its operations are counted
+            return run_metadata(experiment, records, (self._fit, total - self._fit), probes, command)
 
     def _begin(self, overwrite: bool) -> RunWriter:
         writer = RunWriter.create(self._out, run_schema(self._facts), overwrite=overwrite)
@@ -141,7 +143,7 @@ class Session:
             raise FileError(
                 f"{epochs} epochs are committed, but the checkpoint to go on from is gone.",
                 where=str(path),
-                do="--overwrite starts again; analyses read the partial as it is.",
+                hint="--overwrite starts again; analyses read the partial as it is.",
             )
         state = read_checkpoint(path)
         try:
@@ -149,7 +151,7 @@ class Session:
                 if not committed:  # killed before it could remove what the run that it overwrites had left
                     return None
                 raise FileError("The checkpoint belongs to another run.", where=str(path))
-            changed = refuse_changes(state["circumstances"], circumstances(self.experiment), allow_changes)
+            changed = refuse_changes(state["environment"], environment(self.experiment), allow_changes)
             state["resumed"] = [*state["resumed"], f"after epoch {state['progress']['epoch']}"]
             state["changes"] = [*state["changes"], *changed]
         except (KeyError, TypeError, AttributeError) as error:
@@ -171,7 +173,7 @@ class Session:
                 "created_utc": self._created,
                 "resumed": state.get("resumed", []),
                 "changes": state.get("changes", []),
-                "circumstances": circumstances(self.experiment),
+                "environment": environment(self.experiment),
                 "progress": self.trainer.progress(),
                 "experiment": experiment_state(self.experiment),
             },
@@ -212,11 +214,11 @@ def refuse_unless_resumable(out: Path, resume: bool, overwrite: bool) -> None:
     if resume or overwrite:
         return
     if out.exists():
-        raise UsageError(f"{out} exists already.", do="Give another --out, or --overwrite to replace it.")
+        raise UsageError(f"{out} exists already.", hint="Give another --out, or --overwrite to replace it.")
     if partial_of(out).exists():
         raise UsageError(
             f"{partial_of(out)} exists already: an unfinished run.",
-            do="--resume goes on with it, --overwrite throws it away.",
+            hint="--resume goes on with it, --overwrite throws it away.",
         )
 
 
@@ -227,7 +229,7 @@ def _sampler(experiment: Experiment) -> tuple[ActivationSampler | None, int]:
     if features and not recording.activations:
         raise UsageError(
             f"The evaluator {experiment.evaluator.name!r} is fitted on recorded activations, which are switched off.",
-            do="Leave --set recording.activations=false out.",
+            hint="Leave --set recording.activations=false out.",
         )
     asked = features or any("activations" in probe.needs for probe in experiment.probes)
     if not (asked if recording.activations == "auto" else recording.activations):
@@ -241,8 +243,10 @@ def _sampler(experiment: Experiment) -> tuple[ActivationSampler | None, int]:
     if any("random-label" in probe.needs for probe in experiment.probes):
         generator = stream(experiment.config.settings.seed, "probes")
         labels = torch.randint(len(images.classes), (len(images),), generator=generator)
-    with blamed(experiment.registry, "running the untrained network", FfprobeError):
-        return ActivationSampler(experiment.stack, images, recording.units, experiment.autocast, labels, held), fit
+    with attribute_errors(experiment.registry, "running the untrained network", FfprobeError):
+        return ActivationSampler(
+            experiment.network, images, recording.max_features, experiment.autocast, labels, held
+        ), fit
 
 
 def chosen(indices: torch.Tensor, count: int) -> torch.Tensor:

@@ -11,7 +11,7 @@ from ffprobe.config.settings import RunConfig
 from ffprobe.data.hold_out import hold_out
 from ffprobe.data.images import Images
 from ffprobe.errors import UsageError
-from ffprobe.plugin.error_attribution import blamed
+from ffprobe.plugin.error_attribution import attribute_errors
 from ffprobe.plugin.registry import Registry
 from ffprobe.runtime.seeding import stream
 
@@ -45,7 +45,7 @@ def load_split(config: RunConfig, registry: Registry) -> Split:
     settings = config.settings
     training = settings.training
     where = Path(settings.data.dir).expanduser() if settings.data.dir else None
-    with blamed(registry, "loading the data set"):
+    with attribute_errors(registry, "loading the data set"):
         dataset = config.slots["dataset"].build(where, settings.data.download)
         images = dataset.load("train")
         test = None if training.test == "never" else dataset.load("test")
@@ -57,17 +57,17 @@ def load_split(config: RunConfig, registry: Registry) -> Split:
     if not training.standardize:
         images, test = images.unscaled(), test and test.unscaled()
     generator = stream(settings.seed, "split")
-    train, validation = hold_out(images, training.validation, generator)
+    train, validation = hold_out(images, training.validation_fraction, generator)
     # in random order, so that the first n of them are a fair sample
     train = train[torch.randperm(len(train), generator=generator)]
     validation = validation[torch.randperm(len(validation), generator=generator)]
-    if training.images:  # a smaller run has a smaller validation set too, or it would spend its time there
-        share = training.validation / (1 - training.validation)
-        train = train[: training.images]
-        validation = validation[: max(100, round(training.images * share))]
+    if training.max_images:  # a smaller run has a smaller validation set too, or it would spend its time there
+        share = training.validation_fraction / (1 - training.validation_fraction)
+        train = train[: training.max_images]
+        validation = validation[: max(100, round(training.max_images * share))]
     if len(train) == 0 or len(validation) == 0:
         raise UsageError(
             f"{len(train)} images would be left to learn from and {len(validation)} for validation.",
-            do="Change --set training.validation, a share of the training images above 0.",
+            hint="Change --set training.validation_fraction, a share of the training images above 0.",
         )
     return Split(images.subset(train), images.subset(validation), test, train, validation)

@@ -21,7 +21,7 @@ from ffprobe.inference.activations import ActivationSampler
 from ffprobe.inference.evaluate import goodness_tensor, layer_accuracy, model_accuracy
 from ffprobe.inference.feature_reading import feature_accuracy, feature_calibration
 from ffprobe.network.pooling import pool_memory
-from ffprobe.plugin.error_attribution import blamed
+from ffprobe.plugin.error_attribution import attribute_errors
 from ffprobe.prediction.calibration import Calibration
 from ffprobe.runtime.seeding import seeded
 from ffprobe.training.experiment import Experiment
@@ -29,7 +29,7 @@ from ffprobe.training.observers import Observers
 from ffprobe.training.optimizers import learning_rate
 from ffprobe.training.recorder import Recorder
 from ffprobe.training.resume import restore
-from ffprobe.training.sandbox import Rehearsal, rehearsal
+from ffprobe.training.sandbox import Sandbox, sandbox
 
 
 @dataclass
@@ -76,7 +76,7 @@ class Trainer:
     ) -> None:
         self._save, self._state = save, state
         self.experiment, self.observers, self.recorder, self.sampler = experiment, observers, recorder, sampler
-        self.context: RunContext = replace(experiment.context, rehearse=self.rehearse)
+        self.context: RunContext = replace(experiment.context, sandbox=self.sandbox)
         self.step, self.epoch = 0, 0
         self.outcome = Outcome()
         self._stop_signal = 0
@@ -85,16 +85,16 @@ class Trainer:
         self._with_loss: list[tuple[int, int]] = []
         training = experiment.config.settings.training
         self._epochs, self._per_epoch = training.epochs, len(experiment.loader)
-        count = min(training.evaluations, self._epochs)
+        count = min(training.num_evaluations, self._epochs)
         self._evaluate_after = {math.ceil(self._epochs * (i + 1) / count) for i in range(count)}
 
     def stop_after_batch(self, signal_number: int) -> None:
         """Ask the run to stop once the batch under way is done."""
         self._stop_signal = signal_number
 
-    def rehearse(self) -> AbstractContextManager[Rehearsal]:
+    def sandbox(self) -> AbstractContextManager[Sandbox]:
         """A double of the run as it stands now, for observers to try things on."""
-        return rehearsal(self.experiment, self.step)
+        return sandbox(self.experiment, self.step)
 
     def progress(self) -> dict[str, Any]:
         """How far the run is, between two epochs: plain values."""
@@ -116,7 +116,7 @@ class Trainer:
             # whatever draws from torch's global generator (dropout, a plugin) draws from a stream of this run
             with (
                 seeded(self.experiment.config.settings.seed, "training"),
-                blamed(self.experiment.registry, "training", FfprobeError),
+                attribute_errors(self.experiment.registry, "training", FfprobeError),
                 pool_memory(),
             ):
                 return self._run()
@@ -160,16 +160,16 @@ class Trainer:
         rows: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
         self._with_loss = []
         images = 0
-        experiment.stack.train()
+        experiment.network.train()
         for x, labels, places in experiment.loader:
             rows.append(self.learn(x, labels))
             images += len(places)
             # all stop after the same batch; a signal that comes while they agree is for the next one
-            if stop := experiment.team.agree(self._stop_signal):
+            if stop := experiment.process_group.all_reduce_max(self._stop_signal):
                 self._stop_signal = stop
                 self._interrupted(first, rows)
-        if not experiment.config.settings.training.sync_statistics:
-            average_statistics(experiment.stack, experiment.team)
+        if not experiment.config.settings.training.sync_batch_norm:
+            average_statistics(experiment.network, experiment.process_group)
         loss, positive, negative = (torch.stack(column).cpu() for column in zip(*rows, strict=True))
         self._check_finite(loss, first)
         training_seconds = max(time.monotonic() - began, 1e-9)
@@ -178,7 +178,7 @@ class Trainer:
             "loss": loss.nanmean(dim=0),
             "goodness_positive": positive.nanmean(dim=0),
             "goodness_negative": negative.nanmean(dim=0),
-            "validation_accuracy": torch.full((experiment.stack.depth,), torch.nan),
+            "validation_accuracy": torch.full((experiment.network.depth,), torch.nan),
         }
         self.outcome.images_per_second = images / training_seconds
         more = self._evaluate(done) if done in self._evaluate_after else {}
@@ -209,7 +209,7 @@ class Trainer:
         total = self._epochs * self._per_epoch
         rate = learning_rate(settings, experiment.learning_rate_steps, self.step, total)
         experiment.learner.set_learning_rate(rate)
-        empty = torch.full((3, experiment.stack.depth), torch.nan, device=images.device, dtype=images.dtype)
+        empty = torch.full((3, experiment.network.depth), torch.nan, device=images.device, dtype=images.dtype)
         loss, positive, negative = empty.unbind()
         hears_updates = observers.listens("ffprobe_after_update")
         for update in experiment.learner.step(images, labels, self.step, self.epoch):
@@ -247,9 +247,9 @@ class Trainer:
         goodness, labels = self._goodness(experiment.split.validation)
         outcome.validation_accuracy = layer_accuracy(goodness, labels).tolist()
         if experiment.evaluator.reads_goodness:
-            experiment.evaluator.calibrate(Calibration(goodness, labels, experiment.stack.form))
+            experiment.evaluator.calibrate(Calibration(goodness, labels, experiment.network.form))
         elif self.sampler:
-            experiment.evaluator.calibrate(feature_calibration(self.sampler, goodness, labels, experiment.stack.form))
+            experiment.evaluator.calibrate(feature_calibration(self.sampler, goodness, labels, experiment.network.form))
         outcome.model_validation_accuracy = self._model_accuracy(experiment.split.validation, goodness)
         if self.recorder:
             self.recorder.evaluation(done, goodness)
@@ -271,15 +271,15 @@ class Trainer:
         return feature_accuracy(experiment.evaluator, self.sampler, images, batch)
 
     def _goodness(self, images: Images) -> tuple[torch.Tensor, torch.Tensor]:
-        experiment, team = self.experiment, self.experiment.team
+        experiment, process_group = self.experiment, self.experiment.process_group
         batch = experiment.config.settings.training.evaluation_batch
         labels = images.labels.cpu()
-        if team.size == 1 or len(images) < team.size:
-            return goodness_tensor(experiment.stack, images, batch, experiment.autocast), labels
-        rows = team.part(len(images))
+        if process_group.size == 1 or len(images) < process_group.size:
+            return goodness_tensor(experiment.network, images, batch, experiment.autocast), labels
+        rows = process_group.shard(len(images))
         own = images.subset(torch.arange(rows.start, rows.stop))
-        part = goodness_tensor(experiment.stack, own, batch, experiment.autocast)  # [L, rows, K]
-        return team.whole(part.transpose(0, 1), len(images)).transpose(0, 1).contiguous(), labels
+        part = goodness_tensor(experiment.network, own, batch, experiment.autocast)  # [L, rows, K]
+        return process_group.all_gather(part.transpose(0, 1), len(images)).transpose(0, 1).contiguous(), labels
 
     def _record_initial(self) -> None:
         if self.recorder:
@@ -287,8 +287,8 @@ class Trainer:
                 self.recorder.put(f"initial/{name}", value)
 
     def _weight_facts(self) -> dict[str, list[float]]:
-        stack = self.experiment.stack
-        weights = [stack.layer(i).weight for i in range(stack.depth)]
+        network = self.experiment.network
+        weights = [network.layer(i).weight for i in range(network.depth)]
         return {
             "weight_norm": [math.nan if w is None else float(w.detach().norm()) for w in weights],
             "weight_maximum": [math.nan if w is None else float(w.detach().abs().max()) for w in weights],
@@ -320,7 +320,7 @@ class Trainer:
         if recorder:
             for name, value in self._final().items():
                 recorder.put(f"final/{name}", value)
-            recorder.weights(experiment.stack.named_state())
+            recorder.weights(experiment.network.named_state())
         self.observers.fire("ffprobe_after_run", self.context)
 
     def _final(self) -> dict[str, Any]:
@@ -343,7 +343,7 @@ class Trainer:
         raise Interrupted(
             f"The run was stopped in epoch {self.epoch + 1} of {self._epochs}, after step {self.step}.",
             signal_number=self._stop_signal,
-            do=f"{self.epoch} epochs are committed; the same command with --resume goes on.",
+            hint=f"{self.epoch} epochs are committed; the same command with --resume goes on.",
         )
 
     def _check_finite(self, loss: torch.Tensor, first: int) -> None:
@@ -358,7 +358,7 @@ class Trainer:
         raise FfprobeError(
             "A loss is not finite.",
             where=f"layer {layer}, step {step}, epoch {self.epoch + 1}",
-            do=f"The last good epoch is {self.epoch}. Try a lower --set training.learning_rate, or another normalizer.",
+            hint=f"The last good epoch is {self.epoch}. Try a lower training.learning_rate, or another normalizer.",
         )
 
 

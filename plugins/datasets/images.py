@@ -48,7 +48,7 @@ class OwnImages(ffprobe.Dataset):
         """
         if self.data_dir is None:
             raise ffprobe.UsageError(
-                "The data set images needs to know where your pictures are.", do="Add --data-dir FOLDER_OR_TAR."
+                "The data set images needs to know where your pictures are.", hint="Add --data-dir FOLDER_OR_TAR."
             )
         if self._splits is None:
             path = Path(self.data_dir).expanduser()

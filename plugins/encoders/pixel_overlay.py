@@ -35,7 +35,7 @@ class PixelOverlay(ffprobe.Encoder):
         if classes > height * width:
             raise ffprobe.UsageError(
                 f"pixel-overlay needs {classes} pixels for {classes} classes; an image has {height * width}.",
-                do="Use --plugin label-channel.",
+                hint="Use --plugin label-channel.",
             )
 
         class Module(nn.Module):

@@ -17,7 +17,7 @@ class Candidates(ffprobe.Evaluator):
     """All labels go as far as one layer, the best of them to the end, where the last layers decide among them.
 
     The best are those that lie within a gap of the best one in log odds of being named by a full sweep, as they follow
-    from goodness so far (``ffprobe.Outlook``); an image that has but one is done. After which layer, and the gap, are
+    from goodness so far (``ffprobe.EarlyExitModel``); an image that has but one is done. The layer and the gap are
     chosen on the validation set: the cheapest pair that keeps the loss of accuracy, with 95 % confidence, within what
     is allowed. With ``labels``, so many of highest goodness go on instead. Before calibration nothing is left out.
     """
@@ -36,18 +36,18 @@ class Candidates(ffprobe.Evaluator):
 
     def calibrate(self, calibration: ffprobe.Calibration) -> None:
         """Choose what the settings leave open."""
-        ffprobe.cheapest_within(
+        ffprobe.select_cheapest(
             self, calibration, self._options, self.params.loss, chain=lambda option: option["after"]
         )
 
     def _options(self, calibration: ffprobe.Calibration) -> list[dict[str, Any]]:
         said, depth = self.params, calibration.depth
         layers = range(1, depth) if said.after is None else [min(said.after, depth)]
-        layers = [after for after in layers if after - 1 in calibration.taught]
+        layers = [after for after in layers if after - 1 in calibration.trained_layers]
         if said.labels is not None:
             kept = min(said.labels, calibration.classes)
             return [{"after": after, "labels": kept} for after in layers] or [{"after": depth, "labels": kept}]
-        outlook = ffprobe.fit_outlook(calibration, self.scores(calibration.goodness).argmax(dim=1))
+        outlook = ffprobe.fit_early_exit(calibration, self.scores(calibration.goodness).argmax(dim=1))
         fitted = {"weight": outlook.weight, "bias": outlook.bias}
         options = [{"after": after, "gap": gap, **fitted} for after in layers if after < depth for gap in GAPS]
         return options + [{"after": depth, "labels": calibration.classes}] * (not options or said.after is None)
@@ -60,7 +60,7 @@ class Candidates(ffprobe.Evaluator):
         """``[L, N, K]`` to ``[N, K]``, no label left out."""
         return goodness[self.layers(goodness.shape[0])].mean(dim=0)
 
-    def read(self, sweep: ffprobe.Sweep) -> torch.Tensor:
+    def read(self, sweep: ffprobe.LabelScan) -> torch.Tensor:
         """``[N, K]``, minus infinity for labels that were not kept; log odds where one was kept alone."""
         after = self.chosen.get("after") or self.params.after or 1
         alive, deciding = sweep.everyone(), self.layers(sweep.depth)
@@ -71,7 +71,7 @@ class Candidates(ffprobe.Evaluator):
             if layer in deciding:
                 total = total + goodness
             if layer + 1 == after and "gap" in self.chosen:
-                known = ffprobe.Outlook(self.chosen["weight"], self.chosen["bias"]).log_odds(seen).float()
+                known = ffprobe.EarlyExitModel(self.chosen["weight"], self.chosen["bias"]).log_odds(seen).float()
                 alive = known.amax(dim=1, keepdim=True) - known <= self.chosen["gap"]
                 single = alive.sum(dim=1) == 1
                 alone[single] = known[single].masked_fill(~alive[single], -torch.inf)

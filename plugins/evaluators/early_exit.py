@@ -19,7 +19,7 @@ class EarlyExit(ffprobe.Evaluator):
 
     With ``prune``, labels that lie further than the gap below the best are dropped one by one, too, and the image is
     done when one label is left. The log odds of being named by a full sweep follow from the goodness of all layers so
-    far (``ffprobe.Outlook``), so that one gap serves every layer. Both are fitted and chosen on validation images: the
+    far (``ffprobe.EarlyExitModel``), so that one gap serves every layer. Both are chosen on validation images: the
     gap is the smallest that keeps the loss of accuracy, with 95 % confidence, within what is allowed. Before
     calibration no image leaves early.
     """
@@ -40,10 +40,10 @@ class EarlyExit(ffprobe.Evaluator):
 
     def calibrate(self, calibration: ffprobe.Calibration) -> None:
         """Fit the outlook, choose the gap."""
-        ffprobe.cheapest_within(self, calibration, self._options, self.params.loss, chain=lambda option: "gaps")
+        ffprobe.select_cheapest(self, calibration, self._options, self.params.loss, chain=lambda option: "gaps")
 
     def _options(self, calibration: ffprobe.Calibration) -> list[dict[str, Any]]:
-        outlook = ffprobe.fit_outlook(calibration, self.scores(calibration.goodness).argmax(dim=1))
+        outlook = ffprobe.fit_early_exit(calibration, self.scores(calibration.goodness).argmax(dim=1))
         return [{"gap": gap, "weight": outlook.weight, "bias": outlook.bias} for gap in (math.inf, *GAPS)]
 
     def layers(self, depth: int) -> list[int]:
@@ -54,7 +54,7 @@ class EarlyExit(ffprobe.Evaluator):
         """``[L, N, K]`` to ``[N, K]``, no image leaving early."""
         return goodness[self.layers(goodness.shape[0])].mean(dim=0)
 
-    def read(self, sweep: ffprobe.Sweep) -> torch.Tensor:
+    def read(self, sweep: ffprobe.LabelScan) -> torch.Tensor:
         """``[N, K]``: log odds where an image left early, else the last layers' goodness; -inf where dropped."""
         alive, deciding = sweep.everyone(), self.layers(sweep.depth)
         total, scores, seen = torch.zeros(alive.shape), torch.full(alive.shape, -torch.inf), []
@@ -65,7 +65,7 @@ class EarlyExit(ffprobe.Evaluator):
                 total = total + goodness / len(deciding)
             if layer == sweep.depth - 1 or not self.chosen:
                 continue
-            outlook = ffprobe.Outlook(self.chosen["weight"], self.chosen["bias"])
+            outlook = ffprobe.EarlyExitModel(self.chosen["weight"], self.chosen["bias"])
             if not bool(outlook.weight[layer].any()):  # no layer so far is taught
                 continue
             known = outlook.log_odds(seen).float().masked_fill(~alive, -torch.inf)

@@ -31,7 +31,7 @@ class Interval(ffprobe.Evaluator):
         goodness = calibration.goodness.nan_to_num()  # layers that no loss teaches are in no interval
         sums = torch.cat([torch.zeros_like(goodness[:1]), goodness.cumsum(dim=0)])
         tried = []
-        taught = set(calibration.taught)
+        taught = set(calibration.trained_layers)
         for first, last in self._intervals(calibration.depth):
             if not taught.issuperset(range(first, last + 1)):
                 continue

@@ -46,10 +46,10 @@ class OnePass(ffprobe.Evaluator):
         """
         raise ffprobe.UsageError(
             "one-pass reads features, and no scores follow from goodness.",
-            do="Ask `ffprobe predict RUN --evaluator one-pass`, which runs the network.",
+            hint="Ask `ffprobe predict RUN --evaluator one-pass`, which runs the network.",
         )
 
-    def read(self, sweep: ffprobe.Sweep) -> torch.Tensor:
+    def read(self, sweep: ffprobe.LabelScan) -> torch.Tensor:
         """Log probabilities ``[N, K]``."""
         features = sweep.features(self.layers(sweep.depth))
         return ffprobe.Head(**self.chosen).log_probabilities(torch.cat(list(features.values()), dim=1))

@@ -39,7 +39,7 @@ class Propose(ffprobe.Evaluator):
     def calibrate(self, calibration: ffprobe.Calibration) -> None:
         """Fit the head, then choose the gap."""
         if calibration.fit_features is not None:
-            ffprobe.cheapest_within(self, calibration, self._options, self.params.loss)
+            ffprobe.select_cheapest(self, calibration, self._options, self.params.loss)
 
     def _options(self, calibration: ffprobe.Calibration) -> list[dict[str, Any]]:
         said = self.params
@@ -58,7 +58,7 @@ class Propose(ffprobe.Evaluator):
         """``[L, N, K]`` to ``[N, K]``, all labels proposed."""
         return goodness[self.layers(goodness.shape[0])].mean(dim=0)
 
-    def read(self, sweep: ffprobe.Sweep) -> torch.Tensor:
+    def read(self, sweep: ffprobe.LabelScan) -> torch.Tensor:
         """``[N, K]``: mean goodness of the proposals; the head's log probability where there is one proposal alone."""
         if not self.chosen:
             return self.scores(sweep.full(self.layers(sweep.depth)))

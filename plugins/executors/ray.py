@@ -36,8 +36,8 @@ class Ray(ffprobe.Executor):
 
     def work(self, jobs, share):
         if share.gpus:
-            do = "Say --executor ray:gpus=1; Ray itself knows which there are."
-            raise ffprobe.UsageError("--gpus names devices of this machine.", do=do)
+            hint = "Say --executor ray:gpus=1; Ray itself knows which there are."
+            raise ffprobe.UsageError("--gpus names devices of this machine.", hint=hint)
         ray = _library()
         ours = not ray.is_initialized()
         if ours:
@@ -69,8 +69,8 @@ def _library():
     try:
         import ray
     except ImportError:
-        do = "Install it with: pip install 'ffprobe-nn[ray]'"
-        raise ffprobe.UsageError("The executor 'ray' needs the library Ray, which is not here.", do=do) from None
+        hint = "Install it with: pip install 'ffprobe-nn[ray]'"
+        raise ffprobe.UsageError("The executor 'ray' needs the library Ray, which is not here.", hint=hint) from None
     return ray
 
 

@@ -43,8 +43,8 @@ class Slurm(ffprobe.Executor):
 
     def work(self, jobs, share):
         if share.gpus:
-            do = "Say --executor slurm:gpus=1; SLURM itself knows which are free."
-            raise ffprobe.UsageError("--gpus names devices of this machine.", do=do)
+            hint = "Say --executor slurm:gpus=1; SLURM itself knows which are free."
+            raise ffprobe.UsageError("--gpus names devices of this machine.", hint=hint)
         submitit = _library()
         folder = jobs[0].log.parent / "slurm"
         folder.mkdir(parents=True, exist_ok=True)
@@ -152,11 +152,11 @@ def _library():
     try:
         import submitit
     except ImportError:
-        do = "Install it with: pip install 'ffprobe-nn[slurm]'"
-        raise ffprobe.UsageError("The executor 'slurm' needs submitit, which is not here.", do=do) from None
+        hint = "Install it with: pip install 'ffprobe-nn[slurm]'"
+        raise ffprobe.UsageError("The executor 'slurm' needs submitit, which is not here.", hint=hint) from None
     if shutil.which("sbatch") is None:
-        do = "Call it on a machine from which jobs are submitted, or leave --executor out."
-        raise ffprobe.UsageError("There is no sbatch, so no SLURM, on this machine.", do=do)
+        hint = "Call it on a machine from which jobs are submitted, or leave --executor out."
+        raise ffprobe.UsageError("There is no sbatch, so no SLURM, on this machine.", hint=hint)
     return submitit
 
 

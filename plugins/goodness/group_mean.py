@@ -43,7 +43,7 @@ class GroupMean(ffprobe.Goodness):
         if shape[0] < groups:
             raise ffprobe.UsageError(
                 f"A layer of {shape[0]} channels cannot be cut into {groups} groups, one for each class.",
-                do="Use a larger --set network.width.",
+                hint="Use a larger --set network.width.",
             )
 
         class Module(nn.Module):

@@ -64,7 +64,7 @@ class HCL(ffprobe.Loss):
         """
         if self.params.tree and len(self.params.tree[0]) != classes:
             what = f"The tree of the loss names groups for {len(self.params.tree[0])} classes; there are {classes}."
-            raise ffprobe.UsageError(what, do="Find a tree for this data set: ffprobe analyze hierarchy RUN.")
+            raise ffprobe.UsageError(what, hint="Find a tree for this data set: ffprobe analyze hierarchy RUN.")
         if not self.params.contrast:
             return None
         kept, normalizer = nn.Module(), GroupNorm()

@@ -15,7 +15,7 @@ def others(count: int, generator: torch.Generator) -> torch.Tensor:
     """
     if count < 2:
         raise ffprobe.UsageError(
-            "A batch of one image holds no other image to make a negative of.", do="Use a larger --batch-size."
+            "A batch of one image holds no other image to make a negative of.", hint="Use a larger --batch-size."
         )
     order = torch.randperm(count, generator=generator)
     partner = torch.empty_like(order)

@@ -49,7 +49,7 @@ class CFSE(ffprobe.Network):
         if len(shape) != 3 or min(shape[1:]) < side:
             raise ffprobe.UsageError(
                 f"The network {self.name!r} needs images of {side}x{side} or more, not {list(shape)}.",
-                do="Use --plugin fcn, or larger images.",
+                hint="Use --plugin fcn, or larger images.",
             )
         return [
             ffprobe.LayerSpec(

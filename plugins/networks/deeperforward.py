@@ -41,7 +41,7 @@ class DeeperForward(ffprobe.Network):
     def layers(self, shape: ffprobe.Shape, classes: int) -> list[ffprobe.LayerSpec]:
         """1 + 4 layers a stage."""
         if len(shape) != 3:
-            raise ffprobe.UsageError(f"The network {self.name!r} needs images.", do="Use --plugin fcn.")
+            raise ffprobe.UsageError(f"The network {self.name!r} needs images.", hint="Use --plugin fcn.")
         stages, residual = self.params.stages, self.params.residual
         base = classes * max(1, round(PLANES[0] * self.params.width / classes))
         specs = [ffprobe.LayerSpec("conv", base)]

@@ -32,7 +32,7 @@ class SCFF(ffprobe.Network):
         """Three layers."""
         if len(shape) != 3 or min(shape[1:]) < 4:
             raise ffprobe.UsageError(
-                f"The network {self.name!r} needs images of 4x4 or more, not {list(shape)}.", do="Use --plugin fcn."
+                f"The network {self.name!r} needs images of 4x4 or more, not {list(shape)}.", hint="Use --plugin fcn."
             )
         return [
             ffprobe.LayerSpec(
@@ -40,7 +40,7 @@ class SCFF(ffprobe.Network):
                 max(4, round(channels * self.params.width)),
                 kernel=kernel,
                 bias=True,
-                pool_passed=2 if index < len(PLAN) - 1 else 1,
+                output_max_pool=2 if index < len(PLAN) - 1 else 1,
             )
             for index, (channels, kernel) in enumerate(PLAN)
         ]

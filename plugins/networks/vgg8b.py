@@ -28,13 +28,13 @@ class VGG8b(ffprobe.Network):
         """Seven layers."""
         plan = [(128, 1), (256, 2), (256, 1), (512, 2), (512, 2), (512, 2)]
         if len(shape) != 3:
-            raise ffprobe.UsageError("The network 'vgg8b' needs images.", do="Use --plugin fcn.")
+            raise ffprobe.UsageError("The network 'vgg8b' needs images.", hint="Use --plugin fcn.")
         side, layers = min(shape[1:]), []
         for channels, pool in plan:
             pool = pool if side >= pool else 1
             side //= pool
             width = max(4, round(channels * self.params.width))
-            layers.append(ffprobe.LayerSpec("conv", width, bias=True, pool_passed=pool))
+            layers.append(ffprobe.LayerSpec("conv", width, bias=True, output_max_pool=pool))
         units = max(8, round(1024 * self.params.width))
         return [*layers, ffprobe.LayerSpec("linear", units, bias=True)]
 

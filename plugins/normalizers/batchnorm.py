@@ -16,8 +16,8 @@ class BatchNorm(ffprobe.Normalizer):
     In training the batch holds B positives and B negatives, so both share their statistics, as in the authors' code;
     in evaluation all rows carry one label, and the running statistics are used.
 
-    It stands on a layer's input (Trifecta) unless ``place`` says otherwise: ``preactivation``, between convolution and
-    ReLU, is the order of backpropagated networks.
+    Its position is a layer's input (Trifecta) by default; ``preactivation``, between convolution and ReLU, is the order
+    of backpropagated networks.
     """
 
     name = "batchnorm"
@@ -29,7 +29,7 @@ class BatchNorm(ffprobe.Normalizer):
     class Params(ffprobe.Params):
         """Where it stands, and the guard against dividing by zero."""
 
-        place: Literal["input", "preactivation", "activation", "output"] = Field(
+        position: Literal["input", "preactivation", "activation", "output"] = Field(
             "input",
             description="on a layer's input, before its activation function, before or after its goodness is read",
         )
@@ -37,7 +37,7 @@ class BatchNorm(ffprobe.Normalizer):
 
     def __init__(self, params: Any = None) -> None:
         super().__init__(params)
-        self.place = self.params.place
+        self.position = self.params.position
 
     def build(self, shape: ffprobe.Shape) -> nn.Module:
         """``[B, C, H, W]`` or ``[B, F]``, same shape out."""

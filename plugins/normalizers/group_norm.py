@@ -30,7 +30,7 @@ class GroupNorm(ffprobe.Normalizer):
         """How many groups, and where it stands."""
 
         groups: int = Field(0, ge=0, description="groups of channels; 0: one for each class")
-        place: Literal["input", "preactivation", "activation", "output"] = Field(
+        position: Literal["input", "preactivation", "activation", "output"] = Field(
             "output",
             description="on a layer's input, before its activation function, before or after its goodness is read",
         )
@@ -38,7 +38,7 @@ class GroupNorm(ffprobe.Normalizer):
 
     def __init__(self, params: Any = None) -> None:
         super().__init__(params)
-        self.place = self.params.place
+        self.position = self.params.position
         self.groups = self.params.groups or 1
 
     def prepare(self, classes: int) -> None:
@@ -55,7 +55,7 @@ class GroupNorm(ffprobe.Normalizer):
         if shape[0] < groups:
             raise ffprobe.UsageError(
                 f"{shape[0]} channels cannot be cut into {groups} groups.",
-                do="Use a larger --set network.width, or --set normalizer.groups=1.",
+                hint="Use a larger --set network.width, or --set normalizer.groups=1.",
             )
 
         class Module(nn.Module):

@@ -24,14 +24,14 @@ class LayerNorm(ffprobe.Normalizer):
         """Whether it learns, and where it stands."""
 
         affine: bool = Field(True, description="learn a scale and an offset for every feature")
-        place: Literal["input", "preactivation", "activation", "output"] = Field(
+        position: Literal["input", "preactivation", "activation", "output"] = Field(
             "input",
             description="on a layer's input, before its activation function, before or after its goodness is read",
         )
 
     def __init__(self, params: Any = None) -> None:
         super().__init__(params)
-        self.place = self.params.place
+        self.position = self.params.position
 
     def build(self, shape: ffprobe.Shape) -> nn.Module:
         """``[B, *shape]``, same shape out."""

@@ -31,7 +31,7 @@ class RollingBatchNorm(ffprobe.Normalizer):
     class Params(ffprobe.Params):
         """Where it stands, and how fast the averages roll."""
 
-        place: Literal["input", "preactivation", "activation", "output"] = Field(
+        position: Literal["input", "preactivation", "activation", "output"] = Field(
             "input",
             description="on a layer's input, before its activation function, before or after its goodness is read",
         )
@@ -40,7 +40,7 @@ class RollingBatchNorm(ffprobe.Normalizer):
 
     def __init__(self, params: Any = None) -> None:
         super().__init__(params)
-        self.place = self.params.place
+        self.position = self.params.position
 
     def build(self, shape: ffprobe.Shape) -> nn.Module:
         """``[B, C, H, W]`` or ``[B, F]``, same shape out."""

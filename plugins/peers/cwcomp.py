@@ -46,7 +46,7 @@ class CwCompPeer(ffprobe.Peer):
             classes=meta["classes"],
             components={
                 "encoder": "no-label",
-                "normalizer": {"name": "batchnorm", "place": "activation", "epsilon": meta["normalizer"]["eps"]},
+                "normalizer": {"name": "batchnorm", "position": "activation", "epsilon": meta["normalizer"]["eps"]},
                 "goodness": "group-square",
                 "loss": {"name": LOSSES[meta["loss"]["name"]], **_constants(meta["loss"])},
                 "scheduler": {"name": "layer-windows", "windows": windows},
@@ -76,7 +76,7 @@ class CwCompPeer(ffprobe.Peer):
             },
         )
 
-    def observed(self, heard: ffprobe.Heard, trajectory: ffprobe.Trajectory) -> dict[str, Any]:
+    def observed(self, heard: ffprobe.ReplayRecord, trajectory: ffprobe.Trajectory) -> dict[str, Any]:
         """Losses and goodness of what was updated, the head's loss, predictions in training, and evaluation."""
         import numpy as np
 
@@ -191,59 +191,59 @@ def _with_head(settings: Mapping[str, Any], kept: dict[str, Any]) -> type[ffprob
     from torch.nn import functional
 
     class Learner(ffprobe.GroupLearner):
-        def __init__(self, bench: ffprobe.Bench) -> None:
-            super().__init__(bench)
-            stack = bench.network
-            features = torch.Size(stack.layer(stack.depth - 1).output_shape).numel()
-            stack.head = nn.Linear(features, bench.classes).to(next(stack.parameters()))
+        def __init__(self, setup: ffprobe.LearnerSetup) -> None:
+            super().__init__(setup)
+            network = setup.network
+            features = torch.Size(network.layer(network.depth - 1).output_shape).numel()
+            network.head = nn.Linear(features, setup.classes).to(next(network.parameters()))
             how = settings["optimizer"]
             self.head_optimizer = torch.optim.SGD(
-                stack.head.parameters(), how["lr"], how["momentum"], weight_decay=how["weight_decay"]
+                network.head.parameters(), how["lr"], how["momentum"], weight_decay=how["weight_decay"]
             )
             kept["head"] = self.logits
 
         def step(self, images: torch.Tensor, labels: torch.Tensor, step: int, epoch: int) -> Any:
-            stack = self.stack
+            network = self.network
             self.head_optimizer.zero_grad(set_to_none=True)
             self.images = images
             yield from super().step(images, labels, step, epoch)
             if epoch >= settings["epochs_from"]:
-                probabilities = stack.head(self.last.flatten(1)).softmax(dim=1)
+                probabilities = network.head(self.last.flatten(1)).softmax(dim=1)
                 functional.cross_entropy(probabilities, labels).backward()
                 self.head_optimizer.step()  # gradients stay until the next step, for whoever listens
             if step == 0:
-                state = stack.named_state().items()
+                state = network.named_state().items()
                 kept["statistics"] = {n: v.detach().numpy().copy() for n, v in state if ".running_" in n}
             with torch.no_grad():
-                *_, last = stack.activations(images, None)
-                stack.layer(stack.depth - 1).goodness(last)
-                stack.head(last.flatten(1))
+                *_, last = network.activations(images, None)
+                network.layer(network.depth - 1).goodness(last)
+                network.head(last.flatten(1))
 
         def _show_idle(self, inputs: dict[int, torch.Tensor]) -> None:
             # all layers run in every step; the last one's activation is what the head sees
-            stack = self.stack
+            network = self.network
             index = max(inputs, default=0)
             with torch.no_grad():
-                x = inputs[index] if index else stack.encode(self.images, None)
-                for layer in range(index, stack.depth):
-                    x = stack.pass_on(layer, stack.layer(layer)(x), inputs)
+                x = inputs[index] if index else network.encode(self.images, None)
+                for layer in range(index, network.depth):
+                    x = network.pass_on(layer, network.layer(layer)(x), inputs)
             self.last = x
 
         def logits(self, images: Any) -> Any:
-            stack = self.stack
-            mode = stack.training
-            stack.eval()
+            network = self.network
+            mode = network.training
+            network.eval()
             with torch.no_grad():
-                *_, last = stack.activations(torch.from_numpy(images), None)
-                found = stack.head(last.flatten(1)).numpy()
-            stack.train(mode)
+                *_, last = network.activations(torch.from_numpy(images), None)
+                found = network.head(last.flatten(1)).numpy()
+            network.train(mode)
             return found
 
     class WithHead(ffprobe.Rule):
         name = "cwcomp"
 
-        def build(self, bench: ffprobe.Bench) -> ffprobe.Learner:
-            return Learner(bench)
+        def build(self, setup: ffprobe.LearnerSetup) -> ffprobe.Learner:
+            return Learner(setup)
 
     return WithHead
 

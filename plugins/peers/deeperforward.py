@@ -61,7 +61,7 @@ class DeeperForwardPeer(ffprobe.Peer):
             },
         )
 
-    def observed(self, heard: ffprobe.Heard, trajectory: ffprobe.Trajectory) -> dict[str, Any]:
+    def observed(self, heard: ffprobe.ReplayRecord, trajectory: ffprobe.Trajectory) -> dict[str, Any]:
         """Losses, rates; goodness in evaluation, its sum over layers, and the layers that the code would choose."""
         import numpy as np
 
@@ -108,7 +108,7 @@ def _layers(recorded: Sequence[Mapping[str, Any]]) -> list[ffprobe.LayerSpec]:
                 bias=layer["bias"],
                 kernel=layer["kernel"],
                 stride=layer["stride"],
-                shrink=layer["avgpool_before"] or 1,
+                input_avg_pool=layer["avgpool_before"] or 1,
                 shortcut=ffprobe.Shortcut(stored[0], joined, stored[1]) if joined != "none" else None,
             )
         )

@@ -67,7 +67,7 @@ class LocalLossPeer(ffprobe.Peer):
             classes=meta["classes"],
             components={
                 "encoder": "no-label",
-                "normalizer": {"name": "batchnorm", "place": "preactivation", "epsilon": meta["normalizer"]["eps"]}
+                "normalizer": {"name": "batchnorm", "position": "preactivation", "epsilon": meta["normalizer"]["eps"]}
                 if "init/0.normalizer.weight" in arrays
                 else "none",
                 "goodness": goodness,
@@ -102,7 +102,7 @@ class LocalLossPeer(ffprobe.Peer):
                 found.update({f"{index}.{place}": value for place in names.get(rest, (rest,))})
         return found
 
-    def observed(self, heard: ffprobe.Heard, trajectory: ffprobe.Trajectory) -> dict[str, Any]:
+    def observed(self, heard: ffprobe.ReplayRecord, trajectory: ffprobe.Trajectory) -> dict[str, Any]:
         """Losses of blocks and output, logits in training, logits after every epoch."""
         import numpy as np
 
@@ -160,7 +160,7 @@ class LocalLossPeer(ffprobe.Peer):
             activation=_activation(meta["activation"]),
             kernel=layer.get("kernel", 1),
             stride=layer.get("stride", 1),
-            pool_passed=max(1, layer.get("maxpool_after") or 1),
+            output_max_pool=max(1, layer.get("maxpool_after") or 1),
             loss=losses[index],
         )
 
@@ -351,18 +351,18 @@ def _reading(detached: bool, length: int, x: Any, read: list[Any]) -> type[ffpro
         def step(self, images: Any, labels: Any, step: int, epoch: int) -> Any:
             yield from super().step(images, labels, step, epoch)
             if length and (step + 1) % length == 0:
-                self.stack.eval()
+                self.network.eval()
                 with torch.inference_mode():
-                    read.append(self.stack(torch.from_numpy(x))[-1].numpy())
-                self.stack.train()
+                    read.append(self.network(torch.from_numpy(x))[-1].numpy())
+                self.network.train()
 
-    class Reading(ffprobe.Rule):
+    class EvaluationResult(ffprobe.Rule):
         name = "local-losses" if detached else "summed-losses"
 
-        def build(self, bench: ffprobe.Bench) -> ffprobe.Learner:
-            return Learner(bench)
+        def build(self, setup: ffprobe.LearnerSetup) -> ffprobe.Learner:
+            return Learner(setup)
 
-    return Reading
+    return EvaluationResult
 
 
 @ffprobe.hookimpl

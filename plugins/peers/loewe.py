@@ -63,7 +63,7 @@ class LoewePeer(ffprobe.Peer):
             ],
         )
 
-    def observed(self, heard: ffprobe.Heard, trajectory: ffprobe.Trajectory) -> dict[str, Any]:
+    def observed(self, heard: ffprobe.ReplayRecord, trajectory: ffprobe.Trajectory) -> dict[str, Any]:
         """Each layer's loss without peer normalization, the sum of peer normalization, the head's loss."""
         import numpy as np
 
@@ -132,18 +132,18 @@ def _with_head(settings: Mapping[str, float]) -> type[ffprobe.Rule]:
     from torch.nn import functional
 
     class Learner(ffprobe.GroupLearner):
-        def __init__(self, bench: ffprobe.Bench) -> None:
-            super().__init__(bench)
-            stack = bench.network
-            units = sum(stack.layer(i).output_shape[0] for i in range(1, stack.depth))
-            stack.head = nn.Linear(units, bench.classes, bias=False).to(next(stack.parameters()))
-            self.head_optimizer = torch.optim.SGD(stack.head.parameters(), **settings)
+        def __init__(self, setup: ffprobe.LearnerSetup) -> None:
+            super().__init__(setup)
+            network = setup.network
+            units = sum(network.layer(i).output_shape[0] for i in range(1, network.depth))
+            network.head = nn.Linear(units, setup.classes, bias=False).to(next(network.parameters()))
+            self.head_optimizer = torch.optim.SGD(network.head.parameters(), **settings)
 
         def step(self, images: torch.Tensor, labels: torch.Tensor, step: int, epoch: int) -> Any:
             with torch.no_grad():
-                activations = list(self.stack.activations(images, None))[1:]
+                activations = list(self.network.activations(images, None))[1:]
                 features = torch.cat([_rms(activation) for activation in activations], dim=1)
-            loss = functional.cross_entropy(self.stack.head(features), labels)
+            loss = functional.cross_entropy(self.network.head(features), labels)
             loss.backward()
             self.head_optimizer.step()
             self.head_optimizer.zero_grad(set_to_none=True)
@@ -152,8 +152,8 @@ def _with_head(settings: Mapping[str, float]) -> type[ffprobe.Rule]:
     class WithHead(ffprobe.Rule):
         name = "forward-forward-with-head"
 
-        def build(self, bench: ffprobe.Bench) -> ffprobe.Learner:
-            return Learner(bench)
+        def build(self, setup: ffprobe.LearnerSetup) -> ffprobe.Learner:
+            return Learner(setup)
 
     return WithHead
 

@@ -91,7 +91,7 @@ class PepitaPeer(ffprobe.Peer):
                 found[name] = value
         return found
 
-    def observed(self, heard: ffprobe.Heard, trajectory: ffprobe.Trajectory) -> dict[str, Any]:
+    def observed(self, heard: ffprobe.ReplayRecord, trajectory: ffprobe.Trajectory) -> dict[str, Any]:
         """Losses, errors and hidden activations of every pass; logits and probabilities in evaluation."""
         import numpy as np
 
@@ -111,7 +111,7 @@ class PepitaPeer(ffprobe.Peer):
         logits = heard.evaluate(self._images(arrays["eval/x"], 1))[-1]  # [N, K]
         return {**found, "eval/logits": logits, "eval/probabilities": _softmax(logits)}
 
-    def _activated(self, heard: ffprobe.Heard, number: int) -> Any:
+    def _activated(self, heard: ffprobe.ReplayRecord, number: int) -> Any:
         # the maps' outputs are heard; what the code recorded is after the activation: [T, B, all hidden units]
         import numpy as np
 
@@ -132,7 +132,7 @@ class PepitaPeer(ffprobe.Peer):
             raise ffprobe.PluginError(
                 "That code's script for convolutions applies another rule than PEPITA's: the convolution moves with "
                 "the opposite sign, divided by the batch size twice, and the last layer uses the first pass's error.",
-                do="It is left out on purpose; ffprobe's pepita is the fully connected rule.",
+                hint="It is left out on purpose; ffprobe's pepita is the fully connected rule.",
             )
         problems = []
         if meta["rule"] not in RULES:

@@ -53,7 +53,7 @@ class PezeshkiPeer(ffprobe.Peer):
             epochs=[layer for layer in range(depth) for _ in range(each)],
         )
 
-    def observed(self, heard: ffprobe.Heard, trajectory: ffprobe.Trajectory) -> dict[str, Any]:
+    def observed(self, heard: ffprobe.ReplayRecord, trajectory: ffprobe.Trajectory) -> dict[str, Any]:
         """Goodness in evaluation, ``[K, L, N]``."""
         x = trajectory.arrays["eval/x"]
         return {"eval/goodness": heard.evaluate(x.reshape(len(x), 1, 1, -1)).transpose(2, 0, 1)}

@@ -38,7 +38,7 @@ class Calibration(ffprobe.Probe):
             columns=_columns(several),
             rows=rows if several else [row[1:] for row in rows],
             notes=ffprobe.joint_notes([(one.label, one.notes()) for one in found]) + MIND,
-            document={"settings": self.params.model_dump(), "runs": [one.document() for one in found]},
+            extra={"settings": self.params.model_dump(), "runs": [one.to_dict() for one in found]},
             draw=draw,
             size=(5.5, 2.7),
             runs=runs,
@@ -79,7 +79,7 @@ class _Calibrated:
         self.layers = [str(name) for name in run.read("metrics/layer")]
         if params.layer > len(self.layers):
             what = f"There is no layer {params.layer} among {len(self.layers)}."
-            raise ffprobe.UsageError(what, where=str(run.path), do="Layers are counted from 1; 0 is the evaluator.")
+            raise ffprobe.UsageError(what, where=str(run.path), hint="Layers are counted from 1; 0 is the evaluator.")
         fit, score, self.how = _images(run, params.seed)
         places = [(i + 1, layer) for i, layer in enumerate(self.layers)]
         evaluator, read = _evaluator(run, len(self.layers))
@@ -93,8 +93,8 @@ class _Calibrated:
         shown = params.layer or (None if len(read) > 1 else read[0] + 1 if read else len(self.layers))
         self.drawn = next(one for one in self.found if one[0][0] == shown)
         if self.drawn[2] is None:
-            what, do = f"T{self.why[-1][1:]}.", "Name another layer, as in calibration:layer=1."
-            raise ffprobe.FileError(what, where=str(run.path), do=do)
+            what, hint = f"T{self.why[-1][1:]}.", "Name another layer, as in calibration:layer=1."
+            raise ffprobe.FileError(what, where=str(run.path), hint=hint)
 
     def _one(self, place, evaluator, fit, score, seed):
         """Temperature, quality at temperature 1 (None without goodness), quality at the fitted one (None without)."""
@@ -147,7 +147,7 @@ class _Calibrated:
             own = 1 / loss["alpha"]
             yield f"the loss treats alpha times a gap of goodness as log odds, which is a temperature of {own:.3g}."
 
-    def document(self):
+    def to_dict(self):
         return {"label": self.label, "path": str(self.run.path), "images": self.how}
 
 
@@ -169,8 +169,8 @@ def _images(run, seed):
         fit = read("evaluation", True)
         return fit, test, f"fitted on {len(fit[1])} validation images, scored on {len(test[1])} test images"
     if not has_validation or run.variable("evaluation/true_label").shape[0] < 4:
-        do = "Let it go on until the first evaluation, or train with training.validation above 0."
-        raise ffprobe.FileError("No goodness of 4 images or more is in this file.", where=str(run.path), do=do)
+        hint = "Let it go on until the first evaluation, or train with training.validation_fraction above 0."
+        raise ffprobe.FileError("No goodness of 4 images or more is in this file.", where=str(run.path), hint=hint)
     goodness, truth = read("evaluation", True)
     order = np.random.default_rng(seed).permutation(len(truth))
     a, b = np.sort(order[: len(order) // 2]), np.sort(order[len(order) // 2 :])

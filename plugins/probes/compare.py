@@ -38,8 +38,8 @@ class Compare(ffprobe.Probe):
         by = tuple(filter(None, self.params.by.split("+")))
         groups = ffprobe.group_runs([ffprobe.summarize(run) for run in runs], by)
         if not any(value == value for g in groups for run in g.runs for value in (run.test, run.validation)):
-            do = "Let a run go on until its first evaluation."
-            raise ffprobe.FileError("No accuracy has been measured in any of these runs.", do=do)
+            hint = "Let a run go on until its first evaluation."
+            raise ffprobe.FileError("No accuracy has been measured in any of these runs.", hint=hint)
         found = ffprobe.compare_groups(groups, self.params.baseline, self.params.confidence)
         grid = self.params.layout == "losses"
         table = _by_loss(found) if grid else _by_group(found, self.params.confidence)
@@ -54,7 +54,7 @@ class Compare(ffprobe.Probe):
                 *ffprobe.group_differences(groups, by),
             ],
             claims=[] if by else list(_claims(found)),  # rows by some keys alone may mix settings
-            document={"groups": [row.document() for row in found], "layout": _grid(found)},
+            extra={"groups": [row.to_dict() for row in found], "layout": _grid(found)},
             draw=lambda figure: _draw(figure, found[:MOST_DRAWN], self.params.confidence),
             size=(3.25, 0.75 + 0.3 * min(len(found), MOST_DRAWN)),
             runs=runs,
@@ -157,8 +157,8 @@ def _names(found, keep):
 def _by_loss(found):
     grid = _grid(found)
     if grid is None:
-        do = "Leave the unfinished runs out, or ask for layout=groups."
-        raise ffprobe.UsageError("Two rows have the same plugins, so they have no place in a grid.", do=do)
+        hint = "Leave the unfinished runs out, or ask for layout=groups."
+        raise ffprobe.UsageError("Two rows have the same plugins, so they have no place in a grid.", hint=hint)
     columns = [
         ffprobe.Column("data", "", "data set", key=True),
         ffprobe.Column("plugins", "", "all but the loss", key=True),

@@ -31,7 +31,7 @@ class Curves(ffprobe.Probe):
             rows=rows if several else [row[1:] for row in rows],
             notes=ffprobe.joint_notes([(one.label, one.notes()) for one in found]),
             claims=[claim for claim in _claims(found) if claim],
-            document={"runs": [one.document() for one in found]},
+            extra={"runs": [one.to_dict() for one in found]},
             draw=draw,
             size=(5.5, 0.5 + 1.8 * len(runs)),
             runs=runs,
@@ -67,8 +67,8 @@ class _Course:
         self.layers = [str(name) for name in run.read("metrics/layer")]
         self.epochs = [int(epoch) for epoch in run.read("metrics/epoch")]
         if not self.epochs:
-            do = "Let it go on until its first epoch is done."
-            raise ffprobe.FileError("No epoch is in the file yet.", where=str(run.path), do=do)
+            hint = "Let it go on until its first epoch is done."
+            raise ffprobe.FileError("No epoch is in the file yet.", where=str(run.path), hint=hint)
         self.validation = 100 * run.read("metrics/validation_accuracy").astype(float)
         self.test = 100 * run.read("metrics/test_accuracy").astype(float)
         self.separation = run.read("metrics/goodness_positive").astype(float) - run.read("metrics/goodness_negative")
@@ -136,7 +136,7 @@ class _Course:
         if lost:
             yield f"no loss ever sat on layer {', '.join(lost)}: no separation on training batches."
 
-    def document(self):
+    def to_dict(self):
         path, parts = str(self.run.path), {"evaluated": self.evaluated, "test": self.tested}
         return {"label": self.label, "path": path, "complete": self.run.complete, **parts}
 

@@ -43,7 +43,7 @@ class Depth(ffprobe.Probe):
             rows=rows if several else [row[1:-1] for row in rows],
             notes=notes + (list(together.notes()) if together else []) + (MIND if claims else []),
             claims=claims,
-            document={"settings": self.params.model_dump(), "runs": [one.document() for one in found]},
+            extra={"settings": self.params.model_dump(), "runs": [one.to_dict() for one in found]},
             draw=draw,
             size=(5.5, 2.1),
             runs=runs,
@@ -85,12 +85,12 @@ class _Depth:
         accuracy = 100 * run.read("metrics/validation_accuracy").astype(float)
         measured = np.flatnonzero(np.isfinite(accuracy).any(axis=1))
         if not len(measured) or not run.has("evaluation/goodness") or not len(run.variable("evaluation/goodness")):
-            do = "Let it go on until the first evaluation, or train with training.validation above 0."
-            raise ffprobe.FileError("No accuracy has been measured in this run.", where=str(run.path), do=do)
+            hint = "Let it go on until the first evaluation, or train with training.validation_fraction above 0."
+            raise ffprobe.FileError("No accuracy has been measured in this run.", where=str(run.path), hint=hint)
         if without := [str(i + 1) for i in np.flatnonzero(np.isnan(accuracy[measured[-1]]))]:
             what = f"Layer {', '.join(without)} has no goodness of its own, so layers cannot be compared."
-            do = "Ask a run of a local rule; `ffprobe analyze probes` compares the layers of any network."
-            raise ffprobe.FileError(what, where=str(run.path), do=do)
+            hint = "Ask a run of a local rule; `ffprobe analyze probes` compares the layers of any network."
+            raise ffprobe.FileError(what, where=str(run.path), hint=hint)
         self.epochs = run.read("metrics/epoch")[measured]
         self.course = accuracy[measured]  # [evaluations, layers]
         self.model = 100 * run.read("metrics/model_validation_accuracy").astype(float)[measured]
@@ -135,7 +135,7 @@ class _Depth:
         how = _evaluator(self.run)
         yield f"the model's accuracy is read by {how}; a layer that it reads alone correlates by itself."
 
-    def document(self):
+    def to_dict(self):
         facts = {"test": self.tested, "images": int(self.right.shape[1]), "middle_layer": self.middle}
         return {"label": self.label, "path": str(self.run.path), "evaluated": self.epochs.tolist(), **facts}
 

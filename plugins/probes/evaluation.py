@@ -56,7 +56,7 @@ class Evaluation(ffprobe.Probe):
             rows=rows,
             notes=ffprobe.joint_notes([(one.label, one.notes) for one in found]),
             claims=[claim for claim in _claims(found, several) if claim],
-            document={"runs": [one.document() for one in found]},
+            extra={"runs": [one.to_dict() for one in found]},
             draw=draw,
             size=(3.25, 0.9 + 0.2 * max(len(one.rows) for one in found)),
             runs=runs,
@@ -118,7 +118,7 @@ class _Evaluated:
             try:
                 calibrations[stage] = ffprobe.read_calibration(run, stage)
             except ffprobe.FileError as error:
-                self.notes.append(f"{error.what} {error.do}")
+                self.notes.append(f"{error.what} {error.hint}")
         test = _test_set(run)
         self.rows, last = [], {}
         for strategy, name, settings, stage in STRATEGIES:
@@ -128,14 +128,14 @@ class _Evaluated:
                 continue
             calibration = calibrations[stage]
             make = _maker(evaluators[name], settings)
-            if name == "layer-goodness" and not set(make().layers(self.depth)) <= set(calibration.taught):
+            if name == "layer-goodness" and not set(make().layers(self.depth)) <= set(calibration.trained_layers):
                 continue
             reading = ffprobe.cross_fitted(make, calibration.halves())
             tested = None
             if test and not stage:
                 evaluator = make()
                 evaluator.calibrate(calibration)
-                tested = ffprobe.read_sweep(evaluator, ffprobe.RecordedSweep(test[0], None, plain.form), test[1])
+                tested = ffprobe.evaluate(evaluator, ffprobe.RecordedLabelScan(test[0], None, plain.form), test[1])
             if stage not in last:
                 base = _maker(evaluators["layer-goodness"], {"layers": "last"})
                 last[stage] = ffprobe.cross_fitted(base, calibration.halves()).right
@@ -150,7 +150,7 @@ class _Evaluated:
     def row(self, strategy):
         return next((row for row in self.rows if row.strategy == strategy), None)
 
-    def document(self):
+    def to_dict(self):
         counts = {"depth": self.depth, "form": self.form, "full_sweep_layer_evaluations": self.full}
         return {"label": self.label, "path": str(self.run.path), "complete": bool(self.run.complete), **counts}
 

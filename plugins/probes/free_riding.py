@@ -47,7 +47,7 @@ class FreeRiding(ffprobe.Probe):
             rows=rows if several else [row[1:] for row in rows],
             notes=ffprobe.joint_notes([(one.label, one.notes()) for one in found]),
             claims=_claims(found),
-            document={"runs": [one.document() for one in found]},
+            extra={"runs": [one.to_dict() for one in found]},
             draw=draw,
             size=(5.5, 2.1),
             runs=runs,
@@ -78,8 +78,8 @@ class _Margins:
         self.run, self.label = run, label
         self.layers = [str(name) for name in run.read("metrics/layer")]
         if not run.has("evaluation/goodness") or not len(run.variable("evaluation/goodness")):
-            do = "Let it go on until the first evaluation, or train with training.validation above 0."
-            raise ffprobe.FileError("No validation goodness is in this file.", where=str(run.path), do=do)
+            hint = "Let it go on until the first evaluation, or train with training.validation_fraction above 0."
+            raise ffprobe.FileError("No validation goodness is in this file.", where=str(run.path), hint=hint)
         self.epoch = int(run.read("evaluation/epoch")[-1])
         true, wrong = ffprobe.true_and_wrong(run.variable("evaluation/goodness")[-1], run.read("evaluation/true_label"))
         without = [str(i + 1) for i, one in enumerate(true) if not np.isfinite([one, *wrong[i].T]).all()]
@@ -87,8 +87,8 @@ class _Margins:
             what = (
                 f"The goodness of layer {', '.join(without)} is NaN or infinite." if without else "No label is wrong."
             )
-            do = "A run that diverged, or a rule that gives a layer no goodness of its own, has no margins there."
-            raise ffprobe.FileError(what, where=f"evaluation/goodness of {run.path}", do=do)
+            hint = "A run that diverged, or a rule that gives a layer no goodness of its own, has no margins there."
+            raise ffprobe.FileError(what, where=f"evaluation/goodness of {run.path}", hint=hint)
         self.images, self.wrong = wrong.shape[1:]
         margins = (true[..., None] - wrong).reshape(len(self.layers), -1)
         loss = run.config.get("loss", {})
@@ -125,7 +125,7 @@ class _Margins:
             yield f"The run was trained with gamma = {self.trained:g}, the numbers are for another one."
         yield "The first layer has nothing before it: R is 1, F is 0."
 
-    def document(self):
+    def to_dict(self):
         facts = {"beta": self.beta, "gamma": self.gamma, "trained_with_gamma": self.trained, "epoch": self.epoch}
         return {"label": self.label, "path": str(self.run.path), **facts, "pairs": self.images * self.wrong}
 

@@ -51,7 +51,7 @@ class Frontier(ffprobe.Probe):
             columns=_columns(several),
             rows=[(*((one.label,) if several else ()), *p.values(one)) for one in found for p in one.points],
             notes=ffprobe.joint_notes([(one.label, one.notes) for one in found]),
-            document={"runs": [one.document() for one in found]},
+            extra={"runs": [one.to_dict() for one in found]},
             draw=draw,
             size=(3.25, 0.9 + 2.1 * len(found)),
             runs=runs,
@@ -74,7 +74,7 @@ def _columns(several):
         column("accuracy", "%", "on the images of the gain", ".2f"),
         column("gain_on", "", "the images that gain and accuracy were measured on"),
         column("front", "", "whether no other setting is both cheaper and more accurate"),
-        column("cheapest_within", "points", "the smallest loss within which it is the cheapest, by validation", "g"),
+        column("select_cheapest", "points", "the smallest loss within which it is the cheapest, by validation", "g"),
     ]
 
 
@@ -112,7 +112,7 @@ class _Curves:
             features = ffprobe.read_calibration(run, "pre")
         except ffprobe.FileError as error:
             features = None
-            self.notes.append(f"{error.what} {error.do}")
+            self.notes.append(f"{error.what} {error.hint}")
         self.points = [_full_sweep(plain, test)]
         for strategy, name, settings, reads_features in STRATEGIES:
             calibration, tested = (features, None) if reads_features else (plain, test)
@@ -121,7 +121,7 @@ class _Curves:
         self._compare()
         self._note(plain, features, test)
 
-    def document(self):
+    def to_dict(self):
         return {"label": self.label, "path": str(self.run.path), "full_sweep_layer_evaluations": self.full}
 
     def _curve(self, strategy, name, settings, calibration, test):
@@ -141,13 +141,13 @@ class _Curves:
                 where = f"{len(sweep)} validation" if calibration.features is not None else "validation"
                 yield _Point(strategy, setting, crosswise, validation, 100 * validation.mean, where)
                 continue
-            reading = ffprobe.read_sweep(evaluator, test.sweep(), test.labels)
+            reading = ffprobe.evaluate(evaluator, test.sweep(), test.labels)
             gain = ffprobe.paired_bootstrap((test.goodness[-1].argmax(dim=1) == test.labels).numpy(), reading.right)
             yield _Point(strategy, setting, reading, gain, 100 * validation.mean, "test")
 
     def _range(self, name, calibration):
         if name == "interval":
-            return [{"last": i + 1} for i in calibration.taught]
+            return [{"last": i + 1} for i in calibration.trained_layers]
         return [{"loss": loss} for loss in LOSSES] if name != "one-pass" else [{}]
 
     def _compare(self):
@@ -195,7 +195,7 @@ class _Last(ffprobe.Evaluator):
 
 def _full_sweep(plain, test):
     counted = test or plain
-    reading = ffprobe.read_sweep(_Last(), counted.sweep(), counted.labels)
+    reading = ffprobe.evaluate(_Last(), counted.sweep(), counted.labels)
     same = ffprobe.paired_bootstrap(reading.right, reading.right)
     return _Point("full sweep", "last layer", reading, same, 0.0, "test" if test else "validation")
 

@@ -42,7 +42,7 @@ class Goodness(ffprobe.Probe):
             + (SCALE if squares else [])
             + (MIND if claims else []),
             claims=claims,
-            document={"runs": [one.document() for one in found]},
+            extra={"runs": [one.to_dict() for one in found]},
             draw=draw,
             size=(6.0, 0.4 + 1.8 * (len(runs) + several)),
             runs=runs,
@@ -84,8 +84,8 @@ class _Measured:
         self.layers = [str(name) for name in run.read("metrics/layer")]
         self.epochs = [int(epoch) for epoch in run.read("metrics/epoch")]
         if not self.epochs:
-            do = "Let it go on until its first epoch is done."
-            raise ffprobe.FileError("No epoch is in the file yet.", where=str(run.path), do=do)
+            hint = "Let it go on until its first epoch is done."
+            raise ffprobe.FileError("No epoch is in the file yet.", where=str(run.path), hint=hint)
         self.positive, self.negative = (run.read(f"metrics/goodness_{sign}") for sign in ("positive", "negative"))
         self.kind = ffprobe.run_components(run).get("goodness", "unknown")
         has = run.has("evaluation/goodness")
@@ -95,7 +95,7 @@ class _Measured:
                 f"It was evaluated after {', '.join(map(str, evaluated))}." if evaluated else "It has no evaluations."
             )
             what = f"The validation set was not evaluated after epoch {', '.join(map(str, missing))}."
-            raise ffprobe.UsageError(what, where=str(run.path), do=near)
+            raise ffprobe.UsageError(what, where=str(run.path), hint=near)
         chosen = sorted(set(wanted)) or sorted(
             {*evaluated[:1], *evaluated[-1:], *evaluated[(len(evaluated) - 1) // 2 :][:1]}
         )
@@ -106,8 +106,8 @@ class _Measured:
         self.test = run.read("test/goodness").max(axis=(1, 2)) if tested else np.full(len(self.layers), np.nan)
         self.tested = bool(np.isfinite(self.test).any())
         if not (self.trained or self.maximum or self.tested):
-            do = "Train with training.validation above 0, or by a loss over pairs."
-            raise ffprobe.FileError("No goodness was measured in this run.", where=str(run.path), do=do)
+            hint = "Train with training.validation_fraction above 0, or by a loss over pairs."
+            raise ffprobe.FileError("No goodness was measured in this run.", where=str(run.path), hint=hint)
 
     @property
     def trained(self):
@@ -133,7 +133,7 @@ class _Measured:
         if not self.tested:
             yield "the test set has not been read."
 
-    def document(self):
+    def to_dict(self):
         facts = {"goodness": self.kind, "chosen_epochs": list(self.maximum), "test": self.tested}
         return {"label": self.label, "path": str(self.run.path), **facts}
 

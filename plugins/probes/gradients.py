@@ -34,7 +34,7 @@ class Gradients(ffprobe.Probe):
         """What is recorded, and which layers are drawn."""
 
         every: int = Field(1, ge=1, description="record two steps in a row out of every 2 * every (both turns of OLU)")
-        rehearse: int = Field(500, ge=1, description="steps between two rehearsals at least; one is made at the end")
+        sandbox_every: int = Field(500, ge=1, description="minimum steps between two sandboxes; one runs at the end")
         layers: tuple[int, ...] = Field((), description="layers drawn, as [1,3,6]; first and last unless given")
 
         @field_validator("layers", mode="before")
@@ -96,7 +96,7 @@ class Gradients(ffprobe.Probe):
             context.record("steps/step", step)
             context.record("steps/norm", row)
         self._weights, self._kept, self._cells, self._norms = [], [], [], []
-        if context.due(self.params.rehearse):
+        if context.due(self.params.sandbox_every):
             context.record("rehearsals/step", context.step)
             for name, value in _rehearse(context).items():
                 context.record(f"rehearsals/{name}", value)
@@ -131,7 +131,7 @@ class Gradients(ffprobe.Probe):
             rows=rows if several else [row[1:] for row in rows],
             notes=[note for one in found for note in one.notes(several)] + NOTES,
             claims=[claim for claim in (_figure_2(found), *_figure_7(found)) if claim],
-            document={"runs": [one.document() for one in found]},
+            extra={"runs": [one.to_dict() for one in found]},
             draw=lambda figure: _draw(figure, found, chosen),
             size=(3.25, 2.2 * (len(found[0].roles) if not several else len(chosen or (1, 2)))),
             runs=runs,
@@ -168,9 +168,9 @@ def _rehearse(context):
     gradients, shares, sizes = {}, {}, {}
     while turns is None or turns:
         # a rehearsal for each turn, since each begins with the same weights, negatives and components
-        with run.rehearse() as copy:
+        with run.sandbox() as copy:
             layers = [copy.network.layer(i) for i in range(copy.network.depth)]
-            turns = _turns(copy.bench, context.step, context.epoch, len(layers)) if turns is None else turns
+            turns = _turns(copy.setup, context.step, context.epoch, len(layers)) if turns is None else turns
             if not turns:  # the schedule has ended
                 break
             turn, seen = turns.pop(0), {}
@@ -205,11 +205,11 @@ def _or(value, nothing):
     return nothing if value is None else value.to(nothing.dtype)
 
 
-def _turns(bench, step, epoch, depth):
+def _turns(setup, step, epoch, depth):
     """The next steps and epochs in which every update group that the scheduler will ask for is seen once."""
-    left, turns = set(bench.groups), []
+    left, turns = set(setup.groups), []
     for turn in ((step + i, epoch + j) for j in range(2) for i in range(TURNS)):
-        groups = set(ffprobe.groups_of_step(bench.scheduler, *turn, depth))
+        groups = set(ffprobe.groups_of_step(setup.scheduler, *turn, depth))
         if left & groups:
             turns.append(turn)
             left -= groups
@@ -243,13 +243,13 @@ class _Recorded:
         self.run, self.label = run, label
         group = "probes/gradients"
         if not run.has(f"{group}/steps/norm"):
-            raise ffprobe.FileError("No gradients were recorded in this run.", where=str(run.path), do=RECORD)
+            raise ffprobe.FileError("No gradients were recorded in this run.", where=str(run.path), hint=RECORD)
         self.steps = run.read(f"{group}/steps/step")
         self.norms = run.read(f"{group}/steps/norm").astype(float)  # [step, role, layer]
         if not np.isfinite(self.norms).any():
-            do = "Let it go on until the first epoch is committed." if not len(self.steps) else ""
+            hint = "Let it go on until the first epoch is committed." if not len(self.steps) else ""
             what = "No gradient is in the file yet." if not len(self.steps) else "This run's rule left no gradients."
-            raise ffprobe.FileError(what, where=str(run.path), do=do)
+            raise ffprobe.FileError(what, where=str(run.path), hint=hint)
         self.depth = self.norms.shape[2]
         self.roles = [role for role in range(2) if np.isfinite(self.norms[:, role]).any()]
         self.rehearsed = run.read(f"{group}/rehearsals/step")
@@ -312,7 +312,7 @@ class _Recorded:
         if len(self.steps) < 40:
             yield f"{of}fewer than 40 steps are too few for a spread."
 
-    def document(self):
+    def to_dict(self):
         return {"label": self.label, "steps": len(self.steps), "rehearsals": [int(s) for s in self.rehearsed]}
 
     def setting(self):

@@ -53,7 +53,7 @@ class Hierarchy(ffprobe.Probe):
             columns=columns,
             rows=rows,
             notes=[note for label, (_, levels) in zip(labels, trees, strict=True) for note in _notes(label, levels)],
-            document={"settings": self.params.model_dump(), "trees": [_document(levels) for _, levels in trees]},
+            extra={"settings": self.params.model_dump(), "trees": [_document(levels) for _, levels in trees]},
             draw=draw,
             size=(4.5 * len(runs), 3.2),
             runs=runs,
@@ -80,13 +80,13 @@ class Hierarchy(ffprobe.Probe):
         place = next((p for p in recorded.places if p.depth == depth and p.stage == "pre"), None)
         if place is None:
             what = f"The run has no recorded activations at depth {depth}; it has {len(recorded.layers)} layers."
-            raise ffprobe.FileError(what, where=str(run.path), do="Ask for another one: hierarchy:layer=1.")
+            raise ffprobe.FileError(what, where=str(run.path), hint="Ask for another one: hierarchy:layer=1.")
         chosen = ~recorded.held
         label = recorded.truth[chosen]
         classes = len(_classes(run))
         if len(np.unique(label)) < classes:
             what = f"Only {len(np.unique(label))} of {classes} classes are among the recorded images."
-            raise ffprobe.FileError(what, where=str(run.path), do="Record more (--set recording.samples=...).")
+            raise ffprobe.FileError(what, where=str(run.path), hint="Record more (--set recording.samples=...).")
         x = np.asarray(recorded.matrix(place))[chosen].astype(float)
         x -= x.mean(axis=0)
         x /= np.maximum(x.std(axis=0), 1e-12)

@@ -49,7 +49,7 @@ class Information(ffprobe.Probe):
             rows=rows if several else [row[1:] for row in rows],
             notes=ffprobe.joint_notes([(one.label, one.notes()) for one in found]) + NOTES,
             claims=[claim for claim in (_loss(found, several),) if claim],
-            document={"settings": self.params.model_dump(), "runs": [one.document() for one in found]},
+            extra={"settings": self.params.model_dump(), "runs": [one.to_dict() for one in found]},
             draw=draw,
             size=(3.25, 4.4),
             runs=runs,
@@ -98,8 +98,8 @@ class _Estimated:
         unseen = sorted(set(held.tolist()) - set(self.classes.tolist()))
         if unseen:
             what = f"Class {unseen[0]} is among the held-out images and not among those to fit on."
-            do = "Record more images: --set recording.samples=..."
-            raise ffprobe.FileError(what, where=str(run.path), do=do)
+            hint = "Record more images: --set recording.samples=..."
+            raise ffprobe.FileError(what, where=str(run.path), hint=hint)
         self.truth = np.searchsorted(self.classes, held)
         share = np.bincount(self.truth) / max(1, len(self.truth))
         self.entropy = float(-(share[share > 0] * np.log2(share[share > 0])).sum())
@@ -151,7 +151,7 @@ class _Estimated:
         if not all(self.recorded.untrained(place) for place in self.recorded.places if place.depth):
             yield "The untrained network was not recorded, so there is no floor."
 
-    def document(self):
+    def to_dict(self):
         counts = {"held_out_images": len(self.truth), "label_entropy_bits": self.entropy}
         return {"label": self.label, "path": str(self.run.path), **counts, "epoch": self.recorded.last_epoch}
 

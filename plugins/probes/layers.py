@@ -58,7 +58,7 @@ class Layers(ffprobe.Probe):
             rows=rows,
             notes=ffprobe.joint_notes([(one.label, one.notes()) for one in found]) + MEANS[: 1 + bool(claims)],
             claims=claims,
-            document={"runs": [one.document() for one in found], "plotted": part},
+            extra={"runs": [one.to_dict() for one in found], "plotted": part},
             draw=draw,
             runs=runs,
         )
@@ -173,8 +173,8 @@ class _Accuracies:
                 self.validation = 100 * measured[finite[-1]]
         self.tested = bool(np.isfinite(self.test).any())
         if not self.tested and not np.isfinite(self.validation).any():
-            do = "Let it go on until the first evaluation, or train with training.validation above 0."
-            raise ffprobe.FileError("No accuracy has been measured in this run.", where=str(run.path), do=do)
+            hint = "Let it go on until the first evaluation, or train with training.validation_fraction above 0."
+            raise ffprobe.FileError("No accuracy has been measured in this run.", where=str(run.path), hint=hint)
         self.test_images = self._count("test/true_label")
         self.validation_images = self._count("evaluation/true_label")
         self._right = {part: self._read_right(part) for part in ("test", "validation")}
@@ -207,7 +207,7 @@ class _Accuracies:
         if not self.tested:
             yield "the test set has not been read."
 
-    def document(self):
+    def to_dict(self):
         counts = {"test_images": self.test_images, "validation_images": self.validation_images}
         return {"label": self.label, "path": str(self.run.path), "complete": self.run.complete, **counts}
 

@@ -112,7 +112,7 @@ class Locality(ffprobe.Probe):
             rows=rows if several else [row[1:] for row in rows],
             notes=[note for one in found for note in one.notes(several)],
             claims=[one.claim(several) for one in found],
-            document={"runs": [one.document() for one in found]},
+            extra={"runs": [one.to_dict() for one in found]},
             draw=lambda figure: _draw(figure, found),
             size=(3.25, 2.6 * len(found)),
             runs=runs,
@@ -143,11 +143,11 @@ class _Recorded:
 
         self.run, self.label, group = run, label, "probes/locality"
         if not run.has(f"{group}/changed"):
-            raise ffprobe.FileError("This run was not audited.", where=str(run.path), do=RECORD)
+            raise ffprobe.FileError("This run was not audited.", where=str(run.path), hint=RECORD)
         self.epochs = [int(epoch) for epoch in run.read(f"{group}/epoch")]
         if not self.epochs:
-            do = "Let it go on until its first epoch is committed."
-            raise ffprobe.FileError("No audit is in the file yet.", where=str(run.path), do=do)
+            hint = "Let it go on until its first epoch is committed."
+            raise ffprobe.FileError("No audit is in the file yet.", where=str(run.path), hint=hint)
         self.parameters = [str(name) for name in run.read(f"{group}/parameter")]
         self.depth = len(run.read(f"{group}/loss"))
         self.updates = run.read(f"{group}/updates").sum(axis=0)  # [loss]
@@ -226,7 +226,7 @@ class _Recorded:
         said = "Greedy updates stay within a layer; under OLU a loss reaches its layer and the one before, no further."
         return ffprobe.Claim("Trifecta, Appendix F", said, here, agrees)
 
-    def document(self):
+    def to_dict(self):
         leaks = {str(i + 1): self.leaks(i) for i in range(self.depth) if self.leaks(i)}
         document = {"label": self.label, "verdict": self.verdict(), "span": self.span(), "leaks": leaks}
         return {**document, "reached": self.matrix(), "epochs": self.epochs}

@@ -23,7 +23,7 @@ class Negatives(ffprobe.Probe):
     class Params(ffprobe.Params):
         """How often, and on how many images."""
 
-        rehearse: int = Field(500, ge=1, description="steps between two rehearsals at least; one is made at the end")
+        sandbox_every: int = Field(500, ge=1, description="minimum steps between two sandboxes; one runs at the end")
         images: int = Field(32, ge=1, description="of the batch, at most; each costs a forward pass for every label")
         draws: int = Field(32, ge=1, description="draws for each image, so that few images suffice for the entropy")
 
@@ -49,7 +49,7 @@ class Negatives(ffprobe.Probe):
 
     @ffprobe.hookimpl
     def ffprobe_after_epoch(self, context):
-        if _draws_labels(context.run.network) and context.due(self.params.rehearse):
+        if _draws_labels(context.run.network) and context.due(self.params.sandbox_every):
             images, labels = context.images[: self.params.images], context.labels[: self.params.images]
             context.record("step", context.step)
             for name, value in _measure(context.run, images, labels, self.params.draws).items():
@@ -87,7 +87,7 @@ class Negatives(ffprobe.Probe):
             columns=columns,
             rows=rows if several else [row[1:] for row in rows],
             notes=[note for one in found for note in one.notes(several)],
-            document={"runs": [one.document() for one in found]},
+            extra={"runs": [one.to_dict() for one in found]},
             draw=draw,
             runs=runs,
         )
@@ -102,18 +102,18 @@ def _measure(run, images, labels, draws):
     """What is recorded of one rehearsal: ranks and gaps ``[layer]``, counts ``[true, chosen]``."""
     import torch
 
-    with run.rehearse() as copy, torch.no_grad():
-        bench, network, classes = copy.bench, copy.network, len(run.classes)
+    with run.sandbox() as copy, torch.no_grad():
+        setup, network, classes = copy.setup, copy.network, len(run.classes)
         network.eval()
-        with bench.autocast():
+        with setup.autocast():
             every = torch.arange(classes, device=images.device)
             goodness = torch.stack([network(images, k.expand(len(images))) for k in every], dim=2)  # [L, B, K]
         given = None
-        if bench.negatives.needs_goodness:
-            given = ffprobe.last_layer_goodness(network, images, bench.autocast)
+        if setup.negatives.needs_goodness:
+            given = ffprobe.last_layer_goodness(network, images, setup.autocast)
         network.train()
         chosen = torch.stack(
-            [bench.negatives(images, labels, classes, bench.generator, given) for _ in range(draws)], dim=1
+            [setup.negatives(images, labels, classes, setup.generator, given) for _ in range(draws)], dim=1
         )  # [B, draws]
     drawn = torch.zeros(classes * classes, dtype=torch.int64, device=images.device)
     cells = (labels[:, None] * classes + chosen).flatten()
@@ -141,12 +141,12 @@ class _Recorded:
             what = "No negatives were recorded in this run."
             if recorded:
                 what = "This run drew no wrong labels: its goodness scores every label at once, or it learned without."
-            do = "Ask a run whose loss compares pairs of labels." if recorded else RECORD
-            raise ffprobe.FileError(what, where=str(run.path), do=do)
+            hint = "Ask a run whose loss compares pairs of labels." if recorded else RECORD
+            raise ffprobe.FileError(what, where=str(run.path), hint=hint)
         self.steps = run.read(f"{group}/step")
         if not len(self.steps):
-            do = "Let it go on; negatives are rehearsed at its end at the latest."
-            raise ffprobe.FileError("No negatives are in the file yet.", where=str(run.path), do=do)
+            hint = "Let it go on; negatives are rehearsed at its end at the latest."
+            raise ffprobe.FileError("No negatives are in the file yet.", where=str(run.path), hint=hint)
         names = ("rank", "rank_sd", "gap", "images")
         self.rank, self.sd, self.gap, self.images = (run.read(f"{group}/{name}").astype(float) for name in names)
         self.depth = self.rank.shape[1]
@@ -196,7 +196,7 @@ class _Recorded:
         if len(self.drawn) == 2:
             yield f"{of}with two classes there is one wrong label, so a rank means nothing."
 
-    def document(self):
+    def to_dict(self):
         bits, most = self.entropy()
         counts = {"draws": int(self.drawn.sum()), "images": int(self.images.sum())}
         counts |= {"steps": self.steps, "rank": self.rank, "gap": self.gap}

@@ -17,7 +17,7 @@ class Probes(ffprobe.Probe):
     Activations are recorded with the neutral label, before and after the normalizer that follows, of images that the
     network learned from (to fit on) and of validation images (to score on). The floors are the same classifiers on the
     untrained network and on the image itself. The paper fits for 100 epochs on all features and scores on the test set;
-    here features are reduced to ``recording.units`` numbers, and the test set is not read.
+    here features are reduced to ``recording.max_features`` numbers, and the test set is not read.
     """
 
     name = "probes"
@@ -49,7 +49,7 @@ class Probes(ffprobe.Probe):
             rows=rows if len(runs) > 1 else [row[1:] for row in rows],
             notes=[note for one in found for note in one.notes(len(runs) > 1)] + NOTES,
             claims=[told for told in (_fall(found, rows), _order(found, rows)) if told],
-            document={"settings": settings.model_dump(), "runs": [one.document() for one in found]},
+            extra={"settings": settings.model_dump(), "runs": [one.to_dict() for one in found]},
             draw=draw,
             size=(3.25, 4.4),
             runs=runs,
@@ -121,7 +121,7 @@ class _Recorded:
         if not all(recorded.untrained(place) for place in recorded.places if place.depth):
             yield f"{of}the untrained network was not recorded, so there is no floor."
 
-    def document(self):
+    def to_dict(self):
         counts = {"fit_images": len(self.recorded.held) - self.images, "held_out_images": self.images}
         return {"label": self.label, "path": str(self.run.path), **counts, "epoch": self.recorded.last_epoch}
 

@@ -55,7 +55,7 @@ class Representations(ffprobe.Probe):
             rows=rows if several else [row[1:] for row in rows],
             notes=ffprobe.joint_notes([(one.label, one.notes()) for one in found]) + NOTES,
             claims=[claim for claim in (_sparse_and_selective(found, several),) if claim],
-            document={"runs": [one.document() for one in found]},
+            extra={"runs": [one.to_dict() for one in found]},
             draw=draw,
             size=(3.25, 4.6),
             runs=runs,
@@ -121,7 +121,7 @@ class _Described:
             names = ", ".join(name for name in MEASURES if name in self.undefined)
             yield f"Not defined at some layers, where all images look alike or classes do not spread: {names}."
 
-    def document(self):
+    def to_dict(self):
         held = int(self.recorded.held.sum())
         counts = {"images": len(self.recorded.held), "held_out_images": held, "epoch": self.recorded.last_epoch}
         return {"label": self.label, "path": str(self.run.path), **counts}

@@ -27,7 +27,7 @@ class Scaling(ffprobe.Probe):
     class Params(ffprobe.Params):
         """How often, and on how many images."""
 
-        rehearse: int = Field(500, ge=1, description="steps between two rehearsals at least; one is made at the end")
+        sandbox_every: int = Field(500, ge=1, description="minimum steps between two sandboxes; one runs at the end")
         images: int = Field(128, ge=2, description="of the batch, at most")
 
     def __init__(self, params=None):
@@ -62,7 +62,7 @@ class Scaling(ffprobe.Probe):
 
     @ffprobe.hookimpl
     def ffprobe_after_epoch(self, context):
-        if context.due(self.params.rehearse):
+        if context.due(self.params.sandbox_every):
             images, labels = context.images[: self.params.images], context.labels[: self.params.images]
             context.record("step", context.step)
             for name, value in _measure(context.run, images, labels, self._norms).items():
@@ -80,7 +80,7 @@ class Scaling(ffprobe.Probe):
             rows=rows if several else [row[1:] for row in rows],
             notes=[note for one in found for note in one.notes(several)] + NOTES,
             claims=[claim for one in found for claim in one.claims(several)],
-            document={"runs": [one.document() for one in found]},
+            extra={"runs": [one.to_dict() for one in found]},
             draw=lambda figure: _draw(figure, found),
             size=(3.25, 5.0),
             runs=runs,
@@ -115,14 +115,14 @@ def _measure(run, images, labels, norms):
     """Separations and factors, each ``[layer]``."""
     import torch
 
-    with run.rehearse() as copy, torch.no_grad():
-        network, bench = copy.network, copy.bench
+    with run.sandbox() as copy, torch.no_grad():
+        network, setup = copy.network, copy.setup
         wrong = None
         if network.form == "pair":
             given = None
-            if bench.negatives.needs_goodness:
-                given = ffprobe.last_layer_goodness(network, images, bench.autocast)
-            wrong = bench.negatives(images, labels, bench.classes, bench.generator, given)
+            if setup.negatives.needs_goodness:
+                given = ffprobe.last_layer_goodness(network, images, setup.autocast)
+            wrong = setup.negatives(images, labels, setup.classes, setup.generator, given)
         actual = _separation(copy, images, labels, wrong)
         factors = torch.full((network.depth,), torch.nan)
         for index, norm in enumerate(norms):
@@ -143,12 +143,12 @@ def _separation(copy, images, labels, wrong):
     """Mean goodness, right less wrong, ``[layer]``."""
     import torch
 
-    with copy.bench.autocast():
+    with copy.setup.autocast():
         if wrong is None:
             goodness = copy.network(images)  # [L, B, K]
             own = goodness.gather(2, labels.expand(len(goodness), -1)[..., None]).squeeze(2)
             return (own - (goodness.sum(2) - own) / (goodness.shape[2] - 1)).mean(1)
-        if copy.bench.negatives.gives == "images":
+        if copy.setup.negatives.gives == "images":
             goodness = copy.network(torch.cat([images, wrong]))  # [L, 2B]
         else:
             goodness = copy.network(torch.cat([images, images]), torch.cat([labels, wrong]))
@@ -164,11 +164,11 @@ class _Recorded:
         self.run, self.label, group = run, label, "probes/scaling"
         if not run.has(f"{group}/rescaled"):
             what = "No rescaled separation was recorded in this run."
-            raise ffprobe.FileError(what, where=str(run.path), do=RECORD)
+            raise ffprobe.FileError(what, where=str(run.path), hint=RECORD)
         self.steps = run.read(f"{group}/step")
         if not len(self.steps):
-            do = "Let it go on; it is rehearsed at the run's end at the latest."
-            raise ffprobe.FileError("No rescaled separation is in the file yet.", where=str(run.path), do=do)
+            hint = "Let it go on; it is rehearsed at the run's end at the latest."
+            raise ffprobe.FileError("No rescaled separation is in the file yet.", where=str(run.path), hint=hint)
         self.separation, rescaled, factor = (
             run.variable(f"{group}/{name}")[-1].astype(float) for name in ("separation", "rescaled", "factor")
         )
@@ -243,7 +243,7 @@ class _Recorded:
             bool((known > HALF).all()) if len(known) == self.depth else None,
         )
 
-    def document(self):
+    def to_dict(self):
         return {"label": self.label, "verdict": self.verdict(), "steps": [int(s) for s in self.steps], "of": self.part}
 
 

@@ -15,7 +15,7 @@ class Similarity(ffprobe.Probe):
 
     Runs are compared on the images that all of them recorded, by their index in the data set. The debiased estimate
     is the default: the biased one grows towards 1 for unrelated layers as units outnumber images. Activations are those
-    of the last recording, with the neutral label, reduced to ``recording.units`` numbers.
+    of the last recording, with the neutral label, reduced to ``recording.max_features`` numbers.
     """
 
     name = "similarity"
@@ -55,7 +55,7 @@ class Similarity(ffprobe.Probe):
             rows=rows,
             notes=[*self._notes(found, labels, matrices, recorded, images)],
             claims=[claim for i in range(1, len(runs)) if (claim := _seeds(runs, labels, matrices, found, i))],
-            document={"settings": self.params.model_dump(), "images": images, "labels": labels},
+            extra={"settings": self.params.model_dump(), "images": images, "labels": labels},
             draw=draw,
             size=(3.25, 2.9) if not several else (6.75, 2.9 * -(-len(pairs) // 2)),
             runs=runs,
@@ -109,8 +109,8 @@ def _check_same(recorded, chosen):
             same = a.shape == b.shape and np.allclose(a, b, rtol=1e-3, atol=1e-3)
         if not same or not np.array_equal(first.truth[chosen[0]], one.truth[rows]):
             what = "The runs recorded different images under the same index: CKA compares answers to the same images."
-            do = "Compare runs on the same data set, with the same version of its files."
-            raise ffprobe.FileError(what, where=f"{first.run.path}, {one.run.path}", do=do)
+            hint = "Compare runs on the same data set, with the same version of its files."
+            raise ffprobe.FileError(what, where=f"{first.run.path}, {one.run.path}", hint=hint)
 
 
 def _common(recorded, most):
@@ -129,11 +129,11 @@ def _common(recorded, most):
         rows = [np.array([place[k] for k in shared.tolist()], int) for place in places]
         if len(shared) < LEAST_COMMON:
             what = f"These runs have only {len(shared)} recorded images in common; {LEAST_COMMON} are the least."
-            do = "Record more images (--set recording.samples=...), or train with the same seed, which picks them."
-            raise ffprobe.FileError(what, where=", ".join(str(one.run.path) for one in recorded), do=do)
+            hint = "Record more images (--set recording.samples=...), or train with the same seed, which picks them."
+            raise ffprobe.FileError(what, where=", ".join(str(one.run.path) for one in recorded), hint=hint)
     if len(rows[0]) < 8:
         what = f"CKA needs at least 8 images, and {len(rows[0])} were recorded."
-        raise ffprobe.FileError(what, where=str(first.run.path), do="Record more (--set recording.samples=...).")
+        raise ffprobe.FileError(what, where=str(first.run.path), hint="Record more (--set recording.samples=...).")
     spread = np.unique(np.linspace(0, len(rows[0]) - 1, min(most, len(rows[0]))).round().astype(int))
     return [own[spread] for own in rows]
 
@@ -161,12 +161,14 @@ def _read(recorded, rows, stage):
         matrix = recorded.matrix(place)
         x = _rows_of(matrix, rows)
         if not np.isfinite(x).all():
-            do = "The run diverged there: look at its losses and its learning rate."
-            raise ffprobe.FileError("The activations hold NaN or infinity.", where=matrix.name, do=do)
+            hint = "The run diverged there: look at its losses and its learning rate."
+            raise ffprobe.FileError("The activations hold NaN or infinity.", where=matrix.name, hint=hint)
         features = ffprobe.CentredFeatures(x)
         if features.constant:
             what = "CKA is not defined here: the layer answers alike to every image."
-            raise ffprobe.FileError(what, where=matrix.name, do="`ffprobe analyze representations` shows dead layers.")
+            raise ffprobe.FileError(
+                what, where=matrix.name, hint="`ffprobe analyze representations` shows dead layers."
+            )
         found[place.depth, place.layer] = features
     return found
 

@@ -60,7 +60,7 @@ class Symmetry(ffprobe.Probe):
             rows=[one.row() for one in tested],
             notes=[*(note for one in tested for note in one.notes()), *notes, FIGURE],
             claims=list(_claims(tested)),
-            document={"losses": [one.document() for one in tested]},
+            extra={"losses": [one.to_dict() for one in tested]},
             draw=lambda figure: _draw(figure, tested),
             size=(3.25, 2.4),
             runs=runs,
@@ -90,14 +90,16 @@ def _losses_of(runs):
         name, plugin = str(settings.pop("name", "")), settings.pop("plugin", "")
         if name not in classes:
             # a run file is data: code that it points at is not run
-            do = "Install it as a plugin (docs/plugins/README.md), then ask again." if plugin else "Install its plugin."
-            raise ffprobe.FileError(f"The loss {name!r} of this run is not installed.", where=str(run.path), do=do)
+            hint = (
+                "Install it as a plugin (docs/plugins/README.md), then ask again." if plugin else "Install its plugin."
+            )
+            raise ffprobe.FileError(f"The loss {name!r} of this run is not installed.", where=str(run.path), hint=hint)
         component = classes[name]
         try:
             loss = component(component.Params(**settings))
         except ValidationError as error:
             what = f"The installed loss {name!r} does not take this run's settings {settings}."
-            raise ffprobe.FileError(what, where=str(run.path), do="Install the version that the run used.") from error
+            raise ffprobe.FileError(what, where=str(run.path), hint="Install the version that the run used.") from error
         if component.form != "pair":
             notes.append(f"{run.path}: the loss {name!r} is of form class, there are no pairs to test.")
             continue
@@ -225,7 +227,7 @@ class _Tested:
         if self.differences > CLOSE:
             yield f"{self.name}: autograd DISAGREES with central differences by {self.differences:.1e}."
 
-    def document(self):
+    def to_dict(self):
         said = {"eq_2_and_5": self.literal, "only_at_equal_deviations": self.only_at_equal, "pair_gradients": self.even}
         return {"loss": self.name, "centre": self.centre, "failure": self.failure, **said}
 

@@ -39,7 +39,7 @@ class Weights(ffprobe.Probe):
             rows=rows if several else [row[1:] for row in rows],
             notes=ffprobe.joint_notes([(one.label, one.notes()) for one in found]) + MIND[: 1 + bool(claims)],
             claims=claims,
-            document={"settings": self.params.model_dump(), "runs": [one.document() for one in found]},
+            extra={"settings": self.params.model_dump(), "runs": [one.to_dict() for one in found]},
             draw=draw,
             size=(5.5, 2.2 + 2.0 * -(-images // ACROSS)),
             runs=runs,
@@ -88,7 +88,7 @@ class _Weights:
         self.layers = [str(name) for name in run.read("metrics/layer")]
         if params.layer > len(self.layers):
             what = f"There is no layer {params.layer} among {len(self.layers)}."
-            raise ffprobe.UsageError(what, where=str(run.path), do="Layers are counted from 1; 0 is the last.")
+            raise ffprobe.UsageError(what, where=str(run.path), hint="Layers are counted from 1; 0 is the last.")
         self.drawn = params.layer or len(self.layers)
         self.epochs = [int(epoch) for epoch in run.read("metrics/epoch")]
         self.maximum, self.norm = (run.read(f"metrics/weight_{what}").astype(float) for what in ("maximum", "norm"))
@@ -100,8 +100,8 @@ class _Weights:
             self.epochs = [0, *self.epochs]
             self.maximum, self.norm = np.vstack([first[0], self.maximum]), np.vstack([first[1], self.norm])
         if not self.epochs or not np.isfinite(self.maximum).any():
-            do = "Let it go on until its first epoch is done; a network of modules without parameters has no weights."
-            raise ffprobe.FileError("No weight was measured in this run.", where=str(run.path), do=do)
+            hint = "Let it go on until its first epoch is done; a network of modules without parameters has no weights."
+            raise ffprobe.FileError("No weight was measured in this run.", where=str(run.path), hint=hint)
         self.spread, self.image = {}, None
         for i, layer in enumerate(self.layers):
             weight = _final(run, layer)
@@ -130,7 +130,7 @@ class _Weights:
         if same:
             yield f"all weights of layer {', '.join(same)} are the same, which has no kurtosis."
 
-    def document(self):
+    def to_dict(self):
         facts = {"untrained": self.untrained, "drawn_layer": self.drawn if self.image is not None else None}
         return {"label": self.label, "path": str(self.run.path), "complete": self.run.complete, **facts}
 

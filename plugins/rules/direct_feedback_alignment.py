@@ -38,21 +38,21 @@ class DirectFeedbackAlignment(ffprobe.Rule):
         )
         feedback_to_last: bool = Field(True, description="B e for the last layer's map too; its head learns from e")
 
-    def build(self, bench: ffprobe.Bench) -> ffprobe.Learner:
+    def build(self, setup: ffprobe.LearnerSetup) -> ffprobe.Learner:
         """Put the matrices into the network, unless they are there."""
-        stack = bench.network
-        if stack.form != "class" or bench.groups != ((0, stack.depth),):
+        network = setup.network
+        if network.form != "class" or setup.groups != ((0, network.depth),):
             raise ffprobe.UsageError(
                 "direct-feedback-alignment sends the error of the last layer's class vector to every layer.",
-                do="Use --plugin whole --plugin linear-head --plugin cross-entropy --plugin no-label.",
+                hint="Use --plugin whole --plugin linear-head --plugin cross-entropy --plugin no-label.",
             )
-        last = stack.depth - 1
-        for index in range(stack.depth if self.params.feedback_to_last else last):
-            layer = stack.layer(index)
+        last = network.depth - 1
+        for index in range(network.depth if self.params.feedback_to_last else last):
+            layer = network.layer(index)
             if not hasattr(layer, "feedback"):
-                weight = next(stack.parameters())
-                layer.register_buffer("feedback", self._draw(layer.output_shape, stack.classes).to(weight))
-        return _Learner(bench)
+                weight = next(network.parameters())
+                layer.register_buffer("feedback", self._draw(layer.output_shape, network.classes).to(weight))
+        return _Learner(setup)
 
     def _draw(self, shape: ffprobe.Shape, classes: int) -> torch.Tensor:
         count = torch.Size(shape).numel()
@@ -63,41 +63,41 @@ class DirectFeedbackAlignment(ffprobe.Rule):
 class _Learner(ffprobe.Learner):
     """One optimizer over everything; no graph reaches from one layer into another."""
 
-    def __init__(self, bench: ffprobe.Bench) -> None:
-        self.bench, self.stack = bench, bench.network
-        layers = [self.stack.layer(i) for i in range(self.stack.depth)]
+    def __init__(self, setup: ffprobe.LearnerSetup) -> None:
+        self.setup, self.network = setup, setup.network
+        layers = [self.network.layer(i) for i in range(self.network.depth)]
         parameters = [p for i, layer in enumerate(layers) for p in layer.own_parameters(i == len(layers) - 1)]
-        self.optimizer = bench.optimizer([p for p in parameters if p.requires_grad])
+        self.optimizer = setup.optimizer([p for p in parameters if p.requires_grad])
 
     def step(self, images: torch.Tensor, labels: torch.Tensor, step: int, epoch: int) -> Iterator[ffprobe.Update]:
         """One update of all layers."""
-        bench, stack = self.bench, self.stack
-        last = stack.depth - 1
+        setup, network = self.setup, self.network
+        last = network.depth - 1
         inputs: dict[int, torch.Tensor] = {}
         activations = []
-        with bench.autocast():
-            inputs[0] = stack.encode(images, None).detach()
-            for index in range(stack.depth):
-                activations.append(stack.layer(index)(inputs[index]))
+        with setup.autocast():
+            inputs[0] = network.encode(images, None).detach()
+            for index in range(network.depth):
+                activations.append(network.layer(index)(inputs[index]))
                 if index < last:
-                    inputs[index + 1] = stack.pass_on(index, activations[-1], inputs).detach()
+                    inputs[index + 1] = network.pass_on(index, activations[-1], inputs).detach()
             # the head learns from the error itself; its graph ends here where the last map gets its own feedback
-            direct = not hasattr(stack.layer(last), "feedback")
+            direct = not hasattr(network.layer(last), "feedback")
             top = activations[last] if direct else activations[last].detach()
-            goodness = stack.layer(last).goodness(top)
-        own = stack.layer(last)
+            goodness = network.layer(last).goodness(top)
+        own = network.layer(last)
         context = ffprobe.LossContext(
-            last, stack.depth, step, epoch, top, labels, (), inputs[last], getattr(own, "loss", None)
+            last, network.depth, step, epoch, top, labels, (), inputs[last], getattr(own, "loss", None)
         )
-        loss = (own.spec.loss or bench.loss)(goodness, labels, context)
+        loss = (own.spec.loss or setup.loss)(goodness, labels, context)
         (error,) = torch.autograd.grad(loss, goodness, retain_graph=True)  # e / B, [B, K]
         loss.backward()
         for index, activation in enumerate(activations):
-            if hasattr(stack.layer(index), "feedback"):
-                sent = error @ stack.layer(index).feedback.to(error.dtype).T
+            if hasattr(network.layer(index), "feedback"):
+                sent = error @ network.layer(index).feedback.to(error.dtype).T
                 activation.backward(sent.view(activation.shape).to(activation.dtype))
         self.optimizer.step()
-        yield ffprobe.Update(range(stack.depth), last, loss.detach())
+        yield ffprobe.Update(range(network.depth), last, loss.detach())
         self.optimizer.zero_grad(set_to_none=True)
 
     def set_learning_rate(self, rate: float) -> None:

@@ -38,16 +38,16 @@ class FeedbackAlignment(ffprobe.Rule):
             "torch", description="uniform within 1 / sqrt(inputs), as torch's layers; he: within sqrt(6 / inputs)"
         )
 
-    def build(self, bench: ffprobe.Bench) -> ffprobe.Learner:
+    def build(self, setup: ffprobe.LearnerSetup) -> ffprobe.Learner:
         """Put the matrices into the network, unless they are there, and learn in the scheduler's groups."""
-        stack = bench.network
-        _refuse_others(stack)
-        first = None if any(p.requires_grad for p in stack.encoder.parameters()) else stack.layer(0)
-        for parent in list(stack.modules()):
+        network = setup.network
+        _refuse_others(network)
+        first = None if any(p.requires_grad for p in network.encoder.parameters()) else network.layer(0)
+        for parent in list(network.modules()):
             for name, child in list(parent.named_children()):
                 if type(child) in BACK and not (parent is first and name in ("conv", "linear")):
                     setattr(parent, name, BACK[type(child)](child, self._draw(child.weight)))
-        return ffprobe.GroupLearner(bench)
+        return ffprobe.GroupLearner(setup)
 
     def _draw(self, weight: torch.Tensor) -> torch.Tensor:
         gain = 6 if self.params.start == "he" else 1
@@ -56,14 +56,14 @@ class FeedbackAlignment(ffprobe.Rule):
         return torch.empty(weight.shape).uniform_(-bound, bound).to(weight)
 
 
-def _refuse_others(stack: Any) -> None:
+def _refuse_others(network: Any) -> None:
     # whatever else multiplies by weights would hand errors back through them
-    for module in stack.layers.modules():
+    for module in network.layers.modules():
         known = isinstance(module, (*BACK.values(), nn.LayerNorm)) or type(module) in BACK
         if not known and any(p.dim() > 1 for p in module.parameters(recurse=False)):
             raise ffprobe.UsageError(
                 f"feedback-alignment knows convolutions and linear maps, not {type(module).__name__}.",
-                do="Use --plugin whole with the rule forward-forward, or another network.",
+                hint="Use --plugin whole with the rule forward-forward, or another network.",
             )
 
 

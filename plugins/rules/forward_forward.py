@@ -21,9 +21,9 @@ class ForwardForward(ffprobe.Rule):
     source = "Hinton 2022, arXiv:2212.13345; groups: Trifecta, arXiv:2311.18130, App. F"
     shares_batches = True
 
-    def build(self, bench: ffprobe.Bench) -> ffprobe.Learner:
+    def build(self, setup: ffprobe.LearnerSetup) -> ffprobe.Learner:
         """A learner with one optimizer for each update group."""
-        return ffprobe.GroupLearner(bench)
+        return ffprobe.GroupLearner(setup)
 
 
 @ffprobe.hookimpl

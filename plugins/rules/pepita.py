@@ -41,29 +41,29 @@ class Pepita(ffprobe.Rule):
         sign: bool = Field(False, description="add F sign(e) instead of F e; the published scale is then 0.005")
         dropout: float = Field(0.0, ge=0, lt=1, description="share of hidden units that are silent in both passes")
 
-    def build(self, bench: ffprobe.Bench) -> ffprobe.Learner:
+    def build(self, setup: ffprobe.LearnerSetup) -> ffprobe.Learner:
         """Put F into the network, unless it is there."""
-        stack = bench.network
-        layers = [stack.layer(i) for i in range(stack.depth)]
+        network = setup.network
+        layers = [network.layer(i) for i in range(network.depth)]
         head = getattr(layers[-1].goodness, "linear", None)
         fits = all(layer.spec.kind == "linear" and layer.spec.shortcut is None for layer in layers)
-        if not fits or not isinstance(head, torch.nn.Linear) or bench.groups != ((0, stack.depth),):
+        if not fits or not isinstance(head, torch.nn.Linear) or setup.groups != ((0, network.depth),):
             raise ffprobe.UsageError(
                 "pepita trains fully connected layers under a linear head, all together.",
-                do="Use --plugin fcn --plugin whole --plugin linear-head --plugin cross-entropy --plugin no-label.",
+                hint="Use --plugin fcn --plugin whole --plugin linear-head --plugin cross-entropy --plugin no-label.",
             )
         if any(layer.spec.dropout for layer in layers):
             raise ffprobe.UsageError(
                 "pepita needs one dropout mask for both of its passes; the network's would differ.",
-                do="Use --set network.dropout=0 --set rule.dropout=0.1.",
+                hint="Use --set network.dropout=0 --set rule.dropout=0.1.",
             )
-        if not hasattr(stack, "feedback"):
+        if not hasattr(network, "feedback"):
             inputs = torch.Size(layers[0].input_shape).numel()
             bound = self.params.scale * math.sqrt(6 / inputs)
-            stack.feedback = torch.nn.Module()
-            fixed = torch.empty(inputs, stack.classes).uniform_(-bound, bound)
-            stack.feedback.register_buffer("weight", fixed.to(next(stack.parameters())))
-        return PepitaLearner(bench, self)
+            network.feedback = torch.nn.Module()
+            fixed = torch.empty(inputs, network.classes).uniform_(-bound, bound)
+            network.feedback.register_buffer("weight", fixed.to(next(network.parameters())))
+        return PepitaLearner(setup, self)
 
     def masks(self, batch: int, hidden: list[int], like: torch.Tensor) -> list[torch.Tensor] | None:
         """One mask ``[B, units]`` for each hidden layer, already divided by the keep rate; None for no dropout."""
@@ -76,22 +76,22 @@ class Pepita(ffprobe.Rule):
 class PepitaLearner(ffprobe.Learner):
     """Two passes without any graph; one optimizer over maps and head."""
 
-    def __init__(self, bench: ffprobe.Bench, rule: Pepita) -> None:
-        self.bench, self.stack, self.rule = bench, bench.network, rule
-        self.layers = [self.stack.layer(i) for i in range(self.stack.depth)]
+    def __init__(self, setup: ffprobe.LearnerSetup, rule: Pepita) -> None:
+        self.setup, self.network, self.rule = setup, setup.network, rule
+        self.layers = [self.network.layer(i) for i in range(self.network.depth)]
         self.maps = [*(layer.linear for layer in self.layers), self.layers[-1].goodness.linear]
-        self.optimizer = bench.optimizer([p for m in self.maps for p in m.parameters()])
+        self.optimizer = setup.optimizer([p for m in self.maps for p in m.parameters()])
 
     def step(self, images: torch.Tensor, labels: torch.Tensor, step: int, epoch: int) -> Iterator[ffprobe.Update]:
         """One update of all layers."""
-        x = self.stack.encode(images, None).detach()
+        x = self.network.encode(images, None).detach()
         masks = self.rule.masks(len(x), [layer.output_shape[0] for layer in self.layers], x)
-        with torch.no_grad(), self.bench.autocast():
+        with torch.no_grad(), self.setup.autocast():
             hidden, _, goodness = self._pass(x, masks)
         loss, error = self._error(goodness, labels, hidden[-1], step, epoch)  # [B, K]
         sent = error.sign() if self.rule.params.sign else error
-        with torch.no_grad(), self.bench.autocast():
-            second = x + (sent @ self.stack.feedback.weight.T.to(sent.dtype)).view(x.shape)
+        with torch.no_grad(), self.setup.autocast():
+            second = x + (sent @ self.network.feedback.weight.T.to(sent.dtype)).view(x.shape)
             hidden2, inputs2, goodness2 = self._pass(second, masks)
         _, error2 = self._error(goodness2, labels, hidden2[-1], step, epoch)
         deltas = [first - other for first, other in zip(hidden, hidden2, strict=True)]
@@ -101,7 +101,7 @@ class PepitaLearner(ffprobe.Learner):
             if part.bias is not None:
                 part.bias.grad = delta.mean(0)
         self.optimizer.step()
-        yield ffprobe.Update(range(self.stack.depth), self.stack.depth - 1, loss)
+        yield ffprobe.Update(range(self.network.depth), self.network.depth - 1, loss)
         self.optimizer.zero_grad(set_to_none=True)
 
     def _pass(
@@ -121,10 +121,10 @@ class PepitaLearner(ffprobe.Learner):
         self, goodness: torch.Tensor, labels: torch.Tensor, activation: torch.Tensor, step: int, epoch: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
         # the loss, and its derivative for each image: only the output's own non-linearity is differentiated
-        last = self.stack.depth - 1
+        last = self.network.depth - 1
         output = goodness.detach().requires_grad_(True)
-        context = ffprobe.LossContext(last, self.stack.depth, step, epoch, activation, labels)
-        loss = self.bench.loss(output, labels, context)
+        context = ffprobe.LossContext(last, self.network.depth, step, epoch, activation, labels)
+        loss = self.setup.loss(output, labels, context)
         (error,) = torch.autograd.grad(loss, output)
         return loss.detach(), error * len(labels)
 

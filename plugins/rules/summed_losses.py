@@ -27,44 +27,44 @@ class SummedLosses(ffprobe.Rule):
     source = "option of the code of Nokland & Eidnes 2019, arXiv:1901.06656; deep supervision: Lee et al. 2015"
     shares_batches = True
 
-    def build(self, bench: ffprobe.Bench) -> ffprobe.Learner:
+    def build(self, setup: ffprobe.LearnerSetup) -> ffprobe.Learner:
         """A learner with one optimizer over everything that some loss reaches."""
-        return SummedLearner(bench)
+        return SummedLearner(setup)
 
 
 class SummedLearner(ffprobe.GroupLearner):
     """All losses of a step in one backward pass."""
 
-    def __init__(self, bench: ffprobe.Bench) -> None:
-        super().__init__(replace(bench, groups=()))
-        losses = {stop - 1 for _, stop in bench.groups}
+    def __init__(self, setup: ffprobe.LearnerSetup) -> None:
+        super().__init__(replace(setup, groups=()))
+        losses = {stop - 1 for _, stop in setup.groups}
         depth = max(losses, default=-1) + 1
-        parameters = [p for i in range(depth) for p in self.stack.layer(i).own_parameters(objective=i in losses)]
-        parameters = [p for p in (*self.stack.encoder.parameters(), *parameters) if p.requires_grad]
-        self.optimizers[0, depth] = bench.optimizer(parameters)
+        parameters = [p for i in range(depth) for p in self.network.layer(i).own_parameters(objective=i in losses)]
+        parameters = [p for p in (*self.network.encoder.parameters(), *parameters) if p.requires_grad]
+        self.optimizers[0, depth] = setup.optimizer(parameters)
 
     def step(self, images: torch.Tensor, labels: torch.Tensor, step: int, epoch: int) -> Iterator[ffprobe.Update]:
         """Learn from the sum of the losses of this step's groups."""
-        bench, stack = self.bench, self.stack
+        setup, network = self.setup, self.network
         images, given = self._batch(images, labels)
-        ends = sorted({group.stop for group in bench.scheduler.groups(step, epoch, stack.depth)})
+        ends = sorted({group.stop for group in setup.scheduler.groups(step, epoch, network.depth)})
         inputs: dict[int, torch.Tensor] = {}
         reported: list[tuple[range, int]] = []
         means: list[torch.Tensor] = []
         earlier, total, start = [], None, 0
-        with bench.autocast():
-            inputs[0] = stack.encode(images, given)
+        with setup.autocast():
+            inputs[0] = network.encode(images, given)
         for index in range(max(ends, default=0)):
-            with bench.autocast():
-                activation = stack.layer(index)(inputs[index])
-                inputs[index + 1] = stack.pass_on(index, activation, inputs)
+            with setup.autocast():
+                activation = network.layer(index)(inputs[index])
+                inputs[index + 1] = network.pass_on(index, activation, inputs)
             if index + 1 not in ends:
                 continue
-            with bench.autocast():
+            with setup.autocast():
                 first, second = self._goodness(index, activation, labels)
             loss = self._loss(index, first, second, activation, labels, tuple(earlier), inputs[index], step, epoch)
             total = loss if total is None else total + loss
-            pair = stack.form == "pair"
+            pair = network.form == "pair"
             earlier.append((first.detach(), second.detach()) if pair else first.detach())
             means += [loss.detach(), *((first.detach().mean(), second.detach().mean()) if pair else ())]
             reported.append((range(start, index + 1), index))
@@ -73,7 +73,7 @@ class SummedLearner(ffprobe.GroupLearner):
             return
         optimizers = list(self.optimizers.values())
         reached = [p for optimizer in optimizers for part in optimizer.param_groups for p in part["params"]]
-        told = bench.team.backward(total, reached, means)
+        told = setup.process_group.backward(total, reached, means)
         for optimizer in optimizers:
             optimizer.step()
         each = len(told) // len(reported)
@@ -95,12 +95,12 @@ class SummedLearner(ffprobe.GroupLearner):
         step: int,
         epoch: int,
     ) -> torch.Tensor:
-        layer = self.stack.layer(index)
+        layer = self.network.layer(index)
         kept = getattr(layer, "loss", None)
         context = ffprobe.LossContext(
-            index, self.stack.depth, step, epoch, activation, labels, earlier, x.detach(), kept
+            index, self.network.depth, step, epoch, activation, labels, earlier, x.detach(), kept
         )
-        return (layer.spec.loss or self.bench.loss)(first, second, context)
+        return (layer.spec.loss or self.setup.loss)(first, second, context)
 
 
 @ffprobe.hookimpl

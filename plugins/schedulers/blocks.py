@@ -31,7 +31,7 @@ class Blocks(ffprobe.UpdateScheduler):
         if self.params.overlap >= self.params.size:
             raise ffprobe.UsageError(
                 f"Blocks of {self.params.size} layers cannot overlap by {self.params.overlap}.",
-                do="--set scheduler.overlap below scheduler.size.",
+                hint="--set scheduler.overlap below scheduler.size.",
             )
 
     def groups(self, step: int, epoch: int, depth: int) -> list[slice]:

@@ -30,7 +30,7 @@ class Sequential(ffprobe.UpdateScheduler):
         if epochs < depth * max(every, 1):
             raise ffprobe.UsageError(
                 f"{depth} layers one after another need {depth * max(every, 1)} epochs or more, not {epochs}.",
-                do="Give --epochs, or lower --set scheduler.epochs_per_layer.",
+                hint="Give --epochs, or lower --set scheduler.epochs_per_layer.",
             )
         # ends[i]: the epoch at which layer i is done
         self._ends = [every * (i + 1) if every else epochs * (i + 1) // depth for i in range(depth)]

@@ -38,7 +38,7 @@ def test_an_epoch_of_scale_runs(classes: int) -> None:
 
 def test_eager_and_compiled_steps_are_held_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled: list[int] = []
-    monkeypatch.setattr("benchmarks.compile.compile_layers", lambda stack: compiled.append(stack.depth))
+    monkeypatch.setattr("benchmarks.compile.compile_layers", lambda network: compiled.append(network.depth))
     one = of_network("tff-s", 0.05, batch=2, rounds=1)
     assert compiled == [6]  # one of the two
     assert set(one.seconds) == {"eager", "compiled"} and one.facts["compiling, from an empty cache (s)"] < 5

@@ -15,7 +15,7 @@ from ffprobe.errors import UsageError
 ERROR = UsageError(
     "The files of the data set [MNIST] are not in /some/rather/long/folder/with/a/name/MNIST/raw, nor elsewhere.",
     where="plugin mnist of ffprobe-nn",
-    do="Fetch them with `--download`, or name a folder that holds them with `--data-dir DIR`, as you like.",
+    hint="Fetch them with `--download`, or name a folder that holds them with `--data-dir DIR`, as you like.",
 )
 
 
@@ -37,7 +37,7 @@ def lines(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> li
 
 
 def test_no_word_is_broken_and_none_is_lost(lines: list[str]) -> None:
-    assert " ".join(" ".join(lines).split()) == f"error: {ERROR.what} {ERROR.where} {ERROR.do}"
+    assert " ".join(" ".join(lines).split()) == f"error: {ERROR.what} {ERROR.where} {ERROR.hint}"
 
 
 def test_what_goes_on_below_its_beginning_and_the_rest_is_indented_less(lines: list[str]) -> None:
@@ -59,4 +59,4 @@ def test_lines_are_as_long_as_fits(
 
 def test_a_log_has_each_sentence_on_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     text = shown(60, monkeypatch, terminal=False)
-    assert text.splitlines() == [f"error: {ERROR.what}", f"  {ERROR.where}", f"  {ERROR.do}"]
+    assert text.splitlines() == [f"error: {ERROR.what}", f"  {ERROR.where}", f"  {ERROR.hint}"]

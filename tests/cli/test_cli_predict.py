@@ -110,7 +110,7 @@ def test_a_live_network_reads_as_the_recorded_tensor_does(
     reader = component(component.Params(**settings))  # type: ignore[call-arg]
     with ffprobe.open(folder / "run.h5") as file:
         reader.calibrate(ffprobe.read_calibration(file))  # type: ignore[attr-defined]
-        recorded = ffprobe.RecordedSweep(torch.from_numpy(file.read("test/goodness")))
+        recorded = ffprobe.RecordedLabelScan(torch.from_numpy(file.read("test/goodness")))
     named = reader.predict(recorded)  # type: ignore[attr-defined]
     rows = table(folder / "e.csv")
     # other batches round sums otherwise, so an image that hangs by a hair may fall to the other side

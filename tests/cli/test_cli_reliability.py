@@ -15,7 +15,7 @@ from toy import WORDS
 
 import ffprobe as library
 
-LONG = [*WORDS, "--epochs", "100000", "--set", "training.evaluations=1"]
+LONG = [*WORDS, "--epochs", "100000", "--set", "training.num_evaluations=1"]
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_a_full_disk_is_told_and_earlier_commits_stay(tmp_path: Path) -> None:
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)], capture_output=True).returncode:
         pytest.skip("mounting a small file system needs root")
     try:
-        words = ["--set", "probes=[]", "--set", "training.evaluations=100000", "--out", "disk/run.h5"]
+        words = ["--set", "probes=[]", "--set", "training.num_evaluations=100000", "--out", "disk/run.h5"]
         done = ffprobe("run", *LONG, *words, cwd=tmp_path)
         assert done.code == 4, done.err
         assert "space" in done.err.lower()

@@ -17,7 +17,7 @@ import ffprobe
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_stops_after_the_batch_and_closes_the_file(tmp_path: Path, number: int, code: int) -> None:
-    words = [*WORDS, "--epochs", "100000", "--set", "training.evaluations=1"]
+    words = [*WORDS, "--epochs", "100000", "--set", "training.num_evaluations=1"]
     process = subprocess.Popen(
         [sys.executable, "-m", "ffprobe", "run", *words],
         cwd=tmp_path,

@@ -19,7 +19,7 @@ out = "runs"
 [each]
 epochs = 2
 network = "tiny"
-training.images = 100
+training.max_images = 100
 set = {probes = []}
 [axes]
 seed = [0, 1]

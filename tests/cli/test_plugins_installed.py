@@ -16,7 +16,7 @@ GRID = """
 [each]
 epochs = 1
 network = "tiny"
-training.images = 64
+training.max_images = 64
 set = {probes = []}
 [axes]
 seed = [0, 1]
@@ -44,7 +44,7 @@ def test_all_kinds_install_test_and_train_in_a_fresh_environment(tmp_path: Path)
             (tmp_path / "grid.toml").write_text(GRID)
             call(python, "-m", "ffprobe", *commands[0], cwd=tmp_path)
             continue
-        commands[0] += ["--epochs", "1", "--set", "training.images=64", "--overwrite"]
+        commands[0] += ["--epochs", "1", "--set", "training.max_images=64", "--overwrite"]
         commands[0] += [] if kind == "probe" else ["--set", "probes=[]"]
         for command in commands:
             call(python, "-m", "ffprobe", *command, cwd=tmp_path)

@@ -39,8 +39,8 @@ def test_a_document_resolves_to_itself(tmp_path: Path) -> None:
     words = picks([write(tmp_path, POWERNORM) + ":exponent=0.25", "symba:alpha=6", "olu"], registry)
     table = merge(merge(read_preset(BASE_PRESET), words), assignments(["network.width=0.5", "training.epochs=3"]))
     config = resolve(table, registry)
-    assert config.document()["normalizer"]["exponent"] == 0.25
-    assert resolve(config.document(), Registry()).document() == config.document()
+    assert config.to_dict()["normalizer"]["exponent"] == 0.25
+    assert resolve(config.to_dict(), Registry()).to_dict() == config.to_dict()
 
 
 def test_naming_another_component_forgets_the_settings_of_the_first() -> None:

@@ -17,7 +17,7 @@ import two_processes
 from toy import WORDS, toy_config
 
 import ffprobe
-from ffprobe.components.process_group import Team
+from ffprobe.components.process_group import ProcessGroup
 from ffprobe.errors import Interrupted, UsageError
 from ffprobe.plugin.registry import Registry
 from ffprobe.training.experiment import build
@@ -122,13 +122,13 @@ def test_watching_changes_nothing_and_waits_for_nobody(shared: Path) -> None:
         }
 
 
-class Late(Team):
+class Late(ProcessGroup):
     """Somebody asks to stop while the processes agree whether to."""
 
     trainer: Any = None
     calls = 0
 
-    def agree(self, number: int) -> int:
+    def all_reduce_max(self, number: int) -> int:
         self.calls += 1
         if self.calls == 1:
             self.trainer.stop_after_batch(signal.SIGTERM)
@@ -136,9 +136,9 @@ class Late(Team):
 
 
 def test_a_signal_that_comes_while_they_agree_is_not_lost(tmp_path: Path) -> None:
-    team = Late()
-    made = two_processes.session("olu", tmp_path / "run.h5", team)
-    team.trainer = made.trainer
+    process_group = Late()
+    made = two_processes.session("olu", tmp_path / "run.h5", process_group)
+    process_group.trainer = made.trainer
     with pytest.raises(Interrupted):
         made.run()
     assert made.trainer.step == 2
@@ -186,7 +186,7 @@ def test_a_process_that_fails_ends_the_others_with_a_sentence(tmp_path: Path) ->
     assert first.stdout == second.stdout == ""
 
 
-class Two(Team):
+class Two(ProcessGroup):
     """The leader of two, as far as a network is built."""
 
     size, backend = 2, "gloo"
@@ -208,10 +208,10 @@ def test_what_needs_the_whole_batch_is_refused(case: str) -> None:
     network = [p for p in plugins if p.startswith("fcn")]
     changes = {**changes, **({"network": {"name": "fcn", "width": 0.01, "depth": 2}} if network == ["fcn"] else {})}
     with pytest.raises(UsageError, match=reason):
-        build(toy_config(registry, *plugins, **changes), registry, team=Two())
+        build(toy_config(registry, *plugins, **changes), registry, process_group=Two())
 
 
 def test_statistics_of_its_own_are_allowed_where_each_normalizes_by_its_part() -> None:
     registry = Registry()
-    config = toy_config(registry, "rolling-batchnorm", training={"sync_statistics": False})
-    assert build(config, registry, team=Two()).team.size == 2
+    config = toy_config(registry, "rolling-batchnorm", training={"sync_batch_norm": False})
+    assert build(config, registry, process_group=Two()).process_group.size == 2

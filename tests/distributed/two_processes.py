@@ -1,4 +1,4 @@
-"""Trains the cases of ``test_processes`` in this process, one of a team when the environment says so.
+"""Trains the cases of ``test_processes`` in this process, one of a process_group when the environment says so.
 
 As a program, ``python two_processes.py FOLDER``, it leaves the run files and each process's final state there.
 """
@@ -21,10 +21,10 @@ from ffprobe.training.resume import experiment_state
 from ffprobe.training.session import Session
 
 TRIFECTA = ("batchnorm", "symba", "label-channel")
-WATCHING = ("gradients:rehearse=2", "negatives:rehearse=2", "scaling:rehearse=2")
+WATCHING = ("gradients:sandbox_every=2", "negatives:rehearse=2", "scaling:rehearse=2")
 """Probes that try things on a copy of the network, in the leader alone."""
 
-PARTS: dict[str, Any] = {"training": {"sync_statistics": False}}
+PARTS: dict[str, Any] = {"training": {"sync_batch_norm": False}}
 CASES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "greedy": (("greedy", *TRIFECTA), {"training": {"epochs": 1}}),
     "olu": (("olu", *TRIFECTA), {}),
@@ -38,13 +38,13 @@ CASES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
 """Plugins and changes by name; batches of 63 are shared as 32 and 31."""
 
 
-def session(case: str, out: Path, team: Any = None, **how: Any) -> Session:
+def session(case: str, out: Path, process_group: Any = None, **how: Any) -> Session:
     """The case's run, ready."""
     plugins, changes = CASES[case]
-    training = {"batch_size": 63, "images": 126, "augmentation": True, "epochs": 2, **changes.get("training", {})}
+    training = {"batch_size": 63, "max_images": 126, "augmentation": True, "epochs": 2, **changes.get("training", {})}
     registry = Registry()
     told = {"precision": "fp64", **changes, "training": training, "recording": {"activations": False}}
-    return Session(toy_config(registry, *plugins, **told), registry, out, team=team, **how)
+    return Session(toy_config(registry, *plugins, **told), registry, out, process_group=process_group, **how)
 
 
 def state(made: Session) -> dict[str, torch.Tensor]:
@@ -55,21 +55,21 @@ def state(made: Session) -> dict[str, torch.Tensor]:
 def main(folder: Path) -> None:
     """Every case, one after the other."""
     torch.set_num_threads(1)
-    with joined("cpu") as team:
+    with joined("cpu") as process_group:
         for case in CASES:
-            made = session(case, folder / f"{case}.h5", team)
+            made = session(case, folder / f"{case}.h5", process_group)
             made.run()
-            torch.save(state(made), folder / f"{case}.{team.rank}.pt")
+            torch.save(state(made), folder / f"{case}.{process_group.rank}.pt")
         # the leader alone is asked to stop, in the first epoch; all go on together
-        stopped = session("olu", folder / "resumed.h5", team)
-        if team.leads:
+        stopped = session("olu", folder / "resumed.h5", process_group)
+        if process_group.is_main:
             stopped.trainer.stop_after_batch(signal.SIGTERM)
         with contextlib.suppress(Interrupted):
             stopped.run()
         assert stopped.trainer.step == 1
-        made = session("olu", folder / "resumed.h5", team, resume=True)
+        made = session("olu", folder / "resumed.h5", process_group, resume=True)
         made.run()
-        torch.save(state(made), folder / f"resumed.{team.rank}.pt")
+        torch.save(state(made), folder / f"resumed.{process_group.rank}.pt")
 
 
 if __name__ == "__main__":

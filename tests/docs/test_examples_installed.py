@@ -32,7 +32,7 @@ def test_the_examples_install_and_their_commands_run(tmp_path: Path) -> None:
         lines = [line for line in block.text.replace("\\\n", "").splitlines() if "ffprobe " in line]
         commands = [shlex.split(line.partition("ffprobe ")[2]) for line in lines if not line.startswith("pip")]
         assert commands[0][:1] == ["run"]
-        commands[0] += ["--epochs", "1", "--set", "training.images=64", "--set", "network=tiny", "--overwrite"]
+        commands[0] += ["--epochs", "1", "--set", "training.max_images=64", "--set", "network=tiny", "--overwrite"]
         for command in commands:
             call(python, "-m", "ffprobe", *command, cwd=tmp_path)
     assert (tmp_path / "angles.png").is_file()

@@ -83,9 +83,9 @@ def templates(error: str) -> list[tuple[re.Pattern[str], str]]:
     found = []
     for line in text.splitlines():
         if line.startswith("| ") and not line.startswith("| what is said"):
-            what, do, file = re.split(r"(?<!\\) \| ", line[2:].removesuffix(" |"))
+            what, hint, file = re.split(r"(?<!\\) \| ", line[2:].removesuffix(" |"))
             assert (ROOT / file.strip("`")).is_file()
-            found.append((pattern(what), pattern(do)))
+            found.append((pattern(what), pattern(hint)))
     return found
 
 
@@ -135,13 +135,13 @@ def test_an_error_that_is_raised_stands_on_its_page(
         build_app(words)(words)
     said = caught.value
     assert type(said).__name__ == error
-    fits = [what.pattern for what, do in templates(error) if what.fullmatch(said.what) and do.fullmatch(said.do)]
+    fits = [what.pattern for what, hint in templates(error) if what.fullmatch(said.what) and hint.fullmatch(said.hint)]
     assert [p for p in fits if len(p.replace(".*", "")) > 12], said
 
 
 def read(source: str) -> list[tuple[str, str, str]]:
     found = generate_errors._Source(ast.parse(source), "ffprobe/errors.py").messages()
-    return sorted((m.error, m.what, m.do) for m in found)
+    return sorted((m.error, m.what, m.hint) for m in found)
 
 
 def test_what_is_put_in_is_a_word_in_braces_and_alternatives_are_all_told() -> None:

@@ -46,7 +46,7 @@ def test_full_normalization_hides_lengths_and_none_does_not(tmp_path: Path) -> N
     shares = {}
     for exponent in (0, 1):
         plugins = ["symba", f"{steps / 'normalizer_2.py'}:exponent={exponent}", str(steps / "probe_2.py")]
-        settings = {"training": {"epochs": 4, "images": 512}, "network": {"width": 0.25}}
+        settings = {"training": {"epochs": 4, "max_images": 512}, "network": {"width": 0.25}}
         run = toy_run(*plugins, out=tmp_path / f"{exponent}.h5", settings=settings)
         with run.open() as file:
             result = load("probe_2").Leak().analyze([file])

@@ -18,9 +18,9 @@ from torch import nn
 import ffprobe
 from ffprobe.components.network import LayerSpec, Shortcut
 from ffprobe.inference.activations import ActivationSampler
-from ffprobe.inference.label_scan import NetworkSweep
+from ffprobe.inference.label_scan import NetworkLabelScan
 from ffprobe.network.multiply_adds import multiply_adds
-from ffprobe.network.network import Stack
+from ffprobe.network.network import LayeredNetwork
 
 SHAPE, CLASSES, IMAGES = (1, 8, 8), 5, 7
 
@@ -28,8 +28,8 @@ SHAPE, CLASSES, IMAGES = (1, 8, 8), 5, 7
 @pytest.fixture(autouse=True)
 def _every_layer_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
     # rows are counted as they enter a layer; one that is shared between labels is not entered (test_first_layer)
-    monkeypatch.setattr("ffprobe.inference.label_scan.first_layer", lambda stack, images: None)
-    monkeypatch.setattr("ffprobe.inference.evaluate.first_layer", lambda stack, images: None)
+    monkeypatch.setattr("ffprobe.inference.label_scan.first_layer", lambda network, images: None)
+    monkeypatch.setattr("ffprobe.inference.evaluate.first_layer", lambda network, images: None)
 
 
 class Small(ffprobe.Network):
@@ -49,7 +49,7 @@ class Small(ffprobe.Network):
 class OnOutput(Length):
     """Length normalization of what is passed on."""
 
-    place = "output"
+    position = "output"
 
 
 class ByClass(ffprobe.Goodness):
@@ -61,37 +61,37 @@ class ByClass(ffprobe.Goodness):
         return nn.Sequential(nn.Flatten(), nn.Linear(int(torch.Size(shape).numel()), classes))
 
 
-def build(encoder: Any = LabelChannel, normalizer: Any = BatchNorm, goodness: Any = MeanSquare) -> Stack:
+def build(encoder: Any = LabelChannel, normalizer: Any = BatchNorm, goodness: Any = MeanSquare) -> LayeredNetwork:
     torch.manual_seed(0)
-    stack = Stack(Small(), encoder(), normalizer(), goodness(), SHAPE, CLASSES)
-    for module in stack.modules():
+    network = LayeredNetwork(Small(), encoder(), normalizer(), goodness(), SHAPE, CLASSES)
+    for module in network.modules():
         if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
             module.running_mean.uniform_(-0.2, 0.2)  # type: ignore[union-attr]
             module.running_var.uniform_(0.5, 2)  # type: ignore[union-attr]
-    return stack.eval().requires_grad_(False)
+    return network.eval().requires_grad_(False)
 
 
-def sweep_of(stack: Stack, images: torch.Tensor, rows: int = 4) -> NetworkSweep:
-    return NetworkSweep(stack, images, 30, nullcontext, rows)
+def sweep_of(network: LayeredNetwork, images: torch.Tensor, rows: int = 4) -> NetworkLabelScan:
+    return NetworkLabelScan(network, images, 30, nullcontext, rows)
 
 
-def brute(stack: Stack, images: torch.Tensor) -> torch.Tensor:
+def brute(network: LayeredNetwork, images: torch.Tensor) -> torch.Tensor:
     """Goodness ``[L, N, K]``, image by image, label by label."""
-    if stack.form == "class":
-        return torch.stack([stack(image[None])[:, 0] for image in images], dim=1)
+    if network.form == "class":
+        return torch.stack([network(image[None])[:, 0] for image in images], dim=1)
     labels = torch.arange(CLASSES)
-    return torch.stack([torch.stack([stack(i[None], k[None])[:, 0] for k in labels], dim=1) for i in images], dim=1)
+    return torch.stack([torch.stack([network(i[None], k[None])[:, 0] for k in labels], dim=1) for i in images], dim=1)
 
 
 @contextmanager
-def counted(stack: Stack) -> Iterator[list[int]]:
+def counted(network: LayeredNetwork) -> Iterator[list[int]]:
     """How many rows each layer really saw."""
-    rows = [0] * stack.depth
+    rows = [0] * network.depth
 
     def count(index: int) -> Any:
         return lambda module, given, out: rows.__setitem__(index, rows[index] + len(given[0]))
 
-    handles = [stack.layer(i).register_forward_hook(count(i)) for i in range(stack.depth)]
+    handles = [network.layer(i).register_forward_hook(count(i)) for i in range(network.depth)]
     yield rows
     for handle in handles:
         handle.remove()
@@ -106,19 +106,19 @@ KINDS = [
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_living_pairs_get_what_a_pass_of_their_own_gives(kind: Any) -> None:
-    stack, images = build(*kind), torch.randn(IMAGES, *SHAPE)
-    expected, sweep = brute(stack, images), sweep_of(build(*kind), images)
+    network, images = build(*kind), torch.randn(IMAGES, *SHAPE)
+    expected, sweep = brute(network, images), sweep_of(build(*kind), images)
     alive = sweep.everyone()
     generator = torch.Generator().manual_seed(1)
     with counted(sweep._stack) as rows:
-        for layer in range(stack.depth):
+        for layer in range(network.depth):
             found = sweep.advance(alive)
             torch.testing.assert_close(found[alive], expected[layer][alive], rtol=1e-5, atol=1e-6)
             assert found[~alive].isnan().all()
             alive = alive & (torch.rand(alive.shape, generator=generator) < 0.6)
             alive[layer] = False  # an image may leave as a whole
     assert sweep.evaluations == rows
-    assert rows[0] == IMAGES * (1 if stack.form == "class" else CLASSES)
+    assert rows[0] == IMAGES * (1 if network.form == "class" else CLASSES)
     assert rows[0] > rows[1] > rows[2] > rows[3] > 0
 
 
@@ -126,11 +126,11 @@ def test_living_pairs_get_what_a_pass_of_their_own_gives(kind: Any) -> None:
 def test_a_full_sweep_is_the_recorded_one_to_the_last_bit(kind: Any) -> None:
     from ffprobe.inference.evaluate import label_goodness
 
-    stack, images = build(*kind), torch.randn(IMAGES, *SHAPE)
-    whole = label_goodness(stack, images)
-    assert torch.equal(sweep_of(stack, images).full(range(4)), whole)
-    sweep = sweep_of(stack, images)
-    with counted(stack) as rows:
+    network, images = build(*kind), torch.randn(IMAGES, *SHAPE)
+    whole = label_goodness(network, images)
+    assert torch.equal(sweep_of(network, images).full(range(4)), whole)
+    sweep = sweep_of(network, images)
+    with counted(network) as rows:
         found = sweep.full([1, 2])
     assert torch.equal(found[1:3], whole[1:3])
     assert found[[0, 3]].isnan().all()
@@ -139,9 +139,9 @@ def test_a_full_sweep_is_the_recorded_one_to_the_last_bit(kind: Any) -> None:
 
 
 def test_nobody_alive_computes_nothing() -> None:
-    stack = build()
-    sweep = sweep_of(stack, torch.randn(IMAGES, *SHAPE))
-    with counted(stack) as rows:
+    network = build()
+    sweep = sweep_of(network, torch.randn(IMAGES, *SHAPE))
+    with counted(network) as rows:
         for _ in range(4):
             assert sweep.advance(torch.zeros(IMAGES, CLASSES, dtype=torch.bool)).isnan().all()
     assert rows == sweep.evaluations == [0, 0, 0, 0]
@@ -155,10 +155,10 @@ def digits(count: int) -> ffprobe.Images:
 def test_live_features_are_the_recorded_ones() -> None:
     from ffprobe.data.loader import normalize
 
-    stack, images = build(), digits(IMAGES)
-    recorded = ActivationSampler(stack, images, 30, nullcontext).collect()
-    sweep = sweep_of(stack, normalize(images.pixels, images.mean, images.std))
-    with counted(stack) as rows:
+    network, images = build(), digits(IMAGES)
+    recorded = ActivationSampler(network, images, 30, nullcontext).collect()
+    sweep = sweep_of(network, normalize(images.pixels, images.mean, images.std))
+    with counted(network) as rows:
         found = sweep.features([0, 2])
     assert sorted(found) == [0, 2]
     for layer, value in found.items():
@@ -170,14 +170,14 @@ def test_live_features_are_the_recorded_ones() -> None:
 def test_the_stage_random_is_a_pass_with_those_labels() -> None:
     from ffprobe.data.loader import normalize
 
-    stack, images = build(), digits(IMAGES)
+    network, images = build(), digits(IMAGES)
     labels = torch.tensor([4, 0, 0, 2, 1, 3, 3])
-    sampler = ActivationSampler(stack, images, 10_000, nullcontext, labels)
+    sampler = ActivationSampler(network, images, 10_000, nullcontext, labels)
     found = sampler.collect(batch=3)
     x = normalize(images.pixels, images.mean, images.std)
-    for layer, activation in enumerate(stack.activations(x, labels)):
+    for layer, activation in enumerate(network.activations(x, labels)):
         torch.testing.assert_close(found[str(layer), "random"], activation.flatten(1))
-    assert ("0", "random") not in ActivationSampler(stack, images, 30, nullcontext).collect()
+    assert ("0", "random") not in ActivationSampler(network, images, 30, nullcontext).collect()
 
 
 def test_multiply_adds_are_those_of_the_products() -> None:
@@ -186,8 +186,8 @@ def test_multiply_adds_are_those_of_the_products() -> None:
 
 
 def test_a_sweep_in_which_nothing_is_alive_goes_on_and_costs_nothing() -> None:
-    stack, nothing = build(), torch.zeros(IMAGES, CLASSES, dtype=torch.bool)
-    sweep = sweep_of(stack, torch.randn(IMAGES, *SHAPE))
-    for _ in range(stack.depth):
+    network, nothing = build(), torch.zeros(IMAGES, CLASSES, dtype=torch.bool)
+    sweep = sweep_of(network, torch.randn(IMAGES, *SHAPE))
+    for _ in range(network.depth):
         assert sweep.advance(nothing).isnan().all()
-    assert sweep.evaluations == [0] * stack.depth
+    assert sweep.evaluations == [0] * network.depth

@@ -41,7 +41,7 @@ def run(out: Path, *plugins: str) -> Everything:
     heard = Everything()
     registry = Registry()
     try:
-        config = toy_config(registry, *plugins, training={"epochs": 2, "images": 128})
+        config = toy_config(registry, *plugins, training={"epochs": 2, "max_images": 128})
         Session(config, registry, out, observers=[("everything", heard)]).run()
     except ffprobe.FfprobeError:
         pass

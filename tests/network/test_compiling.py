@@ -26,8 +26,8 @@ def test_compiled_steps_are_eager_steps_to_rounding(monkeypatch: pytest.MonkeyPa
     for name in ("off", "on"):
         experiment, images, labels, _ = prepared(width=0.03, batch=6, precision="fp32", training={"compile": name})
         losses = [u.loss for step in range(3) for u in experiment.learner.step(images, labels, step, 0)]
-        ends.append((experiment.stack.named_state(), torch.stack(losses)))
-        assert (experiment.stack.layer(0)._compiled_call_impl is not None) == (name == "on")
+        ends.append((experiment.network.named_state(), torch.stack(losses)))
+        assert (experiment.network.layer(0)._compiled_call_impl is not None) == (name == "on")
     (state, losses), (other, compiled) = ends
     torch.testing.assert_close(compiled, losses)
     assert list(state) == list(other)

@@ -21,9 +21,9 @@ from toy import toy_config
 import ffprobe
 from ffprobe.components.network import LayerSpec, Shortcut
 from ffprobe.inference.evaluate import label_goodness
-from ffprobe.inference.label_scan import NetworkSweep
+from ffprobe.inference.label_scan import NetworkLabelScan
 from ffprobe.network import first_layer
-from ffprobe.network.network import Stack
+from ffprobe.network.network import LayeredNetwork
 from ffprobe.plugin.registry import Registry
 from ffprobe.training.experiment import build
 from ffprobe.training.trainer import Observers, Trainer
@@ -48,23 +48,23 @@ CONV = [LayerSpec("conv", 6, pool=2), LayerSpec("conv", 4, shortcut=Shortcut(0, 
 LINEAR = [LayerSpec("linear", 20, bias=True), LayerSpec("linear", 9)]
 
 
-def made(specs: list[LayerSpec], encoder: Any, normalizer: Any) -> Stack:
+def made(specs: list[LayerSpec], encoder: Any, normalizer: Any) -> LayeredNetwork:
     torch.manual_seed(0)
-    stack = Stack(Layers(specs), encoder, normalizer, MeanSquare(), SHAPE, CLASSES).double()
-    for module in stack.modules():
+    network = LayeredNetwork(Layers(specs), encoder, normalizer, MeanSquare(), SHAPE, CLASSES).double()
+    for module in network.modules():
         for name, value in module.named_buffers(recurse=False):
             if value.is_floating_point():
                 value.copy_(torch.rand_like(value) + (0.5 if "var" in name else -0.5))
         if isinstance(module, nn.BatchNorm2d):
             module.weight.data.uniform_(0.5, 2)
             module.bias.data.normal_()
-    return stack.eval().requires_grad_(False)
+    return network.eval().requires_grad_(False)
 
 
-def brute(stack: Stack, images: torch.Tensor) -> torch.Tensor:
+def brute(network: LayeredNetwork, images: torch.Tensor) -> torch.Tensor:
     """Goodness ``[L, N, K]``, pair by pair, by the network's own forward pass."""
     labels = torch.arange(CLASSES)
-    return torch.stack([torch.stack([stack(i[None], k[None])[:, 0] for k in labels], dim=1) for i in images], dim=1)
+    return torch.stack([torch.stack([network(i[None], k[None])[:, 0] for k in labels], dim=1) for i in images], dim=1)
 
 
 PIXEL = PixelOverlay.Params(value=2.5)
@@ -75,8 +75,8 @@ SHARED = {
     "without a normalizer": (CONV, PixelOverlay(), NoNormalizer()),
     "each image's own value": (LINEAR, PixelOverlay(), BatchNorm()),
     "one value": (LINEAR, PixelOverlay(PIXEL), BatchNorm()),
-    "before the activation": (CONV, LabelChannel(), BatchNorm(BatchNorm.Params(place="preactivation"))),
-    "length of what is passed on": (LINEAR, PixelOverlay(), BatchNorm(BatchNorm.Params(place="output"))),
+    "before the activation": (CONV, LabelChannel(), BatchNorm(BatchNorm.Params(position="preactivation"))),
+    "length of what is passed on": (LINEAR, PixelOverlay(), BatchNorm(BatchNorm.Params(position="output"))),
 }
 
 
@@ -87,12 +87,12 @@ def _share_small_ones_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("case", SHARED)
 def test_shared_products_give_what_each_pair_gives(case: str) -> None:
-    stack, images = made(*SHARED[case]), torch.randn(IMAGES, *SHAPE, dtype=torch.float64)
+    network, images = made(*SHARED[case]), torch.randn(IMAGES, *SHAPE, dtype=torch.float64)
     rows: list[int] = []
-    inner = stack.layer(0).conv if SHARED[case][0] is CONV else stack.layer(0).linear
-    expected = brute(stack, images)
+    inner = network.layer(0).conv if SHARED[case][0] is CONV else network.layer(0).linear
+    expected = brute(network, images)
     handle = inner.register_forward_hook(lambda module, given, out: rows.append(len(out)))
-    found = label_goodness(stack, images)
+    found = label_goodness(network, images)
     handle.remove()
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
     assert rows == [IMAGES, CLASSES, 1]  # not IMAGES for each of the CLASSES
@@ -103,9 +103,9 @@ def test_shared_products_give_what_each_pair_gives(case: str) -> None:
 @pytest.mark.parametrize("share", [0.5, 1.0])
 def test_living_pairs_share_too(case: str, cached: int, share: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(first_layer, "CACHED", cached)
-    stack, images = made(*SHARED[case]), torch.randn(IMAGES, *SHAPE, dtype=torch.float64)
-    expected = brute(stack, images)
-    sweep = NetworkSweep(stack, images, None, nullcontext, rows=13)  # pairs: no whole number of images
+    network, images = made(*SHARED[case]), torch.randn(IMAGES, *SHAPE, dtype=torch.float64)
+    expected = brute(network, images)
+    sweep = NetworkLabelScan(network, images, None, nullcontext, rows=13)  # pairs: no whole number of images
     alive = torch.rand(IMAGES, CLASSES, generator=torch.Generator().manual_seed(2)) < share
     for layer in range(2):
         found = sweep.advance(alive)
@@ -122,20 +122,20 @@ ALONE = {
 
 @pytest.mark.parametrize("case", ALONE)
 def test_what_would_not_be_exact_is_not_shared(case: str) -> None:
-    stack = made(*ALONE[case])
-    assert not first_layer.can_share(stack)
-    if stack.shows_label:
+    network = made(*ALONE[case])
+    assert not first_layer.can_share(network)
+    if network.shows_label:
         images = torch.randn(IMAGES, *SHAPE, dtype=torch.float64)
-        torch.testing.assert_close(label_goodness(stack, images), brute(stack, images), rtol=1e-10, atol=1e-12)
+        torch.testing.assert_close(label_goodness(network, images), brute(network, images), rtol=1e-10, atol=1e-12)
 
 
 def test_a_network_in_training_and_a_cheap_first_layer_are_not_shared(monkeypatch: pytest.MonkeyPatch) -> None:
-    stack = made(*SHARED["convolution"])
-    assert first_layer.can_share(stack)
-    assert not first_layer.can_share(stack.train())
-    stack.eval()
+    network = made(*SHARED["convolution"])
+    assert first_layer.can_share(network)
+    assert not first_layer.can_share(network.train())
+    network.eval()
     monkeypatch.setattr(first_layer, "LEAST", 3 * 9 + 1)  # 3 channels, the label's included
-    assert first_layer.can_share(stack)  # for it is pooled
+    assert first_layer.can_share(network)  # for it is pooled
     unpooled = made([LayerSpec("conv", 6)], LabelChannel(), BatchNorm())
     assert not first_layer.can_share(unpooled)
 
@@ -143,7 +143,7 @@ def test_a_network_in_training_and_a_cheap_first_layer_are_not_shared(monkeypatc
 def test_predictions_on_digits_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     registry = Registry()
     words = ("fcn", "batchnorm", "symba", "label-channel", "olu")
-    changes = {"network": {"name": "fcn", "width": 0.05, "depth": 3}, "training": {"images": 0, "batch_size": 32}}
+    changes = {"network": {"name": "fcn", "width": 0.05, "depth": 3}, "training": {"max_images": 0, "batch_size": 32}}
     experiment = build(toy_config(registry, *words, **changes), registry)
     trainer = Trainer(experiment, Observers(registry.manager, lambda *_: None, lambda *_: None))
     for images, labels, _ in experiment.loader:

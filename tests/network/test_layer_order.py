@@ -11,16 +11,16 @@ from torch.nn import functional
 from toy import toy_config
 
 import ffprobe
-from ffprobe.network.network import Stack
+from ffprobe.network.network import LayeredNetwork
 from ffprobe.plugin.registry import Registry
 from ffprobe.training.experiment import Experiment, build
 
 Spec = ffprobe.LayerSpec
 
 
-def stack(
-    *specs: Spec, place: str = "input", shape: tuple[int, ...] = (3, 8, 8), goodness: str = "mean-square"
-) -> Stack:
+def network(
+    *specs: Spec, position: str = "input", shape: tuple[int, ...] = (3, 8, 8), goodness: str = "mean-square"
+) -> LayeredNetwork:
     class Fixed(ffprobe.Network):
         name = "fixed"
 
@@ -31,12 +31,12 @@ def stack(
     made: dict[str, Any] = {}
     for kind, name, settings in (
         ("encoder", "no-label", {}),
-        ("normalizer", "batchnorm", {"place": place}),
+        ("normalizer", "batchnorm", {"position": position}),
         ("goodness", goodness, {}),
     ):
         component: Any = registry.component(kind, name)
         made[kind] = component(component.Params(**settings))
-    return Stack(Fixed(), *made.values(), shape, 4).double()
+    return LayeredNetwork(Fixed(), *made.values(), shape, 4).double()
 
 
 def norm(x: torch.Tensor) -> torch.Tensor:
@@ -49,19 +49,19 @@ def x() -> torch.Tensor:
     return torch.randn(5, 3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("place", ["input", "preactivation", "activation", "output"])
-def test_the_normalizer_stands_where_it_says(place: str, x: torch.Tensor) -> None:
-    net = stack(Spec("conv", 6, pool=2), place=place)
+@pytest.mark.parametrize("position", ["input", "preactivation", "activation", "output"])
+def test_the_normalizer_stands_where_it_says(position: str, x: torch.Tensor) -> None:
+    net = network(Spec("conv", 6, pool=2), position=position)
     layer = net.layer(0)
-    z = functional.conv2d(norm(x) if place == "input" else x, layer.conv.weight, padding=1)
-    z = norm(z) if place == "preactivation" else z
+    z = functional.conv2d(norm(x) if position == "input" else x, layer.conv.weight, padding=1)
+    z = norm(z) if position == "preactivation" else z
     activation = functional.max_pool2d(z.relu(), 2)
-    activation = norm(activation) if place == "activation" else activation
+    activation = norm(activation) if position == "activation" else activation
     torch.testing.assert_close(layer(x), activation)
-    passed = norm(activation) if place == "output" else activation
+    passed = norm(activation) if position == "output" else activation
     torch.testing.assert_close(layer.pass_on(activation), passed)
     torch.testing.assert_close(layer.goodness(layer(x)), activation.square().flatten(1).mean(1))
-    assert layer.normalizer.num_features == (3 if place == "input" else 6)
+    assert layer.normalizer.num_features == (3 if position == "input" else 6)
 
 
 @pytest.mark.parametrize("name", ["relu", "leaky-relu", "tanh", "none", "function"])
@@ -74,13 +74,15 @@ def test_activations_and_pooling_commute(name: str, x: torch.Tensor) -> None:
         "function": torch.cos,  # falls and rises, so pooling must come after it
     }
     activation: Any = torch.cos if name == "function" else name
-    layer = stack(Spec("conv", 6, pool=2, activation=activation)).layer(0)
+    layer = network(Spec("conv", 6, pool=2, activation=activation)).layer(0)
     z = functional.conv2d(norm(x), layer.conv.weight, padding=1)
     torch.testing.assert_close(layer(x), functional.max_pool2d(functions[name](z), 2))
 
 
 def test_kernel_stride_groups_and_shrink(x: torch.Tensor) -> None:
-    layer = stack(Spec("conv", 6, kernel=5, stride=2, groups=3, shrink=2, bias=True), place="output").layer(0)
+    layer = network(
+        Spec("conv", 6, kernel=5, stride=2, groups=3, input_avg_pool=2, bias=True), position="output"
+    ).layer(0)
     small = functional.avg_pool2d(x, 2)
     expected = functional.conv2d(small, layer.conv.weight, layer.conv.bias, stride=2, padding=2, groups=3).relu()
     torch.testing.assert_close(layer(x), expected)
@@ -88,7 +90,7 @@ def test_kernel_stride_groups_and_shrink(x: torch.Tensor) -> None:
 
 
 def test_what_is_passed_on_may_be_pooled_after_goodness(x: torch.Tensor) -> None:
-    net = stack(Spec("conv", 6, pool_passed=2), Spec("linear", 5), place="preactivation")
+    net = network(Spec("conv", 6, output_max_pool=2), Spec("linear", 5), position="preactivation")
     first, second = net.activations(x, None)
     assert first.shape == (5, 6, 8, 8)
     assert net.layer(1).input_shape == (6, 4, 4)
@@ -100,8 +102,8 @@ def test_what_is_passed_on_may_be_pooled_after_goodness(x: torch.Tensor) -> None
 @pytest.mark.parametrize("join", ["add", "concat"])
 def test_shortcuts_join_what_was_passed_on(join: str, x: torch.Tensor) -> None:
     cut = ffprobe.Shortcut(0, join, pool=2)  # type: ignore[arg-type]
-    net = stack(
-        Spec("conv", 4), Spec("conv", 4, pool=2), Spec("conv", 4, shortcut=cut), Spec("conv", 4), place="output"
+    net = network(
+        Spec("conv", 4), Spec("conv", 4, pool=2), Spec("conv", 4, shortcut=cut), Spec("conv", 4), position="output"
     )
     inputs: dict[int, torch.Tensor] = {}
     activations = list(net.activations(x, None, inputs))
@@ -114,27 +116,27 @@ def test_shortcuts_join_what_was_passed_on(join: str, x: torch.Tensor) -> None:
 
 def test_a_layer_may_have_a_normalizer_of_its_own(x: torch.Tensor) -> None:
     none: Any = Registry().component("normalizer", "none")
-    net = stack(Spec("conv", 6), Spec("linear", 4, activation="none", normalizer=none()), place="preactivation")
+    net = network(Spec("conv", 6), Spec("linear", 4, activation="none", normalizer=none()), position="preactivation")
     hidden, output = net.activations(x, None)
     torch.testing.assert_close(output, hidden.flatten(1) @ net.layer(1).linear.weight.T)
     assert not list(net.layer(1).normalizer.buffers())
 
 
-@pytest.mark.parametrize("place", ["input", "preactivation", "activation", "output"])
-def test_an_idle_layer_s_normalizer_sees_the_batch(place: str) -> None:
-    made = _built(Four, "olu", "symba", f"batchnorm:place={place}")
+@pytest.mark.parametrize("position", ["input", "preactivation", "activation", "output"])
+def test_an_idle_layer_s_normalizer_sees_the_batch(position: str) -> None:
+    made = _built(Four, "olu", "symba", f"batchnorm:position={position}")
     images, labels = made.loader.preview()
-    made.stack.train()
+    made.network.train()
     for step in range(2):  # on the second step the last of four layers has no partner
         list(made.learner.step(images, labels, step, 0))
-        counted = [int(made.stack.layer(i).normalizer.num_batches_tracked) for i in range(4)]
+        counted = [int(made.network.layer(i).normalizer.num_batches_tracked) for i in range(4)]
         assert counted == [step + 1] * 4
 
 
 def test_shortcuts_that_do_not_fit_are_refused() -> None:
     for cut in (ffprobe.Shortcut(0), ffprobe.Shortcut(1), ffprobe.Shortcut(7)):
         with pytest.raises(ffprobe.UsageError, match="shortcut"):
-            stack(Spec("conv", 4), Spec("conv", 4, pool=2, shortcut=cut))
+            network(Spec("conv", 4), Spec("conv", 4, pool=2, shortcut=cut))
 
 
 class Resnet(ffprobe.Network):
@@ -153,11 +155,11 @@ def test_a_shortcut_carries_gradients_within_a_group_if_asked(detached: bool, mo
     monkeypatch.setattr(Resnet, "detached", detached)
     made = _built(Resnet, "no-label", "linear-head", "cross-entropy", "whole", "none")
     x, labels = made.loader.preview()
-    weights = [made.stack.layer(i).conv.weight for i in range(3)]
+    weights = [made.network.layer(i).conv.weight for i in range(3)]
     a = functional.conv2d(x, weights[0], padding=1).relu()
     b = functional.conv2d(a, weights[1], padding=1).relu() + (a.detach() if detached else a)
     c = functional.conv2d(b, weights[2], padding=1).relu()
-    loss = functional.cross_entropy(made.stack.layer(2).goodness(c), labels)
+    loss = functional.cross_entropy(made.network.layer(2).goodness(c), labels)
     expected = torch.autograd.grad(loss, weights)
     for update in made.learner.step(x, labels, 0, 0):
         torch.testing.assert_close(update.loss, loss.detach())
@@ -170,7 +172,7 @@ def test_a_shortcut_from_another_group_never_carries_gradients(monkeypatch: pyte
     made = _built(Resnet, "no-label", "linear-head", "cross-entropy", "greedy", "none")
     x, labels = made.loader.preview()
     for update in made.learner.step(x, labels, 0, 0):
-        moved = [i for i in range(3) if made.stack.layer(i).conv.weight.grad is not None]
+        moved = [i for i in range(3) if made.network.layer(i).conv.weight.grad is not None]
         assert moved == [update.loss_layer]
 
 
@@ -216,7 +218,7 @@ class WithOutput(ffprobe.Network):
 def test_a_layer_may_have_goodness_and_loss_of_its_own() -> None:
     made = _built(WithOutput, "no-label", "linear-head", "cross-entropy", "greedy", "none")
     x, labels = made.loader.preview()
-    logits = list(made.stack.activations(x, None))[1]
+    logits = list(made.network.activations(x, None))[1]
     expected = functional.cross_entropy(logits, labels) / 2
     updates = list(made.learner.step(x, labels, 0, 0))
     torch.testing.assert_close(updates[1].loss, expected.detach())

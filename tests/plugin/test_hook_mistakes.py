@@ -95,7 +95,7 @@ def test_each_mistake_has_its_own_sentence(tmp_path: Path, case: str) -> None:
         Registry().load(write(tmp_path, text))
     assert "The plugin 'mine'" in caught.value.what
     assert caught.value.where == str(tmp_path / "mine.py")
-    assert caught.value.do
+    assert caught.value.hint
     assert caught.value.exit_code == 3
 
 

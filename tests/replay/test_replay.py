@@ -22,7 +22,7 @@ SHARP = Tolerance(absolute=1e-9, relative=1e-9, weights=1e-11)  # both sides com
 @pytest.mark.parametrize("fast", [False, True], ids=["as-recorded", "fast"])
 def test_own_trajectories_replay_to_rounding(case: Case, fast: bool) -> None:
     result = replay(HERE / f"{case.name}.npz", Registry(), SHARP, fast=fast)
-    assert result.passed, result.document()
+    assert result.passed, result.to_dict()
 
 
 @pytest.mark.parametrize("case", CASES[:2], ids=lambda c: c.name)
@@ -129,6 +129,6 @@ def test_reference_trajectories_of_the_authors_code(golden: Path, fast: bool) ->
     assert files
     for file in files:
         result = replay(file, Registry(), fast=fast)
-        assert result.passed, result.document()
+        assert result.passed, result.to_dict()
         if not fast:  # in the recording's own layout little is left to rounding
             assert result.excess["weights"] < 0.02

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ffprobe.errors import FileError
-from ffprobe.store.schema import ActivationRecord, Dimension, RunFacts, Schema, Variable, run_schema
+from ffprobe.store.schema import ActivationRecord, Dimension, RunMetadata, Schema, Variable, run_schema
 from ffprobe.store.writer import RunWriter
 
 LAYERS = ("first", "zweite Schicht")
@@ -16,7 +16,7 @@ STEPS = 7
 """Steps in an epoch."""
 
 
-def facts(**changes: object) -> RunFacts:
+def facts(**changes: object) -> RunMetadata:
     """Layers, classes, validation and test images, weights, activations and a probe."""
     fields: dict[str, object] = {
         "layers": LAYERS,
@@ -52,7 +52,7 @@ def facts(**changes: object) -> RunFacts:
         },
         "attributes": {"config_json": '{"epochs": 3}', "plugins": ["olu", "symba"], "seed": 7, "none_of_them": []},
     }
-    return RunFacts(**(fields | changes))  # type: ignore[arg-type]
+    return RunMetadata(**(fields | changes))  # type: ignore[arg-type]
 
 
 def schema() -> Schema:

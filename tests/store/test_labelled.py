@@ -104,7 +104,7 @@ def test_a_missing_library_is_named_with_its_extra(run: RunFile, library: str, m
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(UsageError) as error:
         getattr(run["metrics/loss"], f"to_{library}")()
-    assert f"pip install 'ffprobe-nn[{library}]'" in error.value.do
+    assert f"pip install 'ffprobe-nn[{library}]'" in error.value.hint
 
 
 def test_a_broken_library_is_not_said_to_be_missing(
@@ -122,7 +122,7 @@ def test_a_broken_library_is_not_said_to_be_missing(
 def test_a_group_that_is_not_there_is_told(run: RunFile) -> None:
     with pytest.raises(FileError, match="no arrays in the group 'metric'") as error:
         run.to_xarray("metric")
-    assert "metrics" in error.value.do
+    assert "metrics" in error.value.hint
 
 
 def test_a_closed_run_is_said_to_be_closed_not_damaged(finished: Path) -> None:

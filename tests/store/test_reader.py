@@ -160,10 +160,10 @@ def test_missing_names_get_the_nearest(finished: Path) -> None:
     with open_run(finished) as run:
         with pytest.raises(FileError) as caught:
             run.variable("metrics/los")
-        assert "'metrics/loss'" in caught.value.do
+        assert "'metrics/loss'" in caught.value.hint
         with pytest.raises(FileError) as caught:
             run.read("qqqq")
-        assert "ffprobe show" in caught.value.do
+        assert "ffprobe show" in caught.value.hint
         with pytest.raises(FileError):
             run.group_attributes("nothing")
 
@@ -172,7 +172,7 @@ def test_too_large_a_reading_is_refused(finished: Path) -> None:
     with open_run(finished, limit=1000) as run:
         with pytest.raises(FileError, match="GiB of memory") as caught:
             run.read("evaluation/goodness")
-        assert "blocks()" in caught.value.do
+        assert "blocks()" in caught.value.hint
         assert run.variable("evaluation/goodness")[0, 0].shape == (20, 3)
 
 
@@ -185,8 +185,8 @@ def _refused(path: Path) -> FileError:
 
 def test_unfinished_run_under_its_final_name(partial: Path, run_path: Path) -> None:
     error = _refused(run_path)
-    assert f"ffprobe repair {partial}" in error.do
-    assert f"ffprobe run --resume --out {run_path}" in error.do
+    assert f"ffprobe repair {partial}" in error.hint
+    assert f"ffprobe run --resume --out {run_path}" in error.hint
 
 
 def test_missing_and_directory(tmp_path: Path) -> None:
@@ -228,7 +228,7 @@ def test_newer_format(finished: Path) -> None:
         file.attrs["ffprobe_format"] = 2
     error = _refused(finished)
     assert "format 2" in error.what
-    assert "pip install --upgrade" in error.do
+    assert "pip install --upgrade" in error.hint
 
 
 def test_without_a_commit_record(finished: Path) -> None:

@@ -14,7 +14,7 @@ import small_run
 
 from ffprobe.errors import FileError, UsageError
 from ffprobe.store.commits import CHECKSUM, LENGTH
-from ffprobe.store.file_lock import Hold
+from ffprobe.store.file_lock import FileLock
 from ffprobe.store.names import fresh, partial_of, rewrite_of
 from ffprobe.store.reader import open_run
 from ffprobe.store.schema import Schema, run_schema
@@ -151,7 +151,7 @@ def test_finished_file_is_refused_and_replaced_only_at_the_end(finished: Path) -
     before = finished.read_bytes()
     with pytest.raises(UsageError, match="already a finished run file") as caught:
         RunWriter.create(finished, small_run.schema())
-    assert "--overwrite" in caught.value.do
+    assert "--overwrite" in caught.value.hint
     with RunWriter.create(finished, small_run.schema(), overwrite=True) as writer:
         small_run.write_epoch(writer, 0)
         assert finished.read_bytes() == before
@@ -164,8 +164,8 @@ def test_unfinished_file_is_refused_and_thrown_away_when_asked(partial: Path, ru
     before = partial.read_bytes()
     with pytest.raises(UsageError, match="already an unfinished run file") as caught:
         RunWriter.create(run_path, small_run.schema())
-    assert "--resume" in caught.value.do
-    assert "--overwrite" in caught.value.do
+    assert "--resume" in caught.value.hint
+    assert "--overwrite" in caught.value.hint
     assert partial.read_bytes() == before
     with RunWriter.create(run_path, small_run.schema(), overwrite=True):
         pass
@@ -281,12 +281,12 @@ def test_two_who_lay_out_the_same_file_do_not_meet(run_path: Path, child: Start)
 def test_what_took_the_place_of_a_left_file_is_not_thrown_away(run_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rewrite = rewrite_of(partial_of(run_path))
     rewrite.touch()
-    theirs: list[Hold] = []
+    theirs: list[FileLock] = []
 
     def lock(_: int) -> None:  # between our opening and our locking it, another process replaces the left file
         monkeypatch.undo()
         rewrite.unlink()
-        theirs.append(Hold(rewrite, create=True))
+        theirs.append(FileLock(rewrite, create=True))
 
     monkeypatch.setattr("ffprobe.store.file_lock._lock", lock)
     with pytest.raises(FileError, match="Another process is writing"):
@@ -324,7 +324,7 @@ def test_resume_refuses_another_layout_and_keeps_the_file(partial: Path, run_pat
         RunWriter.resume(run_path, run_schema(small_run.facts(validation=21)))
     with pytest.raises(FileError, match="no commit 5") as caught:
         RunWriter.resume(run_path, small_run.schema(), commit=5)
-    assert caught.value.do == "Choose one from 0 to 1."
+    assert caught.value.hint == "Choose one from 0 to 1."
     assert partial.read_bytes() == before
     assert os.listdir(run_path.parent) == [partial.name]
 

@@ -27,14 +27,14 @@ LAYERS = ("0", "1")
 
 def write(path: Path, rows: int, units: int) -> None:
     """A finished run with so many activations in each of its layers, recorded after epoch 1."""
-    from ffprobe.store.schema import ActivationRecord, RunFacts, run_schema
+    from ffprobe.store.schema import ActivationRecord, RunMetadata, run_schema
     from ffprobe.store.writer import RunWriter
 
     random = np.random.default_rng(0)
     labels = random.integers(0, CLASSES, rows)
     held = np.arange(rows) >= round((1 - HELD) * rows)
     places = [("input", "pre", IMAGE), *((layer, "pre", units) for layer in LAYERS)]
-    facts = RunFacts(
+    facts = RunMetadata(
         layers=LAYERS,
         classes=tuple(str(k) for k in range(CLASSES)),
         validation=4,
@@ -82,7 +82,7 @@ def answer(path: Path, name: str) -> dict[str, float]:
     probe = Registry().component("probe", name)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with ffprobe.open(path) as run:
-        rows = probe(probe.Params()).analyze([run]).json()["rows"]
+        rows = probe(probe.Params()).analyze([run]).to_dict()["rows"]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {"peak_bytes": 1024 * peak, "libraries_bytes": 1024 * before, "rows": len(rows)}
 

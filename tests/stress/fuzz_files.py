@@ -45,7 +45,7 @@ def originals(folder: Path) -> None:
 
     registry = Registry()
     session = Session(
-        toy_config(registry, "olu", "batchnorm", training={"epochs": 1, "images": 64}), registry, folder / "run.h5"
+        toy_config(registry, "olu", "batchnorm", training={"epochs": 1, "max_images": 64}), registry, folder / "run.h5"
     )
     save = session.trainer._save
     assert save is not None

@@ -27,7 +27,7 @@ epochs = 1
 batch-size = 32
 dataset = "digits"
 network.width = 0.05
-training.images = 64
+training.max_images = 64
 set = {probes = []}
 
 [axes.data]

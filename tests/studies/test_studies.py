@@ -36,7 +36,7 @@ def test_table_1_has_the_papers_cells(name: str, times: int, tmp_path: Path, mon
     (path,) = (path for path in STUDIES if path.stem == name)
     cells = []
     for run in planned(path, tmp_path, monkeypatch):
-        config = run.config.document()
+        config = run.config.to_dict()
         number = config["loss"].get("threshold", config["loss"].get("alpha"))
         cells.append((config["loss"]["name"], number, config["normalizer"]["name"], config["scheduler"]["name"]))
         assert config["network"]["name"] == "tff-s"
@@ -47,7 +47,7 @@ def test_table_2_has_the_papers_rows(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (path,) = (path for path in STUDIES if path.stem == "table2")
     cells = []
     for run in planned(path, tmp_path, monkeypatch):
-        config = run.config.document()
+        config = run.config.to_dict()
         cells.append((config["network"]["name"], config["training"]["epochs"], config["dataset"]["name"]))
         assert (config["loss"]["name"], config["normalizer"]["name"]) == ("symba", "batchnorm")
         assert config["scheduler"]["name"] == "olu"

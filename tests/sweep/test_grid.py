@@ -30,14 +30,14 @@ def test_settings_may_be_nested_dotted_or_in_a_table(tmp_path: Path) -> None:
     text = """
     [each]
     network.width = 0.25
-    "training.images" = 5
-    set = {probes = [], "training.shift" = 2}
+    "training.max_images" = 5
+    set = {probes = [], "training.crop_padding" = 2}
     network.name = "tiny"
     loss = "symba"
     batch-size = 3
     [axes]
     loss.alpha = [2, 4.5]
-    "training.floor" = [0.0]
+    "training.min_lr_fraction" = [0.0]
     network = ["tff-s", "tff-d"]
     plugin = ["olu", ["a", "b:c=1"], []]
     """
@@ -45,15 +45,15 @@ def test_settings_may_be_nested_dotted_or_in_a_table(tmp_path: Path) -> None:
     assert read.each.options["set"] == {
         "network.width": 0.25,
         "network.name": "tiny",
-        "training.images": 5,
+        "training.max_images": 5,
         "probes": [],
-        "training.shift": 2,
+        "training.crop_padding": 2,
         "loss": "symba",
     }
     assert read.each.options["batch_size"] == 3
     assert {axis: [point.name for point in points] for axis, points in read.axes.items()} == {
         "loss.alpha": ["alpha=2", "alpha=4.5"],
-        "training.floor": ["floor=0.0"],
+        "training.min_lr_fraction": ["floor=0.0"],
         "network": ["tff-s", "tff-d"],
         "plugin": ["olu", "a+b:c=1", "none"],
     }
@@ -67,7 +67,7 @@ def test_typed_words_lie_over_what_every_run_has(tmp_path: Path) -> None:
         "epochs": 5,
         "data_dir": "x",
         "plugin": ["olu"],
-        "set": {"network.width": 0.25, "training.shift": 2},
+        "set": {"network.width": 0.25, "training.crop_padding": 2},
     }
     with pytest.raises(UsageError, match="no option or setting 'epoch'") as caught:
         read_grid(path, ["epoch=5"])
@@ -108,7 +108,7 @@ def test_refusals(tmp_path: Path, text: str, sentence: str, line: int | None) ->
     with pytest.raises(UsageError, match=sentence) as caught:
         read_grid(grid(tmp_path, text))
     assert caught.value.where.endswith(f"grid.toml:{line}" if line else "grid.toml")
-    assert caught.value.do
+    assert caught.value.hint
 
 
 def test_what_is_no_toml_or_not_there_is_a_file_error(tmp_path: Path) -> None:
@@ -151,5 +151,5 @@ def test_a_part_of_a_grid_keeps_names_and_order(tmp_path: Path) -> None:
 def test_a_part_that_is_not_there_is_refused(tmp_path: Path, word: str, sentence: str) -> None:
     with pytest.raises(UsageError) as caught:
         read_grid(grid(tmp_path, PART)).only([word])
-    assert re.search(sentence, f"{caught.value} {caught.value.do}")
+    assert re.search(sentence, f"{caught.value} {caught.value.hint}")
     assert caught.value.where == f"--only {word}"

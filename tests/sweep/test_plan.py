@@ -26,7 +26,7 @@ batch-size = 64
 precision = "fp32"
 device = "cpu"
 network = {name = "tiny", width = 0.25}
-training.images = 256
+training.max_images = 256
 training.evaluation_batch = 128
 recording = {samples = 60, units = 32}
 """
@@ -50,10 +50,10 @@ def test_a_command_line_resolves_to_the_config_that_was_planned(tmp_path: Path) 
     assert run.job.command[-3:] == ("--out", str(tmp_path / "out" / "seed=1_one-two.h5"), "--resume")
     words = [sys.executable, "-m", "ffprobe", *run.job.command, "--dry-run", "--json"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == run.config.document()
-    assert run.config.document()["loss"]["alpha"] == 2
-    assert run.config.document()["seed"] == 1
-    assert run.config.settings.training.images == TOY["training"]["images"]
+    assert json.loads(done.stdout) == run.config.to_dict()
+    assert run.config.to_dict()["loss"]["alpha"] == 2
+    assert run.config.to_dict()["seed"] == 1
+    assert run.config.settings.training.max_images == TOY["training"]["images"]
 
 
 def test_finished_begun_running_and_new(tmp_path: Path) -> None:
@@ -126,9 +126,9 @@ def test_a_setting_that_has_come_since_counts_at_its_default(tmp_path: Path, mon
     (run,) = planned(tmp_path, EACH + "[axes]\nseed = [0]\n")
     run.job.out.parent.mkdir()
     run.job.out.touch()
-    older = run.config.document()
+    older = run.config.to_dict()
     del older["training"]["shift"]
     monkeypatch.setattr("ffprobe.sweep.plan.recorded_config", lambda path: older)
     assert [again.standing for again in planned(tmp_path, EACH + "[axes]\nseed = [0]\n")] == ["finished"]
     with pytest.raises(UsageError, match=r"training\.shift: None -> 1"):
-        planned(tmp_path, EACH + "training.shift = 1\n[axes]\nseed = [0]\n")
+        planned(tmp_path, EACH + "training.crop_padding = 1\n[axes]\nseed = [0]\n")

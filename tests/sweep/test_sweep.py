@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import ffprobe
-from ffprobe.components.executor import Job, JobEvent, Share
+from ffprobe.components.executor import Job, JobEvent, ResourceLimits
 from ffprobe.sweep.sweep import Progress, last_line, reason, sweep
 
 
@@ -22,7 +22,7 @@ class Pretends(ffprobe.Executor):
     name = "pretends"
     closed = False
 
-    def work(self, jobs: Sequence[Job], share: Share) -> Iterator[JobEvent | None]:
+    def work(self, jobs: Sequence[Job], share: ResourceLimits) -> Iterator[JobEvent | None]:
         try:
             for one in jobs:
                 yield JobEvent(one, "running")
@@ -37,7 +37,7 @@ class Pretends(ffprobe.Executor):
 def test_what_became_of_each_and_that_a_file_counts_more_than_words(tmp_path: Path) -> None:
     heard: list[JobEvent | None] = []
     jobs = [job(tmp_path, name) for name in ("finished", "failed", "no-file")]
-    progress = sweep(jobs, Pretends(), Share(), lambda _, event: heard.append(event))
+    progress = sweep(jobs, Pretends(), ResourceLimits(), lambda _, event: heard.append(event))
     assert {name: event.state for name, event in progress.events.items()} == {
         "finished": "finished",
         "failed": "failed",
@@ -57,12 +57,12 @@ def test_an_interruption_closes_the_executor(tmp_path: Path) -> None:
 
     Pretends.closed = False
     with pytest.raises(KeyboardInterrupt):
-        sweep([job(tmp_path, "a")], Pretends(), Share(), tell)
+        sweep([job(tmp_path, "a")], Pretends(), ResourceLimits(), tell)
     assert Pretends.closed
 
 
 def test_nothing_to_do_asks_no_executor() -> None:
-    assert sweep([], Pretends(), Share(), lambda _, __: None).counts() == {}
+    assert sweep([], Pretends(), ResourceLimits(), lambda _, __: None).counts() == {}
 
 
 def test_counts_have_what_was_not_heard_of_as_queued(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ out = "x"
 
 [each]
 network.width = 0.25
-"training.images" = 5 # = 6
+"training.max_images" = 5 # = 6
 plugin = [
   "a", # b = 1
   "c=d",
@@ -32,7 +32,7 @@ def test_every_key_is_found_where_it_stands() -> None:
         ("out",): 2,
         ("each",): 4,
         ("each", "network", "width"): 5,
-        ("each", "training.images"): 6,
+        ("each", "training.max_images"): 6,
         ("each", "plugin"): 7,
         ("axes",): 11,
         ("axes", "seed"): 12,

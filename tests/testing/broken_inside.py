@@ -93,7 +93,7 @@ NORMALIZER = [
         "moves-with-its-device",
         normalizer("return x + torch.ones(shape)"),
     ),
-    ("place-is-known", normalizer("return x", more='place = "inputs"\n')),
+    ("position-is-known", normalizer("return x", more='position = "inputs"\n')),
     ("keeps-the-shape", normalizer("return x.flatten(1)")),
     ("keeps-the-shape", normalizer("return x.double()")),
     ("is-finite-for-any-input", normalizer("return x / x.flatten(1).norm(dim=1).view(-1, *[1] * (x.dim() - 1))")),

@@ -92,7 +92,7 @@ class TestWhatMayBeChecked:
 class TestReport:
     def test_it_is_json_and_text(self, tmp_path: Path) -> None:
         report = check_plugin(write(tmp_path, loss("return nn.functional.softplus(p - n).mean()")))
-        document = json.loads(json.dumps(report.document()))
+        document = json.loads(json.dumps(report.to_dict()))
         assert document["passed"] is False
         assert document["counts"]["failed"] == len(report.failures) == 2
         assert sum(document["counts"].values()) == len(document["findings"])
@@ -216,7 +216,7 @@ class TestToyRun:
             torch.manual_seed(seed)
             random.seed(seed)
             before = global_states()
-            ends.append(toy_run(out=tmp_path / f"{seed}.h5").experiment.stack.state_dict())
+            ends.append(toy_run(out=tmp_path / f"{seed}.h5").experiment.network.state_dict())
             assert moved(before) == []
         assert all(torch.equal(value, ends[1][name]) for name, value in ends[0].items())
 

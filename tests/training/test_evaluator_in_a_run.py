@@ -32,7 +32,7 @@ def test_the_test_set_is_read_as_validation_chose(tmp_path: Path, evaluator: str
             ("validation", plain.goodness, plain.labels),
             ("test", *(torch.from_numpy(file.read(f"test/{name}")) for name in ("goodness", "true_label"))),
         ):
-            accuracy = (reader.predict(ffprobe.RecordedSweep(goodness)) == labels).float().mean()
+            accuracy = (reader.predict(ffprobe.RecordedLabelScan(goodness)) == labels).float().mean()
             assert float(file.read(f"final/model_{part}_accuracy")) == pytest.approx(float(accuracy))
 
 

@@ -10,15 +10,15 @@ import ffprobe
 from ffprobe.config.parsing import merge
 from ffprobe.config.preset_files import BASE_PRESET, preset_names, read_preset
 from ffprobe.plugin.registry import Registry
-from ffprobe.training.locality import Audit, Reach, reach, reach_of, toy
+from ffprobe.training.locality import LocalityReport, Reach, reach, reach_of, toy
 
 
-def audit(**changes: Any) -> Audit:
+def audit(**changes: Any) -> LocalityReport:
     registry = Registry()
     return reach(toy(merge(read_preset(BASE_PRESET), changes), registry), registry)
 
 
-def far(found: Audit) -> dict[int, tuple[int, ...]]:
+def far(found: LocalityReport) -> dict[int, tuple[int, ...]]:
     return {one.layer: one.layers for one in found.reaches}
 
 
@@ -54,7 +54,7 @@ def test_losses_of_one_update_are_told_apart() -> None:
 
 def test_a_head_that_starts_at_zero_is_waited_for() -> None:
     _, config, found = reach_of(Registry().component("goodness", "local-classifier"), Registry())
-    assert config.slots["goodness"].document()["start"] == "zero"
+    assert config.slots["goodness"].to_dict()["start"] == "zero"
     assert all(f"{one.layer}.conv.weight" in one.parameters for one in found.reaches[:6])
 
 
@@ -75,7 +75,7 @@ def test_every_preset_can_be_asked(preset: str) -> None:
 
 
 def test_lines_name_layers_from_one() -> None:
-    one = Audit(5, (Reach(1, (0, 3), True, ()), Reach(4, tuple(range(5)), False, ())))
+    one = LocalityReport(5, (Reach(1, (0, 3), True, ()), Reach(4, tuple(range(5)), False, ())))
     assert one.lines() == ["loss of layer 2: layers 1, 4, and the encoder", "loss of layer 5: every layer"]
 
 

@@ -19,7 +19,7 @@ from ffprobe.plugin.registry import Registry
 from ffprobe.training.experiment import Experiment, build
 from ffprobe.training.trainer import Observers, Trainer
 
-SMALL: dict[str, Any] = {"training": {"batch_size": 16, "images": 64, "epochs": 4, "augmentation": True}}
+SMALL: dict[str, Any] = {"training": {"batch_size": 16, "max_images": 64, "epochs": 4, "augmentation": True}}
 OWN = {"cwcomp", "deeperforward", "pvn", "olu-group-mean", "trifecta-group", "pred", "sim", "predsim", "olu-predsim"}
 """Presets whose networks are too large, or too deep, for digits."""
 
@@ -71,9 +71,9 @@ def test_no_part_reads_anything(name: str) -> None:
 def test_a_sweep_over_all_labels_reads_nothing_before_its_end(words: tuple[str, ...]) -> None:
     experiment = without_numbers(*words)
     images, _ = experiment.loader.preview()
-    experiment.stack.eval()
-    assert label_goodness(experiment.stack, images).device.type == "meta"
-    assert last_layer_goodness(experiment.stack, images, experiment.autocast).device.type == "meta"
+    experiment.network.eval()
+    assert label_goodness(experiment.network, images).device.type == "meta"
+    assert last_layer_goodness(experiment.network, images, experiment.autocast).device.type == "meta"
 
 
 READS = """

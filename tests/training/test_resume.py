@@ -38,7 +38,7 @@ class StopAt:
 
 def session(out: Path, *plugins: str, stop: int | None = None, **how: Any) -> Session:
     registry = Registry()
-    changes = {"training": {"epochs": 4, "augmentation": True, "schedule": "cosine", **how.pop("training", {})}}
+    changes = {"training": {"epochs": 4, "augmentation": True, "lr_schedule": "cosine", **how.pop("training", {})}}
     watcher = StopAt(-1 if stop is None else stop)
     made = Session(
         toy_config(registry, *plugins, **changes, **how.pop("config", {})),
@@ -95,7 +95,7 @@ def test_going_on_ends_as_if_never_stopped(tmp_path: Path, stop: int) -> None:
 
 
 def test_probes_that_rehearse_record_the_same_after_going_on(tmp_path: Path) -> None:
-    words = ("gradients:rehearse=3", "scaling:rehearse=3", "negatives:rehearse=3", "locality:every=1")
+    words = ("gradients:sandbox_every=3", "scaling:rehearse=3", "negatives:rehearse=3", "locality:every=1")
     session(tmp_path / "whole.h5", *OLU, *words).run()
     for stop in (2, 9):  # in the middle of the first and of the third epoch
         with pytest.raises(Interrupted):
@@ -140,7 +140,7 @@ def interrupted(tmp_path: Path, *plugins: str, stop: int = 6) -> Path:
     [
         ({"training": {"learning_rate": 0.5}}, r"config.training.learning_rate: 0.001 -> 0.5"),
         ({"config": {"seed": 3}}, r"config.seed: 0 -> 3"),
-        ({"training": {"images": 200}}, r"data.training"),
+        ({"training": {"max_images": 200}}, r"data.training"),
         ({"training": {"epochs": 9}}, r"config.training.epochs: 4 -> 9"),
     ],
     ids=str,

@@ -59,7 +59,7 @@ def test_what_was_planned_is_there(session: Session) -> None:
 
 def test_the_untrained_weights_are_told(session: Session) -> None:
     config = session.experiment.config
-    layers = build(config, session.experiment.registry).stack  # untrained
+    layers = build(config, session.experiment.registry).network  # untrained
     weights = [layers.layer(i).weight.detach().numpy() for i in range(layers.depth)]
     with ffprobe.open(session._out) as run:
         norms = [np.sqrt((w.astype(float) ** 2).sum()) for w in weights]
@@ -74,7 +74,7 @@ def test_the_weights_rebuild_the_network(session: Session) -> None:
     with ffprobe.open(session._out) as run:
         paths = [p for p in run.paths() if p.startswith("weights/") and ".axis" not in p]
         state = {p.removeprefix("weights/").replace("/", ".", 1): torch.as_tensor(run.read(p)) for p in paths}
-    network = session.experiment.stack
+    network = session.experiment.network
     assert set(state) == set(network.named_state())
     assert all(torch.equal(state[name], value) for name, value in network.named_state().items())
 

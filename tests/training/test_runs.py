@@ -26,7 +26,7 @@ def session(out: Path, *plugins: str, observers: Any = (), **changes: Any) -> Se
 
 def state(made: Session) -> dict[str, torch.Tensor]:
     experiment = made.experiment
-    found = dict(experiment.stack.state_dict())
+    found = dict(experiment.network.state_dict())
     for group, optimizer in experiment.learner.state_dict().items():
         for index, moments in optimizer["state"].items():
             found |= {f"{group}/{index}/{k}": v for k, v in moments.items()}
@@ -86,7 +86,7 @@ def test_watching_changes_nothing(tmp_path: Path, plain: Session) -> None:
     assert same(state(plain), state(watched))
 
 
-REHEARSING = ("gradients:rehearse=1", "scaling:rehearse=1", "negatives:rehearse=1", "locality:every=1")
+REHEARSING = ("gradients:sandbox_every=1", "scaling:rehearse=1", "negatives:rehearse=1", "locality:every=1")
 
 
 @pytest.mark.parametrize("plugins", [OLU, ("drop.py",)], ids=["olu", "dropout"])
@@ -130,16 +130,16 @@ def test_another_seed_is_another_run(tmp_path: Path, plain: Session) -> None:
 def test_under_olu_a_layer_is_held_by_two_optimizers(plain: Session) -> None:
     groups = plain.experiment.learner.state_dict()
     assert set(groups) == {"0-1", "0-2", "1-3"}
-    encoder = plain.experiment.stack.encoder.embedding
+    encoder = plain.experiment.network.encoder.embedding
     assert encoder.requires_grad  # learned, since groups overlap
     assert not torch.equal(groups["0-1"]["state"][0]["exp_avg"], groups["0-2"]["state"][0]["exp_avg"])
 
 
 def test_a_greedy_run_leaves_the_embedding_at_its_random_start(tmp_path: Path) -> None:
     made = session(tmp_path / "run.h5", "symba", "batchnorm", probes=[])
-    before = made.experiment.stack.encoder.embedding.clone()
+    before = made.experiment.network.encoder.embedding.clone()
     made.run()
-    assert torch.equal(before, made.experiment.stack.encoder.embedding)
+    assert torch.equal(before, made.experiment.network.encoder.embedding)
 
 
 def test_a_failing_observer_is_switched_off_and_the_file_says_so(tmp_path: Path) -> None:

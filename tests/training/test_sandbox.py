@@ -16,7 +16,7 @@ from ffprobe.hookspecs import EpochContext, RunContext
 from ffprobe.plugin.registry import Registry
 from ffprobe.training.experiment import Experiment, build
 from ffprobe.training.resume import experiment_state
-from ffprobe.training.sandbox import rehearsal
+from ffprobe.training.sandbox import sandbox
 
 OLU = ("olu", "batchnorm", "symba")
 
@@ -53,22 +53,22 @@ def test_the_run_does_not_notice(plugins: tuple[str, ...]) -> None:
     batch = trained(made)
     before = flat(experiment_state(made))
     for _ in range(2):
-        with rehearsal(made, 3) as copy:
+        with sandbox(made, 3) as copy:
             torch.rand(3)
             for _ in copy.learner.step(*batch, 3, 0):
                 for parameter in copy.network.parameters():
                     parameter.data.add_(1)
     assert_same(before, flat(experiment_state(made)))
-    assert all(p.grad is None for p in made.stack.parameters())
+    assert all(p.grad is None for p in made.network.parameters())
 
 
 def test_a_loss_that_counts_and_dropout_do_not_notice(tmp_path: Path) -> None:
     made = experiment(write(tmp_path, DROPOUT))
     batch = trained(made)
     before = flat(experiment_state(made))
-    with rehearsal(made, 3) as copy:
+    with sandbox(made, 3) as copy:
         list(copy.learner.step(*batch, 3, 0))
-        assert copy.bench.loss.calls > made.components["loss"].calls > 0
+        assert copy.setup.loss.calls > made.components["loss"].calls > 0
     assert_same(before, flat(experiment_state(made)))
 
 
@@ -76,13 +76,13 @@ def test_a_loss_that_counts_and_dropout_do_not_notice(tmp_path: Path) -> None:
 def test_weights_of_the_copy_stay_and_gradients_appear(optimizer: str) -> None:
     made = experiment(*OLU, training={"optimizer": optimizer, "weight_decay": 0.1})
     batch = trained(made)
-    with rehearsal(made, 3) as copy:
+    with sandbox(made, 3) as copy:
         assert copy.network.training
-        assert copy.network is copy.bench.network is not made.stack
+        assert copy.network is copy.setup.network is not made.network
         assert all(p.grad is None for p in copy.network.parameters())
         for update in copy.learner.step(*batch, 3, 0):
             assert all(copy.network.layer(i).weight.grad.abs().sum() > 0 for i in update.layers)
-        for one, two in zip(copy.network.parameters(), made.stack.parameters(), strict=True):
+        for one, two in zip(copy.network.parameters(), made.network.parameters(), strict=True):
             assert torch.equal(one, two)
             assert one.data_ptr() != two.data_ptr()
 
@@ -90,15 +90,15 @@ def test_weights_of_the_copy_stay_and_gradients_appear(optimizer: str) -> None:
 def test_its_gradient_is_that_of_the_loss_at_the_runs_weights() -> None:
     made = experiment("greedy", "length", "symba", precision="fp64")
     images, labels = trained(made)
-    with rehearsal(made, 3) as copy:
+    with sandbox(made, 3) as copy:
         found = {}
         for update in copy.learner.step(images, labels, 3, 0):
             found[update.loss_layer] = copy.network.layer(update.loss_layer).weight.grad.clone()
-    with rehearsal(made, 3) as copy:
-        wrong = copy.bench.negatives(images, labels, 10, copy.bench.generator)
-    x = made.stack.encode(torch.cat([images, images]), torch.cat([labels, wrong])).detach()
-    for index in range(made.stack.depth):
-        layer = made.stack.layer(index)
+    with sandbox(made, 3) as copy:
+        wrong = copy.setup.negatives(images, labels, 10, copy.setup.generator)
+    x = made.network.encode(torch.cat([images, images]), torch.cat([labels, wrong])).detach()
+    for index in range(made.network.depth):
+        layer = made.network.layer(index)
         activation = layer(x)
         goodness = activation.flatten(1).square().mean(1)
         gap = goodness[: len(images)] - goodness[len(images) :]
@@ -110,8 +110,8 @@ def test_its_gradient_is_that_of_the_loss_at_the_runs_weights() -> None:
 
 def test_what_it_draws_depends_on_seed_and_step_alone() -> None:
     def draw(made: Experiment, step: int) -> tuple[list[int], list[float]]:
-        with rehearsal(made, step) as copy:
-            own = torch.randint(1000, (8,), generator=copy.bench.generator)
+        with sandbox(made, step) as copy:
+            own = torch.randint(1000, (8,), generator=copy.setup.generator)
             return own.tolist(), torch.rand(3).tolist()
 
     made = experiment()
@@ -129,7 +129,7 @@ def test_the_global_generator_is_as_it_was() -> None:
     made = experiment()
     torch.manual_seed(0)
     before = torch.get_rng_state()
-    with suppress(ValueError), rehearsal(made, 1):
+    with suppress(ValueError), sandbox(made, 1):
         torch.rand(5)
         raise ValueError("a probe that fails inside")
     assert torch.equal(torch.get_rng_state(), before)
@@ -138,7 +138,7 @@ def test_the_global_generator_is_as_it_was() -> None:
 def test_nothing_to_rehearse_outside_of_a_run() -> None:
     context = RunContext({}, (), (), 1, 1)
     with pytest.raises(RuntimeError, match="nothing is running"):
-        context.rehearse()
+        context.sandbox()
 
 
 @pytest.mark.parametrize(("every", "told"), [(10, [3, 5]), (3, [1, 2, 3, 4, 5]), (7, [2, 4, 5]), (1000, [5])], ids=str)
@@ -162,11 +162,11 @@ def test_a_probe_gets_the_last_batch_and_may_rehearse(tmp_path: Path) -> None:
         def ffprobe_after_epoch(self, context: Any) -> None:
             assert torch.equal(context.images, heard[-1][0])
             assert torch.equal(context.labels, heard[-1][1])
-            with context.run.rehearse() as copy:
-                assert isinstance(copy, ffprobe.Rehearsal)
-                heard.append(copy.bench.generator.initial_seed())
-            with rehearsal(made.experiment, context.step) as copy:
-                assert heard[-1] == copy.bench.generator.initial_seed()
+            with context.run.sandbox() as copy:
+                assert isinstance(copy, ffprobe.Sandbox)
+                heard.append(copy.setup.generator.initial_seed())
+            with sandbox(made.experiment, context.step) as copy:
+                assert heard[-1] == copy.setup.generator.initial_seed()
 
     registry = Registry()
     made = Session(toy_config(registry, *OLU), registry, tmp_path / "run.h5", observers=[("watcher", Watcher())])

@@ -14,7 +14,7 @@ from ffprobe.plugin.discovery import installed
 from ffprobe.plugin.registry import Registry
 from ffprobe.training.experiment import build
 from ffprobe.training.resume import experiment_state
-from ffprobe.training.sanity_check import try_components
+from ffprobe.training.sanity_check import sanity_check
 
 
 def component(base: str, body: str, extra: str = "") -> str:
@@ -113,7 +113,7 @@ def test_broken_components_are_named(tmp_path: Path, text: str, told: str) -> No
     registry = Registry()
     experiment = build(toy_config(registry, write(tmp_path, text)), registry)
     with pytest.raises(FfprobeError, match=told) as caught:
-        try_components(experiment, *experiment.loader.preview())
+        sanity_check(experiment, *experiment.loader.preview())
     assert "mine.py" in str(caught.value)
     assert caught.value.exit_code == 1
 
@@ -142,6 +142,6 @@ def test_first_party_components_keep_their_contract_and_trying_changes_nothing(n
     changes = {"precision": precision, "training": {"epochs": 3}, "network": {"name": "tiny", "width": 0.5}}
     experiment = build(toy_config(registry, *words, **changes), registry)
     before = str(experiment_state(experiment))
-    try_components(experiment, *experiment.loader.preview())
+    sanity_check(experiment, *experiment.loader.preview())
     assert str(experiment_state(experiment)) == before
     assert torch.equal(experiment.loader.preview()[0], experiment.loader.preview()[0])

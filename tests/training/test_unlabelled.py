@@ -28,13 +28,13 @@ def test_the_first_layer_learns_from_images_and_their_negatives() -> None:
     made = built(*PLUGINS, "none", precision="fp64")
     images, labels = made.loader.preview()
     state = made.streams["negatives"].get_state()
-    weight = made.stack.layer(0).conv.weight
+    weight = made.network.layer(0).conv.weight
     first = next(made.learner.step(images, labels, 0, 0))
     found = weight.grad.clone()  # type: ignore[union-attr]
     again = built(*PLUGINS, "none", precision="fp64")
     again.streams["negatives"].set_state(state)
-    wrong = again.bench.negatives(images, labels, 10, again.streams["negatives"])
-    plain = again.stack.layer(0).conv.weight.detach().clone().requires_grad_()
+    wrong = again.setup.negatives(images, labels, 10, again.streams["negatives"])
+    plain = again.network.layer(0).conv.weight.detach().clone().requires_grad_()
 
     def goodness(x: torch.Tensor) -> torch.Tensor:
         return functional.max_pool2d(functional.conv2d(x, plain, padding=1), 2).relu().square().flatten(1).mean(1)
@@ -77,14 +77,14 @@ def test_a_run_without_recorded_activations_is_refused(tmp_path: Path) -> None:
 def run(tmp_path_factory: pytest.TempPathFactory) -> ffprobe.RunFile:
     out = tmp_path_factory.mktemp("unlabelled") / "run.h5"
     registry = Registry()
-    changes: dict[str, Any] = {"recording": {"samples": 200, "units": 32}}
+    changes: dict[str, Any] = {"recording": {"samples": 200, "max_features": 32}}
     Session(toy_config(registry, *PLUGINS, **changes), registry, out).run()
     return ffprobe.open(out)
 
 
 def test_probes_of_negatives_go_on_without_labels(tmp_path: Path) -> None:
     registry = Registry()
-    words = ("scaling:rehearse=1", "negatives:rehearse=1", "gradients:rehearse=1", "locality")
+    words = ("scaling:sandbox_every=1", "negatives:rehearse=1", "gradients:rehearse=1", "locality")
     Session(toy_config(registry, *PLUGINS, *words), registry, tmp_path / "run.h5").run()
     with ffprobe.open(tmp_path / "run.h5") as run:
         assert run.messages() == []

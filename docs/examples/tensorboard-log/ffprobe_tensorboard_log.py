@@ -11,7 +11,7 @@ import ffprobe
 try:
     from torch.utils.tensorboard import SummaryWriter
 except ImportError as error:
-    raise ffprobe.PluginError("TensorBoard is not installed", do="`pip install tensorboard` installs it") from error
+    raise ffprobe.PluginError("TensorBoard is not installed", hint="`pip install tensorboard` installs it") from error
 
 _open = []  # the writer of the run that goes on
 

@@ -47,7 +47,7 @@ class UpdateAngles(ffprobe.Probe):
         rows, lines, path = [], [], f"probes/{self.name}/cosine"
         for run, label in zip(runs, ffprobe.run_labels(runs), strict=True):
             if not run.has(path):
-                raise ffprobe.FileError("Not recorded.", where=str(run.path), do=f"Train with --plugin {self.name}.")
+                raise ffprobe.FileError("Not recorded.", where=str(run.path), hint=f"Train with --plugin {self.name}.")
             cosine = np.ma.masked_invalid(run.read(path))  # [step, layer]
             mean, sd = (part.filled(np.nan) for part in (cosine.mean(axis=0), cosine.std(axis=0)))
             rows += [(label, layer + 1, mean[layer], sd[layer]) for layer in range(len(mean))]

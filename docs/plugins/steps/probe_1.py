@@ -35,23 +35,23 @@ class Leak(ffprobe.Probe):
     def analyze(self, runs):
         share = runs[0].read("probes/leak/share")  # [epoch, layer]
         if not len(share):
-            raise ffprobe.FileError("No epoch has ended yet.", where=str(runs[0].path), do="Ask again later.")
+            raise ffprobe.FileError("No epoch has ended yet.", where=str(runs[0].path), hint="Ask again later.")
         rows = [(layer + 1, 100 * last) for layer, last in enumerate(share[-1])]
         columns = [ffprobe.Column("layer"), ffprobe.Column("longer", "%", format=".1f")]
         return ffprobe.Result("leak", "Does the length of a layer's input tell?", columns, rows, runs=runs[:1])
 
 
 @torch.no_grad()
-def lengths(stack, images, labels):
+def lengths(network, images, labels):
     """Of what each layer's transform sees, [layers, B]; the network is left in the mode it was in."""
-    mode, found = stack.training, []
-    stack.eval()  # running statistics must not move: an observer only looks
-    x = stack.encode(images, labels)
-    for index in range(stack.depth):
-        layer = stack.layer(index)
+    mode, found = network.training, []
+    network.eval()  # running statistics must not move: an observer only looks
+    x = network.encode(images, labels)
+    for index in range(network.depth):
+        layer = network.layer(index)
         found.append(layer.normalize_input(x).flatten(1).norm(dim=1))
         x = layer.pass_on(layer(x))
-    stack.train(mode)
+    network.train(mode)
     return torch.stack(found)
 
 

@@ -36,10 +36,10 @@ class Leak(ffprobe.Probe):
         rows, lines = [], []
         for run, label in zip(runs, ffprobe.run_labels(runs), strict=True):
             if not run.has("probes/leak/share"):
-                do = "Train with --plugin leak."
-                raise ffprobe.FileError("This run did not record lengths.", where=str(run.path), do=do)
+                hint = "Train with --plugin leak."
+                raise ffprobe.FileError("This run did not record lengths.", where=str(run.path), hint=hint)
             if not len(shares := run.read("probes/leak/share")):  # [epoch, layer]
-                raise ffprobe.FileError("No epoch has ended yet.", where=str(run.path), do="Ask again later.")
+                raise ffprobe.FileError("No epoch has ended yet.", where=str(run.path), hint="Ask again later.")
             share = 100 * shares[-1]
             rows += [(label, layer + 1, value) for layer, value in enumerate(share)]
             lines.append({"label": label, "x": range(1, len(share) + 1), "y": share})
@@ -59,16 +59,16 @@ class Leak(ffprobe.Probe):
 
 
 @torch.no_grad()
-def lengths(stack, images, labels):
+def lengths(network, images, labels):
     """Of what each layer's transform sees, [layers, B]; the network is left in the mode it was in."""
-    mode, found = stack.training, []
-    stack.eval()  # running statistics must not move: an observer only looks
-    x = stack.encode(images, labels)
-    for index in range(stack.depth):
-        layer = stack.layer(index)
+    mode, found = network.training, []
+    network.eval()  # running statistics must not move: an observer only looks
+    x = network.encode(images, labels)
+    for index in range(network.depth):
+        layer = network.layer(index)
         found.append(layer.normalize_input(x).flatten(1).norm(dim=1))
         x = layer.pass_on(layer(x))
-    stack.train(mode)
+    network.train(mode)
     return torch.stack(found)
 
 

@@ -26,7 +26,7 @@ ERROR = 0.05
 """How often a setting may be chosen that loses more than is allowed."""
 
 
-def cheapest_within(
+def select_cheapest(
     evaluator: Evaluator,
     calibration: Calibration,
     options: Options,
@@ -122,8 +122,8 @@ def read_calibration(run: RunFile, stage: Literal["pre", "random", ""] = "") -> 
     from ffprobe.prediction.calibration import Calibration
 
     if not run.has("evaluation/goodness") or not run.variable("evaluation/goodness").shape[0]:
-        do = "Let it go on until the first evaluation."
-        raise FileError("No goodness of validation images has been recorded.", where=str(run.path), do=do)
+        hint = "Let it go on until the first evaluation."
+        raise FileError("No goodness of validation images has been recorded.", where=str(run.path), hint=hint)
     layers = [str(name) for name in run.read("metrics/layer")]
     labels = torch.from_numpy(run.read("evaluation/true_label").astype(np.int64))
     epochs = [int(epoch) for epoch in run.read("evaluation/epoch")]
@@ -137,7 +137,7 @@ def read_calibration(run: RunFile, stage: Literal["pre", "random", ""] = "") -> 
     wanted = [int(index) for index in run.read("activations/source_index")[held]]
     if not set(wanted) <= set(places):
         what = "Images whose activations were recorded as held out are not among the validation images."
-        raise FileError(what, where=str(run.path), do="The file does not hold together; record the run again.")
+        raise FileError(what, where=str(run.path), hint="The file does not hold together; record the run again.")
     rows = [places[index] for index in wanted]
     fit, score = {}, {}
     for i, layer in enumerate(layers):
@@ -155,12 +155,12 @@ def _common_epoch(run: RunFile, groups: list[str], evaluated: list[int]) -> int:
     if not all(run.has(f"{group}/activation") for group in groups):
         stage = groups[0].rpartition("/")[2]
         label = "a random label" if stage == "random" else "the neutral label"
-        do = RECORD if stage == "pre" else "Train again with --plugin evaluation."
-        raise FileError(f"No activations with {label} were recorded in this run.", where=str(run.path), do=do)
+        hint = RECORD if stage == "pre" else "Train again with --plugin evaluation."
+        raise FileError(f"No activations with {label} were recorded in this run.", where=str(run.path), hint=hint)
     common = set(evaluated).intersection(*({int(e) for e in run.read(f"{group}/epoch")} for group in groups))
     if not common:
-        do = "Let the run go on until activations are recorded again, at its end at the latest."
-        raise FileError("Activations of the trained network are not in the file yet.", where=str(run.path), do=do)
+        hint = "Let the run go on until activations are recorded again, at its end at the latest."
+        raise FileError("Activations of the trained network are not in the file yet.", where=str(run.path), hint=hint)
     return max(common)
 
 
@@ -174,8 +174,8 @@ def _finite(run: RunFile, path: str, row: int, all_untaught: bool = False) -> to
     bad = ~np.isfinite(values[~untaught])
     if bad.any() or (untaught.all() and not all_untaught):
         count = f"{int(bad.sum()) or values.size} of {values.size}"
-        do = "The run diverged: look at its losses and its learning rate."
+        hint = "The run diverged: look at its losses and its learning rate."
         if untaught.all():
-            do = "Where no label enters the network goodness tells no classes apart: use --evaluator one-pass."
-        raise FileError(f"{count} numbers in {path} are NaN or infinite.", where=str(run.path), do=do)
+            hint = "Where no label enters the network goodness tells no classes apart: use --evaluator one-pass."
+        raise FileError(f"{count} numbers in {path} are NaN or infinite.", where=str(run.path), hint=hint)
     return torch.from_numpy(values)

@@ -18,7 +18,7 @@ L2 = 1e-5
 
 
 @dataclass(frozen=True)
-class Outlook:
+class EarlyExitModel:
     """How likely each label is to be named by a full sweep, after some layers.
 
     The log odds of two labels are a weighted sum of their goodness in every layer so far, and a constant of each
@@ -47,7 +47,7 @@ class Outlook:
         return total
 
 
-def fit_outlook(calibration: Calibration, named: torch.Tensor) -> Outlook:
+def fit_early_exit(calibration: Calibration, named: torch.Tensor) -> EarlyExitModel:
     """Fit an outlook to validation images, by maximum likelihood for each layer.
 
     Only images that a full sweep names rightly are fitted: on the others, leaving early can do no harm.
@@ -58,7 +58,7 @@ def fit_outlook(calibration: Calibration, named: torch.Tensor) -> Outlook:
     """
     import torch
 
-    depth, classes, taught = calibration.depth, calibration.classes, calibration.taught
+    depth, classes, taught = calibration.depth, calibration.classes, calibration.trained_layers
     weight, bias = torch.zeros(depth - 1, depth - 1).double(), torch.zeros(depth - 1, classes).double()
     right = named == calibration.labels
     rows = right if bool(right.any()) else torch.ones_like(right)
@@ -69,7 +69,7 @@ def fit_outlook(calibration: Calibration, named: torch.Tensor) -> Outlook:
             continue
         found = _fit(goodness[use].transpose(1, 2, 0), target)
         weight[layer, use], bias[layer] = torch.from_numpy(found[: len(use)]), torch.from_numpy(found[len(use) :])
-    return Outlook(weight, bias)
+    return EarlyExitModel(weight, bias)
 
 
 def _fit(x: np.ndarray[Any, Any], target: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     import torch
 
     from ffprobe.prediction.calibration import Calibration
-    from ffprobe.prediction.label_scan import Sweep
+    from ffprobe.prediction.label_scan import LabelScan
 
 
 @dataclass(frozen=True)
-class Reading:
+class EvaluationResult:
     """The predictions for N images.
 
     Attributes:
@@ -49,7 +49,7 @@ class Reading:
         return float(self.evaluations @ np.asarray(weights, float))
 
 
-def read_sweep(evaluator: Evaluator, sweep: Sweep, labels: torch.Tensor) -> Reading:
+def evaluate(evaluator: Evaluator, sweep: LabelScan, labels: torch.Tensor) -> EvaluationResult:
     """Let an evaluator read a sweep.
 
     Args:
@@ -58,10 +58,10 @@ def read_sweep(evaluator: Evaluator, sweep: Sweep, labels: torch.Tensor) -> Read
         labels: int64 ``[N]``, true.
     """
     named = evaluator.predict(sweep)
-    return Reading((named == labels).numpy(), np.asarray(sweep.evaluations, float) / len(labels))
+    return EvaluationResult((named == labels).numpy(), np.asarray(sweep.evaluations, float) / len(labels))
 
 
-def cross_fitted(make: Callable[[], Evaluator], halves: Sequence[Calibration]) -> Reading:
+def cross_fitted(make: Callable[[], Evaluator], halves: Sequence[Calibration]) -> EvaluationResult:
     """Read validation images with what was chosen on other validation images.
 
     Each half is read by an evaluator that was calibrated on the other one, so that no image has a say in its own
@@ -79,7 +79,7 @@ def cross_fitted(make: Callable[[], Evaluator], halves: Sequence[Calibration]) -
     for own, other in ((first, second), (second, first)):
         evaluator = make()
         evaluator.calibrate(other)
-        parts.append(read_sweep(evaluator, own.sweep(), own.labels))
+        parts.append(evaluate(evaluator, own.sweep(), own.labels))
     counts = [len(part.right) for part in parts]
     evaluations = np.average([part.evaluations for part in parts], axis=0, weights=counts)
-    return Reading(np.concatenate([part.right for part in parts]), evaluations)
+    return EvaluationResult(np.concatenate([part.right for part in parts]), evaluations)

@@ -163,7 +163,7 @@ def check_suffix(path: Path) -> None:
     if path.suffix.lower() not in SUFFIXES:
         found = f"ends in {path.suffix!r}" if path.suffix else "has no suffix"
         what = f"A figure can be written as {', '.join(SUFFIXES)}; this name {found}."
-        raise UsageError(what, where=str(path), do="Name a file with one of these suffixes.")
+        raise UsageError(what, where=str(path), hint="Name a file with one of these suffixes.")
 
 
 def _end(one: Series) -> tuple[float, float] | None:

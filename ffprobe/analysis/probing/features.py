@@ -30,7 +30,7 @@ def check_rows(features: Sequence[Any], target: np.ndarray, held: np.ndarray, na
             found = f"shape {tuple(matrix.shape)} for {len(target)} labels and {len(held)} held-out flags"
             raise FileError(f"Features and labels do not belong together: {found}.", where=name)
     if not held.any():
-        raise FileError("No image is held out, so no classifier can be scored.", do="Train with validation images.")
+        raise FileError("No image is held out, so no classifier can be scored.", hint="Train with validation images.")
     count = len(np.unique(target[~held]))
     if count < 2:
         raise FileError(f"A classifier needs at least two classes to fit on, and the images to fit on show {count}.")
@@ -77,7 +77,7 @@ def row_blocks(matrix: Any, name: str) -> Iterator[tuple[slice, np.ndarray]]:
         if not np.isfinite(x).all():
             bad = int((~np.isfinite(x)).any(axis=1).sum())
             what = f"The features hold NaN or infinity for {bad} of {len(x)} images from image {start}."
-            raise FileError(what, where=name, do="The run diverged there: look at its losses and its learning rate.")
+            raise FileError(what, where=name, hint="The run diverged there: look at its losses and its learning rate.")
         yield slice(start, start + len(x)), x
         start += len(x)
 

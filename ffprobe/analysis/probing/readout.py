@@ -88,7 +88,7 @@ def fit_feature_head(calibration: Calibration, layers: Sequence[int], l2: float)
 
     features, labels = calibration.fit_features, calibration.fit_labels
     if features is None or labels is None:
-        raise FileError("There are no recorded activations to fit a head on.", do=RECORD)
+        raise FileError("There are no recorded activations to fit a head on.", hint=RECORD)
 
     def fit() -> Head:
         x = torch.cat([features[layer] for layer in layers], dim=1)

@@ -29,6 +29,6 @@ class Claim:
     def __str__(self) -> str:
         return f"{self.source}: {self.said} Here: {self.here} ({WORDS[self.agrees]})"
 
-    def document(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, object]:
         """The claim as plain values."""
         return {"source": self.source, "said": self.said, "here": self.here, "agrees": self.agrees}

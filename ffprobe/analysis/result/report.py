@@ -51,7 +51,7 @@ class Answer:
     command: str
     result: Result | None = None
     missing: str = ""
-    do: str = ""
+    hint: str = ""
     failure: str = ""
     source: str = ""
     of: str = ""
@@ -132,7 +132,7 @@ class RunSection:
         again: the command that repeats the run from its file.
         numbers: name, value and a word about it.
         components: name and value.
-        circumstances: name and value.
+        environment: name and value.
         config: all of it as JSON.
         messages: (steps done, text) of the file's log.
         answers: of this run alone.
@@ -146,7 +146,7 @@ class RunSection:
     again: str
     numbers: list[dict[str, str]]
     components: list[tuple[str, str]]
-    circumstances: list[tuple[str, str]]
+    environment: list[tuple[str, str]]
     config: str
     messages: list[tuple[int, str]]
     answers: Sequence[Answer] = field(default_factory=list)
@@ -172,7 +172,7 @@ def run_section(run: RunFile, label: str) -> RunSection:
         again=shlex.join(["ffprobe", "run", "--from", str(run.path), "--out", "again.h5"]),
         numbers=_numbers(run, summary, planned),
         components=[(slot, _component(config[slot])) for slot in SLOTS if config.get(slot)],
-        circumstances=_circumstances(summary),
+        environment=_circumstances(summary),
         config=json.dumps(config, indent=2, ensure_ascii=False),
         messages=run.messages(),
     )

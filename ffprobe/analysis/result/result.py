@@ -31,7 +31,7 @@ class Result:
         rows: tuples of str, int, float, bool or None; NaN and None mean "not measured".
         notes: sentences: caveats, floors, what was measured on what.
         claims: what papers say about the question, each held against these runs.
-        document: more data for the JSON document, nested plain values.
+        extra: more data for the JSON document, nested plain values.
         draw: draws the figure of these rows on an empty ``matplotlib.figure.Figure``; None when there is none.
         size: of the figure, width and height in inches.
         runs: the run files that were asked: anything with a ``path`` and ``attributes``.
@@ -42,7 +42,7 @@ class Result:
     columns: Sequence[Column]
     rows: Sequence[tuple[Any, ...]]
     notes: Sequence[str] = ()
-    document: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
     draw: Callable[[Figure], None] | None = None
     size: tuple[float, float] = (WIDTH, 2.4)
     runs: Sequence[Any] = ()
@@ -63,7 +63,7 @@ class Result:
         object.__setattr__(self, "rows", rows)
         object.__setattr__(self, "runs", [(str(r.path), str(r.attributes.get("run_id", ""))) for r in self.runs])
 
-    def json(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The answer as one JSON document: nested plain values, None (null) for what was not measured.
 
         Keys: ``name``, ``question``, ``runs`` (paths), ``columns`` (name, unit, description), ``rows`` (objects by
@@ -73,8 +73,8 @@ class Result:
         rows = [dict(zip((c.name for c in self.columns), row, strict=True)) for row in self.rows]
         head = {"name": self.name, "question": self.question, "runs": [path for path, _ in self.runs]}
         body = {"columns": columns, "rows": rows, "notes": list(self.notes)}
-        claims = [claim.document() for claim in self.claims]
-        body |= {"claims": claims, "extra": dict(self.document)}
+        claims = [claim.to_dict() for claim in self.claims]
+        body |= {"claims": claims, "extra": dict(self.extra)}
         return _finite({**head, **body})
 
     def write_csv(self, path: str | Path) -> Path:
@@ -107,7 +107,7 @@ class Result:
             UsageError: this analysis has no figure.
         """
         if self.draw is None:
-            raise UsageError(f"{self.name!r} has no figure.", do="Ask for its table, --json or --csv.")
+            raise UsageError(f"{self.name!r} has no figure.", hint="Ask for its table, --json or --csv.")
         return new_figure(self.draw, self.size)
 
     def save_figure(self, path: str | Path, *, command: str = "") -> list[Path]:

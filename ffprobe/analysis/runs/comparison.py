@@ -72,7 +72,7 @@ class Comparison:
         if self.paired and len(self.paired) < self.n:
             yield f"{of}: {len(self.paired)} of {self.n} seeds are paired with {self.baseline.label}."
 
-    def document(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """The comparison as nested plain values."""
         return {
             "dataset": self.group.dataset,
@@ -101,7 +101,7 @@ def compare_groups(groups: Sequence[RunGroup], baseline: str = "", confidence: f
     """
     labels = list(dict.fromkeys(group.label for group in groups))
     if baseline and baseline not in labels:
-        raise UsageError(f"No group of runs is called {baseline!r}.", do=f"Known: {', '.join(map(repr, labels))}.")
+        raise UsageError(f"No group of runs is called {baseline!r}.", hint=f"Known: {', '.join(map(repr, labels))}.")
     found = []
     for group in groups:
         same = [other for other in groups if other.dataset == group.dataset]

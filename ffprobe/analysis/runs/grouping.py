@@ -11,7 +11,7 @@ from typing import Any
 from ffprobe.analysis.runs.labels import SLOTS, run_labels
 from ffprobe.analysis.runs.summary import RunSummary
 
-IDLE = frozenset({"evaluations", "evaluation_batch", "test"})
+IDLE = frozenset({"num_evaluations", "evaluation_batch", "test"})
 """Settings of training that change what is measured when, and nothing of what is learned."""
 CIRCUMSTANCES = (
     "device", "precision", "threads", "training_images", "test_sha256", "ffprobe_version", "torch_version",

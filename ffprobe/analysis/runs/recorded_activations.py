@@ -48,7 +48,7 @@ class RecordedActivations:
 
     def __init__(self, run: RunFile) -> None:
         if not run.has("activations/true_label"):
-            raise FileError("No activations were recorded in this run.", where=str(run.path), do=RECORD)
+            raise FileError("No activations were recorded in this run.", where=str(run.path), hint=RECORD)
         self.run = run
         self.truth, self.held = run.read("activations/true_label"), run.read("activations/held_out") != 0
         self.layers = [str(name) for name in run.read("metrics/layer")]
@@ -58,8 +58,8 @@ class RecordedActivations:
         self.epochs = {place: [int(e) for e in run.read(_path(place, "epoch"))] for place in self.places}
         layers = [epochs for place, epochs in self.epochs.items() if place.depth]
         if not layers or any(not epochs or epochs[-1] == 0 for epochs in layers):
-            do = "Let the run go on until activations are recorded again, at its end at the latest."
-            raise FileError("Activations of the trained network are not in the file yet.", where=str(run.path), do=do)
+            hint = "Let the run go on until activations are recorded again, at its end at the latest."
+            raise FileError("Activations of the trained network are not in the file yet.", where=str(run.path), hint=hint)
 
     @property
     def last_epoch(self) -> int:

@@ -112,8 +112,8 @@ class DatasetContract(ComponentContract):
                 with offline():
                     self.make(folder).load("train")
             except (FileError, UsageError) as error:
-                said = f"{error.what} {error.do}".strip()
-                expect(error.do or "--" in said, "a sentence that says what to do", repr(said))
+                said = f"{error.what} {error.hint}".strip()
+                expect(error.hint or "--" in said, "a sentence that says what to do", repr(said))
             except Reached:
                 expect(False, "no use of the network", "a connection, though download is False")
             except Exception as error:

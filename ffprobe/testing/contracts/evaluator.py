@@ -8,7 +8,7 @@ import torch
 
 from ffprobe.errors import UsageError
 from ffprobe.prediction.calibration import Calibration
-from ffprobe.prediction.recorded_label_scan import RecordedSweep
+from ffprobe.prediction.recorded_label_scan import RecordedLabelScan
 from ffprobe.testing.contract import Skip, check, expect
 from ffprobe.testing.contracts.component import ComponentContract
 from ffprobe.testing.materials import distance, is_finite, numbers, told
@@ -195,6 +195,6 @@ class EvaluatorContract(ComponentContract):
         fit = {layer: centres[truth] + numbers(IMAGES, (UNITS,), 15 + layer) for layer in range(LAYERS)}
         return Calibration(goodness, truth, "pair", features, fit, truth)
 
-    def _sweep(self, known: Calibration, images: slice = slice(None)) -> RecordedSweep:
+    def _sweep(self, known: Calibration, images: slice = slice(None)) -> RecordedLabelScan:
         features = {layer: value[images] for layer, value in (known.features or {}).items()}
-        return RecordedSweep(known.goodness[:, images].clone(), features, known.form)
+        return RecordedLabelScan(known.goodness[:, images].clone(), features, known.form)

@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from ffprobe.components.executor import Job, JobEvent, Share
+from ffprobe.components.executor import Job, JobEvent, ResourceLimits
 from ffprobe.errors import UsageError
 from ffprobe.store.names import partial_of
 from ffprobe.testing.contract import Skip, check, expect
@@ -15,7 +15,17 @@ from ffprobe.testing.contracts.component import ComponentContract
 
 QUICK = ("--version",)
 WRONG = ("run", "--preset", "there-is-none")
-ENDLESS = ("run", "--set", "network=tiny", "--epochs", "1000000", "--set", "training.images=100", "--set", "probes=[]")
+ENDLESS = (
+    "run",
+    "--set",
+    "network=tiny",
+    "--epochs",
+    "1000000",
+    "--set",
+    "training.max_images=100",
+    "--set",
+    "probes=[]",
+)
 
 
 class ExecutorContract(ComponentContract):
@@ -27,7 +37,7 @@ class ExecutorContract(ComponentContract):
         """A job in this contract's own folder."""
         return Job(name, words, self.scratch / f"{name}.h5", self.scratch / "logs" / f"{name}.log", self.scratch)
 
-    def events(self, *jobs: Job, share: Share = Share(jobs=1)) -> list[JobEvent]:  # noqa: B008  (frozen)
+    def events(self, *jobs: Job, share: ResourceLimits = ResourceLimits(jobs=1)) -> list[JobEvent]:  # noqa: B008  (frozen)
         """All that is heard until the end."""
         try:
             with closing(self.subject.build().work(list(jobs), share)) as answers:
@@ -39,7 +49,7 @@ class ExecutorContract(ComponentContract):
     def every_job_ends_once(self) -> None:
         """Of three jobs, one of which cannot succeed, each is told finished or failed exactly once, as it was."""
         jobs = [self.job("a", *QUICK), self.job("wrong", *WRONG), self.job("b", *QUICK)]
-        events = self.events(*jobs, share=Share(jobs=2))
+        events = self.events(*jobs, share=ResourceLimits(jobs=2))
         ends = [(event.job.name, event.state) for event in events if event.state in ("finished", "failed")]
         wanted = [("a", "finished"), ("b", "finished"), ("wrong", "failed")]
         expect(sorted(ends) == wanted, f"the ends {wanted}", str(sorted(ends)))
@@ -69,7 +79,7 @@ class ExecutorContract(ComponentContract):
 
         limit = monotonic() + 180
         try:
-            with closing(self.subject.build().work([job], Share(jobs=1))) as answers:
+            with closing(self.subject.build().work([job], ResourceLimits(jobs=1))) as answers:
                 for number, event in zip(count(), answers, strict=False):
                     yield number
                     ended = event is not None and event.state in ("finished", "failed")

@@ -14,7 +14,7 @@ from ffprobe.components.goodness import Goodness
 from ffprobe.components.network import ActivationName, LayerSpec
 from ffprobe.components.normalizer import Normalizer
 from ffprobe.errors import UsageError
-from ffprobe.network.network import Stack
+from ffprobe.network.network import LayeredNetwork
 from ffprobe.testing.contract import check, expect
 from ffprobe.testing.contracts.component import ComponentContract
 from ffprobe.testing.materials import distance, is_finite, labels, numbers, told
@@ -30,9 +30,9 @@ class NetworkContract(ComponentContract):
 
     kind = "network"
 
-    def stack(self, shape: Shape) -> Stack:
+    def network(self, shape: Shape) -> LayeredNetwork:
         """The network between a plain encoder, no normalizer, and the mean of squares."""
-        return Stack(self.subject.build(), Plain(), Unchanged(), Squares(), shape, CLASSES)
+        return LayeredNetwork(self.subject.build(), Plain(), Unchanged(), Squares(), shape, CLASSES)
 
     def shapes(self) -> list[Shape]:
         """The shapes that the network does not refuse, at least one."""
@@ -60,7 +60,7 @@ class NetworkContract(ComponentContract):
                 whole = type(spec.width) is int and (spec.width > 0 or spec.kind == "module")
                 expect(whole, f"a width of 1 or more {at}", repr(spec.width))
                 expect(type(spec.pool) is int and spec.pool >= 1, f"a pool of 1 or more {at}", repr(spec.pool))
-                for name in ("kernel", "stride", "groups", "shrink", "pool_passed"):
+                for name in ("kernel", "stride", "groups", "shrink", "output_max_pool"):
                     value = getattr(spec, name)
                     good = type(value) is int and value >= 1 and (name != "kernel" or value % 2 == 1)
                     expect(good, f"{'an odd ' if name == 'kernel' else ''}{name} of 1 or more {at}", repr(value))
@@ -82,12 +82,12 @@ class NetworkContract(ComponentContract):
     def builds_and_runs(self) -> None:
         """Every layer runs on what the layer before gives, keeps the batch, and is finite; images are not changed."""
         for shape in self.shapes():
-            stack, images = self.stack(shape), numbers(4, shape)
+            network, images = self.network(shape), numbers(4, shape)
             kept = images.clone()
-            for index, activation in enumerate(stack.activations(images, labels(4, CLASSES))):
+            for index, activation in enumerate(network.activations(images, labels(4, CLASSES))):
                 at = f"of layer {index} for images {list(shape)}"
-                good = len(activation) == 4 and tuple(activation.shape[1:]) == stack.layer(index).output_shape
-                expect(good, f"the activation {[4, *stack.layer(index).output_shape]} {at}", told(activation))
+                good = len(activation) == 4 and tuple(activation.shape[1:]) == network.layer(index).output_shape
+                expect(good, f"the activation {[4, *network.layer(index).output_shape]} {at}", told(activation))
                 expect(is_finite(activation), f"a finite activation {at}", "NaN or infinity")
             expect(torch.equal(kept, images), "the images as they were", "images changed in place")
 
@@ -96,8 +96,8 @@ class NetworkContract(ComponentContract):
         """For images of 1x1, 3x5, 4x4 and 7x7 it runs, or raises UsageError."""
         for shape in SMALL:
             try:
-                stack = self.stack(shape)
-                for _ in stack.activations(numbers(2, shape), labels(2, CLASSES)):
+                network = self.network(shape)
+                for _ in network.activations(numbers(2, shape), labels(2, CLASSES)):
                     pass
             except UsageError:
                 continue
@@ -109,30 +109,30 @@ class NetworkContract(ComponentContract):
     def every_layer_learns(self) -> None:
         """Every layer's parameters get a gradient from that layer's activation."""
         shape = self.shapes()[0]
-        stack = self.stack(shape)
-        inputs = {0: stack.encode(numbers(4, shape), labels(4, CLASSES))}
-        for index in range(stack.depth):
-            layer = stack.layer(index)
+        network = self.network(shape)
+        inputs = {0: network.encode(numbers(4, shape), labels(4, CLASSES))}
+        for index in range(network.depth):
+            layer = network.layer(index)
             activation = layer(inputs[index].detach())
             expect(activation.requires_grad, f"a graph through layer {index}", "an activation without a graph")
             activation.square().sum().backward()
             bare = [name for name, p in layer.named_parameters() if p.grad is None]
             expect(not bare, f"a gradient for every parameter of layer {index}", f"none for {', '.join(bare)}")
-            if index + 1 < stack.depth:
-                inputs[index + 1] = stack.pass_on(index, activation, inputs)
+            if index + 1 < network.depth:
+                inputs[index + 1] = network.pass_on(index, activation, inputs)
 
     @check("A prediction must not depend on which other images are in its batch.")
     def keeps_rows_apart_in_evaluation(self) -> None:
         """In evaluation each image's activations depend on it alone."""
         shape = self.shapes()[0]
-        stack, images = self.stack(shape).eval(), numbers(4, shape)
+        network, images = self.network(shape).eval(), numbers(4, shape)
         with torch.no_grad():
-            whole = list(stack.activations(images, labels(4, CLASSES)))
-            alone = list(stack.activations(images[1:2], labels(4, CLASSES)[1:2]))
+            whole = list(network.activations(images, labels(4, CLASSES)))
+            alone = list(network.activations(images[1:2], labels(4, CLASSES)[1:2]))
         far = max(distance(a, b[1:2]) for a, b in zip(alone, whole, strict=True))
         expect(far < 1e-4, f"the same activations alone and among others, {list(shape)}", f"{far:.2g} apart")
 
-    @check("The run follows it with --set training.schedule=network, which is the default.")
+    @check("The run follows it with --set training.lr_schedule=network, which is the default.")
     def learning_rate_steps_are_sane(self) -> None:
         """learning_rate_steps are pairs (share of the run, factor), shares rising from 0 to 1, factors above 0."""
         steps: Any = self.subject.component.learning_rate_steps  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ from ffprobe.testing.contract import Skip, check, expect
 from ffprobe.testing.contracts.module import Case, ModuleContract
 from ffprobe.testing.materials import SHAPES, activations, distance, is_finite, told
 
-PLACES = ("input", "preactivation", "activation", "output")
+POSITIONS = ("input", "preactivation", "activation", "output")
 
 
 class NormalizerContract(ModuleContract):
@@ -28,10 +28,10 @@ class NormalizerContract(ModuleContract):
         return [case(what, shape) for what, shape in SHAPES.items()]
 
     @check("It decides on which side of the layer the module stands; any other word is silently none.")
-    def place_is_known(self) -> None:
-        """Its place is one of input, preactivation, activation and output."""
-        place = self.subject.build().place
-        expect(place in PLACES, f"one of {', '.join(PLACES)}", repr(place))
+    def position_is_known(self) -> None:
+        """Its position is one of input, preactivation, activation and output."""
+        position = self.subject.build().position
+        expect(position in POSITIONS, f"one of {', '.join(POSITIONS)}", repr(position))
 
     @check("The layer was built for this shape.")
     def keeps_the_shape(self) -> None:

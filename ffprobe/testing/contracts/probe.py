@@ -141,7 +141,9 @@ class ProbeContract(ComponentContract):
         expect(not drawn, "no draw from a global generator", f"draws from {', '.join(drawn)}")
         first = self._answer
         if isinstance(first, Result) and isinstance(second, Result):
-            expect(first.json()["rows"] == second.json()["rows"], "the same rows twice", "other rows the second time")
+            expect(
+                first.to_dict()["rows"] == second.to_dict()["rows"], "the same rows twice", "other rows the second time"
+            )
 
     @check("Table, JSON document and CSV are made from the same rows.")
     def its_result_is_a_json_document(self) -> None:
@@ -149,7 +151,7 @@ class ProbeContract(ComponentContract):
         result = self.answer()
         expect(result.question.strip(), "a question in one sentence", "none")
         expect(result.columns and result.rows, "columns and rows", f"{len(result.rows)} rows")
-        text = json.dumps(result.json(), allow_nan=False)
+        text = json.dumps(result.to_dict(), allow_nan=False)
         expect(json.loads(text)["columns"], "the columns in the document", "none")
         result.write_csv(self.scratch / "result.csv")
         repr(result.table())
@@ -175,9 +177,9 @@ class ProbeContract(ComponentContract):
     def _says(self, found: Result | FileError | UsageError, what: str) -> None:
         if isinstance(found, FileError | UsageError):
             said = f"{type(found).__name__}: {found}"
-            expect(found.do.strip(), f"what to do about {what}", said)
+            expect(found.hint.strip(), f"what to do about {what}", said)
         else:
-            json.dumps(found.json(), allow_nan=False)
+            json.dumps(found.to_dict(), allow_nan=False)
 
 
 class Killer:

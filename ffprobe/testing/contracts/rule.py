@@ -47,7 +47,7 @@ class RuleContract(ComponentContract):
                 build(config, registry, split)
             except UsageError as refusal:
                 # what a rule refuses it refuses with advice, and whoever follows that must get on
-                advice = [word for word in re.findall(r"--plugin ([\w:=,.-]*[\w])", refusal.do) if word not in beside]
+                advice = [word for word in re.findall(r"--plugin ([\w:=,.-]*[\w])", refusal.hint) if word not in beside]
                 expect(advice, "the toy, or a refusal that says what goes with it: --plugin NAME ...", str(refusal))
                 beside += advice
                 settings |= _narrow(registry, beside, settings)
@@ -74,7 +74,7 @@ class RuleContract(ComponentContract):
 
     def learn(self, experiment: Experiment, first: int, count: int, rate: float = RATE) -> list[list[Update]]:
         """Take so many steps; the updates of each."""
-        experiment.stack.train()
+        experiment.network.train()
         done = []
         with undisturbed(first):
             for step, (images, labels) in enumerate(self.batches(experiment, count), first):
@@ -106,7 +106,7 @@ class RuleContract(ComponentContract):
     def yields_sane_updates(self) -> None:
         """Each Update names layers of the network, a layer for the loss, and detached finite scalars."""
         experiment = self.experiment()
-        depth = experiment.stack.depth
+        depth = experiment.network.depth
         for updates in self.learn(experiment, 0, 4):
             for update in updates:
                 expect(isinstance(update, Update), "an ffprobe.Update", told(update))
@@ -129,13 +129,13 @@ class RuleContract(ComponentContract):
     def yields_before_gradients_are_cleared(self) -> None:
         """At each Update some weight of the layers it names has changed since the step began, and has a gradient."""
         experiment = self.experiment()
-        stack = experiment.stack.train()
+        network = experiment.network.train()
         images, labels = next(self.batches(experiment, 1))
         experiment.learner.set_learning_rate(RATE)
-        before = {name: p.detach().clone() for name, p in stack.named_parameters()}
+        before = {name: p.detach().clone() for name, p in network.named_parameters()}
         with undisturbed():
             for update in experiment.learner.step(images, labels, 0, 0):
-                named = [(f"layers.{i}.{n}", p) for i in update.layers for n, p in stack.layer(i).named_parameters()]
+                named = [(f"layers.{i}.{n}", p) for i in update.layers for n, p in network.layer(i).named_parameters()]
                 changed = any(not torch.equal(before[name], p.detach()) for name, p in named)
                 said = f"changed weights in layers {list(update.layers)} when it reports them"
                 expect(changed, said, "weights as they were before the step")
@@ -161,7 +161,7 @@ class RuleContract(ComponentContract):
         ends = []
         for seed in (1, 2):
             experiment = self.experiment()
-            experiment.stack.train()
+            experiment.network.train()
             for step, (images, labels) in enumerate(self.batches(experiment, 3)):
                 random.seed(seed)
                 experiment.learner.set_learning_rate(RATE)
@@ -175,10 +175,10 @@ class RuleContract(ComponentContract):
     def touches_only_what_learns(self) -> None:
         """Frozen parameters, requires_grad flags, training mode, images, labels, numpy and Python's random stay."""
         experiment = self.experiment()
-        stack = experiment.stack.train()
-        stack.encoder.requires_grad_(False)
-        flags = {name: p.requires_grad for name, p in stack.named_parameters()}
-        frozen = {n: p.detach().clone() for n, p in stack.named_parameters() if not p.requires_grad}
+        network = experiment.network.train()
+        network.encoder.requires_grad_(False)
+        flags = {name: p.requires_grad for name, p in network.named_parameters()}
+        frozen = {n: p.detach().clone() for n, p in network.named_parameters() if not p.requires_grad}
         images, labels = next(self.batches(experiment, 1))
         kept = images.clone(), labels.clone()
         before = {name: s for name, s in global_states().items() if name != "torch"}
@@ -186,12 +186,12 @@ class RuleContract(ComponentContract):
         list(experiment.learner.step(images, labels, 0, 0))
         drawn = moved(before)
         expect(not drawn, "draws from the bench's generator or torch's global one", f"draws from {', '.join(drawn)}")
-        now = dict(stack.named_parameters())
+        now = dict(network.named_parameters())
         changed = [name for name, value in frozen.items() if not torch.equal(value, now[name].detach())]
         expect(not changed, "frozen parameters as they were", f"changes in {', '.join(changed)}")
         turned = [name for name, p in now.items() if p.requires_grad != flags[name]]
         expect(not turned, "requires_grad as it was", f"turned in {', '.join(turned)}")
-        expect(stack.training, "the network in training mode after a step", "evaluation mode")
+        expect(network.training, "the network in training mode after a step", "evaluation mode")
         same = torch.equal(kept[0], images) and torch.equal(kept[1], labels)
         expect(same, "the batch as it was", "images or labels changed in place")
 
@@ -200,9 +200,9 @@ class RuleContract(ComponentContract):
         """With set_learning_rate(0) no parameter changes, from the start and after steps at another rate."""
         experiment = self.experiment()
         for first, rate in ((0, RATE), (2, 0.0)):
-            before = {n: p.detach().clone() for n, p in experiment.stack.named_parameters()}
+            before = {n: p.detach().clone() for n, p in experiment.network.named_parameters()}
             self.learn(experiment, first, 2, rate)
-            now = dict(experiment.stack.named_parameters())
+            now = dict(experiment.network.named_parameters())
             changed = [n for n, value in before.items() if not torch.equal(value, now[n].detach())]
             if rate:
                 expect(changed, "weights that change at a rate above 0", "none that does")
@@ -218,5 +218,5 @@ def _narrow(registry: Registry, beside: list[str], settings: dict[str, Any]) -> 
 
 
 def _different(one: Experiment, two: Experiment) -> list[str]:
-    other = two.stack.state_dict()
-    return [name for name, value in one.stack.state_dict().items() if not torch.equal(value, other[name])]
+    other = two.network.state_dict()
+    return [name for name, value in one.network.state_dict().items() if not torch.equal(value, other[name])]

@@ -38,7 +38,7 @@ class SchedulerContract(ComponentContract):
                 for step in range(epochs * STEPS):
                     made.groups(step, step // STEPS, depth)
             except UsageError as refusal:
-                expect(refusal.do or refusal.what, "a sentence", repr(refusal))
+                expect(refusal.hint or refusal.what, "a sentence", repr(refusal))
 
     @check("A group is slice(a, b); anything else cannot be worked through.")
     def groups_are_slices(self) -> None:

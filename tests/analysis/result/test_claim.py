@@ -17,7 +17,7 @@ def test_a_claim_is_a_sentence_with_a_verdict():
 
 
 def test_a_claim_is_data():
-    document = _result(False).json()["claims"][0]
+    document = _result(False).to_dict()["claims"][0]
     assert document == {
         "source": "Paper, Figure 1",
         "said": "It rises.",

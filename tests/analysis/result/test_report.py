@@ -52,7 +52,7 @@ def section(label: str = "trifecta", answers: list[Answer] | None = None, **more
         "again": f"ffprobe run --from {label}.h5 --out again.h5",
         "numbers": [{"name": "test accuracy", "value": "97.1 %", "about": "by the run's evaluator"}],
         "components": [("loss", "symba (alpha=4.0)")],
-        "circumstances": [("seed", "0"), ("dataset SHA-256", "ab" * 32)],
+        "environment": [("seed", "0"), ("dataset SHA-256", "ab" * 32)],
         "config": '{"seed": 0}',
         "messages": [(7, "the probe x was switched off")],
         "answers": answers or [],
@@ -70,7 +70,7 @@ def page(**more: Any) -> str:
         answer("layers", result=result(claims=claims(), notes=["a caveat"]), source="Paper, Figure 1"),
         answer("depth", result=result("depth", rows=40, size=(6.75, 2.4))),
         answer("table-only", result=result("table-only", draw=None)),
-        answer("gradients", missing="No gradients were recorded.", do="Train again with --plugin gradients."),
+        answer("gradients", missing="No gradients were recorded.", hint="Train again with --plugin gradients."),
         answer("broken", failure="ZeroDivisionError: division by zero"),
     ]
     return render_report("digits, trifecta", [section(answers=answers)], command="ffprobe report run.h5", **more)
@@ -121,7 +121,7 @@ def test_text_from_files_is_never_markup() -> None:
         return [Answer(EVIL, EVIL, EVIL, **one) for one in found]
 
     fields = dict.fromkeys(("path", "unfinished", "command", "again", "config"), EVIL)
-    lists = {"components": [(EVIL, EVIL)], "circumstances": [(EVIL, EVIL)], "messages": [(1, EVIL)]}
+    lists = {"components": [(EVIL, EVIL)], "environment": [(EVIL, EVIL)], "messages": [(1, EVIL)]}
     numbers = [dict.fromkeys(("name", "value", "about"), EVIL)]
     runs = [section(EVIL, answers(), numbers=numbers, **fields, **lists) for _ in range(2)]
     text = render_report(EVIL, runs, answers(), command=EVIL, version=EVIL)

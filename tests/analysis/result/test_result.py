@@ -50,7 +50,7 @@ def printed(result: Result, width: int) -> str:
 
 
 def test_json_is_one_document_with_null_for_what_was_not_measured() -> None:
-    document = make(document={"floors": np.array([1.0, np.inf]), "n": np.int64(3)}).json()
+    document = make(extra={"floors": np.array([1.0, np.inf]), "n": np.int64(3)}).to_dict()
     assert json.loads(json.dumps(document, allow_nan=False)) == document
     assert list(document) == ["name", "question", "runs", "columns", "rows", "notes", "claims", "extra"]
     assert document["runs"] == ["runs/a.h5"]
@@ -64,7 +64,7 @@ def test_csv_holds_the_numbers_of_json_with_all_digits(tmp_path: Path) -> None:
     result = make()
     with result.write_csv(tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    for row, told in zip(rows, result.json()["rows"], strict=True):
+    for row, told in zip(rows, result.to_dict()["rows"], strict=True):
         assert {k: float(v) if v else None for k, v in row.items()} == {
             k: None if v is None else float(v) for k, v in told.items()
         }
@@ -109,7 +109,7 @@ def test_html_is_escaped() -> None:
 class TestFigure:
     def test_lines_are_the_rows(self) -> None:
         line = make().figure().axes[0].lines[0]
-        told = [row["linear"] for row in make().json()["rows"] if row["linear"] is not None]
+        told = [row["linear"] for row in make().to_dict()["rows"] if row["linear"] is not None]
         assert list(line.get_ydata()) == told
 
     @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf", ".PNG"])
@@ -190,7 +190,7 @@ class TestInANotebook:
         monkeypatch.setitem(sys.modules, "pandas", None)
         with pytest.raises(UsageError) as error:
             make().to_pandas()
-        assert "ffprobe-nn[pandas]" in error.value.do
+        assert "ffprobe-nn[pandas]" in error.value.hint
 
     def test_rich_prints_the_table(self) -> None:
         console = Console(width=100, color_system=None)

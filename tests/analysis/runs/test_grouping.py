@@ -30,7 +30,7 @@ def run(
     """One run of vanilla with some slots changed."""
     config = {k: v for k, v in read_preset(BASE_PRESET).items() if isinstance(v, dict)}
     config |= {k: v if isinstance(v, dict) else {"name": v} for k, v in slots.items()}
-    config |= {"seed": seed, "training": {"epochs": epochs, "evaluations": 20, **(training or {})}}
+    config |= {"seed": seed, "training": {"epochs": epochs, "num_evaluations": 20, **(training or {})}}
     path = Path(f"{'-'.join(map(str, slots.values()))}-{seed}.h5")
     return RunSummary(path, complete, config, {**SAME, **(attributes or {})}, epochs, test, validation, 10.0)
 
@@ -50,9 +50,9 @@ def test_any_other_setting_makes_another_group(change: dict[str, Any]) -> None:
 
 
 def test_what_only_says_when_to_measure_makes_no_group() -> None:
-    runs = [run(training={"evaluations": n, "test": test}) for n, test in ((20, "end"), (5, "every"))]
+    runs = [run(training={"num_evaluations": n, "test": test}) for n, test in ((20, "end"), (5, "every"))]
     assert len(group_runs(runs)) == 1
-    assert "training.evaluations" not in deciding(runs[0].config)
+    assert "training.num_evaluations" not in deciding(runs[0].config)
 
 
 def test_settings_of_one_plugin_make_groups() -> None:

@@ -44,7 +44,7 @@ def calibrated(name: str, given: ffprobe.Calibration | None = None, **settings: 
     return evaluator
 
 
-def sweep(goodness: torch.Tensor | None = None) -> ffprobe.RecordedSweep:
+def sweep(goodness: torch.Tensor | None = None) -> ffprobe.RecordedLabelScan:
     given = calibration(goodness)
     return given.sweep()
 
@@ -113,7 +113,7 @@ def test_layers_without_goodness_are_in_no_interval_and_decide_nothing() -> None
     goodness = signal()
     goodness[1] = torch.nan
     given = calibration(goodness)
-    assert given.taught == [0, 2, 3]
+    assert given.trained_layers == [0, 2, 3]
     assert calibrated("interval", given).chosen["first"] > 2
     assert calibrated("candidates", given, loss=50).chosen["after"] != 2
     assert calibrated("early-exit", given, loss=50).chosen["weight"][:, 1].tolist() == [0, 0, 0]
@@ -201,7 +201,7 @@ def test_the_outlook_is_a_multinomial_logit_of_shared_weights() -> None:
 
     given = calibration()
     named = given.goodness[-1].argmax(1)
-    outlook = ffprobe.fit_outlook(given, named)
+    outlook = ffprobe.fit_early_exit(given, named)
     right = (named == LABELS).nonzero().flatten().tolist()
 
     def likelihood(parameters: Any) -> float:
@@ -232,7 +232,7 @@ def test_what_is_lost_on_new_images_is_within_what_is_allowed() -> None:
         given = calibration(signal((0.6, 1.0, 1.6, 2.6), seed))
         evaluator = calibrated("early-exit", given, prune=True, loss=4.0)
         goodness = signal((0.6, 1.0, 1.6, 2.6), 1000 + seed)
-        read = ffprobe.RecordedSweep(goodness)
+        read = ffprobe.RecordedLabelScan(goodness)
         loss = (goodness[-1].argmax(1) == LABELS).float().mean() - (evaluator.predict(read) == LABELS).float().mean()
         within.append(100 * float(loss) <= 4.0)
     assert sum(within) >= 18
@@ -332,7 +332,7 @@ def choose(loss: float, *options: tuple[int, int], chain: Any = None) -> dict[st
     goodness = torch.nn.functional.one_hot(labels, K).float().expand(L, -1, -1).clone()
     evaluator = Coin()
     table = [{"pays": pays, "spoils": spoils} for pays, spoils in options]
-    return ffprobe.cheapest_within(evaluator, ffprobe.Calibration(goodness, labels), lambda other: table, loss, chain)
+    return ffprobe.select_cheapest(evaluator, ffprobe.Calibration(goodness, labels), lambda other: table, loss, chain)
 
 
 def test_the_cheapest_that_surely_loses_little_is_chosen() -> None:
@@ -367,10 +367,10 @@ def test_thresholds_are_tried_on_images_that_they_did_not_see() -> None:
         seen.append(other.labels)
         return [{"pays": 4, "spoils": 0}]
 
-    ffprobe.cheapest_within(evaluator, given, options, 0.1)
+    ffprobe.select_cheapest(evaluator, given, options, 0.1)
     assert torch.equal(seen[0], LABELS[1::2])
     assert torch.equal(seen[1], LABELS[::2])
     assert torch.equal(seen[2], LABELS)
     assert len(seen) == 3
-    ffprobe.cheapest_within(evaluator, given, options, 5.0)
+    ffprobe.select_cheapest(evaluator, given, options, 5.0)
     assert len(seen) == 3  # what was tried does not depend on the allowed loss

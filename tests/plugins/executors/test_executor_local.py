@@ -55,7 +55,7 @@ def most_at_a_time(events: list[ffprobe.JobEvent]) -> int:
 
 def test_gpus_and_cores_are_shared_out(local: Any, tmp_path: Path) -> None:
     todo = jobs(tmp_path, *"abcdef")
-    share = ffprobe.Share(gpus=("3", "7"), jobs_per_gpu=2)
+    share = ffprobe.ResourceLimits(gpus=("3", "7"), jobs_per_gpu=2)
     events = [event for event in local.work(todo, share) if event]
     words = [text.split() for text in said(todo)]
     assert [word[0] for word in words[:4]] == ["3", "7", "3", "7"]
@@ -68,20 +68,22 @@ def test_gpus_and_cores_are_shared_out(local: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("share", "most", "threads"),
     [
-        (ffprobe.Share(), 1, "8"),
-        (ffprobe.Share(jobs=3), 3, "2"),
-        (ffprobe.Share(jobs=1, gpus=("0", "1")), 1, "8"),
-        (ffprobe.Share(jobs=9, gpus=("0",), jobs_per_gpu=2), 2, "4"),
+        (ffprobe.ResourceLimits(), 1, "8"),
+        (ffprobe.ResourceLimits(jobs=3), 3, "2"),
+        (ffprobe.ResourceLimits(jobs=1, gpus=("0", "1")), 1, "8"),
+        (ffprobe.ResourceLimits(jobs=9, gpus=("0",), jobs_per_gpu=2), 2, "4"),
     ],
 )
-def test_how_many_at_a_time(local: Any, tmp_path: Path, share: ffprobe.Share, most: int, threads: str) -> None:
+def test_how_many_at_a_time(local: Any, tmp_path: Path, share: ffprobe.ResourceLimits, most: int, threads: str) -> None:
     todo = jobs(tmp_path, *"abcd")
     assert most_at_a_time([event for event in local.work(todo, share) if event]) == most
     assert {text.split()[1] for text in said(todo)} == {threads}
 
 
 def test_how_a_run_failed_is_told(local: Any, tmp_path: Path) -> None:
-    events = [event for event in local.work(jobs(tmp_path, "wrong", "die", "well"), ffprobe.Share(jobs=3)) if event]
+    events = [
+        event for event in local.work(jobs(tmp_path, "wrong", "die", "well"), ffprobe.ResourceLimits(jobs=3)) if event
+    ]
     ends = {event.job.name: (event.state, event.why) for event in events if event.state != "running"}
     assert ends == {"0": ("failed", "exit code 3"), "1": ("failed", "ended by SIGKILL"), "2": ("finished", "")}
 
@@ -89,5 +91,5 @@ def test_how_a_run_failed_is_told(local: Any, tmp_path: Path) -> None:
 def test_a_log_is_added_to(local: Any, tmp_path: Path) -> None:
     todo = jobs(tmp_path, "a")
     for _ in range(2):
-        list(local.work(todo, ffprobe.Share()))
+        list(local.work(todo, ffprobe.ResourceLimits()))
     assert len(said(todo)[0].splitlines()) == 2

@@ -69,8 +69,8 @@ def test_group_norm_of_a_run_has_a_group_for_each_class() -> None:
     spec = ffprobe.LayerSpec("conv", 12)
     network = type("One", (ffprobe.Network,), {"name": "one", "layers": lambda self, shape, classes: [spec]})()
     parts = (network, make("no-label"), make("group-norm"), make("group-mean"))
-    stack = ffprobe.Stack(*parts, (1, 6, 6), 4)
-    passed = stack.layer(0).pass_on(stack.layer(0)(torch.randn(3, 1, 6, 6)))
+    layered = ffprobe.LayeredNetwork(*parts, (1, 6, 6), 4)
+    passed = layered.layer(0).pass_on(layered.layer(0)(torch.randn(3, 1, 6, 6)))
     assert passed.view(3, 4, -1).mean(2).abs().max() < 1e-5
     assert make("group-norm", groups=2).build((12, 6, 6))(torch.randn(3, 12, 6, 6)).view(3, 2, -1).mean(
         2
@@ -169,11 +169,11 @@ def test_networks_are_those_of_the_codes() -> None:
 @pytest.mark.parametrize("residual", [True, False])
 def test_deeperforward_fits_odd_images(side: int, sides: list[int], residual: bool) -> None:
     parts = (make("deeperforward", width=0.1, residual=residual), make("no-label"), make("group-norm"))
-    stack = ffprobe.Stack(*parts, make("group-mean"), (1, side, side), 10)
-    assert [stack.layer(i).output_shape[1] for i in (4, 8, 12, 16)] == sides
-    inputs = [stack.layer(i).input_shape[0] for i in (5, 9, 13)]
+    network = ffprobe.LayeredNetwork(*parts, make("group-mean"), (1, side, side), 10)
+    assert [network.layer(i).output_shape[1] for i in (4, 8, 12, 16)] == sides
+    inputs = [network.layer(i).input_shape[0] for i in (5, 9, 13)]
     assert inputs == ([20, 40, 80] if residual else [10, 20, 40])
-    assert stack(torch.randn(2, 1, side, side)).shape == (17, 2, 10)
+    assert network(torch.randn(2, 1, side, side)).shape == (17, 2, 10)
 
 
 @pytest.mark.parametrize("name", ["cwcomp", "pvn", "deeperforward", "olu-group-mean", "trifecta-group"])

@@ -21,7 +21,7 @@ from ffprobe.plugin.registry import Registry
 from ffprobe.training.experiment import Experiment, build
 
 LOCAL = ("no-label", "local-classifier", "predsim")
-CONV = {"normalizer": {"name": "batchnorm", "place": "preactivation"}}
+CONV = {"normalizer": {"name": "batchnorm", "position": "preactivation"}}
 
 
 def make(name: str, **params: Any) -> Any:
@@ -181,16 +181,16 @@ def test_bio_similarities_are_those_of_the_pooled_activation() -> None:
 
 def test_summed_losses_are_one_backward_pass_of_the_sum() -> None:
     made = experiment("summed-losses", *LOCAL, "greedy", **CONV)
-    stack = made.stack.train()
+    network = made.network.train()
     x, labels = made.loader.preview()
     total, inputs = torch.zeros((), dtype=torch.float64), x
-    for i in range(stack.depth):
-        activation = stack.layer(i)(inputs)
-        module: Any = stack.layer(i).loss
-        context = ffprobe.LossContext(i, stack.depth, 0, 0, activation, labels, input=inputs, module=module)
-        total = total + made.bench.loss(stack.layer(i).goodness(activation), labels, context)
-        inputs = stack.layer(i).pass_on(activation)
-    parameters = {n: p for n, p in stack.named_parameters() if p.requires_grad}
+    for i in range(network.depth):
+        activation = network.layer(i)(inputs)
+        module: Any = network.layer(i).loss
+        context = ffprobe.LossContext(i, network.depth, 0, 0, activation, labels, input=inputs, module=module)
+        total = total + made.setup.loss(network.layer(i).goodness(activation), labels, context)
+        inputs = network.layer(i).pass_on(activation)
+    parameters = {n: p for n, p in network.named_parameters() if p.requires_grad}
     expected = dict(zip(parameters, torch.autograd.grad(total, list(parameters.values())), strict=True))
     for update in made.learner.step(x, labels, 0, 0):
         assert tuple(update.layers) == (update.loss_layer,)
@@ -202,19 +202,19 @@ def test_summed_losses_of_one_group_are_backpropagation() -> None:
     ends = []
     for rule in ("summed-losses", "forward-forward"):
         made = experiment(rule, "no-label", "local-classifier", "cross-entropy", "whole", **CONV)
-        made.stack.train()
+        made.network.train()
         for step in range(3):
             list(made.learner.step(*made.loader.preview(), step, 0))
-        ends.append(made.stack.named_state())
+        ends.append(made.network.named_state())
     for name, value in ends[0].items():
         torch.testing.assert_close(value, ends[1][name], rtol=1e-9, atol=1e-12, msg=name)
 
 
 def test_vgg8b_keeps_as_many_pools_as_the_image_allows() -> None:
     network = make("vgg8b", width=0.125)
-    assert [la.pool_passed for la in network.layers((3, 32, 32), 10)] == [1, 2, 1, 2, 2, 2, 1]
+    assert [la.output_max_pool for la in network.layers((3, 32, 32), 10)] == [1, 2, 1, 2, 2, 2, 1]
     small = network.layers((1, 8, 8), 10)
-    assert [la.pool_passed for la in small] == [1, 2, 1, 2, 2, 1, 1]
+    assert [la.output_max_pool for la in small] == [1, 2, 1, 2, 2, 1, 1]
     assert [la.width for la in small] == [16, 32, 32, 64, 64, 64, 128]
     assert [la.kind for la in small] == ["conv"] * 6 + ["linear"]
 
@@ -224,15 +224,15 @@ def test_presets_learn_where_they_say(preset: str) -> None:
     table = read_preset(preset)
     assert table["network"]["name"] == "vgg8b"
     small: dict[str, Any] = {"network": {"name": "vgg8b", "width": 0.05}, "precision": "fp64", "device": "cpu"}
-    small |= {"probes": [], "training": {"images": 64, "epochs": 1, "batch_size": 32}}
+    small |= {"probes": [], "training": {"max_images": 64, "epochs": 1, "batch_size": 32}}
     registry = Registry()
     config = resolve({**read_preset("vanilla-ff"), **table, **small}, registry)
     made = build(config, registry)
-    made.stack.train()
-    before = {n: p.detach().clone() for n, p in made.stack.named_parameters()}
+    made.network.train()
+    before = {n: p.detach().clone() for n, p in made.network.named_parameters()}
     updates = list(made.learner.step(*made.loader.preview(), 0, 0))
     assert len(updates) == (3 if preset == "olu-predsim" else 7)
-    moved = {n for n, p in made.stack.named_parameters() if not torch.equal(p, before[n])}
+    moved = {n for n, p in made.network.named_parameters() if not torch.equal(p, before[n])}
     # D = 0 hands nothing back, so the first step of `pred` moves classifiers only
     assert any("conv.weight" in name for name in moved) == (preset != "pred")
     assert any("goodness" in name for name in moved)

@@ -25,25 +25,25 @@ def built(*plugins: str, **changes: Any) -> Experiment:
 def test_layers_that_keep_their_shape_add_their_input(name: str) -> None:
     made = built("none", precision="fp64", network={"name": name, "width": 0.05, "residual": True})
     x, labels = made.loader.preview()
-    given = x = made.stack.encode(x, labels)
-    for index, activation in enumerate(made.stack.eval().activations(made.loader.preview()[0], labels)):
-        layer = made.stack.layer(index)
+    given = x = made.network.encode(x, labels)
+    for index, activation in enumerate(made.network.eval().activations(made.loader.preview()[0], labels)):
+        layer = made.network.layer(index)
         own = functional.conv2d(given, layer.conv.weight, padding=1).relu()
         own = functional.max_pool2d(own, 2) if layer.pool == 2 else own
         torch.testing.assert_close(activation, own)  # goodness sees no shortcut
         given = own + given if index in KEEPING[name] else own
-    assert {i for i in range(made.stack.depth) if made.stack.layer(i).spec.shortcut} == KEEPING[name]
+    assert {i for i in range(made.network.depth) if made.network.layer(i).spec.shortcut} == KEEPING[name]
 
 
 def test_shortcuts_carry_no_gradient() -> None:
     made = built("none", "olu", "symba", precision="fp64", network={"name": "tff-s", "width": 0.05, "residual": True})
-    layers = [made.stack.layer(i) for i in (1, 2)]
+    layers = [made.network.layer(i) for i in (1, 2)]
     x = torch.randn(3, *layers[0].input_shape, dtype=torch.float64, requires_grad=True)
     reached = [x, *(layer.conv.weight for layer in layers)]
     a = functional.conv2d(x, reached[1], padding=1).relu() + x.detach()
     b = functional.max_pool2d(functional.conv2d(a, reached[2], padding=1).relu(), 2)
     expected = torch.autograd.grad(b.square().sum(), reached)
-    passed = made.stack.pass_on(1, layers[0](x), {1: x})
+    passed = made.network.pass_on(1, layers[0](x), {1: x})
     found = torch.autograd.grad(layers[1](passed).square().sum(), reached)
     for one, other in zip(expected, found, strict=True):
         torch.testing.assert_close(one, other)
@@ -54,9 +54,9 @@ def test_dropout_acts_before_goodness_and_in_training_only(name: str) -> None:
     plugins = ("no-label", "group-mean", "cwc") if name == "deeperforward" else ()
     made = built(*plugins, "none", network={"name": name, "width": 0.1, "dropout": 0.25})
     plain = built(*plugins, "none", network={"name": name, "width": 0.1})
-    plain.stack.load_state_dict(made.stack.state_dict())
-    for index in range(made.stack.depth):
-        layer, other = made.stack.layer(index), plain.stack.layer(index)
+    plain.network.load_state_dict(made.network.state_dict())
+    for index in range(made.network.depth):
+        layer, other = made.network.layer(index), plain.network.layer(index)
         x = torch.rand(200, *layer.input_shape)
         whole = other(x)
         torch.testing.assert_close(layer.eval()(x), whole)
@@ -72,7 +72,7 @@ def test_the_learner_sees_dropout() -> None:
     def loss(seed: int, dropout: float) -> float:
         made = built("batchnorm", "symba", "olu", network={"name": "tff-s", "width": 0.1, "dropout": dropout})
         x, labels = made.loader.preview()
-        made.stack.train()
+        made.network.train()
         torch.manual_seed(seed)
         return next(made.learner.step(x, labels, 0, 0)).loss.item()
 

@@ -46,7 +46,7 @@ def replayed(tmp_path: Path, arrays: dict[str, np.ndarray], **changes: Any) -> R
 )
 def test_deeperforward_of_other_sizes_replays(tmp_path: Path, how: dict[str, Any]) -> None:
     result = replayed(tmp_path, deeperforward(**how))
-    assert result.passed, result.document()
+    assert result.passed, result.to_dict()
     assert result.peer == "peer-deeperforward"
     assert not result.not_compared
     assert {"loss", "lr", "first_grad", "step1", "weights", "evaluation_logits"} <= set(result.deviations)
@@ -69,7 +69,7 @@ def test_deeperforward_of_other_sizes_replays(tmp_path: Path, how: dict[str, Any
 )
 def test_a_wrong_deeperforward_strays(tmp_path: Path, layers: Any, mistake: str) -> None:
     result = replayed(tmp_path, deeperforward(layers, mistake=mistake))
-    assert result.excess["weights"] > 1e3, result.document()  # far from rounding
+    assert result.excess["weights"] > 1e3, result.to_dict()  # far from rounding
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_wrong_deeperforward_strays(tmp_path: Path, layers: Any, mistake: str)
 )
 def test_cwcomp_of_other_sizes_replays(tmp_path: Path, how: dict[str, Any]) -> None:
     result = replayed(tmp_path, cwcomp(**how))
-    assert result.passed, result.document()
+    assert result.passed, result.to_dict()
     assert result.peer == "peer-cwcomp"
     assert not result.not_compared
     said = {"loss", "updated", "goodness", "head_loss", "train_prediction_softmax", "first_grad", "weights"}
@@ -110,7 +110,7 @@ def test_cwcomp_of_other_sizes_replays(tmp_path: Path, how: dict[str, Any]) -> N
 )
 def test_a_wrong_cwcomp_strays(tmp_path: Path, how: dict[str, Any], mistake: str) -> None:
     result = replayed(tmp_path, cwcomp(**how, mistake=mistake))
-    assert result.excess["weights"] > 1e3, result.document()
+    assert result.excess["weights"] > 1e3, result.to_dict()
 
 
 def test_what_the_peers_cannot_repeat_is_refused_by_name(tmp_path: Path) -> None:
@@ -138,5 +138,5 @@ def test_the_recordings_of_those_codes(golden: Path) -> None:
     assert files
     for file in files:
         result = replay(file, Registry())
-        assert result.passed, result.document()
+        assert result.passed, result.to_dict()
         assert not result.not_compared

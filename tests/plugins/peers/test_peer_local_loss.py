@@ -48,7 +48,7 @@ LINEAR = {"conv": False, "image": (1, 4, 4), "units": (7, 6, 5)}
 )
 def test_other_sizes_and_variants_replay(tmp_path: Path, how: dict[str, Any]) -> None:
     result = replayed(tmp_path, local_loss(**how))
-    assert result.passed, result.document()
+    assert result.passed, result.to_dict()
     assert result.peer == "peer-local-loss"
     assert not result.not_compared
     assert {"loss", "global_loss", "logits", "lr", "evaluation_logits", "step1", "first_grad"} <= set(result.deviations)
@@ -101,7 +101,7 @@ def test_the_recordings_of_that_code(golden: Path) -> None:
     assert files
     for file in files:
         result = replay(file, Registry())
-        assert result.passed, result.document()
+        assert result.passed, result.to_dict()
         wide = file.stem.endswith("-f64")
         assert bool(result.not_compared) != wide  # in float32 the noise parameters, in float64 nothing is left out
         for name in result.not_compared:

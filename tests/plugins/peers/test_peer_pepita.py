@@ -25,7 +25,7 @@ def replayed(tmp_path: Path, arrays: dict[str, np.ndarray], **changes: Any) -> R
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
 def test_other_sizes_and_seeds_replay(tmp_path: Path, case: Case) -> None:
     result = replayed(tmp_path, record(case))
-    assert result.passed, result.document()
+    assert result.passed, result.to_dict()
     assert result.peer == "peer-pepita"
     assert {"loss", "error", "hidden", "weights", "step1", "evaluation_logits"} <= set(result.deviations)
     assert not result.not_compared
@@ -99,7 +99,7 @@ def test_the_recordings_of_that_code(golden: Path) -> None:
     assert files
     for file in files:
         result = replay(file, Registry())
-        assert result.passed, result.document()
+        assert result.passed, result.to_dict()
         assert not result.not_compared
         if "numpy" in file.name:
             assert max(result.deviations.values()) < 1e-13

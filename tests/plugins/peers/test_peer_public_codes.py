@@ -31,7 +31,7 @@ def replayed(tmp_path: Path, arrays: dict[str, np.ndarray]) -> Replay:
 )
 def test_other_sizes_and_seeds_replay(tmp_path: Path, peer: Any, how: dict[str, Any]) -> None:
     result = replayed(tmp_path, peer(**how))
-    assert result.passed, result.document()
+    assert result.passed, result.to_dict()
     assert result.peer == f"peer-{peer.__name__}"
     assert not result.not_compared
 
@@ -54,5 +54,5 @@ def test_a_wrong_recording_strays(tmp_path: Path, peer: Any, mistake: str) -> No
 @pytest.mark.parametrize("name", ["pezeshki-2layer", "loewe-3layer-peer"])
 def test_the_recordings_of_those_codes(golden: Path, name: str) -> None:
     result = replay(golden / f"{name}.npz", Registry())
-    assert result.passed, result.document()
+    assert result.passed, result.to_dict()
     assert not result.not_compared

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from ffprobe.store.reader import RunFile, open_run
-from ffprobe.store.schema import ActivationRecord, RunFacts, run_schema
+from ffprobe.store.schema import ActivationRecord, RunMetadata, run_schema
 from ffprobe.store.writer import RunWriter
 
 CLASSES = ("a", "b", "c", "d")
@@ -88,7 +88,7 @@ def write_run(
     slots = {k: {"name": (plugins or {}).get(k, v), **(settings or {}).get(k, {})} for k, v in SLOTS.items()}
     config = {"preset": "", "seed": seed, **slots}
     held_out = samples if evaluations is None or evaluations else 0
-    facts = RunFacts(
+    facts = RunMetadata(
         layers=names,
         classes=CLASSES,
         validation=held_out,
@@ -139,10 +139,10 @@ def write_run(
 @pytest.fixture
 def make_run(tmp_path: Path) -> Iterator[MakeRun]:
     """``make_run(name, **what)``: writes ``name.h5`` and opens it."""
-    with ExitStack() as stack:
+    with ExitStack() as network:
 
         def make(name: str = "run", **what: object) -> RunFile:
-            return stack.enter_context(open_run(write_run(tmp_path / f"{name}.h5", **what)))  # type: ignore[arg-type]
+            return network.enter_context(open_run(write_run(tmp_path / f"{name}.h5", **what)))  # type: ignore[arg-type]
 
         yield make
 

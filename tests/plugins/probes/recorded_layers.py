@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ffprobe.store.schema import ActivationRecord, RunFacts, run_schema
+from ffprobe.store.schema import ActivationRecord, RunMetadata, run_schema
 from ffprobe.store.writer import RunWriter
 
 RULE = {"rule": "forward-forward", "normalizer": "length", "dataset": "digits"}
@@ -43,7 +43,7 @@ def write_layers(
     layers = tuple(dict.fromkeys(layer for layer, _ in recorded if layer != "input"))
     width = {place: next(iter(rows.values())).shape[1] for place, rows in recorded.items()}
     slots = {slot: {"name": name} for slot, name in {**RULE, **(plugins or {})}.items()}
-    facts = RunFacts(
+    facts = RunMetadata(
         layers=layers,
         classes=tuple("abcdefghij"[: int(truth.max()) + 1]),
         validation=4,

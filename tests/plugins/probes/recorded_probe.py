@@ -12,7 +12,7 @@ import numpy as np
 
 from ffprobe.hookspecs import LayerInfo, RunContext
 from ffprobe.store.reader import RunFile, open_run
-from ffprobe.store.schema import RunFacts, run_schema
+from ffprobe.store.schema import RunMetadata, run_schema
 from ffprobe.store.writer import RunWriter
 
 SLOTS = {
@@ -66,7 +66,7 @@ def recorded(
     context = RunContext({}, infos, labels, 2, 4, network=network)
     picked = {kind: {"name": slots.get(kind, name)} for kind, name in SLOTS.items()}
     config = {"preset": "", "seed": 0, "training": {"epochs": 2}, "probes": [{"name": probe.name}], **picked}
-    facts = RunFacts(
+    facts = RunMetadata(
         layers=names,
         classes=labels,
         validation=2,

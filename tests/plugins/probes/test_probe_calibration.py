@@ -30,7 +30,7 @@ def sampled(factors: list[float], samples: int = 400, seed: int = 0) -> dict[str
 
 def test_each_layer_gets_the_temperature_that_undoes_its_scale(make_run: MakeRun) -> None:
     what = sampled([1, 5, 0.1])
-    rows = analyze(make_run(**what)).json()["rows"]
+    rows = analyze(make_run(**what)).to_dict()["rows"]
     one = rows[0]["temperature"]
     assert one == pytest.approx(1, rel=0.2)
     assert [row["temperature"] for row in rows] == pytest.approx([one, 5 * one, 0.1 * one], rel=1e-3)
@@ -48,37 +48,37 @@ def test_each_layer_gets_the_temperature_that_undoes_its_scale(make_run: MakeRun
 def test_it_is_fitted_on_validation_and_scored_on_test(make_run: MakeRun) -> None:
     what, other = sampled([1.0]), sampled([7.0], seed=1)
     result = analyze(make_run(**what, evaluations={1: what["goodness"], 2: 3 * what["goodness"]}))
-    assert result.json()["rows"][0]["temperature"] == pytest.approx(3, rel=0.2)  # that of the last evaluation
-    assert result.json()["rows"][0]["nll_raw"] == pytest.approx(
+    assert result.to_dict()["rows"][0]["temperature"] == pytest.approx(3, rel=0.2)  # that of the last evaluation
+    assert result.to_dict()["rows"][0]["nll_raw"] == pytest.approx(
         log_loss(what["truth"], softmax(what["goodness"][0], axis=1)), rel=1e-4
     )  # test
     assert "fitted on 400 validation images, scored on 400 test images." in result.notes
-    assert analyze(make_run("o", **other)).json()["rows"][0]["temperature"] == pytest.approx(7, rel=0.2)
+    assert analyze(make_run("o", **other)).to_dict()["rows"][0]["temperature"] == pytest.approx(7, rel=0.2)
 
 
 def test_without_the_test_set_halves_of_validation_are_used(make_run: MakeRun) -> None:
     run = make_run(test=False, **sampled([2.0], samples=401))
     result = analyze(run)
     assert any("fitted on 200 validation images, scored on the other 201" in note for note in result.notes)
-    assert result.json() == analyze(run).json()
-    assert result.json()["rows"] != analyze(run, seed=1).json()["rows"]
+    assert result.to_dict() == analyze(run).to_dict()
+    assert result.to_dict()["rows"] != analyze(run, seed=1).to_dict()["rows"]
     # a half that fits must not be the one that scores: the sum of both halves' right answers is that of all
     what = sampled([2.0], samples=401)
     whole = (what["goodness"][0].argmax(axis=1) == what["truth"]).sum()
     order = np.random.default_rng(0).permutation(401)
     fit = (what["goodness"][0].argmax(axis=1) == what["truth"])[order[:200]].sum()
-    assert result.json()["rows"][0]["accuracy"] == pytest.approx(100 * (whole - fit) / 201)
+    assert result.to_dict()["rows"][0]["accuracy"] == pytest.approx(100 * (whole - fit) / 201)
 
 
 def test_the_evaluator_has_a_row_where_it_reads_several_layers(make_run: MakeRun) -> None:
     what = sampled([1, 2, 3])
     run = make_run(settings={"evaluator": {"layers": "last-2"}}, **what)
-    rows = analyze(run).json()["rows"]
+    rows = analyze(run).to_dict()["rows"]
     assert [(row["depth"], row["layer"]) for row in rows[2:]] == [(3, "2"), (None, "layer-goodness")]
     assert rows[3]["nll_raw"] == pytest.approx(
         log_loss(what["truth"], softmax(what["goodness"][1:].mean(axis=0), axis=1)), rel=1e-4
     )
-    assert len(analyze(make_run("l", **what)).json()["rows"]) == 3
+    assert len(analyze(make_run("l", **what)).to_dict()["rows"]) == 3
 
 
 def test_the_evaluator_that_is_not_installed_is_left_out(make_run: MakeRun) -> None:
@@ -93,7 +93,7 @@ def test_no_temperature_is_no_number_and_says_why(make_run: MakeRun) -> None:
     truth = np.arange(40) % 4
     perfect = np.stack([np.eye(4)[truth], np.random.default_rng(0).normal(size=(40, 4)), np.ones((40, 4))])
     result = analyze(make_run(goodness=perfect, truth=truth))
-    first, _, third = result.json()["rows"]
+    first, _, third = result.to_dict()["rows"]
     for row in (first, third):
         assert all(row[name] is None for name in ("temperature", "nll", "ece", "ece_mass", "brier"))
         assert row["nll_raw"] > 0
@@ -104,7 +104,7 @@ def test_no_temperature_is_no_number_and_says_why(make_run: MakeRun) -> None:
 
 def test_a_layer_without_goodness_has_no_numbers(make_run: MakeRun) -> None:
     result = analyze(make_run(**sampled([np.nan, 1])))
-    first, second = result.json()["rows"]
+    first, second = result.to_dict()["rows"]
     assert all(first[name] is None for name in first if name not in ("depth", "layer"))
     assert second["temperature"] == pytest.approx(1, rel=0.2)
     assert "the goodness of layer 1 is NaN or infinite." in result.notes
@@ -146,7 +146,7 @@ class TestRefusals:
 
 def test_test_set_alone_has_nothing_to_fit_on(make_run: MakeRun) -> None:
     result = analyze(make_run(evaluations={}, **sampled([1])))
-    (row,) = result.json()["rows"]
+    (row,) = result.to_dict()["rows"]
     assert row["temperature"] is None
     assert row["nll_raw"] > 0
     assert any("nothing to fit on" in note for note in result.notes)

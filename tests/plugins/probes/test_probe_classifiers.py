@@ -24,7 +24,7 @@ def analyze(*runs: Any) -> Any:
 
 def test_accuracy_falls_with_the_signal_and_stands_on_a_floor(make_run: MakeRun) -> None:
     result = analyze(make_run(signal=FADING, floor=0.0))
-    rows = {(row["layer"], row["stage"]): row for row in result.json()["rows"]}
+    rows = {(row["layer"], row["stage"]): row for row in result.to_dict()["rows"]}
     assert list(rows) == [("input", "pre")] + [(layer, stage) for layer in "012" for stage in ("pre", "post")]
     for head in ("linear", "mlp"):
         assert rows["0", "pre"][head] > 99
@@ -38,20 +38,20 @@ def test_accuracy_falls_with_the_signal_and_stands_on_a_floor(make_run: MakeRun)
 
 
 def test_the_last_row_is_the_trained_network(make_run: MakeRun) -> None:
-    rows = analyze(make_run(signal=[3.0], layers=1, epochs=(0, 1, 2))).json()["rows"]
+    rows = analyze(make_run(signal=[3.0], layers=1, epochs=(0, 1, 2))).to_dict()["rows"]
     assert rows[1]["linear"] > 99
     assert rows[1]["untrained_linear"] < 70
 
 
 def test_it_answers_again_with_the_same_numbers(make_run: MakeRun) -> None:
     run = make_run(signal=FADING)
-    assert analyze(run).json() == analyze(run).json()
+    assert analyze(run).to_dict() == analyze(run).to_dict()
 
 
 def test_several_runs_one_line_each(make_run: MakeRun, tmp_path: Path) -> None:
     runs = [make_run(n, signal=[s, s / 2, s / 3], plugins={"normalizer": n}) for n, s in (("length", 1), ("none", 3))]
     result = analyze(*runs)
-    rows = result.json()["rows"]
+    rows = result.to_dict()["rows"]
     assert {row["run"] for row in rows} == {"length", "none"}
     figure = result.figure()
     for axes, head in zip(figure.axes, ("linear", "mlp"), strict=True):
@@ -70,13 +70,13 @@ def test_several_runs_one_line_each(make_run: MakeRun, tmp_path: Path) -> None:
 def test_notes_tell_images_chance_and_epoch(make_run: MakeRun) -> None:
     result = analyze(make_run(signal=FADING))
     assert "fitted on 160 training images, scored on 60 held-out ones, after epoch 2; chance is 25 %" in result.notes[0]
-    assert result.document["runs"][0]["held_out_images"] == 60
-    assert result.document["settings"]["hidden"] == 8
+    assert result.extra["runs"][0]["held_out_images"] == 60
+    assert result.extra["settings"]["hidden"] == 8
 
 
 def test_without_the_untrained_network_there_is_no_floor(make_run: MakeRun) -> None:
     result = analyze(make_run(signal=FADING, epochs=(2,)))
-    assert all(row["untrained_linear"] is None for row in result.json()["rows"])
+    assert all(row["untrained_linear"] is None for row in result.to_dict()["rows"])
     assert any("no floor" in note for note in result.notes)
     assert result.figure().axes
 

@@ -14,7 +14,7 @@ from ffprobe_plugins.probes.compare import TABLE_1, TABLE_2, Compare
 from scipy import stats
 
 import ffprobe
-from ffprobe.store.schema import RunFacts, run_schema
+from ffprobe.store.schema import RunMetadata, run_schema
 from ffprobe.store.writer import RunWriter
 
 USUAL = {
@@ -35,8 +35,8 @@ SYMBA = {"name": "symba", "alpha": 4.0}
 class Shelf:
     """Writes run files of two epochs and opens them."""
 
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
-        self.folder, self.stack, self.count = folder, stack, 0
+    def __init__(self, folder: Path, network: ExitStack) -> None:
+        self.folder, self.network, self.count = folder, network, 0
 
     def run(
         self,
@@ -51,8 +51,8 @@ class Shelf:
     ) -> Any:
         self.count += 1
         path = self.folder / f"{self.count}.h5"
-        config = {**USUAL, **slots, "seed": seed, "training": {"epochs": epochs, "images": 0, **(training or {})}}
-        facts = RunFacts(
+        config = {**USUAL, **slots, "seed": seed, "training": {"epochs": epochs, "max_images": 0, **(training or {})}}
+        facts = RunMetadata(
             layers=("0", "1"),
             classes=("a", "b"),
             validation=4,
@@ -70,14 +70,14 @@ class Shelf:
                     writer.put(f"final/model_{name}_accuracy", value / 100)
             writer.put("final/wall_time", 7.0)
             if not finish:
-                return self.stack.enter_context(ffprobe.open(f"{path}.partial"))
-            return self.stack.enter_context(ffprobe.open(writer.finish()))
+                return self.network.enter_context(ffprobe.open(f"{path}.partial"))
+            return self.network.enter_context(ffprobe.open(writer.finish()))
 
 
 @pytest.fixture
 def shelf(tmp_path: Path) -> Iterator[Shelf]:
-    with ExitStack() as stack:
-        yield Shelf(tmp_path, stack)
+    with ExitStack() as network:
+        yield Shelf(tmp_path, network)
 
 
 def asked(runs: list[Any], **settings: Any) -> Any:
@@ -89,7 +89,7 @@ def test_rows_are_plugin_sets_and_spreads_are_over_seeds(shelf: Shelf) -> None:
     runs = [shelf.run(seed, test=value) for seed, value in enumerate(plain)]
     runs += [shelf.run(seed, test=value, loss=SYMBA) for seed, value in enumerate(symba)]
     result = asked(runs)
-    first, second = result.json()["rows"]
+    first, second = result.to_dict()["rows"]
     assert (first["data"], first["plugins"], first["n"], first["epochs"], first["time"]) == (
         *("digits", "fixed-threshold", 3, 2, 7.0),
     )
@@ -102,7 +102,7 @@ def test_rows_are_plugin_sets_and_spreads_are_over_seeds(shelf: Shelf) -> None:
     low, high = told.confidence_interval(0.95)
     assert second["difference_half"] == pytest.approx((high - low) / 2)
     assert second["validation"] == pytest.approx(60)
-    assert result.json()["extra"]["groups"][1]["paired_seeds"] == [0, 1, 2]
+    assert result.to_dict()["extra"]["groups"][1]["paired_seeds"] == [0, 1, 2]
     assert any("validation accuracy is the same for all 3 seeds" in note for note in result.notes)
 
 
@@ -121,7 +121,7 @@ def test_only_attributes_and_final_are_read(shelf: Shelf, monkeypatch: pytest.Mo
 def test_validation_stands_in_where_the_test_set_was_not_read_and_is_never_mixed(shelf: Shelf) -> None:
     runs = [shelf.run(seed, test=None, validation=70 + seed, loss=SYMBA) for seed in (0, 1)]
     runs += [shelf.run(seed, test=99, validation=80 + 2 * seed) for seed in (0, 1)]
-    first, second = asked(runs).json()["rows"]
+    first, second = asked(runs).to_dict()["rows"]
     assert (first["test"], first["validation"]) == (None, pytest.approx(70.5))
     assert (second["test"], second["on"], second["difference"]) == (
         pytest.approx(99),
@@ -134,7 +134,7 @@ def test_validation_stands_in_where_the_test_set_was_not_read_and_is_never_mixed
 
 def test_an_unfinished_run_answers_with_its_last_measured_epoch_in_a_row_of_its_own(shelf: Shelf) -> None:
     result = asked([shelf.run(0), shelf.run(1, finish=False, validation=66)])
-    row = result.json()["rows"][1]
+    row = result.to_dict()["rows"][1]
     assert row["plugins"] == "vanilla-ff (unfinished, 2 epochs)"
     assert (row["test"], row["validation"], row["time"]) == (None, pytest.approx(66), 10)  # final is not vouched for
 
@@ -155,12 +155,12 @@ def test_layout_of_the_papers_table_1(shelf: Shelf) -> None:
     result = asked(runs, layout="losses")
     names = [column.name for column in result.columns if not column.key and not column.spread_of]
     assert names == ["fixed-threshold threshold=2.0 test", "fixed-threshold threshold=10.0 test", "symba test"]
-    rows = result.json()["rows"]
+    rows = result.to_dict()["rows"]
     assert [row["plugins"] for row in rows] == ["length+greedy", "batchnorm", "olu"]
     found = {(i, j): rows[j][name] for i, name in enumerate(names) for j in range(3)}
     assert found == pytest.approx({at: value + 1 for at, value in values.items()})
     assert rows[0]["symba test_sd"] == pytest.approx(2**0.5)
-    grid = asked(runs).json()["extra"]["layout"]
+    grid = asked(runs).to_dict()["extra"]["layout"]
     assert grid["rows"][2]["symba"] == {"mean": pytest.approx(23), "sd": pytest.approx(2**0.5), "n": 2}
 
 
@@ -173,7 +173,7 @@ def test_rows_by_chosen_keys(shelf: Shelf) -> None:
     runs = [
         shelf.run(0, test=10 * w, network={"name": "tff-s", "width": w}, loss=la) for w in (1, 2) for la in (SYMBA, {})
     ]
-    rows = asked(runs, by="network.width").json()["rows"]
+    rows = asked(runs, by="network.width").to_dict()["rows"]
     assert [(row["plugins"], row["test"]) for row in rows] == [
         ("width=1", pytest.approx(10)),
         ("width=2", pytest.approx(20)),
@@ -210,7 +210,7 @@ def test_one_seed_cannot_tell(shelf: Shelf) -> None:
         {"epochs": 99},
         {"network": {"name": "tff-s", "width": 0.5}},
         {"network": {"name": "tff-d", "width": 1.0}},
-        {"training": {"images": 1000}},
+        {"training": {"max_images": 1000}},
         {"evaluator": {"name": "layer-goodness", "layers": "all"}},
         {"test": None},
         {"loss": {"name": "fixed-threshold", "threshold": 3.0}},

@@ -36,7 +36,7 @@ def course(epochs: int = 5, layers: int = 3, evaluated: tuple[int, ...] = (2, 5)
 
 def test_every_number_is_that_of_a_plain_loop(make_run: MakeRun) -> None:
     what = course(test=True)
-    rows = analyze(make_run(**what)).json()["rows"]
+    rows = analyze(make_run(**what)).to_dict()["rows"]
     assert [(row["epoch"], row["depth"], row["layer"]) for row in rows[:4]] == [
         (1, 1, "0"),
         (1, 2, "1"),
@@ -75,7 +75,7 @@ def test_figure_is_accuracy_beside_separation(make_run: MakeRun) -> None:
     result = analyze(make_run(**course(test=True)))
     left, right = result.figure().axes
     assert (left.get_ylabel(), right.get_ylabel()) == ("test accuracy (%)", "separation")
-    rows = result.json()["rows"]
+    rows = result.to_dict()["rows"]
     assert list(left.lines[1].get_xdata()) == [2, 5]
     assert list(left.lines[1].get_ydata()) == [
         row["test"] for row in rows if row["depth"] == 2 and row["test"] is not None
@@ -103,7 +103,7 @@ def test_a_layer_without_a_loss_is_named(make_run: MakeRun) -> None:
 
 def test_several_runs_stand_under_their_labels(make_run: MakeRun) -> None:
     result = analyze(make_run("a", plugins={"loss": "symba"}, **course()), make_run("b", **course(layers=2)))
-    assert {row["run"] for row in result.json()["rows"]} == {"symba", "fixed-threshold"}
+    assert {row["run"] for row in result.to_dict()["rows"]} == {"symba", "fixed-threshold"}
     assert [axes.get_title(loc="left") for axes in result.figure().axes[::2]] == ["symba", "fixed-threshold"]
 
 
@@ -153,4 +153,4 @@ def test_no_epoch_yet_is_refused(make_run: MakeRun) -> None:
 def test_without_a_validation_set_separation_in_training_is_left(make_run: MakeRun) -> None:
     what = course() | {"evaluations": {}}
     result = analyze(make_run(**what))
-    assert all(row["separation_mean"] is None and row["separation"] for row in result.json()["rows"])
+    assert all(row["separation_mean"] is None and row["separation"] for row in result.to_dict()["rows"])

@@ -42,7 +42,7 @@ def trained(course: list[list[int] | None], model: list[int] | None = None, samp
 
 
 def test_gains_over_the_layer_before_and_the_middle_one(make_run: MakeRun) -> None:
-    rows = analyze(make_run(**trained([[10] * 5, [20, 50, 45, 60, 80]]))).json()["rows"]
+    rows = analyze(make_run(**trained([[10] * 5, [20, 50, 45, 60, 80]]))).to_dict()["rows"]
     assert [row["accuracy"] for row in rows] == pytest.approx([20, 50, 45, 60, 80])
     assert [row["gain"] for row in rows] == [None, *map(pytest.approx, (30, -5, 15, 20))]
     assert [row["over_middle"] for row in rows] == [pytest.approx(-30), None, *map(pytest.approx, (-5, 10, 30))]
@@ -52,10 +52,10 @@ def test_gains_over_the_layer_before_and_the_middle_one(make_run: MakeRun) -> No
 
 def test_the_epoch_of_learning_and_how_exactly_it_is_known(make_run: MakeRun) -> None:
     run = make_run(**trained([[50, 10], None, [91, 50], None, None, [89, 90], [100, 100]]))
-    rows = analyze(run).json()["rows"]
+    rows = analyze(run).to_dict()["rows"]
     assert [(row["epoch"], row["not_by"]) for row in rows] == [(3, 1), (6, 3)]
-    assert [row["epoch"] for row in analyze(run, reach=50).json()["rows"]] == [1, 3]
-    assert [row["not_by"] for row in analyze(run, reach=50).json()["rows"]] == [0, 1]
+    assert [row["epoch"] for row in analyze(run, reach=50).to_dict()["rows"]] == [1, 3]
+    assert [row["not_by"] for row in analyze(run, reach=50).to_dict()["rows"]] == [0, 1]
     assert any("every 1 to 3 epochs" in note for note in analyze(run).notes)
     every = analyze(make_run("e", **trained([[1], [2], [3]])))
     assert any("evaluated every epoch," in note for note in every.notes)
@@ -63,17 +63,17 @@ def test_the_epoch_of_learning_and_how_exactly_it_is_known(make_run: MakeRun) ->
 
 def test_correlation_over_epochs_is_scipys(make_run: MakeRun) -> None:
     course, model = [[10, 60], [30, 50], [20, 80], [40, 70]], [15, 40, 35, 50]
-    rows = analyze(make_run(**trained(course, model))).json()["rows"]
+    rows = analyze(make_run(**trained(course, model))).to_dict()["rows"]
     for i, row in enumerate(rows):
         assert row["correlation"] == pytest.approx(stats.pearsonr([c[i] for c in course], model).statistic, rel=1e-5)
 
 
 def test_a_constant_layer_has_no_correlation_and_is_named(make_run: MakeRun) -> None:
     result = analyze(make_run(**trained([[10, 60], [10, 50], [10, 80]])))
-    assert [row["correlation"] for row in result.json()["rows"]] == [None, pytest.approx(1)]
+    assert [row["correlation"] for row in result.to_dict()["rows"]] == [None, pytest.approx(1)]
     assert any("layer 1 or the model never changed" in note for note in result.notes)
     result = analyze(make_run("two", **trained([[10, 60], [20, 50]])))
-    assert all(row["correlation"] is None for row in result.json()["rows"])
+    assert all(row["correlation"] is None for row in result.to_dict()["rows"])
     assert any("fewer than three evaluations" in note for note in result.notes)
 
 
@@ -84,7 +84,7 @@ def test_correlation_over_runs_needs_three_of_a_depth(make_run: MakeRun) -> None
         for i, (final, model) in enumerate(zip(finals, models, strict=True))
     ]
     result = analyze(*runs)
-    rows = [row for row in result.json()["rows"] if row["run"] == "mean of 4"]
+    rows = [row for row in result.to_dict()["rows"] if row["run"] == "mean of 4"]
     for i in range(2):
         expected = stats.pearsonr([final[i] for final in finals], models).statistic
         assert rows[i]["over_runs"] == pytest.approx(expected, rel=1e-5)
@@ -93,7 +93,7 @@ def test_correlation_over_runs_needs_three_of_a_depth(make_run: MakeRun) -> None
     assert rows[0]["accuracy"] == pytest.approx(27.5)
     two = analyze(*runs[:2])
     assert any("need three runs" in note for note in two.notes)
-    assert not any(row["run"].startswith("mean") for row in two.json()["rows"])
+    assert not any(row["run"].startswith("mean") for row in two.to_dict()["rows"])
     other = analyze(*runs[:2], make_run("x", plugins={"loss": "symba"}, **trained([[1, 2, 3], [4, 5, 6]])))
     assert any("differ in more than the seed" in note for note in other.notes)
 
@@ -156,7 +156,7 @@ class TestClaims:
 
 def test_figure_shows_gain_epoch_and_correlation(make_run: MakeRun) -> None:
     result = analyze(make_run(**trained([[10, 60, 20], [30, 50, 30], [20, 80, 90]])))
-    rows, axes = result.json()["rows"], result.figure().axes
+    rows, axes = result.to_dict()["rows"], result.figure().axes
     told = [list(one.containers[0].lines[0].get_ydata()) for one in axes]
     assert told == [[row[name] for row in rows if row[name] is not None] for name in ("gain", "epoch", "correlation")]
 

@@ -30,7 +30,7 @@ def goodness_of(shares: list[float], samples: int = 400) -> dict[str, np.ndarray
 
 
 def rows_of(result: Any) -> dict[str, dict[str, Any]]:
-    return {row["strategy"]: row for row in result.json()["rows"]}
+    return {row["strategy"]: row for row in result.to_dict()["rows"]}
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +169,7 @@ def test_an_unfinished_run_and_one_without_a_test_set_are_read_on_validation(mak
 def test_several_runs_stand_under_each_other(make_run: MakeRun) -> None:
     runs = [make_run("a", plugins=TRIFECTA, **goodness_of([0.5, 0.7])), make_run("b", **goodness_of([0.6, 0.8, 0.9]))]
     result = Evaluation().analyze(runs)
-    assert len({row["run"] for row in result.json()["rows"]}) == 2
+    assert len({row["run"] for row in result.to_dict()["rows"]}) == 2
     assert result.figure().axes[0].get_legend() is not None
 
 

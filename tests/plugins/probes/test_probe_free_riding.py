@@ -28,7 +28,7 @@ def measured(means: list[float], samples: int = 15) -> dict[str, Any]:
 
 def test_numbers_are_the_definition_over_every_wrong_label(make_run: MakeRun) -> None:
     what = measured([0.5, 1.0, 1.5])
-    rows = analyze(make_run(**what), beta=4, gamma=0.7).json()["rows"]
+    rows = analyze(make_run(**what), beta=4, gamma=0.7).to_dict()["rows"]
     for d, row in enumerate(rows):
         left, own, covered = [], [], []
         for n, label in enumerate(what["truth"]):
@@ -61,7 +61,7 @@ def test_slope_and_weight_come_from_the_run_unless_given(
     make_run: MakeRun, loss: dict[str, float], params: dict[str, float], told: tuple[float, float]
 ) -> None:
     result = analyze(make_run(settings={"loss": loss}, **measured([1, 1])), **params)
-    (document,) = result.document["runs"]
+    (document,) = result.extra["runs"]
     assert (document["beta"], document["gamma"]) == told
     assert any(f"beta = {told[0]}, gamma = {told[1]}; 15 validation images times 3" in note for note in result.notes)
     assert any("no slope of its own" in note for note in result.notes) is (not loss)
@@ -104,7 +104,7 @@ def test_figure_shows_the_columns_by_layer(make_run: MakeRun) -> None:
     for axes, name in zip(result.figure().axes, ("free_riding", "starved", "margin"), strict=True):
         drawn = [list(container.lines[0].get_ydata()) for container in axes.containers]
         assert drawn == [
-            [row[name] for row in result.json()["rows"] if row["run"] == label] for label in ("none", "length")
+            [row[name] for row in result.to_dict()["rows"] if row["run"] == label] for label in ("none", "length")
         ]
 
 

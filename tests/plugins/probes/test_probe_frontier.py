@@ -38,7 +38,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_fewer_layers_cost_what_they_say(make_run: MakeRun) -> None:
     given = crowd()
-    rows = Frontier().analyze([make_run(**given)]).json()["rows"]
+    rows = Frontier().analyze([make_run(**given)]).to_dict()["rows"]
     assert rows[0]["strategy"] == "full sweep"
     assert (rows[0]["cost"], rows[0]["times_less"], rows[0]["gain"]) == (16, 1, 0)
     whole = given["goodness"][-1].argmax(1) == given["truth"]
@@ -53,7 +53,7 @@ def test_fewer_layers_cost_what_they_say(make_run: MakeRun) -> None:
 
 
 def test_no_setting_of_the_front_is_beaten(make_run: MakeRun) -> None:
-    rows = Frontier().analyze([make_run(**crowd())]).json()["rows"]
+    rows = Frontier().analyze([make_run(**crowd())]).to_dict()["rows"]
     for row in rows:
         beaten = any(
             o["cost"] <= row["cost"]
@@ -67,21 +67,21 @@ def test_no_setting_of_the_front_is_beaten(make_run: MakeRun) -> None:
 
 def test_the_cheapest_is_chosen_by_validation_not_by_the_test_set(make_run: MakeRun) -> None:
     given = crowd()
-    rows = Frontier().analyze([make_run(**given)]).json()["rows"]
+    rows = Frontier().analyze([make_run(**given)]).to_dict()["rows"]
     for loss in (0.1, 0.5, 1.0):
         near = [row for row in rows if row["validation_gain"] >= -loss - 1e-9]
         cheapest = min(near, key=lambda row: row["cost"])
-        assert cheapest["cheapest_within"] <= loss
+        assert cheapest["select_cheapest"] <= loss
     spoilt = {"evaluations": {1: given["goodness"], 2: given["goodness"]}, **given}
     spoilt["goodness"] = given["goodness"][::-1].copy()  # the test set alone
-    other = Frontier().analyze([make_run("spoilt", **spoilt)]).json()["rows"]
-    told = [[(r["setting"], r["validation_gain"], r["cheapest_within"]) for r in found] for found in (rows, other)]
+    other = Frontier().analyze([make_run("spoilt", **spoilt)]).to_dict()["rows"]
+    told = [[(r["setting"], r["validation_gain"], r["select_cheapest"]) for r in found] for found in (rows, other)]
     assert told[0] == told[1]
     assert [r["gain"] for r in rows] != [r["gain"] for r in other]
 
 
 def test_curves_fall_in_cost_as_more_may_be_lost(make_run: MakeRun) -> None:
-    rows = Frontier().analyze([make_run(**crowd(samples=1200))]).json()["rows"]
+    rows = Frontier().analyze([make_run(**crowd(samples=1200))]).to_dict()["rows"]
     for strategy in ("candidates", "early exit", "early exit, pruned"):
         costs = [row["cost"] for row in rows if row["strategy"] == strategy]
         assert len(costs) > 1
@@ -91,7 +91,7 @@ def test_curves_fall_in_cost_as_more_may_be_lost(make_run: MakeRun) -> None:
 def test_features_are_judged_on_the_images_that_were_recorded(real: Path) -> None:
     with ffprobe.open(real) as run:
         result = Frontier().analyze([run])
-        rows = {row["strategy"]: row for row in result.json()["rows"]}
+        rows = {row["strategy"]: row for row in result.to_dict()["rows"]}
         held = int((run.read("activations/held_out") != 0).sum())
     assert rows["neutral features"]["gain_on"] == rows["propose"]["gain_on"] == f"{held} validation"
     assert rows["candidates"]["gain_on"] == "test"
@@ -108,7 +108,7 @@ def test_features_are_judged_on_the_images_that_were_recorded(real: Path) -> Non
 
 def test_without_activations_or_test_set_the_rest_is_told(make_run: MakeRun) -> None:
     result = Frontier().analyze([make_run(test=False, **crowd())])
-    rows = result.json()["rows"]
+    rows = result.to_dict()["rows"]
     assert {row["gain_on"] for row in rows} == {"validation"}
     assert "propose" not in {row["strategy"] for row in rows}
     assert any("No activations with the neutral label" in note for note in result.notes)
@@ -120,7 +120,7 @@ def test_several_runs_have_a_panel_each(make_run: MakeRun) -> None:
     runs = [make_run("a", plugins={"normalizer": "batchnorm"}, **crowd()), make_run("b", **crowd(depth=3))]
     result = Frontier().analyze(runs)
     assert len(result.figure().axes) == 2
-    assert len({row["run"] for row in result.json()["rows"]}) == 2
+    assert len({row["run"] for row in result.to_dict()["rows"]}) == 2
 
 
 def test_nothing_evaluated_is_refused(make_run: MakeRun) -> None:

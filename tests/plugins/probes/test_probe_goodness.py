@@ -36,7 +36,7 @@ def measured(tops: dict[int, list[float]], epochs: int = 6) -> dict[str, Any]:
 
 
 def cells(result: Any, column: str) -> dict[tuple[int, int], float]:
-    return {(row["epoch"], row["depth"]): row[column] for row in result.json()["rows"] if row[column] is not None}
+    return {(row["epoch"], row["depth"]): row[column] for row in result.to_dict()["rows"] if row[column] is not None}
 
 
 def test_means_maxima_and_where_they_stand(make_run: MakeRun) -> None:

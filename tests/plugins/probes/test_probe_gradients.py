@@ -39,25 +39,25 @@ class ByHand:
     @ffprobe.hookimpl
     def ffprobe_after_epoch(self, context: Any) -> None:
         images, labels = context.images, context.labels
-        with context.run.rehearse() as copy:
-            stack, half = copy.network, len(images)
-            wrong = copy.bench.negatives(images, labels, 10, copy.bench.generator)
+        with context.run.sandbox() as copy:
+            network, half = copy.network, len(images)
+            wrong = copy.setup.negatives(images, labels, 10, copy.setup.generator)
 
             def loss(activation: torch.Tensor) -> torch.Tensor:
                 goodness = activation.flatten(1).square().mean(1)
                 return torch.log1p(torch.exp(-ALPHA * (goodness[:half] - goodness[half:]))).mean()
 
-            x = stack.encode(torch.cat([images, images]), torch.cat([labels, wrong])).detach()
+            x = network.encode(torch.cat([images, images]), torch.cat([labels, wrong])).detach()
             cosines, flushed = [], []
-            for i in range(stack.depth):
-                layer = stack.layer(i)
+            for i in range(network.depth):
+                layer = network.layer(i)
                 activation = layer(x)
                 own, at = torch.autograd.grad(loss(activation), (layer.weight, activation), retain_graph=True)
                 g = at.numpy()
                 with np.errstate(under="ignore"):
                     flushed.append((g[g != 0].astype(np.float16) == 0).mean())
-                if i + 1 < stack.depth:
-                    (shared,) = torch.autograd.grad(loss(stack.layer(i + 1)(activation)), layer.weight)
+                if i + 1 < network.depth:
+                    (shared,) = torch.autograd.grad(loss(network.layer(i + 1)(activation)), layer.weight)
                     a, b = own.flatten().double().numpy(), shared.flatten().double().numpy()
                     cosines.append(a @ b / np.sqrt((a @ a) * (b @ b)))
                 x = activation.detach()
@@ -75,7 +75,7 @@ def run(out: Path, *plugins: str, **training: Any) -> ByHand:
 
 
 def test_norms_under_olu_stand_by_role_and_match_numpy(tmp_path: Path) -> None:
-    hand = run(tmp_path / "run.h5", "olu", "batchnorm", "gradients:rehearse=1", epochs=3)
+    hand = run(tmp_path / "run.h5", "olu", "batchnorm", "gradients:sandbox_every=1", epochs=3)
     with ffprobe.open(tmp_path / "run.h5") as file:
         assert file.messages() == []
         norms, steps = file.read(f"{GROUP}/steps/norm"), file.read(f"{GROUP}/steps/step")
@@ -94,7 +94,7 @@ def test_norms_under_olu_stand_by_role_and_match_numpy(tmp_path: Path) -> None:
         zero = file.read(f"{GROUP}/rehearsals/fp16_zero")
         np.testing.assert_allclose(zero[:, 0], hand.flushed, atol=1e-3)
         assert np.nanmax(zero) > 0.01
-        row = Gradients().analyze([file]).json()["rows"][0]
+        row = Gradients().analyze([file]).to_dict()["rows"][0]
         assert row["cosine"] == pytest.approx(np.mean(hand.cosines, axis=0)[0], abs=1e-3)
         assert row["fp16_zero"] == pytest.approx(100 * np.mean(hand.flushed, axis=0)[0], abs=0.1)
 
@@ -109,13 +109,13 @@ def test_greedy_layers_have_one_role_and_no_cosine(tmp_path: Path) -> None:
         assert np.isnan(file.read(f"{GROUP}/rehearsals/cosine")).all()
         assert file.read(f"{GROUP}/rehearsals/step").tolist() == [8]  # the last epoch, at the default
         result = Gradients().analyze([file])
-        assert {row["role"] for row in result.json()["rows"]} == {"own"}
+        assert {row["role"] for row in result.to_dict()["rows"]} == {"own"}
         assert any("no layer learns from another's loss" in note for note in result.notes)
         assert any("fewer than 40 steps" in note for note in result.notes)
 
 
 def test_turns_of_a_schedule_by_epoch_are_found(tmp_path: Path) -> None:
-    run(tmp_path / "run.h5", "olu:alternate_every=epoch", "batchnorm", "gradients:rehearse=1")
+    run(tmp_path / "run.h5", "olu:alternate_every=epoch", "batchnorm", "gradients:sandbox_every=1")
     with ffprobe.open(tmp_path / "run.h5") as file:
         assert np.isfinite(file.read(f"{GROUP}/rehearsals/cosine")[:, :2]).all()
 
@@ -153,7 +153,7 @@ def waves(count: int, *widths: float, centre: tuple[float, ...] = (), trend: flo
 
 def test_medians_and_spread_in_closed_form(tmp_path: Path) -> None:
     logs = waves(400, 1.0, 0.2, centre=(-1.0, 2.0), trend=3.0)
-    rows = Gradients().analyze([recorded(tmp_path / "a.h5", Gradients(), norms_of(logs), layers=2)]).json()["rows"]
+    rows = Gradients().analyze([recorded(tmp_path / "a.h5", Gradients(), norms_of(logs), layers=2)]).to_dict()["rows"]
     for layer, row in enumerate(rows):
         assert row["norm_first"] == pytest.approx(np.median(10 ** logs[:40, layer]))
         assert row["norm_last"] == pytest.approx(np.median(10 ** logs[-40:, layer]))
@@ -177,7 +177,7 @@ def claims(tmp_path: Path, **runs: tuple[np.ndarray, str]) -> dict[str, Any]:
         recorded(tmp_path / f"{n}.h5", Gradients(), norms_of(logs), layers=logs.shape[1], normalizer=n, scheduler=s)
         for n, (logs, s) in runs.items()
     ]
-    return {c["source"].removeprefix("Trifecta, "): c for c in Gradients().analyze(files).json()["claims"]}
+    return {c["source"].removeprefix("Trifecta, "): c for c in Gradients().analyze(files).to_dict()["claims"]}
 
 
 @pytest.mark.parametrize(

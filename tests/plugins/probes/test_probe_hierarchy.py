@@ -43,7 +43,7 @@ def analyze(*paths: Path, **settings: Any) -> Any:
 
 
 def test_classes_that_are_alike_stand_together(tmp_path: Path) -> None:
-    found = analyze(write(tmp_path / "a.h5")).json()
+    found = analyze(write(tmp_path / "a.h5")).to_dict()
     rows = found["rows"]
     assert [row["class"] for row in rows if row["level"] == 0] == list(NAMES)
     assert {row["groups"] for row in rows} == {2, 4}  # 8 would be more than there are classes
@@ -55,7 +55,7 @@ def test_classes_that_are_alike_stand_together(tmp_path: Path) -> None:
 
 
 def test_the_note_is_a_setting_that_the_loss_takes(tmp_path: Path) -> None:
-    note = analyze(write(tmp_path / "a.h5")).json()["notes"][0]
+    note = analyze(write(tmp_path / "a.h5")).to_dict()["notes"][0]
     word = note.split("--set ")[1].strip("'")
     registry = Registry()
     preset = merge(read_preset(BASE_PRESET), read_preset("hcl-ff"))
@@ -66,8 +66,8 @@ def test_the_note_is_a_setting_that_the_loss_takes(tmp_path: Path) -> None:
 
 def test_several_runs_and_another_layer(tmp_path: Path) -> None:
     paths = write(tmp_path / "a.h5"), write(tmp_path / "b.h5", seed=1)
-    assert {row["run"] for row in analyze(*paths).json()["rows"]} == {"seed 0", "seed 1"}
-    assert analyze(paths[0], layer=1).json()["rows"] != analyze(paths[0]).json()["rows"]
+    assert {row["run"] for row in analyze(*paths).to_dict()["rows"]} == {"seed 0", "seed 1"}
+    assert analyze(paths[0], layer=1).to_dict()["rows"] != analyze(paths[0]).to_dict()["rows"]
 
 
 def test_what_cannot_be_told(tmp_path: Path) -> None:

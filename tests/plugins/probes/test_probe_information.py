@@ -41,7 +41,7 @@ def write(path: Path, layers: list[np.ndarray], **words: Any) -> Path:
 
 def test_two_bits_one_bit_nothing(tmp_path: Path) -> None:
     result = analyze(write(tmp_path / "a.h5", [ALL, HALF, NONE[:, :5]]))
-    rows = result.json()["rows"]
+    rows = result.to_dict()["rows"]
     assert [row["depth"] for row in rows] == [0, 1, 2, 3]
     for head in ("linear", "mlp"):
         for row, bits in zip(rows, (2, 2, 1, 0), strict=True):
@@ -57,7 +57,7 @@ def test_two_bits_one_bit_nothing(tmp_path: Path) -> None:
 def test_plug_in_is_that_of_the_names_given(tmp_path: Path) -> None:
     noisy = ALL + 0.5 * RANDOM.normal(size=ALL.shape)
     path = write(tmp_path / "a.h5", [noisy])
-    row = analyze(path, repeats=1).json()["rows"][1]
+    row = analyze(path, repeats=1).to_dict()["rows"][1]
     [(_, log_q)] = ffprobe.head_log_probabilities([noisy.astype(np.float32)], TRUTH, HELD, repeats=1)
     expected = mutual_info_score(TRUTH[HELD], log_q[0].argmax(axis=1)) / np.log(2)
     assert row["linear_named_plug_in"] == pytest.approx(expected, abs=0.02)
@@ -66,7 +66,7 @@ def test_plug_in_is_that_of_the_names_given(tmp_path: Path) -> None:
 
 def test_below_zero_is_shown_and_told(tmp_path: Path) -> None:
     result = analyze(write(tmp_path / "a.h5", [RANDOM.normal(size=(N, 40)) for _ in range(3)]))
-    values = [row["linear"] for row in result.json()["rows"]]
+    values = [row["linear"] for row in result.to_dict()["rows"]]
     assert min(values) < 0
     assert any("below 0 is noise" in note for note in result.notes)
 
@@ -93,7 +93,7 @@ class TestClaim:
 def test_several_runs_and_their_figure(tmp_path: Path) -> None:
     paths = [write(tmp_path / f"{n}.h5", [ALL, HALF], plugins={"normalizer": n}) for n in ("length", "none")]
     result = analyze(*paths)
-    assert {row["run"] for row in result.json()["rows"]} == {"length", "none"}
+    assert {row["run"] for row in result.to_dict()["rows"]} == {"length", "none"}
     top, bottom = result.figure().axes
     assert [text.get_text() for text in top.texts] == [text.get_text() for text in bottom.texts] == ["length", "none"]
     assert any(np.allclose(line.get_ydata(), 2.0) for line in top.lines)  # the label's entropy

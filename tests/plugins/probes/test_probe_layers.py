@@ -26,7 +26,7 @@ def goodness_of(right: list[int], weights: tuple[int, ...] = (1,) * 9, samples: 
 
 
 def test_one_run_says_accuracy_and_its_error_by_depth(make_run: MakeRun) -> None:
-    rows = Layers().analyze([make_run(**goodness_of([10, 15, 20, 12]))]).json()["rows"]
+    rows = Layers().analyze([make_run(**goodness_of([10, 15, 20, 12]))]).to_dict()["rows"]
     assert [row["test"] for row in rows[:4]] == pytest.approx([50, 75, 100, 60])
     assert [row["validation"] for row in rows[:4]] == pytest.approx([50, 75, 100, 60])
     assert [row["test_se"] for row in rows[:3]] == pytest.approx([100 * (0.25 / 20) ** 0.5, 9.682458, 0])
@@ -35,7 +35,7 @@ def test_one_run_says_accuracy_and_its_error_by_depth(make_run: MakeRun) -> None
 
 def test_layers_read_together_are_averaged(make_run: MakeRun) -> None:
     run = make_run(**goodness_of([20, 16, 12, 8, 4], weights=(12, 5, 1, 1, 1)))
-    rows = {row["layer"]: row for row in Layers().analyze([run]).json()["rows"] if row["depth"] is None}
+    rows = {row["layer"]: row for row in Layers().analyze([run]).to_dict()["rows"] if row["depth"] is None}
     # of the last three two must agree; the second outweighs the three, the first all others
     told = {"last": 20, "last 3": 40, "all but first": 80, "all": 100}
     for part in ("test", "validation"):
@@ -48,7 +48,8 @@ def test_reading_together_can_help(make_run: MakeRun) -> None:
     goodness = random.normal(size=(6, 400, 4))
     goodness[:, np.arange(400), truth] += 1
     rows = {
-        row["layer"]: row["test"] for row in Layers().analyze([make_run(goodness=goodness, truth=truth)]).json()["rows"]
+        row["layer"]: row["test"]
+        for row in Layers().analyze([make_run(goodness=goodness, truth=truth)]).to_dict()["rows"]
     }
     assert rows["last"] == pytest.approx(rows["5"])
     assert rows["last"] + 10 < rows["last 3"] < rows["all but first"] + 3 < rows["all"] + 6
@@ -60,11 +61,11 @@ def test_several_runs_stand_side_by_side_under_their_labels(make_run: MakeRun) -
         make_run("b", **goodness_of([10, 15, 20])),
     ]
     result = Layers().analyze(runs)
-    rows = result.json()["rows"]
+    rows = result.to_dict()["rows"]
     assert [row["length test"] for row in rows[:3]] == pytest.approx([50, 75, 100])
     assert [row["batchnorm test"] for row in rows[:2]] == pytest.approx([50, 75])
     assert rows[2]["batchnorm test"] is None  # it has two layers
-    assert [one["label"] for one in result.json()["extra"]["runs"]] == ["batchnorm", "length"]
+    assert [one["label"] for one in result.to_dict()["extra"]["runs"]] == ["batchnorm", "length"]
     lines = [line for line in result.figure().axes[0].lines if len(line.get_xdata()) > 1 and line.get_marker() in "os"]
     assert [list(line.get_ydata()) for line in lines] == [pytest.approx([50, 75]), pytest.approx([50, 75, 100])]
     assert result.figure().axes[0].get_ylabel() == "test accuracy (%)"
@@ -83,7 +84,7 @@ def test_figure_of_one_run_shows_test_and_validation(make_run: MakeRun, tmp_path
 
 def test_unfinished_run_tells_its_last_measured_validation(make_run: MakeRun) -> None:
     result = Layers().analyze([make_run(finish=False, **goodness_of([10, 15]))])
-    rows = result.json()["rows"]
+    rows = result.to_dict()["rows"]
     assert [row["validation"] for row in rows[:2]] == pytest.approx([50, 75])
     assert all(row["test"] is None for row in rows)
     assert "unfinished, 2 epochs" in result.notes[0]
@@ -95,7 +96,7 @@ def test_unfinished_run_tells_its_last_measured_validation(make_run: MakeRun) ->
 def test_unfinished_beside_finished_keeps_the_finished_one_on_the_test_set(make_run: MakeRun) -> None:
     runs = [make_run("a", **goodness_of([10, 15])), make_run("b", finish=False, **goodness_of([10, 15]))]
     result = Layers().analyze(runs)
-    assert result.document["plotted"] == "test"
+    assert result.extra["plotted"] == "test"
     assert len(result.figure().axes[0].containers) == 1
 
 
@@ -103,7 +104,7 @@ def test_run_without_a_test_set_shows_validation(make_run: MakeRun) -> None:
     runs = [make_run(name, test=False, plugins={"loss": name}, **goodness_of([10, 15])) for name in "ab"]
     result = Layers().analyze(runs)
     assert result.figure().axes[0].get_ylabel() == "validation accuracy (%)"
-    assert result.json()["rows"][1]["a validation"] == pytest.approx(75)
+    assert result.to_dict()["rows"][1]["a validation"] == pytest.approx(75)
 
 
 def test_nothing_measured_is_refused(make_run: MakeRun) -> None:
@@ -180,6 +181,6 @@ class TestClaims:
         (claim,) = result.claims
         assert claim.agrees is None
         assert "unknown" in claim.here
-        together = {row["layer"]: row["test"] for row in result.json()["rows"] if row["depth"] is None}
+        together = {row["layer"]: row["test"] for row in result.to_dict()["rows"] if row["depth"] is None}
         # where the two others differ, on 20 images, the lower label wins: the true one but where it is the last of four
         assert together == {"last": 40, "last 3": None, "all but first": pytest.approx(55), "all": None}

@@ -33,12 +33,12 @@ class Leaky(ffprobe.Rule):
 
 class Learner(ffprobe.Learner):
     def __init__(self, bench, how):
-        self.bench, self.how, self.stack = bench, how, bench.network
-        layers = [self.stack.layer(i) for i in range(self.stack.depth)]
+        self.bench, self.how, self.network = bench, how, bench.network
+        layers = [self.network.layer(i) for i in range(self.network.depth)]
         self.optimizers = [bench.optimizer(list(layer.parameters())) for layer in layers]
 
     def step(self, images, labels, step, epoch):
-        bench, stack = self.bench, self.stack
+        bench, stack = self.bench, self.network
         wrong = bench.negatives(images, labels, bench.classes, bench.generator)
         x = stack.encode(torch.cat([images, images]), torch.cat([labels, wrong])).detach()
         for index, optimizer in enumerate(self.optimizers):
@@ -89,7 +89,7 @@ def audit(tmp_path: Path, *plugins: str, word: str = "locality", epochs: int = 2
 
 
 def matrix(result: Any) -> list[list[float]]:
-    return np.asarray(result.document["runs"][0]["reached"]).tolist()
+    return np.asarray(result.extra["runs"][0]["reached"]).tolist()
 
 
 def test_greedy_is_strictly_local(tmp_path: Path) -> None:
@@ -97,15 +97,15 @@ def test_greedy_is_strictly_local(tmp_path: Path) -> None:
     assert matrix(result) == [[0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
     assert result.notes[0] == "strictly local: each loss reaches its own layer only."
     assert result.claims[0].agrees is True
-    assert [row["leaks"] for row in result.json()["rows"]] == ["none"] * 3
-    assert [row["updates"] for row in result.json()["rows"]] == [4] * 3  # two steps of two epochs
+    assert [row["leaks"] for row in result.to_dict()["rows"]] == ["none"] * 3
+    assert [row["updates"] for row in result.to_dict()["rows"]] == [4] * 3  # two steps of two epochs
 
 
 def test_olu_reaches_one_layer_down_and_the_learned_encoder(tmp_path: Path) -> None:
     result = audit(tmp_path, "olu", "batchnorm", "symba")
     assert matrix(result) == [[1, 1, 0, 0], [0, 1, 1, 0], [0, 0, 1, 1]]
     assert result.notes[0].startswith("groups of up to 2 layers, and nothing outside")
-    assert [row["changed"] for row in result.json()["rows"]] == ["encoder, 1", "1-2", "2-3"]
+    assert [row["changed"] for row in result.to_dict()["rows"]] == ["encoder, 1", "1-2", "2-3"]
     assert result.claims[0].agrees is True
 
 
@@ -127,21 +127,21 @@ def test_a_clean_rule_of_a_stranger_is_clean(tmp_path: Path) -> None:
 )
 def test_a_leak_is_named(tmp_path: Path, how: str, name: str, column: int, gradient: str, changed: str) -> None:
     result = leaky(tmp_path, how)
-    row = result.json()["rows"][2]
+    row = result.to_dict()["rows"][2]
     assert (row["gradient"], row["changed"]) == (gradient, changed)
     assert name in row["leaks"]
     assert matrix(result)[2][column] == 1
     assert result.notes[0].startswith("LEAK: ")
     assert f"the loss on layer 3 reaches {name}" in result.notes[0]
     assert result.claims[0].agrees is False
-    assert result.document["runs"][0]["leaks"]["3"] == [name]
-    assert len(result.figure().axes[0].patches) == sum(map(len, result.document["runs"][0]["leaks"].values()))
+    assert result.extra["runs"][0]["leaks"]["3"] == [name]
+    assert len(result.figure().axes[0].patches) == sum(map(len, result.extra["runs"][0]["leaks"].values()))
 
 
 def test_a_gradient_left_behind_is_found_at_the_next_update(tmp_path: Path) -> None:
     # layer 1's gradient from the loss on layer 2 is still there when the next step updates layer 0
     result = leaky(tmp_path, "undetached")
-    assert result.document["runs"][0]["leaks"]["1"] == ["1.conv.weight"]
+    assert result.extra["runs"][0]["leaks"]["1"] == ["1.conv.weight"]
 
 
 def test_what_was_not_seen_is_told(tmp_path: Path) -> None:
@@ -150,11 +150,11 @@ def test_what_was_not_seen_is_told(tmp_path: Path) -> None:
     assert matrix(result)[1] == [0, 1, 1, 0]
     assert np.isnan(matrix(result)[0]).all()
     assert any("its loss on layer 1, 3; a longer audit" in note for note in result.notes)
-    assert result.json()["rows"][0]["changed"] is None
+    assert result.to_dict()["rows"][0]["changed"] is None
 
 
 def test_which_epochs_are_audited(tmp_path: Path) -> None:
-    audit(tmp_path, "greedy", word="locality:every=2,steps=1", epochs=6, training={"epochs": 6, "images": 128})
+    audit(tmp_path, "greedy", word="locality:every=2,steps=1", epochs=6, training={"epochs": 6, "max_images": 128})
     with ffprobe.open(tmp_path / "run.h5") as run:
         assert run.read("probes/locality/epoch").tolist() == [0, 1, 4, 5]
         assert (run.read("probes/locality/updates") == 1).all()

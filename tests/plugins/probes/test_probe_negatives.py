@@ -53,11 +53,11 @@ class ByHand:
     @ffprobe.hookimpl
     def ffprobe_after_epoch(self, context: Any) -> None:
         images, self.labels = context.images[:20], context.labels[:20].tolist()
-        with context.run.rehearse() as copy, torch.no_grad():
+        with context.run.sandbox() as copy, torch.no_grad():
             copy.network.eval()
             rows = [[copy.network(x[None], torch.tensor([k])) for k in range(10)] for x in images]
             self.goodness = np.array([[[float(g) for g in cell.flatten()] for cell in row] for row in rows])
-            draws = [copy.bench.negatives(images, context.labels[:20], 10, copy.bench.generator) for _ in range(3)]
+            draws = [copy.setup.negatives(images, context.labels[:20], 10, copy.setup.generator) for _ in range(3)]
             self.chosen = [part.tolist() for part in draws]
 
 
@@ -92,12 +92,12 @@ def test_ranks_and_gaps_by_brute_force(tmp_path: Path) -> None:
 
 
 def test_uniform_draws_are_neither_hard_nor_easy_and_as_varied_as_can_be(tmp_path: Path) -> None:
-    with train(tmp_path / "a.h5", "negatives:rehearse=1", training={"epochs": 3}) as run:
+    with train(tmp_path / "a.h5", "negatives:sandbox_every=1", training={"epochs": 3}) as run:
         result = Negatives().analyze([run])
-    assert result.document["runs"][0]["steps"].tolist() == [4, 8, 12]
-    for row in result.json()["rows"]:
+    assert result.extra["runs"][0]["steps"].tolist() == [4, 8, 12]
+    for row in result.to_dict()["rows"]:
         assert abs(row["rank"] - 0.5) < 5 * row["rank_se"] < 0.2
-    one = result.json()["extra"]["runs"][0]
+    one = result.to_dict()["extra"]["runs"][0]
     assert one["entropy_max"] == pytest.approx(np.log2(9))
     assert one["entropy"] == pytest.approx(one["entropy_max"], abs=0.02)
     assert one["true_share"] == 0
@@ -112,7 +112,7 @@ def test_the_hardest_and_the_easiest_negative(tmp_path: Path, largest: str, rank
     choice = {"name": "sorted", "plugin": plugin, "largest": largest == "true"}
     with train(tmp_path / "a.h5", "negatives", negatives=choice) as run:
         assert run.messages() == []
-        result = Negatives().analyze([run]).json()
+        result = Negatives().analyze([run]).to_dict()
     assert result["rows"][-1]["rank"] == rank
     assert result["extra"]["runs"][0]["entropy"] < 3  # one label for each image
 
@@ -121,7 +121,7 @@ def test_true_labels_among_negatives_are_told(tmp_path: Path) -> None:
     plugin = write(tmp_path, SAMPLERS)
     with train(tmp_path / "a.h5", "negatives:draws=4", negatives={"name": "careless", "plugin": plugin}) as run:
         result = Negatives().analyze([run])
-    assert result.document["runs"][0]["true_share"] == pytest.approx(0.5)
+    assert result.extra["runs"][0]["true_share"] == pytest.approx(0.5)
     assert any("50 % of the negatives carry the TRUE label" in note for note in result.notes)
 
 
@@ -137,9 +137,9 @@ def test_entropy_is_scipys_and_corrected(tmp_path: Path) -> None:
     plain = [entropy(row[row > 0], base=2) for row in drawn[:3]]
     more = [(np.count_nonzero(row) - 1) / (2 * row.sum() * np.log(2)) for row in drawn[:3]]
     expected = sum(row.sum() * (p + m) for row, p, m in zip(drawn[:3], plain, more, strict=True)) / drawn.sum()
-    assert result.document["runs"][0]["entropy"] == pytest.approx(expected)
-    assert result.document["runs"][0]["entropy_max"] == pytest.approx(np.log2(3))
-    assert result.json()["rows"][0]["rank_se"] == pytest.approx(0.05)
+    assert result.extra["runs"][0]["entropy"] == pytest.approx(expected)
+    assert result.extra["runs"][0]["entropy_max"] == pytest.approx(np.log2(3))
+    assert result.to_dict()["rows"][0]["rank_se"] == pytest.approx(0.05)
 
 
 def test_several_runs_and_the_figure(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_several_runs_and_the_figure(tmp_path: Path) -> None:
         for n, rank in (("hard", [0.1, 0.0]), ("uniform-wrong", [0.5, 0.5]))
     ]
     result = Negatives().analyze(runs)
-    assert [(r["run"], r["depth"], r["rank"]) for r in result.json()["rows"]] == [
+    assert [(r["run"], r["depth"], r["rank"]) for r in result.to_dict()["rows"]] == [
         ("hard", 1, pytest.approx(0.1)),
         ("hard", 2, 0.0),
         ("uniform-wrong", 1, 0.5),
@@ -164,7 +164,7 @@ class TestRefusals:
         drawn = np.array([[0, 5], [5, 0]])
         run = recorded(tmp_path / "a.h5", Negatives(), rows(drawn, [np.nan, np.nan]), layers=2, classes=2)
         result = Negatives().analyze([run])
-        assert result.json()["rows"][0]["rank"] is None
+        assert result.to_dict()["rows"][0]["rank"] is None
         assert any("a rank means nothing" in note for note in result.notes)
 
     def test_class_form_draws_none(self, tmp_path: Path) -> None:

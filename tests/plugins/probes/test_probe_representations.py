@@ -36,7 +36,7 @@ def selective(path: Path, **words: Any) -> Path:
 
 def test_numbers_of_a_layer_that_became_selective(tmp_path: Path) -> None:
     result = analyze(selective(tmp_path / "a.h5"))
-    image, pre, post = result.json()["rows"]
+    image, pre, post = result.to_dict()["rows"]
     assert [(row["depth"], row["layer"], row["stage"]) for row in (image, pre, post)] == [
         (0, "input", "pre"),
         (1, "0", "pre"),
@@ -87,7 +87,7 @@ class TestClaim:
 def test_several_runs_and_their_figure(tmp_path: Path) -> None:
     paths = [selective(tmp_path / f"{n}.h5", plugins={"normalizer": n}) for n in ("length", "none")]
     result = analyze(*paths)
-    assert {row["run"] for row in result.json()["rows"]} == {"length", "none"}
+    assert {row["run"] for row in result.to_dict()["rows"]} == {"length", "none"}
     figure = result.figure()
     assert [axes.get_ylabel() for axes in figure.axes][:2] == ["dead units (%)", "active (%)"]
     texts = [text.get_text() for text in figure.legends[0].get_texts()]

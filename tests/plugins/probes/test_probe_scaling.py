@@ -35,7 +35,7 @@ def ffprobe_components(): return [Biased]
 def train(out: Path, *plugins: str, **changes: Any) -> Any:
     registry = Registry()
     table = {"precision": "fp64", "recording": {"activations": False}, "training": {"learning_rate": 0.02}}
-    Session(toy_config(registry, *plugins, "scaling:rehearse=1", **{**table, **changes}), registry, out).run()
+    Session(toy_config(registry, *plugins, "scaling:sandbox_every=1", **{**table, **changes}), registry, out).run()
     return ffprobe.open(out)
 
 
@@ -57,7 +57,7 @@ def test_behind_a_normalizer_the_share_is_the_square_of_the_factor(tmp_path: Pat
         np.testing.assert_allclose(share, factor**2, rtol=1e-3 if normalizer == "batchnorm" else 1e-5)
         norms = run.read("metrics/weight_norm").astype(float)
         np.testing.assert_allclose(factor, run.read("initial/weight_norm") / norms, rtol=1e-6)
-        rows = Scaling().analyze([run]).json()["rows"]
+        rows = Scaling().analyze([run]).to_dict()["rows"]
         for i, row in enumerate(rows):
             assert row["share"] == pytest.approx(factor[-1, i] ** 2, rel=1e-3)
             assert row["norm_growth"] == pytest.approx(1 / factor[-1, i])
@@ -128,17 +128,17 @@ def test_the_verdict_follows_its_rule(tmp_path: Path, rescaled: list[float], ver
     rows = one([1.0, 2.0], rescaled, [0.5, 0.5])
     run = recorded(tmp_path / "a.h5", Scaling(), rows, layers=2, metrics=metrics(), first=np.ones(2))
     result = Scaling().analyze([run])
-    assert result.document["runs"][0]["verdict"].startswith(f"{verdict}:")
+    assert result.extra["runs"][0]["verdict"].startswith(f"{verdict}:")
     assert result.notes[0].startswith(f"Separation grows by {verdict}:")
     assert result.claims[-1].agrees is agrees
-    assert [row["share"] for row in result.json()["rows"]] == pytest.approx([rescaled[0], rescaled[1] / 2])
+    assert [row["share"] for row in result.to_dict()["rows"]] == pytest.approx([rescaled[0], rescaled[1] / 2])
 
 
 def test_what_does_not_separate_has_no_share(tmp_path: Path) -> None:
     rows = one([1.0, -0.1], [0.9, -0.05], [0.5, 0.5])
     run = recorded(tmp_path / "a.h5", Scaling(), rows, layers=2, metrics=metrics(), first=np.ones(2))
     result = Scaling().analyze([run])
-    assert result.json()["rows"][1]["share"] is None
+    assert result.to_dict()["rows"][1]["share"] is None
     assert any("layer 2 does not separate" in note for note in result.notes)
     assert result.claims[-1].agrees is None
     none = recorded(
@@ -149,7 +149,7 @@ def test_what_does_not_separate_has_no_share(tmp_path: Path) -> None:
         metrics=metrics(),
         first=np.ones(2),
     )
-    assert Scaling().analyze([none]).document["runs"][0]["verdict"].startswith("undecided")
+    assert Scaling().analyze([none]).extra["runs"][0]["verdict"].startswith("undecided")
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_figure_5_is_judged_by_the_second_half(
     )
     result = Scaling().analyze([run])
     assert [claim.agrees for claim in result.claims] == [goodness, True]
-    assert [row["goodness_max"] for row in result.json()["rows"]] == [160, 150, 140, 100, 90, 90, 80]
+    assert [row["goodness_max"] for row in result.to_dict()["rows"]] == [160, 150, 140, 100, 90, 90, 80]
     assert len(result.figure().axes) == 3
 
 
@@ -179,7 +179,7 @@ def test_several_runs(tmp_path: Path) -> None:
         for n in ("length", "batchnorm")
     ]
     result = Scaling().analyze(runs)
-    assert [row["run"] for row in result.json()["rows"]] == ["length"] * 2 + ["batchnorm"] * 2
+    assert [row["run"] for row in result.to_dict()["rows"]] == ["length"] * 2 + ["batchnorm"] * 2
     assert result.figure().axes
 
 

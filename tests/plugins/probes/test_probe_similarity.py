@@ -41,7 +41,9 @@ def write(
 
 
 def matrix(result: Any, run: str = "", with_run: str = "") -> np.ndarray:
-    rows = [row for row in result.json()["rows"] if row.get("run", "") == run and row.get("with_run", "") == with_run]
+    rows = [
+        row for row in result.to_dict()["rows"] if row.get("run", "") == run and row.get("with_run", "") == with_run
+    ]
     return np.array([[row[key] for key in row if key == "input" or key.startswith("layer_")] for row in rows], float)
 
 
@@ -66,7 +68,7 @@ def test_another_order_of_images_changes_nothing(tmp_path: Path) -> None:
 def test_only_common_images_are_compared(tmp_path: Path) -> None:
     fewer = RANDOM.permutation(N)[:70]
     result = analyze(write(tmp_path / "a.h5"), write(tmp_path / "b.h5", order=fewer, seed=1))
-    assert result.document["images"] == 70
+    assert result.extra["images"] == 70
     assert matrix(result, "seed 0", "seed 1").diagonal() == pytest.approx(np.ones(4))
     alone = [ffprobe.CentredFeatures(np.float32(x[np.sort(fewer)])) for x in LAYERS]
     assert matrix(result, "seed 1", "seed 1")[1, 2] == pytest.approx(ffprobe.linear_cka(*alone[:2]), abs=1e-6)
@@ -74,7 +76,7 @@ def test_only_common_images_are_compared(tmp_path: Path) -> None:
 
 def test_at_most_so_many_images(tmp_path: Path) -> None:
     result = analyze(write(tmp_path / "a.h5"), images=40)
-    assert result.document["images"] == 40
+    assert result.extra["images"] == 40
     assert any("40 of 120 recorded images" in note for note in result.notes)
 
 
@@ -120,7 +122,7 @@ class TestRefusals:
             write(tmp_path / f"{n}.h5", image=None, attributes={"dataset_sha256": sha})
             for n, sha in (("a", "1"), ("b", "1"), ("c", "2"))
         ]
-        assert analyze(*paths[:2]).document["images"] == N
+        assert analyze(*paths[:2]).extra["images"] == N
         with pytest.raises(ffprobe.FileError, match="different images"):
             analyze(paths[0], paths[2])
 

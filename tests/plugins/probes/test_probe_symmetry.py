@@ -28,7 +28,7 @@ def answer(monkeypatch: pytest.MonkeyPatch, *losses: type[ffprobe.Loss], centre:
 
 def test_all_registered_pair_losses_are_tested_without_a_run() -> None:
     result = Symmetry().analyze([])
-    rows = {row["loss"]: row for row in result.json()["rows"]}
+    rows = {row["loss"]: row for row in result.to_dict()["rows"]}
     pairs = {name for name, loss in ffprobe.registered("loss").items() if loss.form == "pair"}
     assert {"symba", "fixed-threshold"} <= set(rows) <= pairs
     for name in ("symba", "fixed-threshold"):
@@ -39,7 +39,7 @@ def test_all_registered_pair_losses_are_tested_without_a_run() -> None:
 
 
 def test_the_original_loss_in_closed_form() -> None:
-    row = next(r for r in Symmetry().analyze([]).json()["rows"] if r["loss"] == "fixed-threshold")
+    row = next(r for r in Symmetry().analyze([]).to_dict()["rows"] if r["loss"] == "fixed-threshold")
     d, e = np.meshgrid(np.linspace(0, 2, 17), np.linspace(0, 2, 17), indexing="ij")
     # the paper's Eq. 4, halved by the mean over both samples; softplus(x) - softplus(-x) = x
     high = max((softplus(-d) + softplus(e)).max(), (softplus(d) + softplus(-e)).max()) / 2
@@ -52,7 +52,7 @@ def test_the_original_loss_in_closed_form() -> None:
 
 def test_symba_fails_both_criteria_by_the_letter_and_pushes_pairs_evenly() -> None:
     result = Symmetry().analyze([])
-    row = next(r for r in result.json()["rows"] if r["loss"] == "symba")
+    row = next(r for r in result.to_dict()["rows"] if r["loss"] == "symba")
     gap = 4 * np.linspace(-2, 2, 65)
     assert row["symmetry"] == pytest.approx(8 / softplus(gap).max())
     assert row["at_equal_deviations"] == 0
@@ -127,18 +127,18 @@ class Vectors(ffprobe.Loss):
 
 def test_a_loss_that_meets_both_criteria(monkeypatch: pytest.MonkeyPatch) -> None:
     result = answer(monkeypatch, Even)
-    row = result.json()["rows"][0]
+    row = result.to_dict()["rows"][0]
     assert max(row["symmetry"], row["equal_gradients"]) < 1e-12
     assert row["pair_gradients"] > 0.9  # both are pushed the same way, not against each other
     assert row["closed_form"] is None
     assert "even: Eqs. 2 and 5 hold everywhere" in result.notes[0]
     assert "offers no derivatives in closed form" in result.notes[1]
-    assert answer(monkeypatch, Even, centre=1.0).json()["rows"][0]["symmetry"] > 0.1  # the centre counts
+    assert answer(monkeypatch, Even, centre=1.0).to_dict()["rows"][0]["symmetry"] > 0.1  # the centre counts
 
 
 def test_a_wrong_closed_form_and_a_wrong_backward_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     result = answer(monkeypatch, WrongForm, WrongBackward)
-    form, backward = result.json()["rows"]
+    form, backward = result.to_dict()["rows"]
     assert form["closed_form"] == pytest.approx(2)
     assert form["differences"] < 1e-8
     assert backward["differences"] > 0.4
@@ -149,7 +149,7 @@ def test_a_wrong_closed_form_and_a_wrong_backward_are_found(monkeypatch: pytest.
 @pytest.mark.filterwarnings("ignore:std")
 def test_what_cannot_be_tested_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     result = answer(monkeypatch, Picky, Flat, Vectors)
-    rows = result.json()["rows"]
+    rows = result.to_dict()["rows"]
     assert [row["loss"] for row in rows] == ["picky", "flat"]
     assert all(value is None for row in rows for key, value in row.items() if key != "loss")
     assert "picky cannot be tested on goodness alone: " in result.notes[0]
@@ -166,8 +166,8 @@ def test_the_losses_of_runs_with_their_settings(tmp_path: Path) -> None:
         run.attributes["config_json"] = json.dumps({**run.config, "loss": loss})
         runs.append(run)
     result = Symmetry().analyze(runs)
-    assert [row["loss"] for row in result.json()["rows"]] == ["symba:alpha=2.0", "fixed-threshold:threshold=5.0"]
-    assert [one["centre"] for one in result.document["losses"]] == [2.0, 5.0]
+    assert [row["loss"] for row in result.to_dict()["rows"]] == ["symba:alpha=2.0", "fixed-threshold:threshold=5.0"]
+    assert [one["centre"] for one in result.extra["losses"]] == [2.0, 5.0]
 
 
 @pytest.mark.parametrize("loss", [{"name": "symba", "beta": 1}, {"name": "lost"}, {"name": "x", "plugin": "./x.py"}])
@@ -183,7 +183,7 @@ def test_the_figure_has_two_lines_for_each_loss(tmp_path: Path) -> None:
     result = Symmetry().analyze([])
     axes = result.figure().axes[0]
     lines = [line for line in axes.lines if len(line.get_xdata()) == 13]
-    assert len(lines) == 2 * len(result.json()["rows"])
+    assert len(lines) == 2 * len(result.to_dict()["rows"])
     assert axes.get_xlabel().startswith("separation")
     path, data = result.save_figure(tmp_path / "f.svg")
     assert path.stat().st_size > 3000

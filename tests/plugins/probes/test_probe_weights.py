@@ -33,7 +33,7 @@ def weights(seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def cells(result: Any, column: str) -> dict[tuple[int, int], float]:
-    return {(row["epoch"], row["depth"]): row[column] for row in result.json()["rows"] if row[column] is not None}
+    return {(row["epoch"], row["depth"]): row[column] for row in result.to_dict()["rows"] if row[column] is not None}
 
 
 def test_sizes_over_epochs_with_the_untrained_network(make_run: MakeRun) -> None:

@@ -20,7 +20,7 @@ from ffprobe.training.experiment import Experiment, build
 from ffprobe.training.session import Session
 
 CLASS = ("no-label", "linear-head", "cross-entropy", "whole")
-CONV = {"normalizer": {"name": "batchnorm", "place": "preactivation"}}
+CONV = {"normalizer": {"name": "batchnorm", "position": "preactivation"}}
 FULL = {"network": {"name": "fcn", "width": 0.01, "depth": 3}, "normalizer": {"name": "none"}}
 
 
@@ -31,11 +31,11 @@ def experiment(*plugins: str, **changes: Any) -> Experiment:
 
 def gradients(made: Experiment, steps: int = 1) -> dict[str, torch.Tensor]:
     """Of the first update."""
-    made.stack.train()
+    made.network.train()
     x, labels = made.loader.preview()
     found = {}
     for _ in made.learner.step(x, labels, 0, 0):
-        for name, parameter in made.stack.named_parameters():
+        for name, parameter in made.network.named_parameters():
             if parameter.grad is not None:
                 found[name] = parameter.grad.clone()
     return found
@@ -43,7 +43,7 @@ def gradients(made: Experiment, steps: int = 1) -> dict[str, torch.Tensor]:
 
 def test_feedback_equal_to_the_weights_is_backpropagation() -> None:
     exact, aligned = experiment(*CLASS, **CONV), experiment("feedback-alignment", *CLASS, **CONV)
-    for module in aligned.stack.modules():
+    for module in aligned.network.modules():
         if hasattr(module, "feedback"):
             module.feedback.copy_(module.weight)
     expected, got = gradients(exact), gradients(aligned)
@@ -54,7 +54,7 @@ def test_feedback_equal_to_the_weights_is_backpropagation() -> None:
 
 def test_errors_pass_a_convolution_through_its_feedback() -> None:
     made = experiment("feedback-alignment", *CLASS, **CONV)
-    conv = made.stack.layer(1).conv
+    conv = made.network.layer(1).conv
     x = torch.randn(2, 8, 5, 5, dtype=torch.float64, requires_grad=True)
     z = conv(x)
     delta = torch.randn_like(z)
@@ -67,32 +67,32 @@ def test_errors_pass_a_convolution_through_its_feedback() -> None:
 
 def test_layer_0_and_nothing_else_is_without_feedback() -> None:
     made = experiment("feedback-alignment", *CLASS, **CONV)
-    names = {name for name in made.stack.named_state() if "feedback" in name}
+    names = {name for name in made.network.named_state() if "feedback" in name}
     assert names == {"1.conv.feedback", "2.conv.feedback", "2.goodness.linear.feedback"}
     greedy = experiment("feedback-alignment", "no-label", "linear-head", "cross-entropy", "greedy", **CONV)
-    assert "0.goodness.linear.feedback" in greedy.stack.named_state()
+    assert "0.goodness.linear.feedback" in greedy.network.named_state()
 
 
 def test_building_again_keeps_the_matrices() -> None:
     for rule, changes in (("feedback-alignment", CONV), ("direct-feedback-alignment", CONV), ("pepita", FULL)):
         made = experiment(rule, *CLASS, **changes)
-        before = {n: v.clone() for n, v in made.stack.named_state().items() if "feedback" in n}
+        before = {n: v.clone() for n, v in made.network.named_state().items() if "feedback" in n}
         assert before
-        made.components["rule"].build(made.bench)  # type: ignore[attr-defined]
-        after = made.stack.named_state()
+        made.components["rule"].build(made.setup)  # type: ignore[attr-defined]
+        after = made.network.named_state()
         assert all(torch.equal(value, after[name]) for name, value in before.items())
 
 
 def test_feedback_follows_the_groups_of_the_scheduler() -> None:
     made = experiment("feedback-alignment", "no-label", "linear-head", "cross-entropy", "olu", **CONV)
-    made.stack.train()
+    made.network.train()
     updates = list(made.learner.step(*made.loader.preview(), 0, 0))
     assert [tuple(u.layers) for u in updates] == [(0, 1)]  # three layers: the last has no partner on even turns
 
 
 def test_direct_feedback_is_the_error_through_a_fixed_matrix() -> None:
     made = experiment("direct-feedback-alignment", *CLASS, **CONV)
-    twin = copy.deepcopy(made.stack)
+    twin = copy.deepcopy(made.network)
     got = gradients(made)
     x, labels = made.loader.preview()
     twin.train()
@@ -117,7 +117,7 @@ def test_direct_feedback_is_the_error_through_a_fixed_matrix() -> None:
 def test_the_last_map_may_have_the_true_error_instead() -> None:
     exact = experiment(*CLASS, **CONV)
     direct = experiment("direct-feedback-alignment:feedback_to_last=false", *CLASS, **CONV)
-    assert "2.feedback" not in direct.stack.named_state()
+    assert "2.feedback" not in direct.network.named_state()
     expected, got = gradients(exact), gradients(direct)
     for name in ("layers.2.conv.weight", "layers.2.goodness.linear.weight"):
         torch.testing.assert_close(got[name], expected[name], rtol=1e-9, atol=1e-12)
@@ -136,7 +136,7 @@ def test_pepita_draws_one_mask_for_both_passes(monkeypatch: pytest.MonkeyPatch) 
     alone[7] = 2.0
     monkeypatch.setattr(rule, "masks", lambda batch, hidden, like: [torch.ones(20), torch.ones(20), alone])
     heard: list[torch.Tensor] = []
-    made.stack.layer(2).goodness.register_forward_hook(lambda module, given, out: heard.append(given[0]))
+    made.network.layer(2).goodness.register_forward_hook(lambda module, given, out: heard.append(given[0]))
     gradients(made)
     assert len(heard) == 2
     for activation in heard:
@@ -151,14 +151,14 @@ def test_rules_lower_their_loss_with_every_map_moving(rule: str) -> None:
     changes = one if rule == "pepita" else CONV
     training = {"optimizer": "sgd", "momentum": 0.9, "learning_rate": 0.1} if rule == "pepita" else {}
     made = experiment(rule, *CLASS, **changes, training={"learning_rate": 0.01, **training})
-    before = {n: v.clone() for n, v in made.stack.named_state().items()}
-    made.stack.train()
+    before = {n: v.clone() for n, v in made.network.named_state().items()}
+    made.network.train()
     losses = []
     x, labels = made.loader.preview()
     for step in range(60):
         losses += [float(update.loss) for update in made.learner.step(x, labels, step, 0)]
     assert losses[-1] < 0.5 * losses[0]
-    for name, value in made.stack.named_state().items():
+    for name, value in made.network.named_state().items():
         assert torch.equal(value, before[name]) == ("feedback" in name), name
 
 
@@ -174,7 +174,7 @@ def test_rules_lower_their_loss_with_every_map_moving(rule: str) -> None:
 def test_what_a_rule_cannot_do_is_refused_with_advice(plugins: tuple[str, ...], told: str) -> None:
     with pytest.raises(ffprobe.UsageError) as refused:
         experiment(*plugins)
-    assert told in refused.value.do
+    assert told in refused.value.hint
 
 
 class StopAt:

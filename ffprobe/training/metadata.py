@@ -15,19 +15,19 @@ from ffprobe.hookspecs import HOOK_VERSION
 from ffprobe.network.compiling import choose_compile
 from ffprobe.network.multiply_adds import multiply_adds
 from ffprobe.runtime.version import __version__
-from ffprobe.store.schema import ActivationRecord, DType, RunFacts, Variable
+from ffprobe.store.schema import ActivationRecord, DType, RunMetadata, Variable
 from ffprobe.training.experiment import Experiment
 
 TEST_READ = {"end": "once, at the end", "never": "never", "every": "at every evaluation"}
 
 
-def run_facts(
+def run_metadata(
     experiment: Experiment,
     records: Sequence[ActivationRecord],
     samples: tuple[int, int],
     probes: Mapping[str, Sequence[Variable]],
     command: str = "",
-) -> RunFacts:
+) -> RunMetadata:
     """The facts of one experiment.
 
     Args:
@@ -38,12 +38,12 @@ def run_facts(
         command: the command line, to be repeated by whoever reads the file.
     """
     split = experiment.split
-    return RunFacts(
-        layers=tuple(info.name for info in experiment.stack.describe()),
+    return RunMetadata(
+        layers=tuple(info.name for info in experiment.network.describe()),
         classes=split.train.classes,
         validation=len(split.validation),
         test=len(split.test) if split.test else 0,
-        weights={name: (tuple(v.shape), _dtype(v)) for name, v in experiment.stack.named_state().items()},
+        weights={name: (tuple(v.shape), _dtype(v)) for name, v in experiment.network.named_state().items()},
         activations=tuple(records),
         activation_samples=samples,
         probes=probes,
@@ -59,7 +59,7 @@ def _dtype(value: torch.Tensor) -> DType:
 
 def _attributes(experiment: Experiment, command: str) -> dict[str, object]:
     config, split = experiment.config, experiment.split
-    document = config.document()
+    document = config.to_dict()
     plugins = [f"{p.name} ({p.distribution} {p.version})".replace(" )", ")") for p in experiment.registry.loaded]
     attributes: dict[str, object] = {
         "title": f"{document['dataset']['name']}, {document['network']['name']}, seed {document['seed']}",
@@ -79,8 +79,8 @@ def _attributes(experiment: Experiment, command: str) -> dict[str, object]:
         "precision": experiment.precision,
         "compiled": int(choose_compile(config.settings.training.compile, experiment.device)),
         "threads": torch.get_num_threads(),
-        "processes": experiment.team.size,
-        "process_backend": experiment.team.backend or "none",
+        "processes": experiment.process_group.size,
+        "process_backend": experiment.process_group.backend or "none",
         "plugins": plugins,
         "dataset_sha256": split.train.sha256(),
         "validation_sha256": split.validation.sha256(),
@@ -90,9 +90,9 @@ def _attributes(experiment: Experiment, command: str) -> dict[str, object]:
         "image_std": list(split.train.std),
         "training_images": len(split.train),
         "test_set_read": TEST_READ[config.settings.training.test],
-        "goodness_form": experiment.stack.form,
-        "layer_multiply_adds": multiply_adds(experiment.stack, split.train.shape),
-        "encoder_learned": int(any(p.requires_grad for p in experiment.stack.encoder.parameters())),
+        "goodness_form": experiment.network.form,
+        "layer_multiply_adds": multiply_adds(experiment.network, split.train.shape),
+        "encoder_learned": int(any(p.requires_grad for p in experiment.network.encoder.parameters())),
     }
     if split.test is not None:
         attributes["test_sha256"] = split.test.sha256()
