@@ -175,6 +175,6 @@ def _table(plan: ReplayPlan, batches: RecordedBatches) -> dict[str, Any]:
         **plan.training,
     }
     if plan.rates is not None:
-        training.update(schedule="network", learning_rate=1.0)
+        training.update(lr_schedule="network", learning_rate=1.0)
     precision = "fp64" if plan.inputs.dtype == np.float64 else "fp32"
     return {**table, "training": training, "device": "cpu", "precision": precision}
