@@ -1,4 +1,4 @@
-"""Settings that have another name now than in run files of version 0.1.0: those files open forever."""
+"""Settings that were renamed since version 0.1.0, so that run files of that version can still be opened."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ RENAMED: dict[str, dict[str, str]] = {
     "normalizer": {"place": "position"},
     "probes": {"rehearse": "sandbox_every"},
 }
-"""By table of the config: the name in version 0.1.0, and the name now."""
+"""By table of the config: the name in version 0.1.0 and the current name."""
 
 
 def current_names(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A recorded config under the names of today; one that has them already stays as it is.
+    """A recorded config with the current names of settings; a config that already has them is not changed.
 
     Args:
-        config: nested plain values; ``probes`` is a list of tables. What has another form is not looked into.
+        config: nested plain values; ``probes`` is a list of tables. Values of another form are kept as they are.
     """
     renamed = dict(config)
     for table, names in RENAMED.items():

@@ -1,103 +1,116 @@
-"""The state of a run between two epochs, in a file beside the run file: plain arrays and JSON, no pickle.
+"""The checkpoint: the state of a run between two epochs, in a file next to the run file.
 
-``run.h5.checkpoint`` is an ``.npz``: every tensor is an array of its own, and ``tree`` is a JSON text that says where
-each belongs. It is written under another name, synced and renamed, so that a kill leaves the old one or the new one.
+``run.h5.checkpoint`` is written by ``torch.save`` and read by ``torch.load(weights_only=True)``, which builds tensors
+and plain containers and never runs code from the file. It is written under a temporary name, synced and renamed, so a
+killed process leaves either the old or the new checkpoint, never a partial one.
 """
 
 from __future__ import annotations
 
-import json
-import math
+import contextlib
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from ffprobe.errors import FileError
-from ffprobe.store.plain_arrays import read_arrays
+from ffprobe.training.checkpoint_0_1 import is_version_0_1, read_version_0_1
 
 SUFFIX = ".checkpoint"
 LARGEST = 16 << 30
-"""Bytes that a checkpoint may declare; a larger one is refused before anything is read."""
+"""The maximum uncompressed size of a checkpoint, in bytes; a larger one is refused before any array is read."""
+
+HINT = "Delete it and start the run again with --overwrite; the partial file keeps the committed epochs."
+_PLAIN = (bool, int, float, str, type(None))
 
 
 def checkpoint_of(out: Path) -> Path:
-    """The checkpoint's name for the run file ``out``."""
+    """The path of the checkpoint of the run file ``out``."""
     return out.with_name(out.name + SUFFIX)
 
 
 def write_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write nested dicts and lists of tensors, numbers, texts, booleans and None, atomically.
+    """Write a checkpoint atomically.
+
+    Args:
+        path: path of the checkpoint.
+        state: nested dicts, lists and tuples of tensors (any dtype), numbers, strings, booleans and None. Keys are
+            strings or integers.
 
     Raises:
-        FileError: it cannot be written; an earlier checkpoint is then untouched.
-        TypeError: something in it is neither of these.
+        FileError: the file cannot be written; the previous checkpoint is then unchanged.
+        TypeError: the state contains a value of another type, which could not be read back.
     """
-    arrays: dict[str, np.ndarray] = {}
-    tree = _take(state, arrays)
+    _check(state, "state")
     fresh = path.with_name(path.name + ".new")
     try:
-        with fresh.open("wb") as file:
-            np.savez(file, tree=np.array(json.dumps(tree)), **arrays)  # type: ignore[arg-type]
+        fresh.unlink(missing_ok=True)  # left by a killed process; a link is removed, its target is not
+        with fresh.open("xb") as file:
+            torch.save(state, file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(fresh, path)
-    except OSError as error:
-        fresh.unlink(missing_ok=True)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
+        with contextlib.suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise FileError(
-            f"The checkpoint could not be written: {error.strerror}.",
+            f"The checkpoint could not be written: {reason}.",
             where=str(path),
-            hint="Epochs committed before are safe; --resume goes on from the checkpoint before.",
+            hint="Committed epochs are never lost; --resume continues from the last checkpoint.",
         ) from error
 
 
 def read_checkpoint(path: Path, limit: int = LARGEST) -> dict[str, Any]:
-    """What ``write_checkpoint`` wrote.
+    """Read a checkpoint written by ``write_checkpoint`` or by version 0.1.0.
+
+    Args:
+        path: path of the checkpoint.
+        limit: maximum uncompressed size, in bytes.
+
+    Returns:
+        The state, with all tensors on the CPU.
 
     Raises:
-        FileError: missing, damaged, holding objects, or declaring more than ``limit`` bytes.
+        FileError: the file is missing, damaged, contains other objects, or declares more than ``limit`` bytes.
     """
-    hint = "Delete it and start the run again with --overwrite; the partial keeps what was committed."
-    arrays = read_arrays(path, limit, "checkpoint", hint)
     try:
-        state = _give(json.loads(str(arrays.pop("tree"))), arrays)
-    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        told = f"{type(error).__name__}: {error}"
-        raise FileError(f"This is not a readable checkpoint: {told}.", where=str(path), hint=hint) from error
+        with zipfile.ZipFile(path) as archive:
+            declared = sum(info.file_size for info in archive.infolist())
+            names = archive.namelist()
+            if declared > limit:
+                raise FileError(f"The checkpoint declares {declared} bytes; the limit is {limit}.", where=str(path))
+            if is_version_0_1(names):
+                return read_version_0_1(path, limit, HINT)
+            if damaged := archive.testzip():
+                raise ValueError(f"{damaged} does not match its checksum")
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileError:
+        raise
+    except FileNotFoundError as error:
+        raise FileError("There is no checkpoint.", where=str(path), hint=HINT) from error
+    except Exception as error:  # a damaged or hostile file can cause any exception
+        reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no details'}"
+        raise FileError(f"This is not a readable checkpoint: {reason}", where=str(path), hint=HINT) from error
     if not isinstance(state, dict):
-        raise FileError("The checkpoint holds no state.", where=str(path))
+        raise FileError("The checkpoint contains no state.", where=str(path), hint=HINT)
     return state
 
 
-def _take(value: Any, arrays: dict[str, np.ndarray]) -> Any:
-    if isinstance(value, torch.Tensor):
-        name = f"a{len(arrays)}"
-        arrays[name] = value.detach().cpu().numpy()
-        return {"array": name}
+def _check(value: Any, where: str) -> None:
+    # torch.save pickles any object, but torch.load(weights_only=True) then refuses the whole file
+    if isinstance(value, torch.Tensor) or type(value) in _PLAIN:
+        return
     if isinstance(value, dict):
-        # keys may be whole numbers (torch's optimizers), which JSON objects cannot have
-        return {"dict": [[key, _take(item, arrays)] for key, item in value.items()]}
-    if isinstance(value, list | tuple):
-        return {"list": [_take(item, arrays) for item in value]}
-    if value is None or isinstance(value, bool | int | str):
-        return {"value": value}
-    if isinstance(value, float):
-        return {"value": value} if math.isfinite(value) else {"float": repr(value)}
-    raise TypeError(f"a checkpoint cannot hold {type(value).__name__}")
-
-
-def _give(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
-    ((kind, value),) = tree.items()
-    if kind == "array":
-        return torch.from_numpy(arrays[value])
-    if kind == "dict":
-        return {key: _give(item, arrays) for key, item in value}
-    if kind == "list":
-        return [_give(item, arrays) for item in value]
-    if kind == "float":
-        return float(value)
-    if kind == "value":
-        return value
-    raise ValueError(f"unknown entry {kind!r}")
+        for key, item in value.items():
+            if type(key) not in (str, int):
+                raise TypeError(f"a checkpoint cannot contain the key {key!r} of type {type(key).__name__} at {where}")
+            _check(item, f"{where}.{key}")
+        return
+    if type(value) in (list, tuple):
+        for index, item in enumerate(value):
+            _check(item, f"{where}[{index}]")
+        return
+    raise TypeError(f"a checkpoint cannot contain {type(value).__name__} at {where}")

@@ -1,8 +1,7 @@
-"""A run that was interrupted and goes on ends with the numbers of one that never was, bit for bit."""
+"""A resumed run ends with the numbers of an uninterrupted run, bit for bit."""
 
 from __future__ import annotations
 
-import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ OLU = ("olu", "batchnorm", "symba")
 
 
 class StopAt:
-    """Asks the run to stop in the middle of an epoch."""
+    """Requests the run to stop after one of its steps."""
 
     def __init__(self, step: int) -> None:
         self.step, self.session = step, None
@@ -40,7 +39,7 @@ def session(out: Path, *plugins: str, stop: int | None = None, **how: Any) -> Se
     registry = Registry()
     changes = {"training": {"epochs": 4, "augmentation": True, "lr_schedule": "cosine", **how.pop("training", {})}}
     watcher = StopAt(-1 if stop is None else stop)
-    made = Session(
+    made = Session.start(
         toy_config(registry, *plugins, **changes, **how.pop("config", {})),
         registry,
         out,
@@ -77,7 +76,7 @@ def assert_same_files(first: Path, second: Path) -> None:
 
 
 @pytest.mark.parametrize("stop", [0, 5, 7, 13], ids=["first-step", "mid-epoch", "last-step-of-epoch", "last-epoch"])
-def test_going_on_ends_as_if_never_stopped(tmp_path: Path, stop: int) -> None:
+def test_a_resumed_run_ends_like_an_uninterrupted_one(tmp_path: Path, stop: int) -> None:
     whole = session(tmp_path / "whole.h5", *OLU)
     whole.run()
     with pytest.raises(Interrupted, match="--resume"):
@@ -94,13 +93,13 @@ def test_going_on_ends_as_if_never_stopped(tmp_path: Path, stop: int) -> None:
         assert run.attributes["resumed"] == [f"after epoch {stop // 4}"]
 
 
-def test_probes_that_rehearse_record_the_same_after_going_on(tmp_path: Path) -> None:
-    words = ("gradients:sandbox_every=3", "scaling:rehearse=3", "negatives:rehearse=3", "locality:every=1")
-    session(tmp_path / "whole.h5", *OLU, *words).run()
+def test_probes_that_use_a_sandbox_record_the_same_after_a_resume(tmp_path: Path) -> None:
+    probes = ("gradients:sandbox_every=3", "scaling:sandbox_every=3", "negatives:sandbox_every=3", "locality:every=1")
+    session(tmp_path / "whole.h5", *OLU, *probes).run()
     for stop in (2, 9):  # in the middle of the first and of the third epoch
         with pytest.raises(Interrupted):
-            session(tmp_path / "parts.h5", *OLU, *words, stop=stop, resume=True).run()
-    session(tmp_path / "parts.h5", *OLU, *words, resume=True).run()
+            session(tmp_path / "parts.h5", *OLU, *probes, stop=stop, resume=True).run()
+    session(tmp_path / "parts.h5", *OLU, *probes, resume=True).run()
     assert_same_files(tmp_path / "whole.h5", tmp_path / "parts.h5")
     with ffprobe.open(tmp_path / "parts.h5") as run:
         assert run.messages() == []
@@ -122,7 +121,7 @@ def test_a_run_may_be_stopped_many_times(tmp_path: Path) -> None:
     assert rest.experiment.components["loss"].calls == whole.experiment.components["loss"].calls
 
 
-def test_resume_without_anything_begins(tmp_path: Path) -> None:
+def test_resume_without_a_run_starts_one(tmp_path: Path) -> None:
     made = session(tmp_path / "new.h5", *OLU, resume=True)
     assert made.state is None
     made.run()
@@ -136,7 +135,7 @@ def interrupted(tmp_path: Path, *plugins: str, stop: int = 6) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"training": {"learning_rate": 0.5}}, r"config.training.learning_rate: 0.001 -> 0.5"),
         ({"config": {"seed": 3}}, r"config.seed: 0 -> 3"),
@@ -145,10 +144,10 @@ def interrupted(tmp_path: Path, *plugins: str, stop: int = 6) -> Path:
     ],
     ids=str,
 )
-def test_changes_are_refused_with_what_changed(tmp_path: Path, changes: dict[str, Any], told: str) -> None:
+def test_changes_are_refused_and_listed(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     out = interrupted(tmp_path, *OLU)
     before = partial_of(out).read_bytes()
-    with pytest.raises(UsageError, match=told):
+    with pytest.raises(UsageError, match=message):
         session(out, *OLU, resume=True, **changes)
     assert partial_of(out).read_bytes() == before
 
@@ -170,7 +169,7 @@ def test_changes_that_are_allowed_are_recorded(tmp_path: Path) -> None:
         assert run.attributes["changed_on_resume"] == ["config.training.learning_rate: 0.001 -> 0.01"]
 
 
-def test_a_lost_checkpoint_is_told(tmp_path: Path) -> None:
+def test_a_missing_checkpoint_is_an_error(tmp_path: Path) -> None:
     out = interrupted(tmp_path, *OLU)
     checkpoint_of(out).unlink()
     with pytest.raises(FileError, match=r"1 epochs are committed.*--overwrite"):
@@ -185,44 +184,14 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
         session(out, *OLU, resume=True)
 
 
-def test_a_run_killed_before_its_first_commit_begins_again_whatever_the_one_before_it_left(tmp_path: Path) -> None:
+def test_a_run_killed_before_its_first_commit_starts_again_and_ignores_an_older_checkpoint(tmp_path: Path) -> None:
     out = interrupted(tmp_path, *OLU)
-    left = read_checkpoint(checkpoint_of(out))
-    begun = session(out, *OLU, overwrite=True)
-    assert begun.recorder is not None
-    begun.recorder.writer.close()
-    write_checkpoint(checkpoint_of(out), {**left, "created_utc": "1999"})
+    old_checkpoint = read_checkpoint(checkpoint_of(out))
+    started = session(out, *OLU, overwrite=True)
+    assert started.recorder is not None
+    started.recorder.writer.close()
+    write_checkpoint(checkpoint_of(out), {**old_checkpoint, "created_utc": "1999"})
     outcome = session(out, *OLU, resume=True).run()
     with ffprobe.open(out) as run:
         assert run.epochs == 4 and "resumed" not in run.attributes
     assert outcome.validation_accuracy == session(tmp_path / "whole.h5", *OLU).run().validation_accuracy
-
-
-def test_checkpoints_hold_what_they_were_given(tmp_path: Path) -> None:
-    state = {
-        "a": torch.arange(3),
-        0: [1, 2.5, float("nan"), None, True, "x", {"b": torch.zeros(())}],
-        "c": float("inf"),
-    }
-    write_checkpoint(tmp_path / "c", state)
-    back = read_checkpoint(tmp_path / "c")
-    assert str(flat(back)) == str(flat(state))
-    with pytest.raises(TypeError, match="object"):
-        write_checkpoint(tmp_path / "c", {"a": object()})
-    assert str(flat(read_checkpoint(tmp_path / "c"))) == str(flat(state))
-
-
-def test_damaged_checkpoints_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "c"
-    write_checkpoint(path, {"a": torch.arange(1000)})
-    whole = path.read_bytes()
-    for damage in (whole[:100], whole[:-10], b"", b"x" * 1000, whole[:300] + bytes([whole[300] ^ 1]) + whole[301:]):
-        path.write_bytes(damage)
-        with pytest.raises(FileError):
-            read_checkpoint(path)
-    path.write_bytes(whole)
-    with pytest.raises(FileError, match="declares"):
-        read_checkpoint(path, limit=10)
-    os.unlink(path)
-    with pytest.raises(FileError, match="no such checkpoint"):
-        read_checkpoint(path)
