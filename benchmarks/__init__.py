@@ -1,1 +1,1 @@
-"""Measurements of speed and memory, each against named alternatives in the same run."""
+"""Benchmarks of speed and memory, each compared with named alternatives in the same run."""

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.compile``: training steps eager and compiled, and how long compiling takes."""
+"""``python -m benchmarks.compile``: training steps, eager and compiled, and the time of compilation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ffprobe.network.compiling import compile_layers
 
 
 def steps(network: str, width: float, batch: int, compiled: bool) -> Callable[[], None]:
-    """Two training steps, an even and an odd one of OLU, of 3x32x32 images."""
+    """Two training steps on images of 3x32x32: an even and an odd step of OLU."""
     experiment, images, labels, _ = prepared(batch=batch, network={"name": network, "width": width})
     if compiled:
         compile_layers(experiment.network)
@@ -33,7 +33,7 @@ def steps(network: str, width: float, batch: int, compiled: bool) -> Callable[[]
 
 
 def of_network(network: str, width: float, batch: int, rounds: int) -> Measurement:
-    """Both ways in turn; compiling starts from an empty cache and is timed by itself."""
+    """Measure eager and compiled steps in turn; compilation starts from an empty cache and is timed separately."""
     eager, compiled = steps(network, width, batch, False), steps(network, width, batch, True)
     eager()
     began = time.perf_counter()
@@ -41,7 +41,7 @@ def of_network(network: str, width: float, batch: int, rounds: int) -> Measureme
     warm = time.perf_counter() - began
     compiled()
     compiling = time.perf_counter() - began - 2 * warm
-    found = compare(
+    measurement = compare(
         f"compile-{network}",
         f"Two training steps of {network} at width {width:g}, 3x32x32, {batch} positives and as many negatives, each "
         "layer and its goodness through torch.compile, against the same steps eager.",
@@ -49,27 +49,27 @@ def of_network(network: str, width: float, batch: int, rounds: int) -> Measureme
         baseline="eager",
         rounds=rounds,
     )
-    gain = quartiles(found.seconds["eager"])[1] - quartiles(found.seconds["compiled"])[1]
-    found.facts = {
+    gain = quartiles(measurement.seconds["eager"])[1] - quartiles(measurement.seconds["compiled"])[1]
+    measurement.facts = {
         "compiling, from an empty cache (s)": round(compiling, 1),
         "steps until that is paid back": round(2 * compiling / gain) if gain > 0 else "never",
     }
-    return found
+    return measurement
 
 
 def main(
-    networks: Annotated[list[str] | None, typer.Argument(help="NAME:WIDTH:BATCH each.")] = None,
-    rounds: Annotated[int, typer.Option(help="Rounds that count.")] = 9,
-    json: Annotated[Path, typer.Option(help="Folder for the measurements.")] = RESULTS,
+    networks: Annotated[list[str] | None, typer.Argument(help="Networks as NAME:WIDTH:BATCH.")] = None,
+    rounds: Annotated[int, typer.Option(help="Number of measured rounds.")] = 9,
+    json: Annotated[Path, typer.Option(help="Directory for the measurements.")] = RESULTS,
 ) -> None:
-    """The Trifecta on each network."""
+    """Measure the Trifecta on each network."""
     with tempfile.TemporaryDirectory() as cache:
-        os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache  # or an earlier call's work would be taken for this one's
-        for said in networks or ["tff-s:0.25:32", "tff-s:1:128", "fcn:1:128"]:
-            network, width, batch = said.split(":")
-            one = of_network(network, float(width), int(batch), rounds)
-            one.name = f"compile-{said.replace(':', '-')}"
-            keep(one, json)
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache  # an empty cache, so that nothing compiled earlier is reused
+        for spec in networks or ["tff-s:0.25:32", "tff-s:1:128", "fcn:1:128"]:
+            network, width, batch = spec.split(":")
+            measurement = of_network(network, float(width), int(batch), rounds)
+            measurement.name = f"compile-{spec.replace(':', '-')}"
+            keep(measurement, json)
             torch._dynamo.reset()
 
 

@@ -1,7 +1,7 @@
-"""``python -m benchmarks.gpu``: one CUDA card in under ten minutes; ``--device cpu --quick`` runs all of it small.
+"""``python -m benchmarks.gpu``: measure one CUDA GPU in under ten minutes; ``--device cpu --quick`` tests the code.
 
-Not on the page's numbers before somebody has run it on a card. CUDA graphs are those of torch.compile's mode
-``reduce-overhead``, which records each layer's pass and plays it back.
+The page has no such numbers until it was run on a GPU. CUDA graphs are those of torch.compile's mode
+``reduce-overhead``, which records the pass of each layer and replays it.
 """
 
 from __future__ import annotations
@@ -25,24 +25,26 @@ from ffprobe.network.multiply_adds import multiply_adds
 
 
 def correctness(device: str, quick: bool) -> Measurement:
-    """Losses and weights of three steps: fp32 on the CPU, fp32 and bf16 on the device."""
+    """Compare losses and weights after three steps: fp32 on the CPU, fp32 and bf16 on the device."""
     size: dict[str, Any] = {"width": 0.05 if quick else 0.5, "batch": 8 if quick else 64}
     ends = {}
     for where, precision in (("cpu", "fp32"), (device, "fp32"), (device, "bf16")):
         experiment, x, labels, _ = prepared(**size, device=where, precision=precision)
         wrong = (labels + 1) % 10  # the same negatives on every device
-        object.__setattr__(experiment.bench, "negatives", _fixed(wrong.to(where)))
+        object.__setattr__(experiment.setup, "negatives", _fixed(wrong.to(where)))
         x = x.to(where, memory_format=torch.channels_last)
         losses = [u.loss.cpu() for n in range(3) for u in experiment.learner.step(x, labels.to(where), n, 0)]
         ends[where, precision] = torch.stack(losses).float(), experiment.network.layer(0).weight.detach().float().cpu()
-    one = Measurement("gpu-correctness", f"Three steps of tff-s on {device} against fp32 on the CPU.")
+    measurement = Measurement("gpu-correctness", f"Three steps of tff-s on {device} against fp32 on the CPU.")
     for precision, bound in (("fp32", 1e-3), ("bf16", 5e-2)):
         (loss, weight), (own, other) = ends["cpu", "fp32"], ends[device, precision]
-        one.promise(f"{precision}: largest difference of a loss", float((own - loss).abs().max()), bound, "at most")
-        one.facts[f"{precision}: largest difference of a weight of the first layer"] = float(
+        measurement.promise(
+            f"{precision}: largest difference of a loss", float((own - loss).abs().max()), bound, "at most"
+        )
+        measurement.facts[f"{precision}: largest difference of a weight of the first layer"] = float(
             (other - weight).abs().max()
         )
-    return one
+    return measurement
 
 
 def _fixed(labels: torch.Tensor) -> Any:
@@ -50,14 +52,14 @@ def _fixed(labels: torch.Tensor) -> Any:
         needs_goodness = False
         gives = "labels"
 
-        def __call__(self, *asked: Any) -> torch.Tensor:
+        def __call__(self, *arguments: Any) -> torch.Tensor:
             return labels
 
     return Fixed()
 
 
 def throughput(network: str, device: str, quick: bool, rounds: int) -> Measurement:
-    """Steps eager, compiled, and from CUDA graphs, and what share of the card's matrix rate the fastest reaches."""
+    """Measure eager steps, compiled steps and CUDA graphs, and their share of the GPU's matrix-product rate."""
     width, batch = (0.05, 4) if quick else (1.0, 512)
     ways: dict[str, Callable[[], None]] = {}
     for way in ("eager",) if quick else ("eager", "compiled", "CUDA graphs"):
@@ -73,17 +75,17 @@ def throughput(network: str, device: str, quick: bool, rounds: int) -> Measureme
     count = 2 if quick else 20
     name = f"gpu-throughput-{network}"
     question = f"{count} steps of {network}, width {width:g}, 3x32x32, {batch} + {batch} rows, {experiment.precision}."
-    one = compare(name, question, ways, baseline="eager", rounds=rounds)
-    rate = 10 * 2 * side**3 / quartiles(one.seconds.pop("matrix product"))[1]
-    del one.ratios["matrix product"]
-    # forward, gradient of weights and of inputs, for positives and negatives, of every layer
+    measurement = compare(name, question, ways, baseline="eager", rounds=rounds)
+    rate = 10 * 2 * side**3 / quartiles(measurement.seconds.pop("matrix product"))[1]
+    del measurement.ratios["matrix product"]
+    # forward pass, gradients of weights and inputs, for positives and negatives, in every layer
     operations = 3 * 2 * 2 * batch * count * sum(multiply_adds(experiment.network, (3, 32, 32)))
-    for way, seconds in one.seconds.items():
+    for way, seconds in measurement.seconds.items():
         middle = quartiles(seconds)[1]
-        one.facts[f"{way}: images a second"] = batch * count / middle
-        one.facts[f"{way}: share of the measured matrix rate"] = operations / middle / rate
-    one.facts["matrix product (TFLOP/s)"] = rate / 1e12
-    return one
+        measurement.facts[f"{way}: images a second"] = batch * count / middle
+        measurement.facts[f"{way}: share of the measured matrix rate"] = operations / middle / rate
+    measurement.facts["matrix product (TFLOP/s)"] = rate / 1e12
+    return measurement
 
 
 def _steps(experiment: Any, x: torch.Tensor, labels: torch.Tensor, quick: bool) -> Callable[[], None]:
@@ -99,7 +101,7 @@ def _steps(experiment: Any, x: torch.Tensor, labels: torch.Tensor, quick: bool) 
 
 
 def loading(device: str, quick: bool, rounds: int) -> Measurement:
-    """Batches with crop and rotation of every image by itself."""
+    """Measure batches with a random crop and rotation of each image."""
     images = random_images(256 if quick else 50_000, 0)
     streams = [torch.Generator().manual_seed(n) for n in range(2)]
     loader = Loader(
@@ -111,13 +113,15 @@ def loading(device: str, quick: bool, rounds: int) -> Measurement:
         for _ in loader:
             pass
 
-    one = compare("gpu-loader", "An epoch of batches, augmented.", {"loader": epoch}, baseline="loader", rounds=rounds)
-    one.facts["images a second"] = len(images) / quartiles(one.seconds["loader"])[1]
-    return one
+    measurement = compare(
+        "gpu-loader", "An epoch of batches, augmented.", {"loader": epoch}, baseline="loader", rounds=rounds
+    )
+    measurement.facts["images a second"] = len(images) / quartiles(measurement.seconds["loader"])[1]
+    return measurement
 
 
 def training(device: str, quick: bool, data: Path | None, minutes: float) -> Measurement:
-    """One real run of tff-s for as many epochs as fit: one epoch is timed, then the rest is trained."""
+    """Train tff-s for as many epochs as fit into the time: one epoch is timed first."""
     if data is None:
         what = ["--dataset", "digits", "--set", "network=tiny", "--batch-size", "32"]
     else:
@@ -134,13 +138,13 @@ def training(device: str, quick: bool, data: Path | None, minutes: float) -> Mea
         with ffprobe.open(Path(folder) / "run.h5") as run:
             accuracy = (run.read("test/goodness")[-1].argmax(axis=1) == run.read("test/true_label")).mean()
     what_of = "tiny on digits" if data is None else f"tff-s on {data.name}"
-    one = Measurement("gpu-training", f"A run of {what_of}, {count} epochs.")
-    one.facts = {
+    measurement = Measurement("gpu-training", f"A run of {what_of}, {count} epochs.")
+    measurement.facts = {
         "accuracy on the test images, last layer (%)": 100 * float(accuracy),
         "seconds": seconds,
         "run": "ffprobe run " + " ".join(Path(w).name if Path(w).is_absolute() else w for w in what),
     }
-    return one
+    return measurement
 
 
 def _train(what: list[str], epochs: int, out: Path) -> None:
@@ -153,16 +157,16 @@ def _train(what: list[str], epochs: int, out: Path) -> None:
 
 
 def main(
-    device: Annotated[str, typer.Option(help="cuda, or cpu to try the code.")] = "cuda",
-    quick: Annotated[bool, typer.Option("--quick", help="Small and short: whether it runs, not how fast.")] = False,
-    data: Annotated[Path | None, typer.Option(help="CIFAR-10 as pictures; digits unless given.")] = None,
-    minutes: Annotated[float, typer.Option(help="Of training.")] = 4.0,
-    rounds: Annotated[int, typer.Option(help="Rounds that count.")] = 5,
-    json: Annotated[Path, typer.Option(help="Folder for the measurements.")] = RESULTS,
+    device: Annotated[str, typer.Option(help="cuda, or cpu to test the code.")] = "cuda",
+    quick: Annotated[bool, typer.Option("--quick", help="Small and short: tests the code, measures no speed.")] = False,
+    data: Annotated[Path | None, typer.Option(help="CIFAR-10 as pictures; digits by default.")] = None,
+    minutes: Annotated[float, typer.Option(help="Training time in minutes.")] = 4.0,
+    rounds: Annotated[int, typer.Option(help="Number of measured rounds.")] = 5,
+    json: Annotated[Path, typer.Option(help="Directory for the measurements.")] = RESULTS,
 ) -> None:
-    """Correctness, throughput, loader, one real run."""
+    """Measure correctness, throughput, the loader, and one real run."""
     if device.startswith("cuda") and not torch.cuda.is_available():
-        raise typer.BadParameter("no CUDA card is at hand; --device cpu --quick tries the code.")
+        raise typer.BadParameter("there is no CUDA GPU; use --device cpu --quick to test the code.")
     keep(correctness(device, quick), json)
     for network in ("tff-s", "tff-d"):
         keep(throughput(network, device, quick, rounds), json)

@@ -1,4 +1,4 @@
-"""Runs alternatives in turn, so that a machine that slows down slows all of them; compares by ratios within a round."""
+"""Times alternatives in turn, so that a machine that slows down slows all of them; compares ratios within a round."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ RESULTS = Path("benchmarks/results")
 
 @dataclass
 class Measurement:
-    """One benchmark's outcome.
+    """The result of one benchmark.
 
     Attributes:
-        name: of the benchmark; the file is called so.
-        question: one sentence.
-        baseline: the alternative that ratios are against; empty where nothing is compared.
-        seconds: every round's time by alternative.
-        ratios: baseline's time over the alternative's in the same round: above 1 is faster than the baseline.
-        targets: by what was promised, in words: (reached, at least or at most, promised).
-        rows: a table instead of alternatives, one mapping a row.
-        facts: anything else that was measured.
+        name: name of the benchmark and of its file.
+        question: what is measured, one sentence.
+        baseline: the alternative that ratios refer to; empty if nothing is compared.
+        seconds: the time of every round, by alternative.
+        ratios: the time of the baseline divided by that of the alternative in the same round; above 1 is faster.
+        targets: (measured, ``at least`` or ``at most``, target) by the name of the target.
+        rows: a table instead of alternatives, one mapping per row.
+        facts: other measured values, by name.
         environment: hardware and versions.
-        command: that measured it.
+        command: the command that measured it.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Measurement:
     command: str = ""
 
     def promise(self, what: str, reached: float, bound: float, kind: str = "at least") -> None:
-        """Hold what was reached against what was promised; ``kind`` is ``at least`` or ``at most``."""
+        """Compare a measured value with its target; ``kind`` is ``at least`` or ``at most``."""
         self.targets[what] = (round(reached, 4), kind, bound)
 
 
@@ -66,15 +66,15 @@ def compare(
     rounds: int = 7,
     facts: Mapping[str, Any] | None = None,
 ) -> Measurement:
-    """Time every alternative once a round, in turning order, after one round that does not count.
+    """Time every alternative once per round, in rotating order, after one warm-up round.
 
     Args:
-        name: of the benchmark.
-        question: one sentence.
-        alternatives: what to run, by name; each call is timed as a whole.
-        baseline: one of them.
-        rounds: that count.
-        facts: anything else to keep.
+        name: name of the benchmark.
+        question: what is measured, one sentence.
+        alternatives: the functions to time, by name; each call is timed as a whole.
+        baseline: the name of the alternative that ratios refer to.
+        rounds: number of measured rounds.
+        facts: other values to keep, by name.
     """
     names = list(alternatives)
     seconds: dict[str, list[float]] = {n: [] for n in names}
@@ -92,7 +92,7 @@ def compare(
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
-    """Lower quartile, median, upper quartile; all three the same for one value."""
+    """Lower quartile, median and upper quartile; all three are equal for one value."""
     if len(values) < 2:
         return values[0], values[0], values[0]
     low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
@@ -124,7 +124,7 @@ def _processor() -> str:
 
 
 def show(measurement: Measurement) -> None:
-    """Everything on standard output, as the page has it."""
+    """Print a measurement in the form of the page."""
     from rich.console import Console
     from rich.markdown import Markdown
 
@@ -134,7 +134,7 @@ def show(measurement: Measurement) -> None:
 
 
 def keep(measurement: Measurement, folder: Path) -> Path:
-    """Write ``NAME.json`` into a folder, and show it; the name of an allocator put before the C library's is added."""
+    """Write ``NAME.json`` to a directory and print it; the name of a preloaded allocator is appended to NAME."""
     folder.mkdir(parents=True, exist_ok=True)
     measurement.environment = measurement.environment or environment()
     allocator = measurement.environment["allocator"]
@@ -142,9 +142,10 @@ def keep(measurement: Measurement, folder: Path) -> Path:
         measurement.name += f"-{allocator.partition('.')[0].removeprefix('lib').partition('_')[0]}"
     path = folder / f"{measurement.name}.json"
     module = Path(sys.argv[0]).stem
-    words = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:]]  # no machine's own folders
+    # without the directories of this machine
+    arguments = [Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:]]
     first = [f"LD_PRELOAD={allocator}"] if allocator else []
-    measurement.command = " ".join([*first, "python", "-m", f"benchmarks.{module}", *words])
+    measurement.command = " ".join([*first, "python", "-m", f"benchmarks.{module}", *arguments])
     path.write_text(json.dumps(asdict(measurement), indent=1) + "\n", encoding="utf-8")
     show(measurement)
     return path

@@ -1,7 +1,8 @@
-"""``python -m benchmarks.memory``: peak memory and time of one step against depth, Forward-Forward and backprop.
+"""``python -m benchmarks.memory``: peak memory and time of one step by depth, for Forward-Forward and backpropagation.
 
-Every alternative runs in a process of its own, since a process's peak never falls. What a process takes before its
-first step (libraries, weights, the batch) is measured in it too and subtracted. On a GPU, what torch allocated.
+Every alternative runs in its own process, since the peak of a process never falls. The memory in use before the first
+step (libraries, weights, the batch) is measured in the same process and subtracted. On a GPU, memory is what torch
+allocated.
 """
 
 from __future__ import annotations
@@ -24,23 +25,23 @@ from ffprobe.training.trainer import peak_memory
 DEPTHS = (6, 12, 24)
 WAYS = ("forward-forward", "backprop", "backprop, checkpointed", "backprop, accumulated")
 PARTS = 8
-"""Pieces of the batch in gradient accumulation; as many checkpointed segments as the root of the depth."""
+"""Parts of the batch in gradient accumulation. The number of checkpointed segments is the square root of the depth."""
 
 
 def main(
-    width: Annotated[int, typer.Option(help="Channels of every layer.")] = 64,
-    batch: Annotated[int, typer.Option(help="Images a step; Forward-Forward adds as many negatives.")] = 128,
-    steps: Annotated[int, typer.Option(help="Steps that are timed.")] = 3,
+    width: Annotated[int, typer.Option(help="Channels per layer.")] = 64,
+    batch: Annotated[int, typer.Option(help="Images per step; Forward-Forward adds as many negatives.")] = 128,
+    steps: Annotated[int, typer.Option(help="Number of timed steps.")] = 3,
     one: Annotated[str, typer.Option(help="Internal: WAY/DEPTH, measured in this process.")] = "",
-    side: Annotated[int, typer.Option(help="Pixels of a side.")] = 32,
-    json_folder: Annotated[Path, typer.Option("--json", help="Folder for the measurement.")] = RESULTS,
+    side: Annotated[int, typer.Option(help="Side of an image, in pixels.")] = 32,
+    json_folder: Annotated[Path, typer.Option("--json", help="Directory for the measurement.")] = RESULTS,
 ) -> None:
-    """Layers of equal width at 32x32, no pooling, so that depth is all that changes."""
+    """Measure layers of equal width without pooling, so that only the depth changes."""
     if one:
         way, _, depth = one.rpartition("/")
         print(json.dumps(measure(way, int(depth), width, batch, steps, side)))
         return
-    found: dict[tuple[str, int], dict[str, float]] = {}
+    results: dict[tuple[str, int], dict[str, float]] = {}
     for depth in DEPTHS:
         for way in WAYS:
             words = ["--one", f"{way}/{depth}", "--width", str(width), "--batch", str(batch)]
@@ -48,37 +49,37 @@ def main(
             done = subprocess.run(
                 [sys.executable, "-m", "benchmarks.memory", *words], stdout=subprocess.PIPE, text=True, check=True
             )
-            found[way, depth] = json.loads(done.stdout)
+            results[way, depth] = json.loads(done.stdout)
     rows = [
         {
             "way": way,
             **{
-                f"{d} layers": f"{found[way, d]['bytes'] / 1e6:.0f} MB, {found[way, d]['seconds']:.3g} s"
+                f"{d} layers": f"{results[way, d]['bytes'] / 1e6:.0f} MB, {results[way, d]['seconds']:.3g} s"
                 for d in DEPTHS
             },
-            f"memory, {DEPTHS[-1]} over {DEPTHS[0]}": round(growth(found, way), 2),
+            f"memory, {DEPTHS[-1]} over {DEPTHS[0]}": round(growth(results, way), 2),
         }
         for way in WAYS
     ]
-    one = Measurement(
+    measurement = Measurement(
         "memory",
         f"Peak memory above what was there before the first step, and time of a step: {width} channels at "
         f"{side}x{side}, {batch} images (Forward-Forward: as many negatives, too), fp32, equal layers without pooling.",
         rows=rows,
     )
-    one.promise(
-        f"Forward-Forward's memory, {DEPTHS[-1]} layers over {DEPTHS[0]}", growth(found, WAYS[0]), 1.15, "at most"
+    measurement.promise(
+        f"Forward-Forward's memory, {DEPTHS[-1]} layers over {DEPTHS[0]}", growth(results, WAYS[0]), 1.15, "at most"
     )
-    keep(one, json_folder)
+    keep(measurement, json_folder)
 
 
-def growth(found: dict[tuple[str, int], dict[str, float]], way: str) -> float:
-    """Peak memory of the deepest network over that of the shallowest."""
-    return found[way, DEPTHS[-1]]["bytes"] / found[way, DEPTHS[0]]["bytes"]
+def growth(results: dict[tuple[str, int], dict[str, float]], way: str) -> float:
+    """Peak memory of the deepest network divided by that of the shallowest."""
+    return results[way, DEPTHS[-1]]["bytes"] / results[way, DEPTHS[0]]["bytes"]
 
 
 def measure(way: str, depth: int, width: int, batch: int, steps: int, side: int = 32) -> dict[str, float]:
-    """Peak bytes above what was there before the first step, and seconds a step."""
+    """Peak memory in bytes above that before the first step, and seconds per step."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     sizes = (depth, width, batch, side, device)
     step = forward_forward(*sizes) if way == WAYS[0] else backprop(way, *sizes)
@@ -96,7 +97,7 @@ def measure(way: str, depth: int, width: int, batch: int, steps: int, side: int 
 
 
 def resident() -> float:
-    """Bytes of the process that lie in memory now (Linux)."""
+    """Resident set size of the process, in bytes (Linux)."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return float(pages * 4096)
 
@@ -134,7 +135,7 @@ def forward_forward(depth: int, width: int, batch: int, side: int, device: torch
 
 
 def backprop(way: str, depth: int, width: int, batch: int, side: int, device: torch.device) -> Any:
-    """The same layers with a linear head and one loss; as many rows a step as Forward-Forward has positives."""
+    """The same layers with a linear head and one loss; a step has as many rows as Forward-Forward has positives."""
     layers: list[nn.Module] = []
     for index in range(depth):
         inputs = 3 if index == 0 else width

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.on_disk --data PICTURES``: pictures read from the disk as they are needed, against memory."""
+"""``python -m benchmarks.on_disk --data PICTURES``: pictures read from disk on demand, against pictures in memory."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from ffprobe.training.experiment import Experiment, build
 
 MEMORY, DISK, COLD = "in memory", "on disk", "on disk, nothing of it in memory before"
 NOTHING = 1e-9
-"""Gigabytes that the pictures may take, so that they stay on the disk."""
+"""A memory limit in gigabytes at which all pictures stay on disk."""
 
 
-def experiment(data: Path, gigabytes: float, width: float, batch: int, count: int) -> Experiment:
-    """The Trifecta on these pictures."""
+def trifecta(data: Path, gigabytes: float, width: float, batch: int, count: int) -> Experiment:
+    """The Trifecta on the pictures in ``data``."""
     table = merge(read_preset(BASE_PRESET), read_preset("trifecta"))
     changes = {
         "network": {"name": "tff-s", "width": width},
@@ -33,37 +33,37 @@ def experiment(data: Path, gigabytes: float, width: float, batch: int, count: in
         "probes": [],
     }
     registry = Registry()
-    made = build(resolve(merge(table, changes), registry), registry)
-    made.network.train()
-    return made
+    experiment = build(resolve(merge(table, changes), registry), registry)
+    experiment.network.train()
+    return experiment
 
 
-def epoch(made: Experiment, before: Callable[[], None] = lambda: None) -> Callable[[], None]:
-    """One epoch of training, augmentation included."""
+def epoch(experiment: Experiment, before: Callable[[], None] = lambda: None) -> Callable[[], None]:
+    """One epoch of training, including augmentation."""
     step = iter(range(10**9))
 
     def run() -> None:
         before()
-        for images, labels, _ in made.loader:
-            for _ in made.learner.step(images, labels, next(step), 0):
+        for images, labels, _ in experiment.loader:
+            for _ in experiment.learner.step(images, labels, next(step), 0):
                 pass
 
     return run
 
 
-def loading(made: Experiment, before: Callable[[], None] = lambda: None) -> Callable[[], None]:
-    """One epoch of batches alone."""
+def loading(experiment: Experiment, before: Callable[[], None] = lambda: None) -> Callable[[], None]:
+    """One epoch of batches, without training."""
 
     def run() -> None:
         before()
-        for _ in made.loader:
+        for _ in experiment.loader:
             pass
 
     return run
 
 
-def forget(folder: Path) -> None:
-    """Let the system drop what it holds of these files in memory."""
+def drop_file_cache(folder: Path) -> None:
+    """Let the operating system drop these files from its page cache."""
     for path in folder.rglob("*.npy"):
         file = os.open(path, os.O_RDONLY)
         os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -71,38 +71,38 @@ def forget(folder: Path) -> None:
 
 
 def measure(data: Path, width: float, batch: int, count: int, rounds: int) -> list[Measurement]:
-    """An epoch, and its batches alone."""
+    """Measure an epoch of training, and an epoch of batches alone."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ["FFPROBE_CACHE_DIR"] = folder
-        memory, disk = (experiment(data, limit, width, batch, count) for limit in (8.0, NOTHING))
-        found = []
+        memory, disk = (trifecta(data, limit, width, batch, count) for limit in (8.0, NOTHING))
+        measurements = []
         for what, way in (("epoch", epoch), ("batches", loading)):
-            one = compare(
+            measurement = compare(
                 f"disk-{what}",
                 f"{'Training' if what == 'epoch' else 'The batches'} of one epoch, {len(memory.split.train)} pictures "
                 f"of {'x'.join(map(str, memory.split.train.shape))}, tff-s at width {width:g}, batches of {batch}, "
                 "augmented: decoded pictures in memory, or on the disk and read batch by batch.",
-                {MEMORY: way(memory), DISK: way(disk), COLD: way(disk, lambda: forget(Path(folder)))},
+                {MEMORY: way(memory), DISK: way(disk), COLD: way(disk, lambda: drop_file_cache(Path(folder)))},
                 baseline=MEMORY,
                 rounds=rounds,
             )
             if what == "epoch":
-                one.promise("on disk, of the speed in memory", quartiles(one.ratios[DISK])[1], 0.9)
-            found.append(one)
-        return found
+                measurement.promise("on disk, of the speed in memory", quartiles(measurement.ratios[DISK])[1], 0.9)
+            measurements.append(measurement)
+        return measurements
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="A folder or archive as --dataset images takes it.")],
-    width: Annotated[float, typer.Option(help="Factor on tff-s's channels.")] = 0.25,
-    batch: Annotated[int, typer.Option(help="Images a step.")] = 128,
-    images: Annotated[int, typer.Option(help="Training images.")] = 10000,
-    rounds: Annotated[int, typer.Option(help="Rounds that count; one epoch before them does not.")] = 5,
-    json: Annotated[Path, typer.Option(help="Folder for the measurements.")] = RESULTS,
+    data: Annotated[Path, typer.Option(help="A folder or archive, as for --dataset images.")],
+    width: Annotated[float, typer.Option(help="Factor for the number of channels of tff-s.")] = 0.25,
+    batch: Annotated[int, typer.Option(help="Images per step.")] = 128,
+    images: Annotated[int, typer.Option(help="Number of training images.")] = 10000,
+    rounds: Annotated[int, typer.Option(help="Number of measured rounds, after one warm-up round.")] = 5,
+    json: Annotated[Path, typer.Option(help="Directory for the measurements.")] = RESULTS,
 ) -> None:
-    """Pictures in memory and on the disk."""
-    for one in measure(data, width, batch, images, rounds):
-        keep(one, json)
+    """Compare pictures in memory with pictures on disk."""
+    for measurement in measure(data, width, batch, images, rounds):
+        keep(measurement, json)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.page``: docs/performance.md from benchmarks/results/*.json; ``--check``: is it fresh?"""
+"""``python -m benchmarks.page``: write docs/performance.md from benchmarks/results/*.json; ``--check``: is it fresh?"""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ ORDER = (
     "disk",
     "startup",
     "gpu",
-    "heads",
 )
 HEAD = """# Performance
 
 <!-- Made from benchmarks/results/*.json by `python -m benchmarks.page`; measure again, then run it again. -->
 
-Each table was measured by the command above it, alternatives in turn in one process or process tree; a ratio compares
-times of the same round, and stands as median (lower to upper quartile). Machine and versions stand below each table;
-`load` is how busy the machine was when the benchmark ended, 1 for each busy core, the benchmark itself among them.
-`make bench` measures everything but the GPU, `make bench-gpu` one card. No card has been at hand so far: nothing here
-says how fast a GPU is.
+Each table was measured with the command above it. The alternatives take turns in one process or process tree; a ratio
+compares times of the same round and is given as median (lower to upper quartile). Machine and versions are below each
+table; `load` is the system load at the end of the benchmark, 1 per busy core, including the benchmark itself.
+`make bench` measures everything except the GPU, `make bench-gpu` one GPU. No GPU has been available so far: nothing
+here shows how fast a GPU is.
 
-On Linux a step spends time on asking the system for memory: on the virtual machine of these tables 4 to 15 % at full
-width (four readings), a third of an epoch of small layers (`step` and `scale-...`, with and without tcmalloc). An
-allocator that keeps what is freed, put before the C library's, saves that: `apt install libtcmalloc-minimal4`, then
-`LD_PRELOAD=libtcmalloc_minimal.so.4 ffprobe run ...`. Memory stays flat in depth. Where nothing can be installed,
-`MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=268435456 THP_MEM_ALLOC_ENABLE=0 ffprobe run ...` comes close
-for layers of less than 32 MB, at half as much memory again. docs/decisions/0006 has the figures, and what else was
-tried; `ffprobe doctor` says whose allocator is in use.
+On Linux a training step spends time on requesting memory from the system: on the virtual machine of these tables 4 to
+15 % at full width (four readings), a third of an epoch of small layers (`step` and `scale-...`, with and without
+tcmalloc). An allocator that keeps freed memory, loaded in place of the C library's, saves this time:
+`apt install libtcmalloc-minimal4`, then `LD_PRELOAD=libtcmalloc_minimal.so.4 ffprobe run ...`. Memory stays constant in
+depth. If nothing can be installed, `MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=268435456
+THP_MEM_ALLOC_ENABLE=0 ffprobe run ...` is nearly as fast for layers of less than 32 MB, with half as much memory again.
+[Decision 6](decisions/0006-huge-pages-instead-of-kept-memory.md) has the figures and the other alternatives;
+`ffprobe doctor` shows which allocator is in use.
 
-A share of the matrix-product rate may lie above 1: in float32 torch multiplies matrices with another library (MKL) than
-it convolves with (oneDNN), which on an AMD processor is the slower one.
+A share of the matrix-product rate may be above 1: in float32, torch multiplies matrices with a different library (MKL)
+than the one for convolutions (oneDNN), and MKL is the slower one on an AMD processor.
 """
 
 
 def main() -> None:
-    """Write the page, or say with ``--check`` whether it is what would be written (exit 1 if not)."""
+    """Write the page; with ``--check``, exit with code 1 if the page is stale."""
     text = page(RESULTS)
     if "--check" in sys.argv:
         if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
-            print(f"{PAGE} is stale: python -m benchmarks.page writes it.")
+            print(f"{PAGE} is stale. Run `python -m benchmarks.page`.")
             sys.exit(1)
         return
     PAGE.write_text(text, encoding="utf-8")
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def page(folder: Path) -> str:
-    """The whole page from a folder of measurements."""
+    """The page, from a folder of measurements."""
     found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
     found.sort(key=lambda one: (_place(one["name"]), one["name"]))
     return "\n".join([HEAD, *(section(one) for one in found)])
@@ -80,7 +80,7 @@ def section(one: Mapping[str, Any]) -> str:
         parts.append(_rows(one["rows"]))
     for what, (reached, kind, bound) in one["targets"].items():
         good = reached >= bound if kind == "at least" else reached <= bound
-        parts.append(f"- {what}: **{_text(reached)}**, promised {kind} {bound:g}: {'reached' if good else 'MISSED'}")
+        parts.append(f"- {what}: **{_text(reached)}**, target {kind} {bound:g}: {'reached' if good else 'MISSED'}")
     parts += [f"- {what}: {_text(value)}" for what, value in one["facts"].items()]
     e = one["environment"]
     card = f", {e['card']}" if e["card"] else ""

@@ -1,4 +1,4 @@
-"""The Trifecta's update as a user would write it from the paper: eager, float32, channels first, nothing shared."""
+"""The Trifecta's update as a user would write it from the paper: eager, float32, channels first, no shared work."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ class PlainTrifecta:
     """TFF/s with SymBa, batch normalization and overlapping local updates.
 
     Args:
-        width: factor on the channels.
-        overlap: whether two layers share an update, in turn; every layer alone otherwise.
-        dtype: float32; ``autocast`` runs forward passes in bfloat16.
-        depth: how many blocks, the last ones repeated without pooling when more than six.
+        width: factor for the number of channels.
+        overlap: whether two layers share an update, alternately; otherwise each layer is updated alone.
+        autocast: whether forward passes run in bfloat16; otherwise in float32.
+        depth: number of blocks; beyond six, the last block is repeated without pooling.
+        side: side of the images, in pixels.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class PlainTrifecta:
         ]
 
     def step(self, images: torch.Tensor, labels: torch.Tensor, wrong: torch.Tensor) -> None:
-        """One update from ``[B, 3, 32, 32]``, true and wrong labels ``[B]``."""
+        """Update once on images ``[B, 3, side, side]`` with true and wrong labels, int64 ``[B]``."""
         both = torch.cat([images, images])
         shown = self.embedding(torch.cat([labels, wrong])).view(-1, 1, self.side, self.side)
         x = torch.cat([both, shown], dim=1)

@@ -1,4 +1,4 @@
-"""An experiment of the Trifecta on random images, built by the ordinary code."""
+"""Builds an experiment of the Trifecta on random images with the ordinary code."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from ffprobe.training.split import Split
 def prepared(
     *, width: float = 1.0, batch: int = 128, count: int = 0, **changes: Any
 ) -> tuple[Experiment, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The experiment, and one batch: images ``[B, 3, 32, 32]``, true and wrong labels ``[B]``.
+    """Build the experiment and one batch: images ``[B, 3, 32, 32]``, true and wrong labels, int64 ``[B]``.
 
     Args:
-        width: factor on the network's channels.
-        batch: images a step.
-        count: training images; two batches unless given.
-        changes: over the preset, as in a config.
+        width: factor for the number of channels of the network.
+        batch: images per step.
+        count: number of training images; 0 for two batches.
+        changes: settings that replace those of the preset, as in a config.
     """
     registry = Registry()
     table = merge(read_preset(BASE_PRESET), read_preset("trifecta"))
@@ -33,9 +33,9 @@ def prepared(
     table = merge(table, {"training": {"batch_size": batch, "epochs": 1}})
     config = resolve(merge(table, changes), registry)
     images = random_images(count or 2 * batch, seed=0)
-    held = random_images(256, seed=1)
-    nothing = torch.zeros(0, dtype=torch.int64)
-    experiment = build(config, registry, Split(images, held, None, nothing, nothing))
+    validation = random_images(256, seed=1)
+    no_indices = torch.zeros(0, dtype=torch.int64)
+    experiment = build(config, registry, Split(images, validation, None, no_indices, no_indices))
     experiment.network.train()
     generator = torch.Generator().manual_seed(2)
     x = torch.randn(batch, 3, 32, 32, generator=generator)
@@ -44,7 +44,7 @@ def prepared(
 
 
 def equal_layers(depth: int, width: int) -> type[Network]:
-    """A network of equal 3x3 convolutions without pooling, so that depth is all that changes."""
+    """A network of equal 3x3 convolutions without pooling, so that only the depth changes."""
 
     class Equal(Network):
         name = "equal"
@@ -56,7 +56,7 @@ def equal_layers(depth: int, width: int) -> type[Network]:
 
 
 def random_images(count: int, seed: int, shape: tuple[int, int, int] = (3, 32, 32), classes: int = 10) -> Images:
-    """Noise with labels: time and memory do not depend on what the images show."""
+    """Random images with random labels; time and memory do not depend on the content of images."""
     generator = torch.Generator().manual_seed(seed)
     pixels = torch.randint(256, (count, *shape), generator=generator, dtype=torch.uint8)
     labels = torch.randint(classes, (count,), generator=generator)

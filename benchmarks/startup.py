@@ -1,4 +1,4 @@
-"""``python -m benchmarks.startup``: how long a command takes as a whole process, from the shell and back."""
+"""``python -m benchmarks.startup``: the time of a command as a whole process, started from the shell."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ FIRST = (
 )
 
 
-def python(*words: str) -> Callable[[], object]:
-    """A process of Python with these words."""
-    return lambda: subprocess.run([sys.executable, *words], capture_output=True, check=True)
+def python(*arguments: str) -> Callable[[], object]:
+    """A Python process with these arguments."""
+    return lambda: subprocess.run([sys.executable, *arguments], capture_output=True, check=True)
 
 
-def command(*words: str) -> Callable[[], object]:
-    """A process of ``ffprobe`` with these words."""
-    return python("-m", "ffprobe", *words)
+def command(*arguments: str) -> Callable[[], object]:
+    """An ``ffprobe`` process with these arguments."""
+    return python("-m", "ffprobe", *arguments)
 
 
 def main(
-    rounds: Annotated[int, typer.Option(help="Rounds that count.")] = 9,
-    json: Annotated[Path, typer.Option(help="Folder for the measurement.")] = RESULTS,
+    rounds: Annotated[int, typer.Option(help="Number of measured rounds.")] = 9,
+    json: Annotated[Path, typer.Option(help="Directory for the measurement.")] = RESULTS,
 ) -> None:
-    """``--help``, ``plugins list``, one analysis of a small finished run, one run: they compute next to nothing.
+    """Measure ``--help``, ``plugins list``, one analysis of a small finished run, and one run; all compute very little.
 
-    The run stands beside torch and the compiler that torch's optimizers import, which no run is without.
+    For comparison with the run: importing torch, and the compiler that torch's optimizers import in every run.
     """
     with tempfile.TemporaryDirectory() as folder:
         run = str(Path(folder) / "run.h5")
         command(*SMALL.split(), run)()
         bounds = {"--help": 0.4, "plugins list": 0.4, "analyze layers": 3.0}
-        ways = {
+        alternatives = {
             "--help": command("--help"),
             "plugins list": command("plugins", "list"),
             "analyze layers": command("analyze", "layers", run),
@@ -50,10 +50,12 @@ def main(
             "python -c 'import torch, torch._dynamo'": python("-c", "import torch, torch._dynamo"),
             "python -c pass": python("-c", "pass"),
         }
-        found = compare("startup", "Whole processes, warm disk caches.", ways, baseline="python -c pass", rounds=rounds)
+        measurement = compare(
+            "startup", "Whole processes, warm disk caches.", alternatives, baseline="python -c pass", rounds=rounds
+        )
     for name, bound in bounds.items():
-        found.promise(f"ffprobe {name} (s)", quartiles(found.seconds[name])[1], bound, "at most")
-    keep(found, json)
+        measurement.promise(f"ffprobe {name} (s)", quartiles(measurement.seconds[name])[1], bound, "at most")
+    keep(measurement, json)
 
 
 if __name__ == "__main__":

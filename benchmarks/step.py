@@ -1,4 +1,4 @@
-"""``python -m benchmarks.step``: one training step against the plain one, and against the machine's matrix products."""
+"""``python -m benchmarks.step``: one training step against a plain step, and against the rate of matrix products."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from benchmarks.prepared import prepared
 
 
 def main(
-    width: Annotated[float, typer.Option(help="Factor on tff-s's channels.")] = 1.0,
-    batch: Annotated[int, typer.Option(help="Images a step; as many negatives.")] = 128,
-    precision: Annotated[str, typer.Option(help="fp32, as on a machine without native bf16; bf16; auto.")] = "auto",
-    rounds: Annotated[int, typer.Option(help="Rounds that count.")] = 7,
-    json: Annotated[Path, typer.Option(help="Folder for the measurement.")] = RESULTS,
+    width: Annotated[float, typer.Option(help="Factor for the number of channels of tff-s.")] = 1.0,
+    batch: Annotated[int, typer.Option(help="Images per step, plus as many negatives.")] = 128,
+    precision: Annotated[str, typer.Option(help="fp32 (as on a machine without native bf16), bf16 or auto.")] = "auto",
+    rounds: Annotated[int, typer.Option(help="Number of measured rounds.")] = 7,
+    json: Annotated[Path, typer.Option(help="Directory for the measurement.")] = RESULTS,
 ) -> None:
-    """Two steps of each alternative a round: an even and an odd one of OLU."""
+    """Time two steps of each alternative per round: an even and an odd step of OLU."""
     experiment, images, labels, wrong = prepared(width=width, batch=batch, precision=precision)
     learner = experiment.learner
     channels_last = images.to(memory_format=torch.channels_last)
@@ -32,11 +32,11 @@ def main(
                 pass
 
     def plain(autocast: bool):  # type: ignore[no-untyped-def]
-        one = PlainTrifecta(width, autocast=autocast)
+        trifecta = PlainTrifecta(width, autocast=autocast)
 
         def steps() -> None:
             for _ in range(2):
-                one.step(images, labels, wrong)
+                trifecta.step(images, labels, wrong)
 
         return steps
 
@@ -47,7 +47,7 @@ def main(
         "ffprobe": ours,
         "matrix product": product,
     }
-    found = compare(
+    measurement = compare(
         "step" if precision == "auto" else f"step-{precision}",
         f"Training step: two steps of tff-s at width {width:g}, 3x32x32, {batch} positives and {batch} negatives, "
         "Trifecta, against the same update rule written plainly (benchmarks/plain_trifecta.py).",
@@ -56,24 +56,30 @@ def main(
         rounds=rounds,
     )
     bf16 = experiment.precision == "bf16"
-    found.promise("ffprobe, times as fast as plain fp32", quartiles(found.ratios["ffprobe"])[1], 1.9 if bf16 else 1.2)
+    measurement.promise(
+        "ffprobe, times as fast as plain fp32", quartiles(measurement.ratios["ffprobe"])[1], 1.9 if bf16 else 1.2
+    )
     share = {}
     for what, all_inputs in (("all", True), ("without", False)):
         done = two_steps_operations(width, batch, all_inputs)
-        pairs = zip(found.seconds["ffprobe"], found.seconds["matrix product"], strict=True)
+        pairs = zip(measurement.seconds["ffprobe"], measurement.seconds["matrix product"], strict=True)
         share[what] = [done / s / (PRODUCT_OPERATIONS / p) for s, p in pairs]
-    found.promise("share of the machine's matrix-product rate, in useful operations", quartiles(share["all"])[1], 0.9)
-    found.facts = {
+    measurement.promise(
+        "share of the machine's matrix-product rate, in useful operations", quartiles(share["all"])[1], 0.9
+    )
+    measurement.facts = {
         "precision": experiment.precision,
-        "images a second, ffprobe (positives)": round(2 * batch / quartiles(found.seconds["ffprobe"])[1], 1),
+        "images a second, ffprobe (positives)": round(2 * batch / quartiles(measurement.seconds["ffprobe"])[1], 1),
         "useful GFLOP of two steps": round(two_steps_operations(width, batch, True) / 1e9, 1),
         "share, without the input gradients that only batch normalization and label embedding learn from": round(
             quartiles(share["without"])[1], 3
         ),
-        "matrix product (GFLOP/s)": round(PRODUCT_OPERATIONS / quartiles(found.seconds["matrix product"])[1] / 1e9, 1),
+        "matrix product (GFLOP/s)": round(
+            PRODUCT_OPERATIONS / quartiles(measurement.seconds["matrix product"])[1] / 1e9, 1
+        ),
     }
-    del found.seconds["matrix product"], found.ratios["matrix product"]
-    keep(found, json)
+    del measurement.seconds["matrix product"], measurement.ratios["matrix product"]
+    keep(measurement, json)
 
 
 SIDE, INNER = 8192, 1152
@@ -81,7 +87,7 @@ PRODUCT_OPERATIONS = 4 * 2 * SIDE * INNER * 256
 
 
 def matrix_product(precision: str):  # type: ignore[no-untyped-def]
-    """Four products of the size that a 128-to-256-channel convolution on a batch is."""
+    """Four matrix products of the size of a convolution from 128 to 256 channels on a batch."""
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     a, b = torch.randn(SIDE, INNER).to(dtype), torch.randn(INNER, 256).to(dtype)
 
@@ -93,15 +99,15 @@ def matrix_product(precision: str):  # type: ignore[no-untyped-def]
 
 
 def two_steps_operations(width: float, batch: int, all_inputs: bool = True) -> float:
-    """Multiplications and additions that an even and an odd step of OLU need, convolutions alone.
+    """Count the multiplications and additions of an even and an odd step of OLU, for convolutions only.
 
-    Every layer runs forward, has the gradient of its weight, and that of its input: by it the first layer of a pair
-    teaches the batch normalization on its input (and the label embedding), and the second the first. The last layer is
-    idle in the odd step. Nothing that is computed and thrown away counts.
+    Every layer computes a forward pass, the gradient of its weight, and the gradient of its input. In a pair, the input
+    gradient of the first layer trains the batch normalization on its input (and the label embedding), that of the
+    second layer trains the first layer. The last layer is idle in the odd step. Discarded results do not count.
 
     Args:
-        width: factor on the channels.
-        batch: positives; as many negatives.
+        width: factor for the number of channels.
+        batch: number of positives, with as many negatives.
         all_inputs: whether the input gradient of the first layer of a pair counts.
     """
     from benchmarks.plain_trifecta import CHANNELS, POOLED

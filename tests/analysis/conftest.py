@@ -1,4 +1,4 @@
-"""One thread: the matrices are tiny, and tests run side by side."""
+"""One thread: the matrices are tiny, and tests run in parallel."""
 
 from __future__ import annotations
 

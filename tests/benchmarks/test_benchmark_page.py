@@ -26,8 +26,8 @@ def test_promises_are_held_against_what_was_reached() -> None:
     one.promise("speed", 1.89, 1.9)
     one.promise("memory", 1.15, 1.15, "at most")
     text = section(vars(one))
-    assert "speed: **1.89**, promised at least 1.9: MISSED" in text
-    assert "memory: **1.15**, promised at most 1.15: reached" in text
+    assert "speed: **1.89**, target at least 1.9: MISSED" in text
+    assert "memory: **1.15**, target at most 1.15: reached" in text
 
 
 def test_ratios_are_taken_within_a_round(monkeypatch: pytest.MonkeyPatch) -> None:

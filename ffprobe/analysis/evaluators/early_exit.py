@@ -1,4 +1,4 @@
-"""What goodness seen so far says of how a full sweep will end."""
+"""Early exit: a model that predicts the result of a full label scan from the goodness of the first layers."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ if TYPE_CHECKING:
     from ffprobe.prediction.calibration import Calibration
 
 L2 = 1e-5
-"""Penalty on the mean loss, on goodness divided by its standard deviation: only keeps weights finite."""
+"""Penalty added to the mean loss, for goodness divided by its standard deviation; it only keeps weights finite."""
 
 
 @dataclass(frozen=True)
 class EarlyExitModel:
-    """How likely each label is to be named by a full sweep, after some layers.
+    """The probability of each label to be predicted by a full label scan, estimated after the first layers.
 
-    The log odds of two labels are a weighted sum of their goodness in every layer so far, and a constant of each
-    label's own. A weight may be negative: of two labels equally good now, the one that was worse before is rising.
+    The log odds of two labels are a weighted sum of their goodness in every layer so far, plus a constant for each
+    label. A weight may be negative: of two labels with equal goodness now, the one with the lower goodness before is
+    rising.
 
     Attributes:
-        weight: float64 ``[L - 1, L - 1]``: row l weighs layers 0 to l after layer l, zero for later and untaught ones.
+        weight: float64 ``[L - 1, L - 1]``: row l contains the weights of layers 0 to l after layer l; they are 0 for
+            later and untrained layers.
         bias: float64 ``[L - 1, K]``.
     """
 
@@ -33,11 +35,11 @@ class EarlyExitModel:
     bias: torch.Tensor
 
     def log_odds(self, seen: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Log odds ``[N, K]`` up to a constant of each image.
+        """Compute log odds ``[N, K]``, up to a constant for each image.
 
         Args:
-            seen: goodness ``[N, K]`` of each layer so far, first to last; NaN where a label was left behind or a layer
-                is untaught, of which nothing is said.
+            seen: goodness ``[N, K]`` of each layer so far, first to last; NaN for labels that were dropped and for
+                untrained layers, for which the result is not defined.
         """
         weights = self.weight[len(seen) - 1]
         total = self.bias[len(seen) - 1].expand(seen[0].shape)
@@ -47,33 +49,33 @@ class EarlyExitModel:
         return total
 
 
-def fit_early_exit(calibration: Calibration, named: torch.Tensor) -> EarlyExitModel:
-    """Fit an outlook to validation images, by maximum likelihood for each layer.
+def fit_early_exit(calibration: Calibration, predicted: torch.Tensor) -> EarlyExitModel:
+    """Fit an early-exit model to validation images, by maximum likelihood for each layer.
 
-    Only images that a full sweep names rightly are fitted: on the others, leaving early can do no harm.
+    Only images that a full label scan predicts correctly are used: on the others, an early exit can do no harm.
 
     Args:
         calibration: validation images.
-        named: int64 ``[N]``, the label that a full sweep names.
+        predicted: int64 ``[N]``, the label that a full label scan predicts.
     """
     import torch
 
-    depth, classes, taught = calibration.depth, calibration.classes, calibration.trained_layers
+    depth, classes, trained = calibration.depth, calibration.classes, calibration.trained_layers
     weight, bias = torch.zeros(depth - 1, depth - 1).double(), torch.zeros(depth - 1, classes).double()
-    right = named == calibration.labels
-    rows = right if bool(right.any()) else torch.ones_like(right)
-    goodness, target = calibration.goodness[:, rows].double().numpy(), named[rows].numpy()
+    correct = predicted == calibration.labels
+    rows = correct if bool(correct.any()) else torch.ones_like(correct)
+    goodness, target = calibration.goodness[:, rows].double().numpy(), predicted[rows].numpy()
     for layer in range(depth - 1):
-        use = [i for i in taught if i <= layer]
+        use = [i for i in trained if i <= layer]
         if not use:
             continue
-        found = _fit(goodness[use].transpose(1, 2, 0), target)
-        weight[layer, use], bias[layer] = torch.from_numpy(found[: len(use)]), torch.from_numpy(found[len(use) :])
+        fitted = _fit(goodness[use].transpose(1, 2, 0), target)
+        weight[layer, use], bias[layer] = torch.from_numpy(fitted[: len(use)]), torch.from_numpy(fitted[len(use) :])
     return EarlyExitModel(weight, bias)
 
 
 def _fit(x: np.ndarray[Any, Any], target: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    # x [N, K, F]: weights [F] of what labels share, then a constant for each label [K]
+    # x [N, K, F]: returns the weights [F] that all labels share, then a constant for each label [K]
     from scipy.optimize import minimize
     from scipy.special import log_softmax
 
@@ -88,6 +90,6 @@ def _fit(x: np.ndarray[Any, Any], target: np.ndarray[Any, Any]) -> np.ndarray[An
         gradient = np.concatenate([np.tensordot(error, x, 2), error.sum(axis=0)]) / rows + 2 * L2 * parameters
         return float(-log_p[at, target].mean() + L2 * (parameters**2).sum()), gradient
 
-    found = minimize(loss, np.zeros(features + classes), jac=True, method="L-BFGS-B", options={"maxiter": 200}).x
-    found[:features] /= scale
-    return np.asarray(found)
+    fitted = minimize(loss, np.zeros(features + classes), jac=True, method="L-BFGS-B", options={"maxiter": 200}).x
+    fitted[:features] /= scale
+    return np.asarray(fitted)

@@ -1,4 +1,4 @@
-"""Linear centred kernel alignment: how alike two representations of the same images are."""
+"""Linear centred kernel alignment (CKA): the similarity of two representations of the same images."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 
 
 class CentredFeatures:
-    """Features of ``n`` images, ready to be compared with others of the same images.
+    """Centred features of ``n`` images, prepared for comparison with other features of the same images.
 
-    With more units than images the matrix is rotated into ``n`` dimensions (the R of its QR decomposition): the inner
-    products between images, all that linear CKA looks at, stay the same, and what is kept is never larger than the
+    With more units than images, the matrix is rotated into ``n`` dimensions (the R of its QR decomposition). This keeps
+    the inner products between images, on which alone linear CKA depends, and the stored matrix is never larger than the
     smaller of the feature matrix and the Gram matrix.
 
     Args:
@@ -25,33 +25,33 @@ class CentredFeatures:
 
     def __init__(self, features: Any) -> None:
         x = np.asarray(features, np.float64)
-        self.constant = bool((x == x[:1]).all())  # decided before rounding can blur it
+        self.constant = bool((x == x[:1]).all())  # computed before centring, which rounds
         x = x - x.mean(axis=0)
         self.norms = np.einsum("nf,nf->n", x, x)
-        self._own: dict[bool, float] = {}
+        self._self_hsic: dict[bool, float] = {}
         self.matrix = x if x.shape[1] <= x.shape[0] else np.asarray(np.linalg.qr(x.T, mode="r")).T
 
-    def own(self, *, debiased: bool) -> float:
-        """``hsic`` of these features with themselves, computed once."""
-        if debiased not in self._own:
-            self._own[debiased] = hsic(self, self, debiased=debiased)
-        return self._own[debiased]
+    def self_hsic(self, *, debiased: bool) -> float:
+        """Return ``hsic`` of these features with themselves, computed once."""
+        if debiased not in self._self_hsic:
+            self._self_hsic[debiased] = hsic(self, self, debiased=debiased)
+        return self._self_hsic[debiased]
 
 
 def hsic(a: CentredFeatures, b: CentredFeatures, *, debiased: bool) -> float:
-    """The Hilbert-Schmidt independence criterion with linear kernels, up to a factor that CKA does not see.
+    """Hilbert-Schmidt independence criterion (HSIC) with linear kernels, up to a factor that cancels in CKA.
 
     Biased: ``||X^T Y||_F^2`` (Gretton and others 2005). Debiased: ``n (n - 3)`` times Song and others' HSIC_1 (2012,
-    equation 5), which sums over pairs of different images only. For centred features its sums over Gram matrices
-    ``K``, ``L`` without diagonal are known from the diagonals ``k``, ``l`` alone:
+    equation 5), which sums over pairs of different images only. For centred features, its sums over Gram matrices
+    ``K``, ``L`` without diagonal follow from the diagonals ``k``, ``l`` alone:
     ``||X^T Y||^2 - k.l + sum k sum l / ((n - 1)(n - 2)) - 2 k.l / (n - 2)``.
 
     Raises:
-        ValueError: the numbers of images differ, or are below 4 where the estimate is debiased.
+        ValueError: the numbers of images differ, or there are fewer than 4 images for the debiased estimate.
     """
     n = len(a.norms)
     if n != len(b.norms) or (debiased and n < 4):
-        raise ValueError(f"HSIC of {n} and {len(b.norms)} images; debiased it needs at least 4 of the same.")
+        raise ValueError(f"HSIC of {n} and {len(b.norms)} images: it needs equal numbers, at least 4 if debiased.")
     cross = float(np.square(a.matrix.T @ b.matrix).sum())
     if not debiased:
         return cross
@@ -60,26 +60,27 @@ def hsic(a: CentredFeatures, b: CentredFeatures, *, debiased: bool) -> float:
 
 
 def linear_cka(a: CentredFeatures, b: CentredFeatures, *, debiased: bool = True) -> float:
-    """Linear CKA, ``HSIC(a, b) / sqrt(HSIC(a, a) HSIC(b, b))`` (Kornblith and others 2019, equation 4).
+    """Compute linear CKA, ``HSIC(a, b) / sqrt(HSIC(a, a) HSIC(b, b))`` (Kornblith and others 2019, equation 4).
 
-    Unchanged by rotations, reflections and isotropic scaling of either side; 1 for a representation and itself. The
-    biased estimate lies in [0, 1] and nears 1 for unrelated features as units outnumber images (Murphy and others
-    2024). The debiased one (the same ratio of unbiased HSICs) is about 0 there; it lies in [-1, 1] up to its noise.
+    It is invariant to rotations, reflections and isotropic scaling of either side, and 1 for equal representations. The
+    biased estimate is in [0, 1] and approaches 1 for unrelated features with many more units than images (Murphy and
+    others 2024). The debiased estimate (the same ratio of unbiased HSICs) is about 0 there; it is in [-1, 1] up to its
+    noise.
 
     Args:
-        a: one representation.
-        b: another one of the same images.
-        debiased: which estimate.
+        a: a representation.
+        b: another representation of the same images.
+        debiased: whether to use the debiased estimate.
 
     Returns:
-        The alignment; NaN where a side is constant or its debiased HSIC with itself is not positive.
+        The alignment; NaN if a side is constant or its debiased HSIC with itself is not positive.
 
     Raises:
         ValueError: as ``hsic``.
     """
     if a.constant or b.constant:
         return float("nan")
-    own = [x.own(debiased=debiased) for x in (a, b)]
-    if min(own) <= 0:
+    norms = [x.self_hsic(debiased=debiased) for x in (a, b)]
+    if min(norms) <= 0:
         return float("nan")
-    return hsic(a, b, debiased=debiased) / float(np.sqrt(own[0] * own[1]))
+    return hsic(a, b, debiased=debiased) / float(np.sqrt(norms[0] * norms[1]))

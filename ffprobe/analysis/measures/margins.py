@@ -1,4 +1,4 @@
-"""Goodness under the true label against goodness under the wrong ones."""
+"""Goodness with the true label and with the wrong labels."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 
 
 def true_and_wrong(goodness: Any, truth: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Split goodness by whether the label that was tried is the true one.
+    """Split goodness into that with the true label and that with the wrong labels.
 
     Args:
         goodness: float ``[..., samples, labels]``.
         truth: the true label of each sample, int ``[samples]``.
 
     Returns:
-        float64 ``[..., samples]`` under the true label and ``[..., samples, labels - 1]`` under the others, in order.
+        Float64 ``[..., samples]`` with the true label, and ``[..., samples, labels - 1]`` with the others, in order.
     """
     goodness, truth = np.asarray(goodness, float), np.asarray(truth)
     labels = goodness.shape[-1]

@@ -1,4 +1,4 @@
-"""Differences of accuracy on the same images, and what they are worth."""
+"""Paired differences of accuracy on the same images, and their significance."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import numpy as np
 
 
 def accuracy_gain(before: Any, after: Any) -> tuple[float, float]:
-    """How much more accurate one prediction is than another on the same images.
+    """Compute the difference in accuracy of two predictions for the same images.
 
     Args:
-        before: bool ``[images]``, whether the first prediction is right; or a number that is subtracted alike.
-        after: bool ``[images]``, the same of the second.
+        before: bool ``[images]``, whether the first prediction is correct; or one number that is subtracted from all.
+        after: bool ``[images]``, whether the second prediction is correct.
 
     Returns:
-        The difference after - before and its standard error (of the paired difference, so that images which both get
-        right or both get wrong do not add to it), in percentage points. NaN without images; the error also with one.
+        The difference after - before and its standard error, in percentage points. The error is that of the paired
+        difference, so images that both predictions classify correctly or both incorrectly do not contribute. Both are
+        NaN without images; the error also with a single image.
     """
     difference = 100.0 * (np.asarray(after, float) - np.asarray(before, float))
     count = len(difference)
@@ -27,16 +28,16 @@ def accuracy_gain(before: Any, after: Any) -> tuple[float, float]:
 
 
 def direction(gain: float, error: float, *, flat: float = 1.0) -> int | None:
-    """Whether a gain is one: the rule by which claims about gains are decided.
+    """Return the sign of a gain if it is significant: the rule that decides claims about gains.
 
     Args:
-        gain: in percentage points.
+        gain: the gain in percentage points.
         error: its standard error.
-        flat: a gain that is smaller than this many points with confidence counts as none.
+        flat: a gain counts as 0 if it is confidently smaller than this number of points.
 
     Returns:
-        1 or -1 where the gain is further than two standard errors from 0, 0 where ``gain`` and two standard errors on
-        either side lie within ``flat``, None where neither can be said.
+        1 or -1 if the gain is more than two standard errors from 0; 0 if ``gain`` with two standard errors on either
+        side is within ``flat``; None if neither holds (inconclusive).
     """
     if not (math.isfinite(gain) and math.isfinite(error)):
         return None

@@ -1,4 +1,4 @@
-"""A layer's activations as a whole: dead units, sparsity, class selectivity, dimensions, spread of the classes."""
+"""Statistics of a layer's activations: dead units, sparsity, class selectivity, dimensionality, class separation."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from ffprobe.analysis.probing.features import row_blocks
 
 @dataclass(frozen=True)
 class Representation:
-    """Numbers about one feature matrix; NaN where a number is not defined.
+    """Statistics of one feature matrix; NaN for a number that is not defined.
 
     Attributes:
-        dead: share of units that are 0 on every image.
-        constant: share of units that have one value on every image, 0 or another.
-        active: share of numbers that are not 0.
-        hoyer: Hoyer's sparsity of an image's activations, mean over images that are not all 0: 0 where all units are
-            equally strong, 1 where one unit is alone (Hoyer 2004, equation 1).
-        class_entropy: entropy of how a unit's mean absolute activation spreads over the classes, divided by that of an
-            even spread, mean over units that are not dead: 0 answers to one class only, 1 to all alike.
-        effective_rank: ``exp`` of the entropy of the covariance's eigenvalues as shares (Roy and Vetterli 2007).
+        dead: fraction of units that are 0 for every image.
+        constant: fraction of units that have the same value for every image, 0 or another.
+        active: fraction of non-zero activations.
+        hoyer: Hoyer's sparsity of an image's activations, mean over images that are not all 0: 0 if all units are
+            equally strong, 1 if only one unit is active (Hoyer 2004, equation 1).
+        class_entropy: entropy of the distribution of a unit's mean absolute activation over the classes, divided by
+            that of a uniform distribution, mean over units that are not dead: 0 for a unit that responds to one class
+            only, 1 for a unit that responds to all classes equally.
+        effective_rank: ``exp`` of the entropy of the normalized eigenvalues of the covariance (Roy and Vetterli 2007).
         participation_ratio: ``(sum of eigenvalues)^2 / sum of their squares``.
-        fisher_ratio: trace of the scatter between classes over that within, ``tr S_b / tr S_w``, classes weighted by
-            their images.
-        nearest_mean: share of held-out images that lie nearest (Euclidean) to the mean of their own class, the means
-            being those of the other images.
+        fisher_ratio: trace of the scatter between classes divided by that within classes, ``tr S_b / tr S_w``, with
+            classes weighted by their number of images.
+        nearest_mean: fraction of held-out images whose nearest (Euclidean) class mean is that of their own class; the
+            means are those of the other images.
     """
 
     dead: float
@@ -45,18 +46,19 @@ NAMES = tuple(field.name for field in fields(Representation))
 
 
 def describe_representation(features: Any, labels: Any, held_out: Any, name: str = "features") -> Representation:
-    """Measure a feature matrix, all its images for all numbers but the last.
+    """Compute the statistics of a feature matrix, from all images except for ``nearest_mean``.
 
-    Read twice in blocks; the covariance is summed in float64, ``[units, units]``, around the first block's mean.
+    The matrix is read twice in blocks; the covariance is summed in float64, ``[units, units]``, around the mean of the
+    first block.
 
     Args:
         features: float ``[N, units]``: an array, or anything with a ``shape`` and ``blocks(rows)``.
         labels: integers ``[N]``.
         held_out: ``[N]``, true for the images that ``nearest_mean`` scores.
-        name: of the matrix, for the error.
+        name: name of the matrix, for the error message.
 
     Raises:
-        FileError: there is a NaN or an infinity; the sentence names the matrix.
+        FileError: the matrix contains NaN or infinity; the message names the matrix.
     """
     target, held = np.asarray(labels).reshape(-1), np.asarray(held_out).reshape(-1) != 0
     classes, label = np.unique(target, return_inverse=True)
@@ -81,7 +83,7 @@ def describe_representation(features: Any, labels: Any, held_out: Any, name: str
     mean = sums.sum(axis=0) / n
     covariance = scatter / n - np.outer(mean, mean)
     moving = high > low
-    covariance[~moving] = covariance[:, ~moving] = 0  # exactly, whatever was rounded
+    covariance[~moving] = covariance[:, ~moving] = 0  # exactly 0 despite rounding
     dead = (low == 0) & (high == 0)
     rank, ratio = _dimensions(covariance)
     return Representation(
@@ -98,7 +100,7 @@ def describe_representation(features: Any, labels: Any, held_out: Any, name: str
 
 
 def _hoyer(size: np.ndarray) -> np.ndarray:
-    """Of each row that is not all 0; nothing for a single unit."""
+    """Sparsity of each row that is not all 0; empty for a single unit."""
     width = size.shape[1]
     if width < 2:
         return np.zeros(0)
@@ -107,7 +109,7 @@ def _hoyer(size: np.ndarray) -> np.ndarray:
 
 
 def _class_entropy(strength: np.ndarray) -> float:
-    """Of ``[classes, units]``, mean absolute activations of units that are not dead."""
+    """Normalized class entropy from ``[classes, units]``, mean absolute activations of units that are not dead."""
     if len(strength) < 2 or not strength.shape[1]:
         return float("nan")
     share = strength / strength.sum(axis=0)
@@ -116,7 +118,7 @@ def _class_entropy(strength: np.ndarray) -> float:
 
 
 def _dimensions(covariance: np.ndarray) -> tuple[float, float]:
-    """Effective rank and participation ratio; NaN where nothing varies."""
+    """Effective rank and participation ratio; NaN if nothing varies."""
     values = np.linalg.eigvalsh(covariance).clip(min=0)
     if not values.any():
         return float("nan"), float("nan")
@@ -125,7 +127,7 @@ def _dimensions(covariance: np.ndarray) -> tuple[float, float]:
 
 
 def _fisher(centres: np.ndarray, counts: np.ndarray, total: float) -> float:
-    """Of class means around the common mean; NaN with one class or without scatter, infinite without scatter within."""
+    """Fisher ratio from centred class means; NaN for one class or no scatter, infinite without scatter within."""
     between = float((counts[:, None] * np.square(centres)).sum() / counts.sum())
     within = total - between
     if len(counts) < 2 or total <= 0:

@@ -1,4 +1,4 @@
-"""Means over seeds, differences between runs, and what may be said of them; undefined numbers are NaN and say why."""
+"""Means over seeds, differences between runs, and their significance; undefined numbers are NaN with a reason."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
 
 NAN = math.nan
 ROUNDING = 1e-6
-"""Values closer than this share of the largest are the same: run files keep float32, which has errors of 1e-7."""
+"""Relative difference below which values count as equal: run files store float32, with errors of 1e-7."""
 WILCOXON_FROM = 6
-"""Fewer pairs cannot reach p < 0.05 in Wilcoxon's two-sided test, whatever their differences."""
+"""Minimum number of pairs that can reach p < 0.05 in Wilcoxon's two-sided test."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean and how far it is to be trusted.
+    """A mean with its confidence interval and p values.
 
     Attributes:
-        n: how many values.
-        mean: of them.
-        sd: their standard deviation with ``n - 1``; NaN for one value.
-        low: lower end of the confidence interval of the mean; NaN where there is none.
-        high: its upper end.
-        p: two-sided p value of "the mean is 0"; NaN where nothing was tested.
-        rank_p: the same by Wilcoxon's signed ranks, from ``WILCOXON_FROM`` values that are not 0 on; NaN otherwise.
-        why: why an interval or a p value is missing; empty when none is.
+        n: number of values.
+        mean: mean of the values.
+        sd: standard deviation of the values, with ``n - 1``; NaN for one value.
+        low: lower end of the confidence interval of the mean; NaN without an interval.
+        high: upper end of that interval.
+        p: two-sided p value of "the mean is 0"; NaN if nothing was tested.
+        rank_p: the same by Wilcoxon's signed-rank test, for at least ``WILCOXON_FROM`` non-zero values; NaN otherwise.
+        why: why an interval or a p value is missing; empty if none is.
     """
 
     n: int
@@ -44,17 +44,17 @@ class Estimate:
 
 
 def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Estimate:
-    """Mean, standard deviation and Student's t interval of independent values, one for each seed.
+    """Compute the mean, standard deviation and Student's t interval of independent values, one for each seed.
 
-    Values that are all the same have a standard deviation of 0 and an interval of length 0, which is what was measured
-    and not what should be believed; ``why`` says so.
+    Equal values have a standard deviation of 0 and an interval of length 0, which understates the uncertainty; ``why``
+    reports this case.
 
     Args:
         values: ``[n]``, in any unit.
-        confidence: of the interval, between 0 and 1.
+        confidence: confidence level of the interval, between 0 and 1.
 
     Raises:
-        ValueError: a value is not finite, there is none, or ``confidence`` is out of range.
+        ValueError: a value is not finite, there are no values, or ``confidence`` is out of range.
     """
     from scipy import stats
 
@@ -71,18 +71,18 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Estimate:
 
 
 def paired_difference(first: ArrayLike, second: ArrayLike, confidence: float = 0.95) -> Estimate:
-    """How much ``second`` exceeds ``first``, pair by pair: t interval, paired t test, Wilcoxon's signed-rank test.
+    """Compute the paired difference ``second - first``: t interval, paired t test, Wilcoxon's signed-rank test.
 
-    Pairs that all differ by the same amount cannot be tested (their spread is 0); p is NaN then, also where that amount
-    is 0. Wilcoxon's test leaves out pairs without a difference.
+    Pairs that all differ by the same amount cannot be tested (their spread is 0); p is NaN then, also if that amount is
+    0. Wilcoxon's test omits pairs without a difference.
 
     Args:
         first: ``[n]``, one value for each seed.
-        second: ``[n]``, of the same seeds in the same order.
-        confidence: of the interval.
+        second: ``[n]``, one value for each of the same seeds, in the same order.
+        confidence: confidence level of the interval.
 
     Raises:
-        ValueError: the lengths differ, a value is not finite, or there is none.
+        ValueError: the lengths differ, a value is not finite, or there are no values.
     """
     from scipy import stats
 
@@ -98,23 +98,24 @@ def paired_difference(first: ArrayLike, second: ArrayLike, confidence: float = 0
     interval = mean_interval(d, confidence)
     t = interval.mean / (interval.sd / math.sqrt(n))
     p = float(2 * stats.t.sf(abs(t), n - 1))
-    unequal = d[d != 0]  # the test has no place for pairs without a difference
+    unequal = d[d != 0]  # the test is not defined for pairs without a difference
     rank_p = float(stats.wilcoxon(unequal).pvalue) if len(unequal) >= WILCOXON_FROM else NAN
     return Estimate(n, interval.mean, interval.sd, interval.low, interval.high, p, rank_p)
 
 
 def welch_difference(first: Estimate, second: Estimate, confidence: float = 0.95) -> Estimate:
-    """How much ``second`` exceeds ``first`` where nothing pairs the values, by Welch's t from means and spreads alone.
+    """Compute the unpaired difference ``second - first`` by Welch's t test, from means and standard deviations alone.
 
-    This is how a published ``mean ± sd (n)`` is held against runs of one's own.
+    This compares a published ``mean ± sd (n)`` with your own runs.
 
     Args:
-        first: ``n``, ``mean`` and ``sd`` are read.
-        second: the same.
-        confidence: of the interval.
+        first: an estimate; its ``n``, ``mean`` and ``sd`` are used.
+        second: the other estimate.
+        confidence: confidence level of the interval.
 
     Returns:
-        ``n`` is the number of values on both sides, ``sd`` the standard error of the difference times ``sqrt(n)``.
+        The difference; ``n`` is the total number of values, ``sd`` the standard error of the difference times
+        ``sqrt(n)``.
     """
     from scipy import stats
 
@@ -133,19 +134,19 @@ def welch_difference(first: Estimate, second: Estimate, confidence: float = 0.95
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's correction: p values of which any may be believed while a false one is believed at most as often as said.
+    """Holm-Bonferroni correction of p values; controls the family-wise error rate.
 
     Args:
-        p_values: ``[m]``; NaN (nothing tested) stays NaN and does not count.
+        p_values: ``[m]``; NaN (nothing tested) stays NaN and does not count as a test.
 
     Returns:
-        The corrected values in the same order, never above 1.
+        The corrected p values in the same order, at most 1.
 
     Raises:
         ValueError: a value is outside 0 to 1.
     """
     if any(not 0 <= p <= 1 for p in p_values if p == p):
-        raise ValueError(f"p values lie between 0 and 1, not {list(p_values)}.")
+        raise ValueError(f"p values must be between 0 and 1, not {list(p_values)}.")
     order = sorted((p, i) for i, p in enumerate(p_values) if p == p)
     corrected, largest = [NAN] * len(p_values), 0.0
     for rank, (p, i) in enumerate(order):
@@ -157,23 +158,23 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def paired_bootstrap(
     first: ArrayLike, second: ArrayLike, *, resamples: int = 10_000, confidence: float = 0.95, seed: int = 0
 ) -> Estimate:
-    """How much more often ``second`` is right than ``first`` on the same images: percentile bootstrap over images.
+    """Compute the difference in accuracy ``second - first`` on the same images, by percentile bootstrap over images.
 
-    It speaks of the images only, not of what another seed would give. ``p`` is the exact McNemar test: of the images on
-    which just one of the two is right, a fair coin would favour one side this much.
+    It covers the uncertainty from the images only, not from the seed. ``p`` is that of the exact McNemar test: the
+    probability that a fair coin splits the images for which exactly one of the two is correct at least this unevenly.
 
     Args:
-        first: bool ``[images]``, whether the first run names the class of each image.
-        second: bool ``[images]``, the second run on the same images in the same order.
-        resamples: how many times the images are drawn anew, with replacement.
-        confidence: of the interval.
-        seed: of the draws.
+        first: bool ``[images]``, whether the first run classifies each image correctly.
+        second: bool ``[images]``, the same for the second run, on the same images in the same order.
+        resamples: number of bootstrap resamples, drawn with replacement.
+        confidence: confidence level of the interval.
+        seed: random seed of the resamples.
 
     Returns:
-        Differences of accuracy, as fractions; ``sd`` is that of one image's difference.
+        The difference in accuracy as a fraction; ``sd`` is the standard deviation of the difference of one image.
 
     Raises:
-        ValueError: the lengths differ, there is no image, or a value is neither 0 nor 1.
+        ValueError: the lengths differ, there are no images, or a value is neither 0 nor 1.
     """
     import numpy as np
     from scipy import stats
@@ -182,7 +183,7 @@ def paired_bootstrap(
     if len(a) != len(b):
         raise ValueError(f"{len(a)} images cannot be paired with {len(b)}.")
     if not (np.isin(a, (0, 1)).all() and np.isin(b, (0, 1)).all()):
-        raise ValueError("The bootstrap takes right (1) or wrong (0) for each image.")
+        raise ValueError("The bootstrap needs 1 (right) or 0 (wrong) for each image.")
     _check(confidence)
     d, n = b - a, len(a)
     gained, lost = int((d > 0).sum()), int((d < 0).sum())
@@ -191,7 +192,7 @@ def paired_bootstrap(
         same = "one image has no spread" if n == 1 else "the two are right on the same images"
         why = same if not mean or n == 1 else "the two never agree"
         return Estimate(n, mean, NAN if n == 1 else 0.0, why=why)
-    # a resample of images is a multinomial draw of how many were gained, lost and neither
+    # a resample of images is a multinomial sample of the numbers gained, lost and neither
     counts = np.random.default_rng(seed).multinomial(n, [gained / n, lost / n, (n - gained - lost) / n], resamples)
     low, high = np.quantile((counts[:, 0] - counts[:, 1]) / n, [(1 - confidence) / 2, (1 + confidence) / 2])
     p = float(stats.binomtest(gained, gained + lost).pvalue)
@@ -203,14 +204,14 @@ def _finite(values: ArrayLike) -> np.ndarray:
 
     x = np.asarray(values, dtype=float)
     if x.ndim != 1 or not len(x) or not np.isfinite(x).all():
-        raise ValueError(f"Statistics need a row of finite numbers, not {np.array2string(x, threshold=8)}.")
+        raise ValueError(f"Statistics need a sequence of finite numbers, not {np.array2string(x, threshold=8)}.")
     return x
 
 
 def _same(x: np.ndarray, *made_from: np.ndarray) -> bool:
-    """Whether all values are the same but for the rounding of what they were made from.
+    """Return whether all values are equal up to the rounding of the values that they were computed from.
 
-    Without this a difference of one image in every seed would be a spread of 1e-6 and a p value of next to nothing.
+    Without this check, a difference of one image in every seed would give a spread of 1e-6 and a p value near 0.
     """
     scale = max(float(abs(source).max()) for source in made_from)
     return float(x.max() - x.min()) <= ROUNDING * scale
@@ -218,4 +219,4 @@ def _same(x: np.ndarray, *made_from: np.ndarray) -> bool:
 
 def _check(confidence: float) -> None:
     if not 0 < confidence < 1:
-        raise ValueError(f"A confidence lies between 0 and 1, not {confidence}.")
+        raise ValueError(f"A confidence level must be between 0 and 1, not {confidence}.")

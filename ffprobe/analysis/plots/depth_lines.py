@@ -1,4 +1,4 @@
-"""One line per layer over epochs or steps, in one panel or several that share a key."""
+"""One line per layer over epochs or steps, in one panel or several panels with a shared legend."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DEPTHS = "viridis"
-"""The colour map of many layers, first to last: in order for colour-blind readers and in grey."""
+"""Colour map of many layers, first to last; its order is visible to colour-blind readers and in greyscale."""
 MARKED = 6
-"""About so many points of a line get a marker."""
+"""Approximate number of points of a line that get a marker."""
 WIDE = 30.0
-"""Positive values that span this factor are drawn on a logarithmic axis where a panel leaves the choice open."""
+"""Positive values that span more than this factor get a logarithmic axis if the scale of a panel is ``auto``."""
 
 
 class Panel(TypedDict):
     """One panel of ``lines_by_depth``, a plain dict.
 
     Attributes:
-        axes: to draw on.
+        axes: axes to draw on.
         x: positions, ``[points]``.
-        y: values, ``[points, layers]``; where NaN, the line goes on from the next point.
-        ylabel: of the vertical axis, with its unit.
-        xlabel: of the horizontal axis; ``epoch`` unless given.
-        scale: ``linear`` (unless given), ``log``, or ``auto``: logarithmic where all values are positive and span more
-            than ``WIDE``.
+        y: values, ``[points, layers]``; the line skips NaN values.
+        ylabel: label of the vertical axis, with its unit.
+        xlabel: label of the horizontal axis; ``epoch`` by default.
+        scale: ``linear`` (default), ``log``, or ``auto``: logarithmic if all values are positive and span more than a
+            factor of ``WIDE``.
     """
 
     axes: Axes
@@ -43,14 +43,14 @@ class Panel(TypedDict):
 
 
 def lines_by_depth(figure: Figure, panels: Sequence[Panel]) -> None:
-    """Draw one line per layer in each panel, as the paper's Figures 3 and 5 do, and one key for all of them.
+    """Draw one line per layer in each panel, as in the paper's Figures 3 and 5, and one legend for all panels.
 
-    Up to six layers are told apart by colour, marker and dash, and named in a legend; more are coloured by depth, and a
-    colour bar beside the panels names them. Layers are counted from 1.
+    Up to six layers differ in colour, marker and dash pattern, with a legend; more layers are coloured by depth, with a
+    colour bar beside the panels. Layers are numbered from 1.
 
     Args:
-        figure: that holds the panels.
-        panels: with the same layers in each.
+        figure: the figure that contains the panels.
+        panels: the panels, with the same layers in each.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -61,7 +61,7 @@ def lines_by_depth(figure: Figure, panels: Sequence[Panel]) -> None:
         for layer, look in enumerate(looks[: y.shape[1]]):
             known = np.isfinite(y[:, layer])
             count = int(known.sum())
-            points = {"marker": "o"} if count == 1 else {}  # a line of one point is nothing but its marker
+            points = {"marker": "o"} if count == 1 else {}  # a line of one point consists of its marker only
             axes.plot(x[known], y[known, layer], **{**look, **points}, markevery=max(1, -(-count // MARKED)))
         axes.set(xlabel=panel.get("xlabel", "epoch"), ylabel=panel["ylabel"])
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -80,18 +80,18 @@ def lines_by_depth(figure: Figure, panels: Sequence[Panel]) -> None:
 
 
 def depth_looks(depth: int) -> list[dict[str, Any]]:
-    """Matplotlib's keywords for the line of each layer, first to last; for legends of one's own."""
+    """Return matplotlib's keywords for the line of each layer, first to last, for custom legends."""
     from matplotlib import colormaps
 
     if depth <= DIRECT:
         return [line_look(i) for i in range(depth)]
-    shades = [0.93 * i / (depth - 1) for i in range(depth)]  # the lightest of the map cannot be seen on white
+    shades = [0.93 * i / (depth - 1) for i in range(depth)]  # the lightest colours of the map are invisible on white
     plain = {"linestyle": "-", "marker": "", "markersize": 2, "linewidth": 1.0}
     return [{"color": colormaps[DEPTHS](shade), **plain} for shade in shades]
 
 
 def spans_wide(values: Any) -> bool:
-    """Whether the finite values are all positive and the largest is more than ``WIDE`` times the smallest."""
+    """Return whether all finite values are positive and the largest is more than ``WIDE`` times the smallest."""
     finite = np.asarray(values, float)
     finite = finite[np.isfinite(finite)]
     return bool(finite.size and finite.min() > 0 and finite.max() > WIDE * finite.min())

@@ -1,4 +1,4 @@
-"""Figures in the paper's style: drawn without pyplot, so that nothing global changes and no window opens."""
+"""Figures in the paper's style, drawn without pyplot: no global state changes and no window opens."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH = 3.25
-"""Inches of one text column."""
+"""Width of one text column in inches."""
 SUFFIXES = (".png", ".svg", ".pdf")
 DIRECT = 6
-"""The most lines that are labelled at their ends; more get a legend."""
+"""Maximum number of lines that are labelled at their ends; more lines get a legend."""
 
 
 class Series(TypedDict):
     """One line of a figure, a plain dict: ``{"label": "batchnorm", "x": [1, 2], "y": [93.1, 95.0]}``.
 
     Attributes:
-        label: in words; empty for a line that needs none (a floor, the second half of a pair).
+        label: text of the label; empty for a line without a label (a baseline, the second line of a pair).
         x: positions.
         y: values, of the same length; NaN leaves a gap.
-        error: half-lengths of error bars, of the same length; none unless given.
-        colour: position in the colour cycle, which also picks marker and dash; lines that belong together share it.
-            The line's own position unless given.
-        look: ``line`` (solid or the cycle's dash, filled marker), ``second`` (thin, dashed, hollow marker) or ``floor``
-            (thin, dotted, no marker).
+        error: half-lengths of error bars, of the same length; no error bars by default.
+        colour: position in the colour cycle, which also selects marker and dash pattern; related lines share it. The
+            position of the line by default.
+        look: ``line`` (solid or the cycle's dash pattern, filled marker), ``second`` (thin, dashed, hollow marker) or
+            ``floor`` (thin, dotted, no marker).
     """
 
     label: str
@@ -45,7 +45,7 @@ class Series(TypedDict):
 
 @contextmanager
 def paper_style() -> Iterator[None]:
-    """Matplotlib's defaults under ``ffprobe.mplstyle``, whatever the user's own settings; undone on leaving."""
+    """Context with matplotlib's defaults and ``ffprobe.mplstyle``; the user's settings are ignored and restored."""
     import matplotlib
     from matplotlib import style
 
@@ -54,11 +54,11 @@ def paper_style() -> Iterator[None]:
 
 
 def new_figure(draw: Callable[[Figure], None], size: tuple[float, float] | None = None) -> Figure:
-    """A figure in the paper's style, drawn by ``draw(figure)``.
+    """Create a figure in the paper's style, drawn by ``draw(figure)``.
 
     Args:
-        draw: adds axes and lines.
-        size: width and height in inches; one column wide unless given.
+        draw: adds axes and lines to the figure.
+        size: width and height in inches; one column wide by default.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -72,76 +72,77 @@ def new_figure(draw: Callable[[Figure], None], size: tuple[float, float] | None 
 
 
 def line_by_layer(axes: Axes, series: Sequence[Series], *, xlabel: str = "layer", ylabel: str = "accuracy (%)") -> None:
-    """Draw one line per series over the layers, as the paper's Figures 1, 4 and 8 do.
+    """Draw one line per series over the layers, as in the paper's Figures 1, 4 and 8.
 
-    Lines are told apart by colour, marker and dash at once. At most six of them are labelled at their right ends where
-    the labels do not collide; otherwise a legend stands above the axes.
+    Lines differ in colour, marker and dash pattern. Up to six lines are labelled at their right ends if the labels do
+    not overlap; otherwise there is a legend above the axes.
 
     Args:
-        axes: to draw on.
+        axes: axes to draw on.
         series: the lines.
-        xlabel: of the horizontal axis.
-        ylabel: of the vertical axis, with its unit.
+        xlabel: label of the horizontal axis.
+        ylabel: label of the vertical axis, with its unit.
     """
     from matplotlib.ticker import MaxNLocator
 
-    looks = [line_look(one.get("colour", i), one.get("look", "line")) for i, one in enumerate(series)]
-    for one, look in zip(series, looks, strict=True):
-        axes.errorbar(one["x"], one["y"], yerr=one.get("error"), **look, elinewidth=0.7)
+    looks = [line_look(line.get("colour", i), line.get("look", "line")) for i, line in enumerate(series)]
+    for line, look in zip(series, looks, strict=True):
+        axes.errorbar(line["x"], line["y"], yerr=line.get("error"), **look, elinewidth=0.7)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     labelled = [pair for pair in zip(series, looks, strict=True) if pair[0]["label"] and _end(pair[0])]
     if len(labelled) > 1:
-        _label(axes, [one for one, _ in labelled], [look for _, look in labelled])
+        _label(axes, [line for line, _ in labelled], [look for _, look in labelled])
 
 
 def line_look(colour: int, look: str = "line") -> dict[str, Any]:
-    """Matplotlib's keywords for a line of ``line_by_layer``; for legends of one's own. Needs ``paper_style``.
+    """Return matplotlib's keywords for a line of ``line_by_layer``, for custom legends. Needs ``paper_style``.
 
     Args:
         colour: position in the colour cycle, from 0.
-        look: ``line``, ``second`` (of the same thing, dashed and hollow) or ``floor`` (what chance gives, dotted).
+        look: ``line``, ``second`` (the second line of a pair, dashed and hollow) or ``floor`` (a baseline such as
+            chance, dotted).
     """
     import matplotlib
 
     cycle = list(matplotlib.rcParams["axes.prop_cycle"])
-    own: dict[str, Any] = {**cycle[(colour + colour // len(cycle)) % len(cycle)]}  # the second round pairs anew
-    own["color"] = cycle[colour % len(cycle)]["color"]
+    style: dict[str, Any] = {**cycle[(colour + colour // len(cycle)) % len(cycle)]}  # new pairs in each round
+    style["color"] = cycle[colour % len(cycle)]["color"]
     if look == "floor":
-        return {"color": own["color"], "linestyle": (0, (1, 1.5)), "linewidth": 0.8, "marker": "", "zorder": 1.5}
+        return {"color": style["color"], "linestyle": (0, (1, 1.5)), "linewidth": 0.8, "marker": "", "zorder": 1.5}
     if look == "second":
-        return {**own, "linestyle": (0, (3, 1.5)), "markerfacecolor": "white", "linewidth": 0.9}
-    return own
+        return {**style, "linestyle": (0, (3, 1.5)), "markerfacecolor": "white", "linewidth": 0.9}
+    return style
 
 
 def _label(axes: Axes, series: Sequence[Series], looks: Sequence[dict[str, Any]]) -> None:
-    """Label lines at their ends where that is legible, else in a legend above the axes."""
+    """Label lines at their ends if that is legible, else in a legend above the axes."""
     shifts = _spread(axes, series) if len(series) <= DIRECT else None
     if shifts is None:
-        columns = 2 if max(len(one["label"]) for one in series) < 18 else 1
-        whole = axes.get_figure(root=True)
-        assert whole is not None
-        whole.set_figheight(whole.get_figheight() + 0.14 * -(-len(series) // columns))
+        columns = 2 if max(len(line["label"]) for line in series) < 18 else 1
+        figure = axes.get_figure(root=True)
+        assert figure is not None
+        figure.set_figheight(figure.get_figheight() + 0.14 * -(-len(series) // columns))
         handles = [axes.plot([], [], **look)[0] for look in looks]
-        labels = [one["label"] for one in series]
+        labels = [line["label"] for line in series]
         axes.legend(handles, labels, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2)
         return
-    for one, look, shift in zip(series, looks, shifts, strict=True):
+    for line, look, shift in zip(series, looks, shifts, strict=True):
         style = {"fontsize": "small", "color": _dark(look["color"]), "va": "center", "annotation_clip": False}
-        axes.annotate(one["label"], _end(one), xytext=(6, shift), textcoords="offset points", **style)  # type: ignore[arg-type]
+        axes.annotate(line["label"], _end(line), xytext=(6, shift), textcoords="offset points", **style)  # type: ignore[arg-type]
 
 
 def write_figure(figure: Figure, path: Path, metadata: dict[str, str]) -> None:
-    """Write PNG, SVG or PDF by the suffix; the same figure gives the same bytes.
+    """Write PNG, SVG or PDF, depending on the suffix; the same figure gives the same bytes.
 
     Args:
         figure: from ``new_figure``.
-        path: ``.png``, ``.svg`` or ``.pdf``.
-        metadata: ``title``, ``command`` and ``runs``, put into the format's own fields.
+        path: file name with the suffix ``.png``, ``.svg`` or ``.pdf``.
+        metadata: ``title``, ``command`` and ``runs``, stored in the metadata fields of the format.
 
     Raises:
-        UsageError: another suffix; the message names the supported ones.
-        FileError: the place cannot be written.
+        UsageError: another suffix; the message lists the supported ones.
+        FileError: the file cannot be written.
     """
     check_suffix(path)
     title, command, runs = (metadata.get(key, "") for key in ("title", "command", "runs"))
@@ -159,27 +160,27 @@ def write_figure(figure: Figure, path: Path, metadata: dict[str, str]) -> None:
 
 
 def check_suffix(path: Path) -> None:
-    """Refuse a figure file of an unknown format, with UsageError, before anything is computed."""
+    """Raise UsageError for an unsupported figure format, before anything is computed."""
     if path.suffix.lower() not in SUFFIXES:
-        found = f"ends in {path.suffix!r}" if path.suffix else "has no suffix"
-        what = f"A figure can be written as {', '.join(SUFFIXES)}; this name {found}."
-        raise UsageError(what, where=str(path), hint="Name a file with one of these suffixes.")
+        problem = f"ends in {path.suffix!r}" if path.suffix else "has no suffix"
+        what = f"A figure can be written as {', '.join(SUFFIXES)}; this file name {problem}."
+        raise UsageError(what, where=str(path), hint="Use a file name with one of these suffixes.")
 
 
-def _end(one: Series) -> tuple[float, float] | None:
-    """The last measured point."""
-    points = [(x, y) for x, y in zip(one["x"], one["y"], strict=True) if y == y]
+def _end(line: Series) -> tuple[float, float] | None:
+    """Return the last measured point."""
+    points = [(x, y) for x, y in zip(line["x"], line["y"], strict=True) if y == y]
     return points[-1] if points else None
 
 
 def _spread(axes: Axes, series: Sequence[Series]) -> list[float] | None:
-    """How far, in points, each end label moves up to stand clear of the others; None when that cannot be legible."""
-    ends = [end for one in series if (end := _end(one))]
-    if len({x for x, _ in ends}) > 1 or max(len(one["label"]) for one in series) > 20:
+    """Upward shift of each end label in points so that labels do not overlap; None if they would not be legible."""
+    ends = [end for line in series if (end := _end(line))]
+    if len({x for x, _ in ends}) > 1 or max(len(line["label"]) for line in series) > 20:
         return None
-    whole = axes.get_figure(root=True)
-    assert whole is not None
-    whole.draw_without_rendering()  # lays out, so that points are known
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()  # computes the layout, and with it the positions in points
     point = axes.figure.dpi / 72
     heights = [float(axes.transData.transform(end)[1]) / point for end in ends]
     gap, placed = 8.0, list(heights)
@@ -195,7 +196,7 @@ def _spread(axes: Axes, series: Sequence[Series]) -> list[float] | None:
 
 
 def _dark(colour: str) -> tuple[float, float, float]:
-    """The colour as legible text on white."""
+    """Darken a colour so that text in it is legible on white."""
     from matplotlib.colors import to_rgb
 
     red, green, blue = to_rgb(colour)

@@ -1,4 +1,4 @@
-"""A figure that a notebook shows, also where pyplot was never imported; matplotlib alone shows only its own."""
+"""A figure that a notebook displays without pyplot; matplotlib itself displays only the figures of pyplot."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 
 
 class ShownFigure(Figure):
-    """A matplotlib figure with a picture of itself for IPython."""
+    """A matplotlib figure that IPython displays as PNG."""
 
     def _repr_png_(self) -> bytes:
-        picture = io.BytesIO()
-        self.savefig(picture, format="png", dpi=self.dpi)
-        return picture.getvalue()
+        png = io.BytesIO()
+        self.savefig(png, format="png", dpi=self.dpi)
+        return png.getvalue()

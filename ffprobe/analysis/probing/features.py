@@ -1,4 +1,4 @@
-"""Feature matrices made ready for fitting: checked, read in blocks, z-scored, in groups that fit memory."""
+"""Preparation of feature matrices for fitting: checks, block-wise reading, z-scoring, grouping by memory."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ import numpy as np
 from ffprobe.errors import FileError
 
 BLOCK = 1 << 24
-"""Bytes of float32 that are read and worked on at once."""
+"""Number of bytes of float32 that are read and processed at once."""
 
 
 def check_rows(features: Sequence[Any], target: np.ndarray, held: np.ndarray, names: Sequence[str]) -> None:
-    """Refuse what no classifier can be fitted on, before anything is read.
+    """Check, before anything is read, that a classifier can be fitted.
 
     Args:
         features: matrices ``[N, F_i]``.
         target: integers ``[N]``.
         held: bool ``[N]``.
-        names: of the matrices.
+        names: names of the matrices, for error messages.
 
     Raises:
         FileError: a shape differs, no row is held out, or fewer than two classes are left to fit on.
     """
     for matrix, name in zip(features, names, strict=True):
         if len(matrix.shape) != 2 or not matrix.shape[0] == len(target) == len(held) or not matrix.shape[1]:
-            found = f"shape {tuple(matrix.shape)} for {len(target)} labels and {len(held)} held-out flags"
-            raise FileError(f"Features and labels do not belong together: {found}.", where=name)
+            sizes = f"shape {tuple(matrix.shape)} for {len(target)} labels and {len(held)} held-out flags"
+            raise FileError(f"The shapes of features and labels do not match: {sizes}.", where=name)
     if not held.any():
         raise FileError("No image is held out, so no classifier can be scored.", hint="Train with validation images.")
     count = len(np.unique(target[~held]))
     if count < 2:
-        raise FileError(f"A classifier needs at least two classes to fit on, and the images to fit on show {count}.")
+        raise FileError(f"A classifier needs at least two classes, but the images to fit on have {count}.")
 
 
 def groups(widths: Sequence[int], rows: int, memory: int) -> Iterator[list[int]]:
-    """Indices of matrices to pad and fit together, of like width so that little is padding.
+    """Yield the indices of matrices to pad and fit together, of similar width to keep the padding small.
 
     Args:
-        widths: of the matrices, in numbers a row.
-        rows: of every matrix.
-        memory: bytes that one padded float32 stack may take; a matrix larger than that makes a group alone.
+        widths: number of columns of each matrix.
+        rows: number of rows of every matrix.
+        memory: maximum number of bytes of one padded float32 stack; a larger matrix forms a group by itself.
     """
     group: list[int] = []
     for i in sorted(range(len(widths)), key=lambda i: -widths[i]):
@@ -55,42 +55,44 @@ def groups(widths: Sequence[int], rows: int, memory: int) -> Iterator[list[int]]
 
 
 def row_blocks(matrix: Any, name: str) -> Iterator[tuple[slice, np.ndarray]]:
-    """A matrix in pieces of some megabytes, each float32 with the rows that it holds.
+    """Yield a matrix in float32 blocks of some megabytes, each with the slice of its rows.
 
     Args:
         matrix: ``[N, F]``: anything with a ``shape`` that has ``blocks(rows)``, as recorded arrays do, or that
             ``numpy.asarray`` reads.
-        name: of the matrix, for the error.
+        name: name of the matrix, for the error message.
 
     Raises:
-        FileError: there is a NaN or an infinity; the sentence names the matrix.
+        FileError: the matrix contains NaN or infinity; the message names the matrix.
     """
     rows = max(1, BLOCK // (4 * matrix.shape[1]))
     if hasattr(matrix, "blocks"):
-        pieces = matrix.blocks(rows)
+        blocks = matrix.blocks(rows)
     else:
-        whole = np.asarray(matrix)
-        pieces = (whole[start : start + rows] for start in range(0, len(whole), rows))
+        array = np.asarray(matrix)
+        blocks = (array[start : start + rows] for start in range(0, len(array), rows))
     start = 0
-    for piece in pieces:
-        x = np.asarray(piece, np.float32)
+    for block in blocks:
+        x = np.asarray(block, np.float32)
         if not np.isfinite(x).all():
             bad = int((~np.isfinite(x)).any(axis=1).sum())
-            what = f"The features hold NaN or infinity for {bad} of {len(x)} images from image {start}."
-            raise FileError(what, where=name, hint="The run diverged there: look at its losses and its learning rate.")
+            what = f"The features contain NaN or infinity for {bad} of {len(x)} images from image {start}."
+            raise FileError(what, where=name, hint="The run diverged: check its losses and its learning rate.")
         yield slice(start, start + len(x)), x
         start += len(x)
 
 
 def standardize(matrix: Any, held: np.ndarray, name: str, fit: np.ndarray, score: np.ndarray) -> None:
-    """Z-scores by the mean and standard deviation of the rows to fit on; what is constant there becomes 0.
+    """Z-score a matrix with the mean and standard deviation of the fit rows; features constant there become 0.
+
+    The results are computed in place, block by block, so that no copy of the matrix is made.
 
     Args:
         matrix: float ``[N, F]``, as ``row_blocks`` reads it.
-        held: bool ``[N]``, rows whose statistics must not be looked at.
-        name: of the matrix, for the error.
-        fit: float32 ``[rows not held, F]`` to be filled.
-        score: float32 ``[rows held, F]`` to be filled.
+        held: bool ``[N]``, rows that must not contribute to the statistics.
+        name: name of the matrix, for the error message.
+        fit: float32 ``[rows not held, F]``, the output for the fit rows.
+        score: float32 ``[rows held, F]``, the output for the held-out rows.
 
     Raises:
         FileError: as ``row_blocks``.
@@ -102,7 +104,7 @@ def standardize(matrix: Any, held: np.ndarray, name: str, fit: np.ndarray, score
         np.compress(~chosen, x, axis=0, out=fit[a:new_a])
         np.compress(chosen, x, axis=0, out=score[b:new_b])
         a, b = new_a, new_b
-    shift = fit[0].copy()  # what is constant is exactly 0 after it, whatever its mean is rounded to
+    shift = fit[0].copy()  # a constant feature is exactly 0 after the shift, however its mean is rounded
     total, squares = np.zeros((2, len(shift)))
     for part in _parts(fit):
         part -= shift
@@ -122,6 +124,6 @@ def standardize(matrix: Any, held: np.ndarray, name: str, fit: np.ndarray, score
 
 
 def _parts(matrix: np.ndarray) -> Iterator[np.ndarray]:
-    """Rows that fit a processor's cache; sums within them are float32, between them float64."""
+    """Blocks of rows that fit into the processor's cache; sums are float32 within a block, float64 across blocks."""
     step = max(1, (1 << 18) // max(1, matrix.shape[1]))
     return (matrix[start : start + step] for start in range(0, len(matrix), step))

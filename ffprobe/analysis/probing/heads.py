@@ -1,6 +1,8 @@
-"""Classifier heads on many feature matrices at once: what a linear or a small network can read from each of them.
+"""Linear probes and multi-layer probes on many feature matrices at once.
 
-The repeats of one matrix share its rows and differ by a mask, so features pass through memory once for all of them.
+A probe is a small classifier (a head) that is fitted on recorded activations; its held-out accuracy says how much a
+linear classifier or a small network can read from a layer. The repeats of one matrix share its rows and differ by a
+mask, so every matrix is read once and kept in memory once for all of them.
 """
 
 from __future__ import annotations
@@ -12,15 +14,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ffprobe.analysis.probing.features import check_rows, groups, standardize
-from ffprobe.analysis.probing.logistic import fit_logistic
-from ffprobe.analysis.probing.side_by_side import side_by_side
+from ffprobe.analysis.probing.linear_probe import LinearProbe, fit_linear_probes
 from ffprobe.analysis.probing.temperature import calibrated
 
 if TYPE_CHECKING:
     import torch
 
 KEPT = 0.8
-"""Share of the fit rows that each repeat fits on; the rest decides when a multi-layer head was at its best."""
+"""Fraction of the fit rows that each repeat fits on; the rest selects the best weights of a multi-layer head."""
 
 
 def train_heads(
@@ -35,40 +36,41 @@ def train_heads(
     memory: int = 1 << 29,
     names: Sequence[str] = (),
 ) -> np.ndarray:
-    """Fit heads on every feature matrix and score them on the rows held out.
+    """Fit linear probes or multi-layer probes on every feature matrix and score them on the held-out rows.
 
-    Features are z-scored by the statistics of the fit rows. Each repeat fits on its own random 80 % of the fit rows,
-    the same rows for every matrix. The linear head is multinomial logistic regression, fitted until the gradient is as
-    small as scikit-learn's default asks. The multi-layer head has one hidden ReLU layer, a random start of its own in
-    each repeat, and keeps the weights that had the smallest loss on the 20 % that it does not fit on. A matrix's
-    accuracies do not depend on its companions but for the last bits of floating point.
+    Features are z-scored with the statistics of the fit rows. Each repeat fits on its own random 80 % of the fit rows,
+    the same rows for every matrix. The linear head is scikit-learn's multinomial logistic regression with its default
+    tolerance. The multi-layer head has one hidden ReLU layer and its own random initialization in each repeat, and
+    keeps the weights with the smallest loss on the 20 % that it does not fit on. A matrix's accuracies do not depend on
+    the other matrices, except for the last bits of floating point.
 
     Args:
         features: float matrices ``[N, F_i]``: arrays, or anything with a ``shape`` that has ``blocks(rows)`` or that
-            ``numpy.asarray`` reads; each is read once, when its turn comes.
+            ``numpy.asarray`` reads; each is read once, when it is needed.
         labels: integers ``[N]``.
         held_out: ``[N]``, true for the rows to score on.
         hidden: width of the hidden layer; None for the linear head.
-        repeats: fits of each matrix.
-        seed: of all randomness.
-        l2: strength of the penalty ``l2 / 2 * ||W||^2`` beside the summed cross-entropy of the rows, scikit-learn's
-            ``1 / C``; intercepts are free.
-        memory: bytes that the features of the matrices fitted together may take; a larger matrix is fitted alone.
-        names: what to call each matrix in an error; its position unless given.
+        repeats: number of fits for each matrix.
+        seed: random seed of the subsets of rows and of the initializations.
+        l2: strength of the penalty ``l2 / 2 * ||W||^2`` added to the summed cross-entropy of the rows, scikit-learn's
+            ``1 / C``; intercepts are not penalized.
+        memory: maximum number of bytes for the features of matrices that are fitted together; a larger matrix is fitted
+            alone.
+        names: name of each matrix in an error message; its position by default.
 
     Returns:
-        Float64 ``[len(features), repeats]``: the share of held-out rows that the head names rightly.
+        Float64 ``[len(features), repeats]``: the fraction of held-out rows that the head classifies correctly.
 
     Raises:
-        FileError: a matrix holds NaN or infinity (the sentence names it), a shape differs, no row is held out, or
+        FileError: a matrix contains NaN or infinity (the message names it), a shape differs, no row is held out, or
             fewer than two classes are left to fit on.
     """
     target, held = _flat(labels, held_out)
     accuracy = np.full((len(features), repeats), np.nan)
     for head in _fit(features, target, held, hidden, repeats, seed, l2, memory, names):
-        named = head.classes[head.logits(head.score).argmax(axis=2)]  # [R, held]
-        accuracy[head.matrix] = (named == target[held]).mean(axis=1)
-        del head  # its features are let go before the next ones are read
+        predicted = head.classes[head.logits(head.score).argmax(axis=2)]  # [R, held]
+        accuracy[head.matrix] = (predicted == target[held]).mean(axis=1)
+        del head  # frees its features before the next ones are read
     return accuracy
 
 
@@ -84,43 +86,43 @@ def head_log_probabilities(
     memory: int = 1 << 29,
     names: Sequence[str] = (),
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Fit the heads of ``train_heads`` and give what they say about each held-out row, calibrated.
+    """Fit the heads of ``train_heads`` and return calibrated log-probabilities for each held-out row.
 
-    The rows to fit on that a repeat does not fit on set its temperature and how sure it may be at most (``calibrated``
-    in ``ffprobe/analysis/temperature.py``); held-out labels are never looked at.
+    The fit rows that a repeat does not fit on determine its temperature and its highest confidence (``calibrated`` in
+    ``ffprobe/analysis/probing/temperature.py``); held-out labels are never used.
 
     Args:
         features: as in ``train_heads``, like all further arguments.
         labels: integers ``[N]``.
         held_out: ``[N]``, true for the rows to score on.
         hidden: width of the hidden layer; None for the linear head.
-        repeats: fits of each matrix.
-        seed: of all randomness.
+        repeats: number of fits for each matrix.
+        seed: random seed.
         l2: strength of the penalty.
-        memory: bytes for the features of the matrices fitted together.
-        names: what to call each matrix in an error.
+        memory: maximum number of bytes for the features of matrices that are fitted together.
+        names: name of each matrix in an error message.
 
     Yields:
         The position of a matrix and its float64 ``[repeats, held-out rows, classes]``: natural logarithms of
-        probabilities, classes in ascending order of those among the rows to fit on. The widest matrices come first.
+        probabilities, one for each class among the fit rows, in ascending order. The widest matrices come first.
 
     Raises:
         FileError: as in ``train_heads``.
     """
     target, held = _flat(labels, held_out)
     for head in _fit(features, target, held, hidden, repeats, seed, l2, memory, names):
-        known, new = head.logits(head.fit), head.logits(head.score)
-        told = []
-        for used, a, b in zip(head.used, known, new, strict=True):
+        fit_logits, score_logits = head.logits(head.fit), head.logits(head.score)
+        log_probabilities = []
+        for used, fitted, new in zip(head.used, fit_logits, score_logits, strict=True):
             frequencies = np.bincount(head.label[used], minlength=len(head.classes)) + 0.5
-            told.append(calibrated(a[~used], head.label[~used], b, frequencies))
+            log_probabilities.append(calibrated(fitted[~used], head.label[~used], new, frequencies))
         matrix = head.matrix
-        del head, known, new  # the features are let go before the next ones are read
-        yield matrix, np.stack(told)
+        del head, fit_logits, score_logits  # frees the features before the next ones are read
+        yield matrix, np.stack(log_probabilities)
 
 
 def fitted_rows(rows: int, repeats: int, seed: int) -> torch.Tensor:
-    """Which of the rows to fit on each repeat fits on, bool ``[repeats, rows]``: its own random 80 %."""
+    """The random 80 % of the fit rows that each repeat uses, bool ``[repeats, rows]``."""
     import torch
 
     generator = torch.Generator().manual_seed(seed)
@@ -128,16 +130,16 @@ def fitted_rows(rows: int, repeats: int, seed: int) -> torch.Tensor:
     return order < max(1, round(KEPT * rows))
 
 
-class _Head(NamedTuple):
-    """The fitted heads of one matrix: every repeat of it."""
+class _FittedHeads(NamedTuple):
+    """The fitted heads of one matrix, one for each repeat."""
 
     matrix: int
     classes: np.ndarray
-    label: np.ndarray  # position among the classes of each row to fit on
-    used: np.ndarray  # bool [R, rows to fit on]
+    label: np.ndarray  # index into classes for each fit row
+    used: np.ndarray  # bool [R, fit rows]
     fit: torch.Tensor
     score: torch.Tensor
-    logits: Callable[[torch.Tensor], np.ndarray]  # [N, F + 1] -> [R, N, K]
+    logits: Callable[[torch.Tensor], np.ndarray]  # rows of fit or score -> [R, N, K]
 
 
 def _flat(labels: Any, held_out: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -154,7 +156,7 @@ def _fit(
     l2: float,
     memory: int,
     names: Sequence[str],
-) -> Iterator[_Head]:
+) -> Iterator[_FittedHeads]:
     import torch
 
     titles = [names[i] if i < len(names) else f"matrix {i}" for i in range(len(features))]
@@ -164,32 +166,32 @@ def _fit(
     used = fitted_rows(rows, repeats, seed)
     for group in groups([m.shape[1] for m in features], len(target), memory):
         widths = [features[i].shape[1] for i in group]
-        # networks are fitted as one stack of matrices padded to one width; linear heads each on its own
-        room = max(widths) if hidden else 0
-        fit, score = (_arrays([room or width for width in widths], n) for n in (rows, len(target) - rows))
+        fit, score = (_arrays(widths, n, padded=bool(hidden)) for n in (rows, len(target) - rows))
         for i, width, a, b in zip(group, widths, fit, score, strict=True):
             standardize(features[i], held, titles[i], a[:, :width], b[:, :width])
+        logits: list[Callable[[torch.Tensor], np.ndarray]]
         if hidden:
-            told = _networks(fit, label, used, len(classes), l2, hidden, widths, seed)
+            logits = _networks(fit, label, used, len(classes), l2, hidden, widths, seed)
         else:
-            jobs = [partial(fit_logistic, one, label, used.numpy(), len(classes), l2) for one in fit]
-            told = [partial(_linear_logits, torch.from_numpy(weights)) for weights in side_by_side(jobs)]
-            del jobs
-        for i, a, b, logits in zip(group, fit, score, told, strict=True):
-            yield _Head(i, classes, label, used.numpy(), torch.from_numpy(a), torch.from_numpy(b), logits)
-        del fit, score, a, b, logits  # before the next ones are read
+            probes = fit_linear_probes(fit, label, used.numpy(), len(classes), l2)
+            logits = [partial(_linear_logits, probe) for probe in probes]
+        for i, a, b, function in zip(group, fit, score, logits, strict=True):
+            yield _FittedHeads(i, classes, label, used.numpy(), torch.from_numpy(a), torch.from_numpy(b), function)
+        del fit, score, a, b  # frees them before the next ones are read
 
 
-def _arrays(widths: Sequence[int], rows: int) -> Any:
-    """Float32 ``[rows, width + 1]`` for each width, one array where all are alike; the last column is ones."""
-    made: Any
-    if len(set(widths)) == 1:
-        made = np.zeros((len(widths), rows, widths[0] + 1), np.float32)
-    else:
-        made = [np.zeros((rows, width + 1), np.float32) for width in widths]
-    for one in made:
-        one[:, -1] = 1  # for the intercept
-    return made
+def _arrays(widths: Sequence[int], rows: int, *, padded: bool) -> Any:
+    """Float32 arrays to fill, one for each width.
+
+    Returns:
+        For linear probes, a list of ``[rows, width]``, C-contiguous, so that scikit-learn makes no copy. Padded for
+        networks, ``[G, rows, largest width + 1]`` of zeros, with ones in the last column for the intercept.
+    """
+    if not padded:
+        return [np.empty((rows, width), np.float32) for width in widths]
+    stack = np.zeros((len(widths), rows, max(widths) + 1), np.float32)
+    stack[:, :, -1] = 1
+    return stack
 
 
 def _networks(
@@ -202,7 +204,7 @@ def _networks(
     widths: Sequence[int],
     seed: int,
 ) -> list[Callable[[torch.Tensor], np.ndarray]]:
-    """The logits of the network of each matrix ``[G, rows to fit on, F + 1]``."""
+    """Fit a network on each matrix of ``[G, fit rows, F + 1]``; return the functions that compute their logits."""
     import torch
 
     from ffprobe.analysis.probing.perceptron import fit_perceptron
@@ -212,8 +214,10 @@ def _networks(
     return [partial(_network_logits, [w[j : j + 1].detach() for w in network]) for j in range(len(widths))]
 
 
-def _linear_logits(weights: torch.Tensor, rows: torch.Tensor) -> np.ndarray:
-    return (rows @ weights.mT).numpy()
+def _linear_logits(probe: LinearProbe, rows: torch.Tensor) -> np.ndarray:
+    import torch
+
+    return (rows @ torch.from_numpy(probe.weight).mT + torch.from_numpy(probe.bias)[:, None]).numpy()
 
 
 def _network_logits(network: Sequence[torch.Tensor], rows: torch.Tensor) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A linear head on features: fitted once, then asked about new images."""
+"""A linear head on features that is fitted once and then classifies new images."""
 
 from __future__ import annotations
 
@@ -20,29 +20,30 @@ class Head:
     """A linear classifier.
 
     Attributes:
-        weight: float64 ``[features, classes]``, on features as they come (z-scoring is folded in).
-        bias: float64 ``[classes]``; minus infinity for a class that no fitted image had.
+        weight: float64 ``[features, classes]``, for raw features (the z-scoring is folded into the weights).
+        bias: float64 ``[classes]``; minus infinity for a class without any fitted image.
     """
 
     weight: torch.Tensor
     bias: torch.Tensor
 
     def log_probabilities(self, features: torch.Tensor) -> torch.Tensor:
-        """Float64 ``[N, classes]`` for features ``[N, features]``."""
+        """Compute float64 log-probabilities ``[N, classes]`` from features ``[N, features]``."""
         return (features.double() @ self.weight + self.bias).log_softmax(dim=1)
 
 
 def fit_head(features: torch.Tensor, labels: torch.Tensor, classes: int, l2: float) -> Head:
-    """Multinomial logistic regression by scikit-learn on z-scored features, a hundred steps of L-BFGS at most.
+    """Fit scikit-learn's multinomial logistic regression on z-scored features, with at most 100 L-BFGS iterations.
 
     Args:
-        features: float ``[N, features]``, finite; a constant one has no say.
+        features: float ``[N, features]``, finite; a constant feature gets weight 0.
         labels: int64 ``[N]``.
-        classes: how many there are, fitted or not.
-        l2: penalty ``l2 / 2 * ||W||^2`` beside the summed cross-entropy, scikit-learn's ``1 / C``; above 0.
+        classes: number of classes, including those without fitted images.
+        l2: strength of the penalty ``l2 / 2 * ||W||^2`` added to the summed cross-entropy, scikit-learn's ``1 / C``;
+            greater than 0.
 
     Raises:
-        FileError: fewer than two classes are there to fit on.
+        FileError: there are fewer than two classes to fit on.
     """
     import torch
     from sklearn.exceptions import ConvergenceWarning
@@ -50,17 +51,17 @@ def fit_head(features: torch.Tensor, labels: torch.Tensor, classes: int, l2: flo
 
     seen = labels.unique()
     if len(seen) < 2:
-        raise FileError(f"A head needs at least two classes to fit on, and the images to fit on show {len(seen)}.")
+        raise FileError(f"A head needs at least two classes, but the images to fit on have {len(seen)}.")
     x = features.double()
     mean, deviation = x.mean(dim=0), x.std(dim=0, correction=0)
     inverse = torch.where(deviation > 1e-7 * mean.abs(), 1 / deviation, 0.0)
-    with warnings.catch_warnings():  # more steps change accuracy by less than the choice of the penalty does
+    with warnings.catch_warnings():  # more iterations change accuracy by less than the choice of the penalty does
         warnings.simplefilter("ignore", ConvergenceWarning)
         fitted = LogisticRegression(C=1 / l2, tol=1e-6, max_iter=100).fit(
             ((x - mean) * inverse).numpy(), labels.numpy()
         )
     coefficients, intercepts = torch.from_numpy(fitted.coef_.T), torch.from_numpy(fitted.intercept_)
-    if len(seen) == 2:  # one logit stands for two
+    if len(seen) == 2:  # scikit-learn returns one logit for two classes
         coefficients = torch.cat([torch.zeros_like(coefficients), coefficients], dim=1)
         intercepts = torch.cat([torch.zeros_like(intercepts), intercepts])
     weight, bias = x.new_zeros(x.shape[1], classes), x.new_full((classes,), -torch.inf)
@@ -70,13 +71,13 @@ def fit_head(features: torch.Tensor, labels: torch.Tensor, classes: int, l2: flo
 
 
 def fit_feature_head(calibration: Calibration, layers: Sequence[int], l2: float) -> Head:
-    """A head on the features of several layers, side by side, fitted on the images that were learned from.
+    """Fit a head on the concatenated features of several layers, on training images.
 
     It is fitted once for a calibration and all its subsets.
 
     Args:
-        calibration: with features.
-        layers: whose features, in this order.
+        calibration: a calibration with features.
+        layers: indices of the layers whose features are concatenated, in this order.
         l2: see ``fit_head``.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Log-probabilities that are neither too sure nor too shy, calibrated on rows that the head was not fitted on."""
+"""Temperature scaling: log-probabilities calibrated on rows that the head was not fitted on."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from scipy.special import log_softmax
 def calibrated(
     logits: np.ndarray, labels: np.ndarray, new: np.ndarray, frequencies: np.ndarray | None = None
 ) -> np.ndarray:
-    """Log-probabilities of new rows by a temperature and a floor, from rows that the head was not fitted on.
+    """Compute log-probabilities of new rows with a temperature and a floor from rows that the head was not fitted on.
 
     ``q = (1 - e) softmax(b logits + (1 - b) log f) + e f``. The inverse temperature ``b`` minimizes the cross-entropy
-    of the given rows; with the class frequencies ``f``, ``b = 0`` is a head that knows nothing but them, where plain
-    temperature scaling (Guo and others 2017) ends in equal probabilities. The floor ``e = 1 / (n + 2)`` is the chance
-    of an error that n rows without one leave (Laplace): no finite number of rows vouches for a probability of 0.
+    of the given rows. With the class frequencies ``f``, ``b = 0`` is a head that knows only these frequencies, where
+    plain temperature scaling (Guo and others 2017) ends in equal probabilities. The floor ``e = 1 / (n + 2)`` is the
+    probability of an error after n rows without one (Laplace's rule of succession): no finite number of rows justifies
+    a probability of 0.
 
     Args:
-        logits: ``[n, K]`` of rows that the head was not fitted on.
+        logits: ``[n, K]``, logits of rows that the head was not fitted on.
         labels: ``[n]``, 0 to ``K - 1``.
-        new: ``[M, K]`` logits of other rows.
-        frequencies: ``[K]``, positive, of the classes among the rows that the head was fitted on; equal unless given.
+        new: ``[M, K]``, logits of other rows.
+        frequencies: ``[K]``, positive, of the classes among the rows that the head was fitted on; equal by default.
 
     Returns:
-        Float64 ``[M, K]``. With no row to calibrate on, ``b = 1`` and ``e = 1 / 2``.
+        Float64 ``[M, K]``. Without rows to calibrate on, ``b = 1`` and ``e = 1 / 2``.
     """
     width = new.shape[1]
     f = np.full(width, 1 / width) if frequencies is None else frequencies / frequencies.sum()
@@ -41,7 +42,7 @@ def calibrated(
     def loss(log_b: float) -> float:
         return -float(log_q(known, log_b)[np.arange(len(labels)), labels].mean())
 
-    grid = np.linspace(-8, 4, 25)  # the floor makes the loss quasi-convex at best: look first, then refine
+    grid = np.linspace(-8, 4, 25)  # the loss with a floor may not be convex: grid search first, then refine
     best = grid[int(np.argmin([loss(b) for b in grid]))]
-    found = minimize_scalar(loss, bounds=(best - 0.5, best + 0.5), method="bounded", options={"xatol": 1e-3})
-    return log_q(np.asarray(new, float), float(found.x))
+    result = minimize_scalar(loss, bounds=(best - 0.5, best + 0.5), method="bounded", options={"xatol": 1e-3})
+    return log_q(np.asarray(new, float), float(result.x))

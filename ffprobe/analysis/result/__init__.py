@@ -1,1 +1,1 @@
-"""What an analysis returns: table, columns, claims, and the pages made of them."""
+"""The result of an analysis: table, columns and claims, and the report pages made from them."""

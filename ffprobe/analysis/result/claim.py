@@ -1,24 +1,24 @@
-"""What a paper says about the same question, beside what these runs say."""
+"""A claim of a paper, compared with the result of these runs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 GROWTH_EPOCHS = 20
-"""Epochs that it takes to tell growth that ends from growth that does not; what grows early says nothing of bounds."""
-WORDS = {True: "agrees", False: "differs", None: "cannot be told"}
+"""Minimum number of epochs to distinguish bounded from continued growth; early growth alone implies neither."""
+WORDS = {True: "agrees", False: "differs", None: "inconclusive"}
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One statement of a paper, held against the runs that were asked.
+    """One claim of a paper, compared with the analyzed runs.
 
     Attributes:
-        source: where the paper says it, such as ``Trifecta, Figure 4``.
-        said: what it says, in our words, with the setting that it was seen in.
+        source: location in the paper, such as ``Trifecta, Figure 4``.
+        said: the paper's claim, paraphrased, with the experimental setting that it was observed in.
         here: what these runs show, in one sentence made from the result's own numbers.
-        agrees: whether the two go together, decided by a rule on those numbers; None when these runs cannot tell (too
-            few layers, another setting, nothing measured).
+        agrees: whether the runs agree with the claim, decided by a rule on those numbers; None if these runs are
+            inconclusive (too few layers, another setting, nothing measured).
     """
 
     source: str
@@ -30,5 +30,5 @@ class Claim:
         return f"{self.source}: {self.said} Here: {self.here} ({WORDS[self.agrees]})"
 
     def to_dict(self) -> dict[str, object]:
-        """The claim as plain values."""
+        """Return the claim as a dict of plain values."""
         return {"source": self.source, "said": self.said, "here": self.here, "agrees": self.agrees}

@@ -1,4 +1,4 @@
-"""One column of a result: its name, its unit and how it looks."""
+"""One column of a result: its name, unit and number format."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ class Column:
         name: snake_case; the key in JSON and the heading in CSV.
         unit: ``%``, ``s`` ...; ``1`` for pure numbers, empty for names.
         description: one phrase.
-        format: how numbers look in the table (``.1f``); CSV and JSON always hold all digits.
-        key: whether the column says what a row is about, and so stands in every part of a table that is split.
-        spread_of: the column whose spread (sd, standard error) this is; the table shows them as one, ``97.1 ± 0.4``.
+        format: format of numbers in the table (``.1f``); CSV and JSON always contain all digits.
+        key: whether the column identifies a row, and so is repeated in every part of a table that is split.
+        spread_of: name of the column whose spread (standard deviation, standard error) this column contains; the table
+            shows both as one, ``97.1 ± 0.4``.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What several runs say together: claims and notes of which each may tell something else."""
+"""Claims and notes of several runs combined, where each run may have a different verdict."""
 
 from __future__ import annotations
 
@@ -11,48 +11,48 @@ from ffprobe.analysis.runs.labels import run_components
 if TYPE_CHECKING:
     from ffprobe.store.reader import RunFile
 
-Told = tuple[str, bool | None, str]
-"""What one run tells: its label, whether it agrees (None: it cannot tell), and its numbers in words."""
+RunVerdict = tuple[str, bool | None, str]
+"""The verdict of one run: its label, whether it agrees (None: inconclusive), and its numbers in words."""
 
 
-def joint_claim(source: str, said: str, told: Sequence[Told]) -> Claim | None:
-    """A claim with what each run tells.
+def joint_claim(source: str, said: str, verdicts: Sequence[RunVerdict]) -> Claim | None:
+    """Combine the verdicts of several runs into one claim.
 
     Args:
-        source: where the paper says it.
-        said: what it says, with its setting.
-        told: of each run that has the setting, (label, verdict, words without a full stop); the label is empty where
-            only one run was asked.
+        source: location in the paper.
+        said: the paper's claim, with its setting.
+        verdicts: for each run that has the setting, (label, verdict, text without a full stop); the label is empty if
+            there is only one run.
 
     Returns:
-        The claim, agreeing or not where all runs that can tell say the same, undecided where they differ or none can;
-        None without runs.
+        The claim. It agrees or differs if all conclusive runs have the same verdict, and is inconclusive if they
+        disagree or no run is conclusive. None without runs.
     """
-    if not told:
+    if not verdicts:
         return None
-    texts = [f"{label}: {text}" if label else text for label, _, text in told]
-    verdicts = [bool(agrees) for _, agrees, _ in told if agrees is not None]
-    same = len(set(verdicts)) == 1
-    if verdicts and not same:
-        texts[-1] += f" (agrees in {sum(verdicts)} of {len(told)})"
-    return Claim(source, said, "; ".join(texts) + ".", verdicts[0] if same else None)
+    texts = [f"{label}: {text}" if label else text for label, _, text in verdicts]
+    conclusive = [bool(agrees) for _, agrees, _ in verdicts if agrees is not None]
+    unanimous = len(set(conclusive)) == 1
+    if conclusive and not unanimous:
+        texts[-1] += f" (agrees in {sum(conclusive)} of {len(verdicts)})"
+    return Claim(source, said, "; ".join(texts) + ".", conclusive[0] if unanimous else None)
 
 
 def joint_notes(notes: Sequence[tuple[str, Iterable[str]]]) -> list[str]:
-    """Notes of several runs, each sentence once.
+    """Merge the notes of several runs, so that each sentence appears once.
 
     Args:
-        notes: of each run, (label, its sentences).
+        notes: for each run, (label, its sentences).
 
     Returns:
-        The sentences in order of first appearance, headed by the labels of the runs that they are about unless that is
-        every run.
+        The sentences in order of first appearance, each preceded by the labels of its runs unless it applies to every
+        run.
     """
-    about: dict[str, list[str]] = {}
+    labels_of: dict[str, list[str]] = {}
     for label, sentences in notes:
         for sentence in sentences:
-            about.setdefault(sentence, []).append(label)
-    return [s if len(who) == len(notes) else f"{', '.join(who)}: {s}" for s, who in about.items()]
+            labels_of.setdefault(sentence, []).append(label)
+    return [s if len(labels) == len(notes) else f"{', '.join(labels)}: {s}" for s, labels in labels_of.items()]
 
 
 def in_setting(run: RunFile, setting: Mapping[str, Collection[str]]) -> bool:
@@ -60,7 +60,7 @@ def in_setting(run: RunFile, setting: Mapping[str, Collection[str]]) -> bool:
 
     Args:
         run: an open run file.
-        setting: names by slot, ``{"loss": {"symba"}}``; slots that are not there do not matter.
+        setting: allowed names by slot, ``{"loss": {"symba"}}``; other slots are not checked.
     """
     components = run_components(run)
     return all(components.get(slot) in names for slot, names in setting.items())

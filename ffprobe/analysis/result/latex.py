@@ -1,4 +1,4 @@
-"""A result as a table for a paper."""
+"""A result as a LaTeX table."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _SPECIAL = {
 
 
 def latex(result: Result) -> str:
-    """A ``tabular`` with the rules of the package booktabs, notes and the question as comments.
+    """Return a ``tabular`` with booktabs rules; the question and the notes are comments.
 
-    A spread stands behind its value with ±, and columns in which nothing was measured are left out.
+    A spread follows its value after ±, and columns without any measured value are omitted.
     """
     columns = result.columns
     names = [column.name for column in columns]
@@ -48,10 +48,10 @@ def latex(result: Result) -> str:
 
 
 def write_latex(result: Result, path: Path) -> Path:
-    """Write ``latex(result)``.
+    """Write ``latex(result)`` to a file.
 
     Raises:
-        FileError: the place cannot be written.
+        FileError: the file cannot be written.
     """
     try:
         path.write_text(latex(result), encoding="utf-8")
@@ -65,4 +65,4 @@ def _heading(name: str, unit: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return re.sub("|".join(map(re.escape, _SPECIAL)), lambda found: _SPECIAL[found[0]], text)
+    return re.sub("|".join(map(re.escape, _SPECIAL)), lambda match: _SPECIAL[match[0]], text)

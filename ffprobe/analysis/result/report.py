@@ -1,4 +1,4 @@
-"""One self-contained HTML page of one run or several: what was run, what was found, how to get it again."""
+"""The HTML report: one self-contained page with the settings, results and commands of one run or several."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from ffprobe.analysis.runs.labels import SLOTS
 from ffprobe.analysis.runs.summary import RunSummary, summarize
 
 if TYPE_CHECKING:
-    from markupsafe import Markup
-
     from ffprobe.analysis.result.result import Result
     from ffprobe.store.reader import RunFile
 
-MOST_ROWS = 200
-"""A longer table is cut in the page; its CSV is not."""
-FOLDED_FROM = 20
-"""A table of more rows is shown when asked for."""
+MAX_ROWS = 200
+"""A longer table is truncated in the page, but not in its CSV file."""
+MAX_OPEN_ROWS = 20
+"""A longer table is collapsed until the reader opens it."""
 
-BESIDE = 4.0
-"""A wider figure, in inches, has its notes below."""
+MAX_WIDTH_BESIDE_NOTES = 4.0
+"""The notes of a wider figure, in inches, are placed below it."""
+NUMBERS_BELOW = "The numbers are in the table below."
 
 
 @dataclass
 class Answer:
-    """What became of one analysis: one of ``result``, ``missing`` and ``failure`` is set.
+    """The outcome of one analysis: exactly one of ``result``, ``missing`` and ``failure`` is set.
 
     Attributes:
-        name: of the analysis.
-        summary: its question in one phrase.
-        command: the words that give the same answer on a command line.
-        result: the answer.
-        missing: why these runs cannot answer.
-        do: what would let them.
-        failure: what went wrong unexpectedly.
-        source: what in the literature it follows.
-        of: added to the analysis's name where several sections answer the same.
+        name: name of the analysis.
+        summary: its question as one phrase.
+        command: the command line that gives the same result.
+        result: the result.
+        missing: why the analysis is not possible for these runs.
+        hint: what would make it possible.
+        failure: the unexpected error.
+        source: the publication that the analysis follows.
+        of: suffix of the analysis's name where several sections contain the same analysis.
         anchor: id in the page, set by ``render_report``.
+        no_figure: why the figure could not be drawn; set by ``image``.
     """
 
     name: str
@@ -59,38 +59,37 @@ class Answer:
     no_figure: str = ""
 
     @cached_property
-    def svg(self) -> Markup | None:
-        """The figure as inline SVG; None where there is none. What goes wrong in drawing is left in ``no_figure``."""
-        from markupsafe import Markup
+    def image(self) -> dict[str, str] | None:
+        """The figure as the ``src`` and ``alt`` of an ``<img>``; None without a figure.
 
-        from ffprobe.analysis.plots.inline_svg import inline_svg
+        If drawing fails, the error message is stored in ``no_figure``.
+        """
+        from ffprobe.analysis.plots.svg_image import svg_data_url
 
         if self.result is None or self.result.draw is None:
             return None
-        about = "The numbers stand in the table that follows."
         try:
             figure = self.result.figure()
-            labels = [f"{axes.get_xlabel()} against {axes.get_ylabel()}" for axes in figure.axes if axes.get_xlabel()]
-            described = " ".join([f"Axes: {'; '.join(labels)}." if labels else "", about]).strip()
-            # safe: matplotlib escapes what it writes, and ElementTree writes it again
-            return Markup(inline_svg(figure, f"{self.anchor}-figure", self.result.question, described))
-        except Exception as error:  # a figure that cannot be drawn must not take the numbers with it
+            labels = [f"{axes.get_ylabel()} against {axes.get_xlabel()}" for axes in figure.axes if axes.get_xlabel()]
+            sentences = [self.result.question, f"Axes: {'; '.join(labels)}." if labels else "", NUMBERS_BELOW]
+            return {"src": svg_data_url(figure), "alt": " ".join(filter(None, sentences))}
+        except Exception as error:  # a figure that cannot be drawn must not remove the numbers
             self.no_figure = f"The figure could not be drawn: {type(error).__name__}: {error}"
             return None
 
     @property
     def width(self) -> float:
-        """How wide the figure may become, in rem, so that all figures have letters of one size."""
+        """Maximum width of the figure, in rem, chosen so that the text of all figures has one size."""
         return 8 * self.result.size[0] if self.result else 0
 
     @property
     def wide(self) -> bool:
-        """Whether the figure is too wide to stand beside its notes."""
-        return self.result is not None and self.result.size[0] > BESIDE
+        """Whether the figure is too wide to be placed beside its notes."""
+        return self.result is not None and self.result.size[0] > MAX_WIDTH_BESIDE_NOTES
 
     @cached_property
     def table(self) -> dict[str, Any]:
-        """The rows as text, a spread beside its value."""
+        """The rows as text, each spread next to its value."""
         assert self.result is not None
         columns, rows = self.result.columns, self.result.rows
         names = [column.name for column in columns]
@@ -106,7 +105,7 @@ class Answer:
             if column.spread_of not in names
         ]
         shown = []
-        for row in rows[:MOST_ROWS]:
+        for row in rows[:MAX_ROWS]:
             cells = []
             for i, column in enumerate(columns):
                 if column.spread_of in names:
@@ -116,26 +115,26 @@ class Answer:
                     text = f"{text} ± {spread}"
                 cells.append(text)
             shown.append(list(zip(heads, cells, strict=True)))
-        left_out = max(0, len(rows) - MOST_ROWS)
-        return {"columns": heads, "rows": shown, "left_out": left_out, "folded": len(rows) > FOLDED_FROM}
+        omitted = max(0, len(rows) - MAX_ROWS)
+        return {"columns": heads, "rows": shown, "omitted": omitted, "collapsed": len(rows) > MAX_OPEN_ROWS}
 
 
 @dataclass
 class RunSection:
-    """What the page says of one run.
+    """The content of the page for one run.
 
     Attributes:
-        label: what tells it from the others.
-        path: of the file.
-        unfinished: a sentence where the run is not finished, else empty.
-        command: as it was typed; may be empty.
+        label: short label that distinguishes the run from the others.
+        path: path of the run file.
+        unfinished: a sentence if the run is unfinished, else empty.
+        command: the command line that started the run; may be empty.
         again: the command that repeats the run from its file.
-        numbers: name, value and a word about it.
+        numbers: name, value and a short explanation.
         components: name and value.
         environment: name and value.
-        config: all of it as JSON.
-        messages: (steps done, text) of the file's log.
-        answers: of this run alone.
+        config: the resolved config as JSON.
+        messages: (steps done, text) from the log of the run file.
+        answers: outcomes of the analyses of this run alone.
         anchor: id in the page.
     """
 
@@ -154,7 +153,7 @@ class RunSection:
 
 
 def run_section(run: RunFile, label: str) -> RunSection:
-    """Describe a run from its file; an unfinished one by what is committed."""
+    """Describe a run from its file; an unfinished run by its committed epochs."""
     summary, attributes = summarize(run), run.attributes
     config = summary.config
     planned = _planned(config)
@@ -162,7 +161,7 @@ def run_section(run: RunFile, label: str) -> RunSection:
     if not run.complete:
         unfinished = (
             f"This run is unfinished: {summary.epochs} of {planned} epochs are in the file, and the test set has not"
-            " been read. Numbers are those of the last commit."
+            " been evaluated. Numbers are from the last committed epoch."
         )
     return RunSection(
         label=label,
@@ -172,7 +171,7 @@ def run_section(run: RunFile, label: str) -> RunSection:
         again=shlex.join(["ffprobe", "run", "--from", str(run.path), "--out", "again.h5"]),
         numbers=_numbers(run, summary, planned),
         components=[(slot, _component(config[slot])) for slot in SLOTS if config.get(slot)],
-        environment=_circumstances(summary),
+        environment=_environment(summary),
         config=json.dumps(config, indent=2, ensure_ascii=False),
         messages=run.messages(),
     )
@@ -181,16 +180,16 @@ def run_section(run: RunFile, label: str) -> RunSection:
 def render_report(
     title: str, runs: Sequence[RunSection], together: Sequence[Answer] = (), *, command: str = "", version: str = ""
 ) -> str:
-    """The page as HTML text; the same answers give the same text.
+    """Render the page as HTML text; the same outcomes give the same text.
 
-    Everything from files (names, labels, messages) is escaped; the page loads nothing and runs no script.
+    Everything from files (names, labels, messages) is escaped; the page loads no other file and runs no script.
 
     Args:
-        title: of the page.
-        runs: a section each; may be empty.
-        together: answers about all runs at once.
-        command: that made the page.
-        version: of ffprobe.
+        title: title of the page.
+        runs: one section for each run; may be empty.
+        together: outcomes of analyses of all runs together.
+        command: the command line that made the page.
+        version: version of ffprobe.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -204,7 +203,7 @@ def render_report(
             answer.of = f", {run.label}" if len(runs) > 1 else ""
     everything = [*together, *(answer for run in runs for answer in run.answers)]
     for answer in everything:
-        answer.svg  # noqa: B018  (drawn first, so that the page can say what was not)
+        answer.image  # noqa: B018  (drawn first, so that the page can report figures that failed)
     claims = [(answer, claim) for answer in everything if answer.result for claim in answer.result.claims]
     environment = Environment(
         loader=PackageLoader("ffprobe.analysis.result", "templates"),
@@ -216,7 +215,7 @@ def render_report(
     return environment.get_template("report.html.j2").render(
         title=title,
         runs=runs,
-        several=len(runs) != 1,  # none: a page of answers alone
+        several=len(runs) != 1,  # no run: a page of analyses only
         together=together,
         claims=claims,
         tally=_tally([claim.agrees for _, claim in claims]),
@@ -227,14 +226,14 @@ def render_report(
 
 
 def _tally(verdicts: Sequence[bool | None]) -> str:
-    words = {True: "agree", False: "differ", None: "cannot be told"}
+    words = {True: "agree", False: "differ", None: "inconclusive"}
     counts = [(word, sum(v is verdict for v in verdicts)) for verdict, word in words.items()]
-    told = ", ".join(f"{count} {word}" for word, count in counts if count)
-    return f"Of {len(verdicts)} statements: {told}. Each is decided by a rule on these runs' numbers."
+    text = ", ".join(f"{count} {word}" for word, count in counts if count)
+    return f"Of {len(verdicts)} claims: {text}. Each verdict follows from a rule on the numbers of these runs."
 
 
 def _anchor(name: str, taken: set[str]) -> str:
-    """A name as an id that no other part of the page has, whatever the plugin's author called it."""
+    """A unique id in the page for a name, whatever characters the name contains."""
     plain = "answer-" + "".join(c if c.isascii() and c.isalnum() else "-" for c in name)
     anchor = next(a for a in (plain, *(f"{plain}-{i}" for i in range(2, len(taken) + 3))) if a not in taken)
     taken.add(anchor)
@@ -253,10 +252,10 @@ def _component(table: Any) -> str:
 
 
 def _numbers(run: RunFile, summary: RunSummary, planned: str) -> list[dict[str, str]]:
-    found = []
+    numbers = []
 
     def add(name: str, value: str, about: str = "") -> None:
-        found.append({"name": name, "value": value, "about": about})
+        numbers.append({"name": name, "value": value, "about": about})
 
     for name, value, group in (("test", summary.test, "test"), ("validation", summary.validation, "evaluation")):
         path = f"{group}/true_label"
@@ -264,7 +263,7 @@ def _numbers(run: RunFile, summary: RunSummary, planned: str) -> list[dict[str, 
         if value == value:
             add(f"{name} accuracy", f"{value:.2f} %", f"by the run's evaluator{', ' if images else ''}{images}")
     if summary.test != summary.test:
-        add("test accuracy", "not read", str(summary.attributes.get("test_set_read", "")))
+        add("test accuracy", "not evaluated", str(summary.attributes.get("test_set_read", "")))
     add("epochs", f"{summary.epochs} of {planned}")
     if run.has("metrics/layer"):
         add("layers", str(run.variable("metrics/layer").shape[0]))
@@ -279,12 +278,12 @@ def _numbers(run: RunFile, summary: RunSummary, planned: str) -> list[dict[str, 
             finite = values[values == values]
             if finite.size:
                 add(name, f"{float(finite[-1]) * scale:,.0f}", unit)
-    return found
+    return numbers
 
 
-def _circumstances(summary: RunSummary) -> list[tuple[str, str]]:
+def _environment(summary: RunSummary) -> list[tuple[str, str]]:
     attributes, training = summary.attributes, summary.config.get("training") or {}
-    found = [
+    facts = [
         ("seed", summary.config.get("seed")),
         *((name, attributes.get(name)) for name in ("device", "precision", "threads")),
         ("training", ", ".join(f"{key}={value}" for key, value in training.items())),
@@ -295,12 +294,12 @@ def _circumstances(summary: RunSummary) -> list[tuple[str, str]]:
         ),
         ("versions", ", ".join(_versions(attributes))),
         ("platform", attributes.get("platform")),
-        ("begun", attributes.get("created_utc")),
+        ("started", attributes.get("created_utc")),
         ("resumed", attributes.get("resumed")),
         ("changed on resume", attributes.get("changed_on_resume")),
     ]
     return [
-        (name, ", ".join(map(str, v)) if isinstance(v, list) else str(v)) for name, v in found if v not in (None, "")
+        (name, ", ".join(map(str, v)) if isinstance(v, list) else str(v)) for name, v in facts if v not in (None, "")
     ]
 
 

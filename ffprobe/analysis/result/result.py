@@ -1,4 +1,4 @@
-"""The answer to one question: a table, a JSON document and a figure, all three from the same rows."""
+"""The result of one analysis: a table, a JSON document and a figure, all made from the same rows."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Result:
-    """The answer to one question.
+    """The result of one analysis, which answers one question.
 
     Attributes:
-        name: of the analysis.
-        question: one sentence.
-        columns: what each row holds.
+        name: name of the analysis.
+        question: the question, one sentence.
+        columns: the columns of each row.
         rows: tuples of str, int, float, bool or None; NaN and None mean "not measured".
-        notes: sentences: caveats, floors, what was measured on what.
-        claims: what papers say about the question, each held against these runs.
+        notes: sentences: caveats, baselines, which data was measured.
+        claims: claims of papers about the question, each compared with these runs.
         extra: more data for the JSON document, nested plain values.
-        draw: draws the figure of these rows on an empty ``matplotlib.figure.Figure``; None when there is none.
-        size: of the figure, width and height in inches.
-        runs: the run files that were asked: anything with a ``path`` and ``attributes``.
+        draw: draws the figure of these rows on an empty ``matplotlib.figure.Figure``; None without a figure.
+        size: width and height of the figure in inches.
+        runs: the analyzed run files: anything with a ``path`` and ``attributes``.
     """
 
     name: str
@@ -49,10 +49,10 @@ class Result:
     claims: Sequence[Claim] = ()
 
     def __post_init__(self) -> None:
-        """Check the rows against the columns; keep plain values and, of each run, its path and id.
+        """Check the rows against the columns; store plain values and, for each run, its path and id.
 
         Raises:
-            ValueError: a row is not as long as there are columns, or a column's name appears twice.
+            ValueError: the length of a row differs from the number of columns, or a column name appears twice.
         """
         names = [column.name for column in self.columns]
         if len(set(names)) < len(names):
@@ -64,7 +64,7 @@ class Result:
         object.__setattr__(self, "runs", [(str(r.path), str(r.attributes.get("run_id", ""))) for r in self.runs])
 
     def to_dict(self) -> dict[str, Any]:
-        """The answer as one JSON document: nested plain values, None (null) for what was not measured.
+        """Return the result as one JSON document: nested plain values, None (null) for values that were not measured.
 
         Keys: ``name``, ``question``, ``runs`` (paths), ``columns`` (name, unit, description), ``rows`` (objects by
         column name), ``notes``, ``claims`` (source, said, here, agrees), ``extra``.
@@ -78,10 +78,10 @@ class Result:
         return _finite({**head, **body})
 
     def write_csv(self, path: str | Path) -> Path:
-        """Write the rows with all digits, a heading of column names first; what was not measured is empty.
+        """Write a header of column names and the rows with all digits; values that were not measured are empty.
 
         Raises:
-            FileError: the place cannot be written.
+            FileError: the file cannot be written.
         """
         path = Path(path)
         try:
@@ -94,35 +94,35 @@ class Result:
         return path
 
     def table(self) -> ResultTable:
-        """The answer for a terminal: prints with rich, at whatever width."""
+        """Return the result as a table that rich prints on a terminal of any width."""
         return ResultTable(self.question, self.columns, self.rows, self._sentences())
 
     def _sentences(self) -> list[str]:
         return [*self.notes, *map(str, self.claims)]
 
     def figure(self) -> Figure:
-        """The answer as a matplotlib figure.
+        """Draw the result as a matplotlib figure.
 
         Raises:
             UsageError: this analysis has no figure.
         """
         if self.draw is None:
-            raise UsageError(f"{self.name!r} has no figure.", hint="Ask for its table, --json or --csv.")
+            raise UsageError(f"{self.name!r} has no figure.", hint="Use its table, --json or --csv.")
         return new_figure(self.draw, self.size)
 
     def save_figure(self, path: str | Path, *, command: str = "") -> list[Path]:
-        """Write the figure, and its numbers beside it: ``fig.png`` and ``fig.csv``.
+        """Write the figure and its numbers: ``fig.png`` and ``fig.csv``.
 
         Args:
-            path: ``.png``, ``.svg`` or ``.pdf``.
-            command: what was typed; kept in the file's metadata together with the runs' ids.
+            path: file name with the suffix ``.png``, ``.svg`` or ``.pdf``.
+            command: the command line; stored in the file's metadata together with the ids of the runs.
 
         Returns:
             The two files.
 
         Raises:
             UsageError: another suffix, or this analysis has no figure; nothing is written.
-            FileError: the place cannot be written.
+            FileError: a file cannot be written.
         """
         path = Path(path)
         check_suffix(path)
@@ -131,7 +131,7 @@ class Result:
         return [path, self.write_csv(path.with_suffix(".csv"))]
 
     def to_pandas(self) -> pandas.DataFrame:
-        """The rows with all digits, a column for each of ours; units stand in ``attrs["units"]``.
+        """Return the rows with all digits as a pandas data frame; units are in ``attrs["units"]``.
 
         Raises:
             UsageError: pandas is not installed.
@@ -144,11 +144,11 @@ class Result:
         return frame
 
     def __rich__(self) -> ResultTable:
-        """The table on a terminal, so that ``rich.print(result)`` shows it."""
+        """Return the table, so that ``rich.print(result)`` shows it."""
         return self.table()
 
     def _repr_html_(self) -> str:
-        """The table in a notebook."""
+        """Return the table as HTML for a notebook."""
         return self.table()._repr_html_()
 
     def __repr__(self) -> str:
@@ -156,12 +156,12 @@ class Result:
 
 
 def _plain(value: Any) -> Any:
-    """A numpy or torch scalar as Python's own."""
+    """Convert a numpy or torch scalar to a Python scalar."""
     return value.item() if hasattr(value, "item") else value
 
 
 def _finite(value: Any) -> Any:
-    """The same nested values, plain, with None for NaN and infinity."""
+    """Convert nested values to plain ones, with None for NaN and infinity."""
     if isinstance(value, Mapping):
         return {str(key): _finite(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):

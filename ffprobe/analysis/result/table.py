@@ -1,4 +1,4 @@
-"""A result on a terminal, in one table where it fits and several where it does not; and in a notebook."""
+"""A result as a table on a terminal, split into several tables if it is too wide; and in a notebook."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def cell(value: object, column: Column) -> str:
-    """One value as text; a dash for what was not measured."""
+    """Format one value; a dash for a value that was not measured."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "-"
     if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -25,12 +25,12 @@ def cell(value: object, column: Column) -> str:
     return str(value)
 
 
-LONG, ENDS = 60, 20
-"""A terminal shows so many rows at most, of a longer table so many from either end; a pipe gets all of them."""
+MAX_ROWS, END_ROWS = 60, 20
+"""A terminal shows at most ``MAX_ROWS`` rows; of a longer table, the first and last ``END_ROWS``. A pipe gets all."""
 
 
 class ResultTable:
-    """What ``Result.table`` returns: anything that prints with rich, at the width of the console it is printed on."""
+    """The return value of ``Result.table``: rich prints it at the width of the console."""
 
     def __init__(
         self, question: str, columns: Sequence[Column], rows: Sequence[tuple[Any, ...]], notes: Sequence[str]
@@ -42,30 +42,30 @@ class ResultTable:
 
         yield Text(self._question, style="bold")
         for part in self._parts(options.max_width):
-            yield self._table(part, cut=console.is_terminal and len(self._rows) > LONG)
-        if console.is_terminal and len(self._rows) > LONG:
-            yield Text(f"… {len(self._rows)} rows in all: --csv FILE or --json has them.", style="dim")
+            yield self._table(part, cut=console.is_terminal and len(self._rows) > MAX_ROWS)
+        if console.is_terminal and len(self._rows) > MAX_ROWS:
+            yield Text(f"… {len(self._rows)} rows in total: --csv FILE or --json writes all of them.", style="dim")
         for note in self._notes:
             yield Text(note, style="dim")
 
     def _repr_html_(self) -> str:
-        shown, cut = self._shown(), len(self._rows) > LONG
+        shown, cut = self._shown(), len(self._rows) > MAX_ROWS
         heads = [
             f"{c.name} ({c.unit})" if c.unit not in ("", "1", c.name) else c.name
             for c in (self._columns[i] for i in shown)
         ]
         lines = list(zip(*(self._cells(i) for i in shown), strict=True))
         if cut:
-            lines = [*lines[:ENDS], ("…",) * len(shown), *lines[-ENDS:]]
-        numbers = [place for place, i in enumerate(shown) if not self._is_text(i)]
-        more = [f"… {len(self._rows)} rows in all: to_pandas(), rows or write_csv() has them."] if cut else []
+            lines = [*lines[:END_ROWS], ("…",) * len(shown), *lines[-END_ROWS:]]
+        numbers = [position for position, i in enumerate(shown) if not self._is_text(i)]
+        more = [f"… {len(self._rows)} rows in total: to_pandas(), rows or write_csv() gives them all."] if cut else []
         return html_view(self._question, [HtmlTable(heads, lines, numbers)], [*more, *self._notes])
 
     def _is_text(self, i: int) -> bool:
         return any(isinstance(row[i], str) for row in self._rows)
 
     def _shown(self) -> list[int]:
-        """Columns with a place of their own; a spread stands beside its value."""
+        """Indices of the columns shown separately; a spread is shown next to its value."""
         names = [c.name for c in self._columns]
         return [i for i, c in enumerate(self._columns) if c.spread_of not in names]
 
@@ -84,13 +84,13 @@ class ResultTable:
         return f"{words}\n{column.unit}" if column.unit not in ("", "1") else words
 
     def _parts(self, width: int) -> list[list[int]]:
-        """The columns of each table: the key columns every time, and as many others as fit."""
-        need = {i: 3 + max(map(len, [*self._heading(i).split("\n"), *self._cells(i)])) for i in self._shown()}
-        keys = [i for i in need if self._columns[i].key]
-        rest = [i for i in need if i not in keys]
+        """Split the columns into tables: the key columns in every table, and as many others as fit."""
+        widths = {i: 3 + max(map(len, [*self._heading(i).split("\n"), *self._cells(i)])) for i in self._shown()}
+        keys = [i for i in widths if self._columns[i].key]
+        rest = [i for i in widths if i not in keys]
         parts: list[list[int]] = []
         for i in rest:
-            if not parts or sum(need[j] for j in [*parts[-1], i]) > width:
+            if not parts or sum(widths[j] for j in [*parts[-1], i]) > width:
                 parts.append(list(keys))
             parts[-1].append(i)
         return parts or [keys]
@@ -104,10 +104,10 @@ class ResultTable:
             justify: Literal["left", "right"] = "left" if self._is_text(i) else "right"
             table.add_column(self._heading(i), justify=justify, overflow="fold")
         lines = list(zip(*(self._cells(i) for i in part), strict=True))
-        for texts in lines[:ENDS] if cut else lines:
+        for texts in lines[:END_ROWS] if cut else lines:
             table.add_row(*texts)
         if cut:
             table.add_row(*("…" for _ in part))
-            for texts in lines[-ENDS:]:
+            for texts in lines[-END_ROWS:]:
                 table.add_row(*texts)
         return table

@@ -1,4 +1,4 @@
-"""Runs that differ in nothing but the seed, put together; and what else differs between those groups."""
+"""Groups of runs that differ only in the seed, and the other differences between those groups."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from ffprobe.analysis.runs.labels import SLOTS, run_labels
 from ffprobe.analysis.runs.summary import RunSummary
 
 IDLE = frozenset({"num_evaluations", "evaluation_batch", "test"})
-"""Settings of training that change what is measured when, and nothing of what is learned."""
-CIRCUMSTANCES = (
+"""Training settings that change only when something is measured, not what is learned."""
+ENVIRONMENT = (
     "device", "precision", "threads", "training_images", "test_sha256", "ffprobe_version", "torch_version",
     "python_version",
 )  # fmt: skip
-"""Attributes of a file that should be equal where runs are compared."""
+"""Attributes of a run file that should be equal for runs that are compared."""
 
 
 @dataclass(frozen=True)
 class RunGroup:
-    """Runs that have everything in common that they were grouped by.
+    """Runs with equal values of all settings that they were grouped by.
 
     Attributes:
-        dataset: the data set's name.
-        label: what tells the group from the others, in words; the data set is left out.
-        runs: in the order in which they were given.
-        settings: what they have in common of what they were grouped by: values by dotted key.
+        dataset: name of the data set.
+        label: short text that distinguishes the group from the others, without the data set.
+        runs: the runs, in the given order.
+        settings: the common values of the settings that they were grouped by, by dotted key.
     """
 
     dataset: str
@@ -38,36 +38,36 @@ class RunGroup:
 
     @property
     def tested(self) -> bool:
-        """Whether every run has read the test set."""
+        """Whether every run has a test accuracy."""
         return all(run.test == run.test for run in self.runs)
 
     def by_seed(self, value: Callable[[RunSummary], float]) -> dict[int | str, float]:
-        """A number of each seed, by seed; of runs that repeat a seed the mean, since a repetition is no new draw.
+        """Return a number for each seed; the mean of runs with the same seed, as a repetition is not a new sample.
 
         Args:
-            value: the number of one run; NaN where it was not measured, which leaves the run out.
+            value: returns the number of one run; a run with NaN (not measured) is omitted.
         """
-        found: dict[int | str, list[float]] = {}
+        numbers_of: dict[int | str, list[float]] = {}
         for run in self.runs:
             number = value(run)
             if number == number:
-                found.setdefault(str(run.path) if run.seed is None else run.seed, []).append(number)
-        return {seed: sum(numbers) / len(numbers) for seed, numbers in found.items()}
+                numbers_of.setdefault(str(run.path) if run.seed is None else run.seed, []).append(number)
+        return {seed: sum(numbers) / len(numbers) for seed, numbers in numbers_of.items()}
 
 
 def group_runs(runs: Sequence[RunSummary], by: Sequence[str] = ()) -> list[RunGroup]:
-    """Put runs together that differ in nothing but the seed, or that agree in some settings.
+    """Group runs that differ only in the seed, or that agree in some settings.
 
-    An unfinished run never joins finished ones, nor unfinished ones of another length.
+    An unfinished run is never grouped with finished runs, nor with unfinished runs of another number of epochs.
 
     Args:
-        runs: in any order; groups come in the order of their first run.
-        by: dotted keys of the config, ``loss``, ``network.width``, ``training.epochs``, ``precision``; a component
-            stands for its name and all its settings. The data set always counts. Empty: all that decides what is
-            learned but the seed.
+        runs: in any order; groups are in the order of their first run.
+        by: dotted keys of the config, such as ``loss``, ``network.width``, ``training.epochs``, ``precision``; a
+            component includes its name and all its settings. The data set is always included. Empty: all settings that
+            influence what is learned, except for the seed.
 
     Returns:
-        The groups, those of a data set together; their labels differ within a data set.
+        The groups, those of a data set together; their labels are unique within a data set.
     """
     groups: dict[str, tuple[dict[str, Any], list[RunSummary]]] = {}
     for run in runs:
@@ -77,42 +77,40 @@ def group_runs(runs: Sequence[RunSummary], by: Sequence[str] = ()) -> list[RunGr
         groups.setdefault(key, (settings, []))[1].append(run)
     datasets = [_name(_dataset(members[0])) for _, members in groups.values()]
     labels: dict[int, str] = {}
-    for dataset in dict.fromkeys(
-        datasets
-    ):  # what tells groups apart within a data set is shorter than over all of them
-        own = {i: told for i, (told, _) in enumerate(groups.values()) if datasets[i] == dataset}
-        labels |= zip(own, (_labels_by if by else settings_labels)(list(own.values())), strict=True)
-    found = [
-        RunGroup(datasets[i], labels[i] + _state(members[0]), tuple(members), told)
-        for i, (told, members) in enumerate(groups.values())
+    for dataset in dict.fromkeys(datasets):  # labels that are unique within a data set are shorter than over all of them
+        within = {i: settings for i, (settings, _) in enumerate(groups.values()) if datasets[i] == dataset}
+        labels |= zip(within, (_labels_by if by else settings_labels)(list(within.values())), strict=True)
+    run_groups = [
+        RunGroup(datasets[i], labels[i] + _state(members[0]), tuple(members), settings)
+        for i, (settings, members) in enumerate(groups.values())
     ]
-    return sorted(found, key=lambda group: datasets.index(group.dataset))
+    return sorted(run_groups, key=lambda group: datasets.index(group.dataset))
 
 
 def deciding(config: Mapping[str, Any]) -> dict[str, Any]:
-    """All of a config that decides what is learned and how it is read, but the data set and the seed, by dotted key."""
-    found = {slot: config.get(slot) for slot in SLOTS if slot != "dataset"}
+    """Settings that influence what is learned and how it is evaluated, except data set and seed, by dotted key."""
+    settings = {slot: config.get(slot) for slot in SLOTS if slot != "dataset"}
     training = config.get("training")
     if isinstance(training, Mapping):
-        found |= {f"training.{key}": value for key, value in training.items() if key not in IDLE}
-    return found
+        settings |= {f"training.{key}": value for key, value in training.items() if key not in IDLE}
+    return settings
 
 
 def group_differences(groups: Sequence[RunGroup], by: Sequence[str] = ()) -> list[str]:
-    """A sentence for everything in which runs differ that should be equal for a fair comparison.
+    """Describe, in one sentence each, the differences between runs that make a comparison unfair.
 
-    Settings beside the plugins (epochs, width, learning rate ...), device, precision, threads, versions, the data.
-    Runs on different data sets are not held against each other.
+    Settings other than the plugins (epochs, width, learning rate ...), device, precision, threads, versions, the data.
+    Runs on different data sets are not compared with each other.
 
     Args:
         groups: from ``group_runs``.
-        by: what they were grouped by.
+        by: the keys that they were grouped by.
     """
     notes = []
     for dataset in dict.fromkeys(group.dataset for group in groups):
-        own = [group for group in groups if group.dataset == dataset]
-        where = f"{dataset}: " if len({group.dataset for group in groups}) > 1 else ""
-        notes += [f"{where}{sentence}" for sentence in _sentences(own, by)]
+        within = [group for group in groups if group.dataset == dataset]
+        prefix = f"{dataset}: " if len({group.dataset for group in groups}) > 1 else ""
+        notes += [f"{prefix}{sentence}" for sentence in _sentences(within, by)]
     return notes
 
 
@@ -120,35 +118,34 @@ def _sentences(groups: Sequence[RunGroup], by: Sequence[str]) -> list[str]:
     facts = {id(run): _beside(run.config, by) for group in groups for run in group.runs}
     for group in groups:
         for run in group.runs:
-            facts[id(run)] |= {name: run.attributes.get(name) for name in CIRCUMSTANCES}
-    found, apart = [], {}
-    for name in dict.fromkeys(name for own in facts.values() for name in own):
+            facts[id(run)] |= {name: run.attributes.get(name) for name in ENVIRONMENT}
+    sentences, differing = [], {}
+    for name in dict.fromkeys(name for fact in facts.values() for name in fact):
         values = {g.label: list(dict.fromkeys(_text(facts[id(run)].get(name)) for run in g.runs)) for g in groups}
-        found += [f"{name} differs inside {label}: {_list(own)}." for label, own in values.items() if len(own) > 1]
-        holders: dict[str, list[str]] = {}
-        for label, own in values.items():
-            holders.setdefault(_list(own), []).append(label)
-        if len(holders) > 1:
-            apart[name] = holders
-    sides: dict[tuple[str, ...], list[str]] = {}  # what parts the groups in the same way is told in one sentence
-    for name, holders in apart.items():
+        sentences += [f"{name} differs within {label}: {_list(v)}." for label, v in values.items() if len(v) > 1]
+        labels_of: dict[str, list[str]] = {}
+        for label, group_values in values.items():
+            labels_of.setdefault(_list(group_values), []).append(label)
+        if len(labels_of) > 1:
+            differing[name] = labels_of
+    names_of: dict[tuple[str, ...], list[str]] = {}  # one sentence for all settings that split the groups alike
+    for name, labels_of in differing.items():
         slot, _, part = name.partition(".")
-        if part == "name" or f"{slot}.name" not in apart:  # other components have other settings
-            sides.setdefault(tuple(map(_list, holders.values())), []).append(f"{name} ({'; '.join(holders)})")
-    found += [f"Groups differ in {', '.join(told)}: {'; '.join(labels)}." for labels, told in sides.items()]
+        if part == "name" or f"{slot}.name" not in differing:  # other components have other settings
+            names_of.setdefault(tuple(map(_list, labels_of.values())), []).append(f"{name} ({'; '.join(labels_of)})")
+    sentences += [f"Groups differ in {', '.join(names)}: {'; '.join(labels)}." for labels, names in names_of.items()]
     hashes: dict[Any, set[str]] = {}
-    for group in groups:  # what is held out for validation depends on the seed, so only equal seeds must agree
+    for group in groups:  # the validation split depends on the seed, so only runs of equal seeds must agree
         for run in group.runs:
-            hashes.setdefault((run.seed, str(run.config.get("training", {}).get("validation"))), set()).add(
-                str(run.attributes.get("dataset_sha256"))
-            )
-    if unequal := sorted({str(seed) for (seed, _), found_ in hashes.items() if len(found_) > 1}):
-        found.append(f"The training images differ (dataset_sha256) among runs of the same seed: {_list(unequal)}.")
-    return found
+            fraction = str(run.config.get("training", {}).get("validation_fraction"))
+            hashes.setdefault((run.seed, fraction), set()).add(str(run.attributes.get("dataset_sha256")))
+    if unequal := sorted({str(seed) for (seed, _), different in hashes.items() if len(different) > 1}):
+        sentences.append(f"The training images differ (dataset_sha256) among runs with the same seed: {_list(unequal)}.")
+    return sentences
 
 
 def _beside(config: Mapping[str, Any], by: Sequence[str]) -> dict[str, Any]:
-    """The deciding settings that were not grouped by: beside the plugins, or beside the keys."""
+    """The settings of ``deciding`` that were not grouped by: those other than the plugins, or than the keys."""
     flat: dict[str, Any] = {}
     for key, value in deciding(config).items():
         parts = value.items() if isinstance(value, Mapping) else [("", value)]
@@ -160,31 +157,31 @@ def _beside(config: Mapping[str, Any], by: Sequence[str]) -> dict[str, Any]:
 
 
 def settings_labels(settings: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A label for each set of settings, by what tells them apart; equal settings have the same.
+    """Return a label for each set of settings, from the settings that differ; equal settings have the same label.
 
     Args:
-        settings: values by dotted key, such as a group's.
+        settings: values by dotted key, such as those of a group.
     """
-    keys = [json.dumps(one, sort_keys=True, default=str) for one in settings]
+    keys = [json.dumps(values, sort_keys=True, default=str) for values in settings]
     unique = dict(zip(keys, settings, strict=True))
-    stand_ins: list[Any] = [SimpleNamespace(path=f"{i}", config=_nested(one)) for i, one in enumerate(unique.values())]
+    stand_ins: list[Any] = [SimpleNamespace(path=f"{i}", config=_nested(v)) for i, v in enumerate(unique.values())]
     labels = dict(zip(unique, run_labels(stand_ins), strict=True))
     return [labels[key] for key in keys]
 
 
 def _labels_by(settings: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Labels of components as always, and ``key=value`` for whatever else was grouped by."""
-    named = [{k: v for k, v in one.items() if k.removesuffix(".name") in SLOTS} for one in settings]
-    labels = settings_labels(named) if any(named) else [""] * len(settings)
+    """The usual labels of components, and ``key=value`` for all other keys."""
+    components = [{k: v for k, v in values.items() if k.removesuffix(".name") in SLOTS} for values in settings]
+    labels = settings_labels(components) if any(components) else [""] * len(settings)
     rest = [
-        " ".join(f"{k.rpartition('.')[2].replace('_', ' ')}={v}" for k, v in one.items() if k not in name)
-        for one, name in zip(settings, named, strict=True)
+        " ".join(f"{k.rpartition('.')[2].replace('_', ' ')}={v}" for k, v in values.items() if k not in component)
+        for values, component in zip(settings, components, strict=True)
     ]
     return [f"{label} {more}".strip() for label, more in zip(labels, rest, strict=True)]
 
 
 def _nested(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """A config with these dotted keys and nothing else."""
+    """A config with only these dotted keys."""
     config: dict[str, Any] = {}
     for key, value in settings.items():
         first, _, rest = key.partition(".")

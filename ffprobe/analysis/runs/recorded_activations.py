@@ -1,4 +1,4 @@
-"""The activations in a run file: where they were recorded and when, read in blocks."""
+"""The recorded activations of a run file: their layers, stages and epochs, read in blocks."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ RECORD = "Train again with --set recording.activations=true, or with the plugin 
 
 
 class Place(NamedTuple):
-    """Where activations were recorded.
+    """The layer and stage of recorded activations.
 
     Attributes:
         depth: position of the layer, from 1; 0 is the input.
-        layer: its name in the run file; ``input`` for the images themselves.
-        stage: ``pre`` or ``post`` the normalizer that follows.
+        layer: name of the layer in the run file; ``input`` for the images themselves.
+        stage: ``pre`` or ``post``: before or after the normalizer that follows the layer.
     """
 
     depth: int
@@ -32,18 +32,18 @@ class Place(NamedTuple):
 
 
 class RecordedActivations:
-    """What a run recorded of its activations, of a fixed set of images with the neutral label.
+    """The recorded activations of a run, for a fixed set of images with the neutral label.
 
     Attributes:
         run: the run file.
         layers: names of all layers, first to last.
-        places: where activations were recorded, by depth, ``pre`` before ``post``.
-        epochs: epochs done at each recording, by place; 0 is the untrained network.
+        places: layers and stages with recorded activations, by depth, ``pre`` before ``post``.
+        epochs: number of completed epochs at each recording, by place; 0 is the untrained network.
         truth: int ``[N]``, the label of each image.
         held: bool ``[N]``, true for images held out of training.
 
     Raises:
-        FileError: none were recorded, or not of the trained network yet.
+        FileError: no activations were recorded, or not yet those of the trained network.
     """
 
     def __init__(self, run: RunFile) -> None:
@@ -58,7 +58,7 @@ class RecordedActivations:
         self.epochs = {place: [int(e) for e in run.read(_path(place, "epoch"))] for place in self.places}
         layers = [epochs for place, epochs in self.epochs.items() if place.depth]
         if not layers or any(not epochs or epochs[-1] == 0 for epochs in layers):
-            hint = "Let the run go on until activations are recorded again, at its end at the latest."
+            hint = "Resume the run until activations are recorded again, at the latest at its end."
             raise FileError("Activations of the trained network are not in the file yet.", where=str(run.path), hint=hint)
 
     @property
@@ -67,31 +67,31 @@ class RecordedActivations:
         return max(epochs[-1] for epochs in self.epochs.values())
 
     def untrained(self, place: Place) -> bool:
-        """Whether the untrained network was recorded there; never for the input, which no training changes."""
+        """Return whether a place has a recording of the untrained network; always False for the input."""
         return place.depth > 0 and self.epochs[place][0] == 0
 
     def matrix(self, place: Place, row: int = -1) -> ActivationMatrix:
-        """One recording, ``[N, units]``; nothing is read yet.
+        """Return one recording, ``[N, units]``, without reading it yet.
 
         Args:
             place: one of ``places``.
-            row: position among ``epochs[place]``, -1 for the last.
+            row: index into ``epochs[place]``, -1 for the last.
         """
         name = f"{_path(place)}, epoch {self.epochs[place][row]}, {self.run.path}"
         return ActivationMatrix(self.run.variable(_path(place)), row, name)
 
     def pooled(self) -> str:
-        """How maps were reduced before they were recorded, in words; empty where nothing was."""
-        found = {str(self.run.variable(_path(place)).attributes.get("reduction", "none")) for place in self.places}
-        return ", ".join(sorted(found - {"none"}))
+        """Return how feature maps were reduced before recording, as text; empty without a reduction."""
+        reductions = {str(self.run.variable(_path(place)).attributes.get("reduction", "none")) for place in self.places}
+        return ", ".join(sorted(reductions - {"none"}))
 
 
 class ActivationMatrix:
-    """One recording of one layer, float32 ``[images, units]``, read when it is asked for.
+    """One recording of one layer, float32 ``[images, units]``, read on demand.
 
     Attributes:
-        shape: images, units.
-        name: place, epoch and file, for errors.
+        shape: number of images, number of units.
+        name: path, epoch and file, for error messages.
     """
 
     def __init__(self, variable: RecordedArray, row: int, name: str) -> None:
@@ -100,7 +100,7 @@ class ActivationMatrix:
         self.name = name
 
     def blocks(self, rows: int) -> Iterator[np.ndarray]:
-        """At most so many images at a time, in order."""
+        """Yield the matrix in blocks of at most ``rows`` images, in order."""
         for start in range(0, self.shape[0], rows):
             yield self._variable[self._row, start : start + rows]
 

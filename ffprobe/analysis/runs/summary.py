@@ -1,4 +1,4 @@
-"""What a run file says of the whole run in a few numbers, kept without the file."""
+"""Summary of a run in a few numbers, independent of the open file."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ NAN = math.nan
 
 @dataclass(frozen=True)
 class RunSummary:
-    """One run in a few numbers; holds no open file.
+    """Summary of one run, without an open file.
 
     Attributes:
-        path: of the run file.
-        complete: whether the run finished.
+        path: path of the run file.
+        complete: whether the run is complete.
         config: the resolved config.
-        attributes: of the file's root.
-        epochs: how many are in the file.
-        test: test accuracy by the run's evaluator in percent; NaN where the test set was not read, or not yet.
-        validation: validation accuracy by the run's evaluator in percent; of an unfinished run the last measured.
+        attributes: attributes of the file's root.
+        epochs: number of epochs in the file.
+        test: test accuracy by the run's evaluator in percent; NaN if the test set was not evaluated.
+        validation: validation accuracy by the run's evaluator in percent; of an unfinished run, the last measured one.
         seconds: wall time of the run so far.
     """
 
@@ -40,16 +40,16 @@ class RunSummary:
 
     @property
     def seed(self) -> int | None:
-        """The root seed; None when the file does not say it."""
+        """The root seed; None if the file does not contain it."""
         seed = self.config.get("seed")
         return seed if isinstance(seed, int) else None
 
 
 def summarize(run: RunFile) -> RunSummary:
-    """The run in a few numbers.
+    """Summarize a run.
 
-    Of a finished run only attributes and ``final`` are read, which is what makes a thousand of them a matter of
-    seconds; what an unfinished run has in ``final`` is not vouched for, so its last committed epoch is read instead.
+    For a complete run, only the attributes and ``final`` are read, so that a thousand runs take seconds. For an
+    unfinished run, ``final`` is not reliable, so the last committed epoch is read instead.
     """
     config = run.config
     if run.complete:
@@ -76,7 +76,7 @@ def _final(run: RunFile, name: str) -> float:
 
 
 def _last(run: RunFile, name: str) -> float:
-    """The last measured value of a metric."""
+    """Return the last measured value of a metric."""
     import numpy as np
 
     path = f"metrics/{name}"

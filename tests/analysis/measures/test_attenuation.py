@@ -11,7 +11,7 @@ import ffprobe
 
 
 def brute(margins: np.ndarray, beta: float, gamma: float) -> list[tuple[float, float, float, float]]:
-    """(F, median R, starved, coverage) of each layer, by the definition, in exact enough numbers."""
+    """(F, median R, starved, coverage) of each layer from the definition, with high precision."""
     found = []
     with localcontext(prec=60, Emax=10**9, Emin=-(10**9)):
         b, g, one = Decimal(beta), Decimal(gamma), Decimal(1)
@@ -33,51 +33,51 @@ def brute(margins: np.ndarray, beta: float, gamma: float) -> list[tuple[float, f
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 100.0])
 @pytest.mark.parametrize("gamma", [0.7, 1.0])
-def test_it_is_the_definition_in_exact_numbers(scale: float, gamma: float) -> None:
+def test_it_equals_the_definition_in_high_precision(scale: float, gamma: float) -> None:
     margins = scale * (np.random.default_rng(1).normal(size=(4, 30)) + 0.5)
-    for told, (f, median, starved, coverage) in zip(
+    for result, (f, median, starved, coverage) in zip(
         ffprobe.attenuation(margins, 4.0, gamma), brute(margins, 4.0, gamma), strict=True
     ):
-        assert told.free_riding == pytest.approx(f, rel=1e-10, abs=1e-15)
-        assert told.starved == starved
-        assert told.coverage == coverage
+        assert result.free_riding == pytest.approx(f, rel=1e-10, abs=1e-15)
+        assert result.starved == starved
+        assert result.coverage == coverage
         if median < 1e300:
-            assert told.median == pytest.approx(median, rel=1e-9)
+            assert result.median == pytest.approx(median, rel=1e-9)
 
 
 def test_closed_forms() -> None:
     first, second = ffprobe.attenuation([[0.0, 0.0], [0.0, 0.0]], 4, 1)
     assert (first.free_riding, first.median, second.free_riding, second.median) == (0, 1, 0, 1)
     # m = 0, P = p: R = 2 / (1 + e^(beta gamma p))
-    told = ffprobe.attenuation([[0.5], [0.0]], 4, 0.5)[1]
-    assert told.median == pytest.approx(2 / (1 + np.e))
-    assert told.free_riding == pytest.approx(1 - 2 / (1 + np.e))
+    result = ffprobe.attenuation([[0.5], [0.0]], 4, 0.5)[1]
+    assert result.median == pytest.approx(2 / (1 + np.e))
+    assert result.free_riding == pytest.approx(1 - 2 / (1 + np.e))
 
 
-def test_nothing_is_taken_away_without_gamma() -> None:
-    for told in ffprobe.attenuation(np.random.default_rng(0).normal(size=(3, 9)) * 50, 4, 0):
-        assert (told.free_riding, told.median, told.starved) == (0, 1, 0)
+def test_nothing_is_removed_without_gamma() -> None:
+    for result in ffprobe.attenuation(np.random.default_rng(0).normal(size=(3, 9)) * 50, 4, 0):
+        assert (result.free_riding, result.median, result.starved) == (0, 1, 0)
 
 
-def test_r_is_the_ratio_of_the_losses_gradients() -> None:
+def test_r_is_the_ratio_of_the_gradients_of_the_losses() -> None:
     import torch
 
     m = torch.tensor([0.3, -0.7, 1.1], dtype=torch.float64, requires_grad=True)
     p = torch.tensor([0.5, 0.2, -0.4], dtype=torch.float64)
     grads = [torch.autograd.grad(torch.nn.functional.softplus(-4 * total).sum(), m)[0] for total in (m + 0.7 * p, m)]
     left = (grads[0] / grads[1]).numpy()
-    told = ffprobe.attenuation(np.stack([p.numpy(), m.detach().numpy()]), 4, 0.7)[1]
-    assert told.free_riding == pytest.approx((1 - np.minimum(1, left)).mean())
-    assert told.median == pytest.approx(np.median(left))
+    result = ffprobe.attenuation(np.stack([p.numpy(), m.detach().numpy()]), 4, 0.7)[1]
+    assert result.free_riding == pytest.approx((1 - np.minimum(1, left)).mean())
+    assert result.median == pytest.approx(np.median(left))
 
 
-def test_huge_margins_neither_overflow_nor_vanish() -> None:
-    told = ffprobe.attenuation([[1e5, -1e5, 3.0], [1e5, 1e5, -1e5]], 4, 1)[1]
-    assert told.free_riding == pytest.approx(1 / 3)  # starved; R > 1; R = 1 as both terms are nothing beside 1
-    assert told.starved == pytest.approx(1 / 3)
+def test_huge_margins_neither_overflow_nor_underflow() -> None:
+    result = ffprobe.attenuation([[1e5, -1e5, 3.0], [1e5, 1e5, -1e5]], 4, 1)[1]
+    assert result.free_riding == pytest.approx(1 / 3)  # starved; R > 1; R = 1 as both terms are negligible beside 1
+    assert result.starved == pytest.approx(1 / 3)
 
 
 @pytest.mark.parametrize("margins", [[[np.nan]], [[np.inf, 0.0]], np.zeros((3, 0))])
-def test_what_is_not_finite_is_refused(margins: object) -> None:
+def test_nonfinite_margins_are_refused(margins: object) -> None:
     with pytest.raises(ValueError, match="finite margins"):
         ffprobe.attenuation(margins, 4, 1)

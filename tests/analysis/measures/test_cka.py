@@ -1,4 +1,4 @@
-"""Linear CKA: closed forms, Gram matrices worked out by hand, what may not change it, and where it is undefined."""
+"""Linear CKA: closed forms, explicit Gram matrices, invariances, and undefined cases."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def cka(x: np.ndarray, y: np.ndarray, *, debiased: bool) -> float:
 
 
 def by_gram(x: np.ndarray, y: np.ndarray, *, debiased: bool) -> float:
-    """CKA from n x n Gram matrices, as Kornblith and Song write them."""
+    """CKA from n x n Gram matrices, as defined by Kornblith and Song."""
     n = len(x)
     k, ell = x @ x.T, y @ y.T
 
@@ -40,11 +40,11 @@ def by_gram(x: np.ndarray, y: np.ndarray, *, debiased: bool) -> float:
 @pytest.mark.parametrize("debiased", [False, True])
 class TestBoth:
     @pytest.mark.parametrize("pair", [(X, Y), (X, WIDE), (WIDE, WIDE[:, :150] + 5), (X + 1e4, Y)])
-    def test_it_is_what_gram_matrices_give(self, debiased: bool, pair: tuple[np.ndarray, np.ndarray]) -> None:
+    def test_it_equals_cka_from_gram_matrices(self, debiased: bool, pair: tuple[np.ndarray, np.ndarray]) -> None:
         expected = by_gram(*(a - a.mean(axis=0) for a in pair), debiased=debiased)
         assert cka(*pair, debiased=debiased) == pytest.approx(expected, abs=1e-9)
 
-    def test_itself_is_one(self, debiased: bool) -> None:
+    def test_equal_representations_give_one(self, debiased: bool) -> None:
         for x in (X, Y, WIDE):
             assert cka(x, x, debiased=debiased) == pytest.approx(1)
 
@@ -67,7 +67,7 @@ def test_closed_form_of_single_features_is_their_squared_correlation() -> None:
     assert cka(a[:, None], b[:, None], debiased=False) == pytest.approx(0.8**2)  # Spearman's by ranks: r = 0.8
 
 
-def test_uncorrelated_features_have_none() -> None:
+def test_uncorrelated_features_give_zero() -> None:
     a, b = np.array([[1.0], [1], [-1], [-1]]), np.array([[1.0], [-1], [1], [-1]])
     assert cka(a, b, debiased=False) == pytest.approx(0)
 
@@ -81,13 +81,13 @@ def test_debiased_hsic_is_unbiased() -> None:
     assert means[1] > 1
 
 
-def test_unrelated_wide_layers_look_alike_only_to_the_biased_estimate() -> None:
+def test_only_the_biased_estimate_is_high_for_unrelated_wide_layers() -> None:
     a, b = RANDOM.normal(size=(2, 60, 2000))
     assert cka(a, b, debiased=False) > 0.9
     assert abs(cka(a, b, debiased=True)) < 0.1
 
 
-def test_what_is_kept_is_never_larger_than_the_smaller_form() -> None:
+def test_the_stored_matrix_is_never_larger_than_the_smaller_form() -> None:
     assert CentredFeatures(WIDE).matrix.shape == (30, 30)
     assert CentredFeatures(X).matrix.shape == (30, 4)
 

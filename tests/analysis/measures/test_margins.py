@@ -1,4 +1,4 @@
-"""True and wrong labels are told apart as a plain loop tells them."""
+"""The split into true and wrong labels, compared with a loop."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 import ffprobe
 
 
-def test_split_is_that_of_a_loop() -> None:
+def test_the_split_equals_that_of_a_loop() -> None:
     random = np.random.default_rng(0)
     goodness, truth = random.normal(size=(3, 7, 5)).astype("f4"), random.integers(0, 5, 7)
     true, wrong = ffprobe.true_and_wrong(goodness, truth)

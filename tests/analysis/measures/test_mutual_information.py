@@ -1,4 +1,4 @@
-"""Bits about a label: against scikit-learn, numerical integration, and simulations where the truth is known."""
+"""Mutual information: compared with scikit-learn, numerical integration, and simulations with a known value."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ffprobe.analysis.measures.mutual_information import (
 from ffprobe.analysis.probing.heads import head_log_probabilities
 
 
-def test_plug_in_is_scikit_learns() -> None:
+def test_the_plug_in_estimate_equals_scikit_learns() -> None:
     counts = np.random.default_rng(0).integers(0, 9, size=(5, 4, 6))
     expected = [mutual_info_score(None, None, contingency=table) / np.log(2) for table in counts]
     assert plug_in_information(counts) == pytest.approx(np.array(expected))
@@ -45,7 +45,7 @@ def test_correction_and_interval_on_a_known_table() -> None:
     assert 0.88 <= covered <= 0.99
 
 
-def test_independent_answers_come_near_zero_and_may_fall_below() -> None:
+def test_estimates_for_independent_predictions_are_near_zero_and_may_be_negative() -> None:
     random = np.random.default_rng(2)
     found = [confusion_information(random.multinomial(300, np.full(16, 1 / 16)).reshape(4, 4)) for _ in range(50)]
     assert np.mean([one.miller_madow for one in found]) == pytest.approx(0, abs=0.005)
@@ -81,7 +81,7 @@ def gaussians(apart: float, n: int = 6000) -> tuple[np.ndarray, np.ndarray, np.n
 
 @pytest.mark.parametrize("hidden", [None, 16])
 @pytest.mark.parametrize("apart", [0.5, 1.0, 2.0])
-def test_heads_on_gaussians_come_close_to_the_truth_from_below(apart: float, hidden: int | None) -> None:
+def test_probes_on_gaussians_approach_the_true_value_from_below(apart: float, hidden: int | None) -> None:
     x, labels, held, truth = gaussians(apart)
     [(_, log_q)] = head_log_probabilities([x], labels, held, hidden=hidden, repeats=2)
     for one in log_q:
@@ -91,7 +91,7 @@ def test_heads_on_gaussians_come_close_to_the_truth_from_below(apart: float, hid
 
 
 @pytest.mark.parametrize("hidden", [None, 16])
-def test_features_that_say_nothing_give_about_nothing(hidden: int | None) -> None:
+def test_uninformative_features_give_about_zero_bits(hidden: int | None) -> None:
     random = np.random.default_rng(4)
     labels = random.choice(4, size=900, p=[0.55, 0.25, 0.1, 0.1])  # uneven: the frequencies alone are no information
     x, held = random.normal(size=(900, 40)).astype(np.float32), np.arange(900) >= 600
@@ -101,7 +101,7 @@ def test_features_that_say_nothing_give_about_nothing(hidden: int | None) -> Non
 
 
 @pytest.mark.parametrize("hidden", [None, 16])
-def test_one_hot_features_give_all_there_is(hidden: int | None) -> None:
+def test_one_hot_features_give_the_entropy_of_the_label(hidden: int | None) -> None:
     labels = np.arange(2000) % 8
     x, held = np.eye(8, dtype=np.float32)[labels], np.arange(2000) >= 1500
     [(_, log_q)] = head_log_probabilities([x], labels, held, hidden=hidden, repeats=2)

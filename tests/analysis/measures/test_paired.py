@@ -1,4 +1,4 @@
-"""Gains paired by image, and when they count."""
+"""Gains paired by image, and their significance."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy import stats
 import ffprobe
 
 
-def test_gain_and_error_are_those_of_the_paired_t_test() -> None:
+def test_gain_and_error_equal_those_of_the_paired_t_test() -> None:
     random = np.random.default_rng(0)
     before, after = random.random(500) < 0.6, random.random(500) < 0.7
     gain, error = ffprobe.accuracy_gain(before, after)
@@ -19,7 +19,7 @@ def test_gain_and_error_are_those_of_the_paired_t_test() -> None:
     assert gain / error == pytest.approx(stats.ttest_rel(after.astype(float), before.astype(float)).statistic)
 
 
-def test_images_that_both_get_right_do_not_blur_the_gain() -> None:
+def test_images_that_both_classify_correctly_add_no_error() -> None:
     before = np.arange(100) < 90
     assert ffprobe.accuracy_gain(before, before) == (0, 0)
     unpaired = 100 * math.sqrt(2 * 0.9 * 0.1 / 100)
@@ -34,7 +34,7 @@ def test_too_few_images_have_no_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gain", "error", "told"),
+    ("gain", "error", "sign"),
     [
         (3, 1, 1),
         (-3, 1, -1),
@@ -46,10 +46,10 @@ def test_too_few_images_have_no_error() -> None:
         (1, math.nan, None),
     ],
 )
-def test_a_gain_counts_beyond_two_standard_errors(gain: float, error: float, told: int | None) -> None:
-    assert ffprobe.direction(gain, error) == told
+def test_a_gain_is_significant_beyond_two_standard_errors(gain: float, error: float, sign: int | None) -> None:
+    assert ffprobe.direction(gain, error) == sign
 
 
-def test_what_is_flat_is_the_callers_choice() -> None:
+def test_the_caller_chooses_the_flat_range() -> None:
     assert ffprobe.direction(0.3, 0.2, flat=0.5) is None
     assert ffprobe.direction(0.3, 0.2, flat=0.8) == 0

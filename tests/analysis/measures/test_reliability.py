@@ -1,4 +1,4 @@
-"""Scores as probabilities, against closed forms and scikit-learn."""
+"""Calibration of scores, compared with closed forms and scikit-learn."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ def sample(n: int = 800, labels: int = 5, seed: int = 0) -> tuple[np.ndarray, np
 
 
 @pytest.mark.parametrize("temperature", [0.3, 1.0, 4.0])
-def test_likelihood_and_brier_are_those_of_scikit_learn(temperature: float) -> None:
+def test_likelihood_and_brier_score_equal_scikit_learns(temperature: float) -> None:
     scores, truth = sample()
     p = softmax(scores / temperature, axis=1)
-    told = ffprobe.probability_quality(scores, truth, temperature)
-    assert told.nll == pytest.approx(log_loss(truth, p))
-    assert told.brier == pytest.approx(((p - np.eye(5)[truth]) ** 2).sum(axis=1).mean())
-    assert told.accuracy == (p.argmax(axis=1) == truth).mean()
+    quality = ffprobe.probability_quality(scores, truth, temperature)
+    assert quality.nll == pytest.approx(log_loss(truth, p))
+    assert quality.brier == pytest.approx(((p - np.eye(5)[truth]) ** 2).sum(axis=1).mean())
+    assert quality.accuracy == (p.argmax(axis=1) == truth).mean()
 
 
 def test_brier_of_two_labels_is_twice_scikit_learns() -> None:
     from sklearn.metrics import brier_score_loss
 
     scores, truth = sample(labels=2)
-    told = ffprobe.probability_quality(scores, truth)
-    assert told.brier == pytest.approx(2 * brier_score_loss(truth, softmax(scores, axis=1)[:, 1]))
+    quality = ffprobe.probability_quality(scores, truth)
+    assert quality.brier == pytest.approx(2 * brier_score_loss(truth, softmax(scores, axis=1)[:, 1]))
 
 
 @pytest.mark.parametrize(("equal_mass", "strategy"), [(False, "uniform"), (True, "quantile")])
-def test_bins_are_those_of_scikit_learn(equal_mass: bool, strategy: str) -> None:
+def test_bins_equal_scikit_learns(equal_mass: bool, strategy: str) -> None:
     random = np.random.default_rng(2)
     confidence = random.random(500)
     right = random.random(500) < confidence
-    told = reliability(confidence, right, equal_mass=equal_mass)
+    quality = reliability(confidence, right, equal_mass=equal_mass)
     accuracy, mean = calibration_curve(right, confidence, n_bins=15, strategy=strategy)
-    assert told.accuracy == pytest.approx(accuracy)
-    assert told.confidence == pytest.approx(mean)
-    assert told.count.sum() == 500
-    assert np.ptp(told.count) <= 1 or not equal_mass
+    assert quality.accuracy == pytest.approx(accuracy)
+    assert quality.confidence == pytest.approx(mean)
+    assert quality.count.sum() == 500
+    assert np.ptp(quality.count) <= 1 or not equal_mass
 
 
 def test_error_in_closed_form() -> None:
@@ -61,23 +61,23 @@ def test_error_in_closed_form() -> None:
     assert reliability(np.ones(4), np.zeros(4)).error() == 1
 
 
-def test_equal_confidences_stay_together_whatever_their_order() -> None:
+def test_equal_confidences_share_a_bin_in_any_order() -> None:
     confidence, right = np.repeat([0.6, 1.0], [3, 97]), np.arange(100) % 3 > 0
     forward = reliability(confidence, right, equal_mass=True)
     assert forward.error() == pytest.approx(reliability(confidence[::-1], right[::-1], equal_mass=True).error())
     assert list(forward.count) == [3, 97]
 
 
-def test_a_bin_holds_its_upper_end() -> None:
+def test_a_bin_includes_its_upper_end() -> None:
     assert list(reliability([1 / 15, 1 / 15 + 1e-9], [True, True]).count) == [1, 1]
 
 
-def test_the_floor_is_what_calibrated_predictions_show() -> None:
+def test_the_floor_is_the_error_of_calibrated_predictions() -> None:
     errors, floors = [], []
     for seed in range(20):
-        told = ffprobe.probability_quality(*sample(200, seed=seed))  # calibrated by how they were drawn
-        errors.append(told.ece)
-        floors.append(told.floor)
+        quality = ffprobe.probability_quality(*sample(200, seed=seed))  # calibrated by how they were drawn
+        errors.append(quality.ece)
+        floors.append(quality.floor)
     assert np.mean(floors) == pytest.approx(np.mean(errors), rel=0.12)
     assert ffprobe.probability_quality(*sample(200), 0.2).ece > 3 * floors[0]
 
@@ -108,7 +108,7 @@ def test_the_temperature_in_closed_form() -> None:
         ([[1.0, 1.0], [2.0, 2.0]], [0, 1], "same score"),
     ],
 )
-def test_there_may_be_no_temperature(scores: list[list[float]], truth: list[int], why: str) -> None:
-    temperature, said = ffprobe.fit_temperature(scores, truth)
+def test_a_missing_temperature_has_a_reason(scores: list[list[float]], truth: list[int], why: str) -> None:
+    temperature, reason = ffprobe.fit_temperature(scores, truth)
     assert math.isnan(temperature)
-    assert why in said
+    assert why in reason

@@ -1,4 +1,4 @@
-"""Numbers about a representation: closed forms, numpy and scikit-learn on whole matrices, and what is undefined."""
+"""Statistics of a representation: closed forms, numpy and scikit-learn on whole matrices, and undefined cases."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_ranks_count_dimensions() -> None:
     assert uneven.participation_ratio == pytest.approx(1 / (0.81 + 0.01))
 
 
-def test_ranks_are_those_of_the_whole_covariance_in_whatever_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ranks_equal_those_of_the_whole_covariance_for_any_block_size(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.linalg.eigvalsh(np.cov(X.astype(float), rowvar=False))
     share = values / values.sum()
     for size in (1 << 24, 7 * 4 * 8):
@@ -85,7 +85,7 @@ def test_fisher_ratio_is_scatter_between_over_scatter_within() -> None:
     assert describe(X * 1000).fisher_ratio == pytest.approx(between / within, rel=1e-4)
 
 
-def test_nearest_mean_is_scikit_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nearest_mean_equals_scikit_learns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ffprobe.analysis.probing.features.BLOCK", 7 * 4 * 8)
     x = X + RANDOM.normal(size=X.shape) * 3
     peer = NearestCentroid().fit(x[~HELD], LABELS[~HELD]).score(x[HELD], LABELS[HELD])
@@ -119,7 +119,7 @@ class TestUndefined:
     def test_one_unit_has_no_sparsity(self) -> None:
         assert math.isnan(describe(X[:, :1]).hoyer)
 
-    def test_not_finite_is_refused_by_name(self) -> None:
+    def test_nonfinite_features_are_refused_by_name(self) -> None:
         x = X.copy()
         x[3, 2] = np.nan
         with pytest.raises(FileError, match=r"NaN or infinity.*layer 4"):

@@ -1,4 +1,4 @@
-"""Statistics against scipy, closed forms and brute force."""
+"""Statistics compared with scipy, closed forms and brute force."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_one_value_has_no_spread() -> None:
     assert all(math.isnan(v) for v in (found.sd, found.low, found.high, found.p))
 
 
-def test_values_that_are_all_the_same_say_so() -> None:
+def test_equal_values_have_a_reason() -> None:
     found = mean_interval([0.1 + 0.2, 0.3, 0.3])  # the same but for rounding
     assert (found.sd, found.low, found.high) == (0, found.mean, found.mean)
     assert found.why == "all values are the same"
@@ -52,13 +52,13 @@ def test_values_that_are_all_the_same_say_so() -> None:
 
 
 @pytest.mark.parametrize("values", [[], [1, math.nan], [math.inf], [[1, 2]]])
-def test_what_is_no_row_of_finite_numbers_is_refused(values: list[float]) -> None:
+def test_nonfinite_or_missing_values_are_refused(values: list[float]) -> None:
     with pytest.raises(ValueError, match="finite numbers"):
         mean_interval(values)
 
 
 @pytest.mark.parametrize("confidence", [0, 1, 95])
-def test_a_confidence_lies_between_0_and_1(confidence: float) -> None:
+def test_a_confidence_level_is_between_0_and_1(confidence: float) -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):
         mean_interval([1, 2], confidence)
 
@@ -97,7 +97,7 @@ def test_wilcoxon_with_ties_counts_signs_by_brute_force() -> None:
     assert found.rank_p == pytest.approx(exact, abs=0.06)
 
 
-def test_pairs_that_cannot_be_tested_say_why() -> None:
+def test_pairs_that_cannot_be_tested_have_a_reason() -> None:
     one = paired_difference([1], [3])
     assert (one.mean, one.why) == (2, "one pair has no spread")
     # 0.9 - 0.8 and 0.4 - 0.3 differ in the last bit only
@@ -126,7 +126,7 @@ def test_welch_is_scipys_from_means_and_spreads() -> None:
     assert (found.low, found.high) == (pytest.approx(interval.low), pytest.approx(interval.high))
 
 
-def test_welch_without_spread_says_why() -> None:
+def test_welch_without_spread_has_a_reason() -> None:
     assert welch_difference(Estimate(3, 1, 0.5), Estimate(1, 2)).why == "one value has no spread"
     assert welch_difference(Estimate(3, 1, 0.0), Estimate(3, 2, 0.0)).why == "neither side has a spread"
     assert math.isfinite(welch_difference(Estimate(3, 1, 0.0), Estimate(3, 2, 0.1)).p)
@@ -139,14 +139,14 @@ def test_holm_by_hand() -> None:
     assert holm([]) == []
 
 
-def test_holm_leaves_out_what_was_not_tested() -> None:
+def test_holm_omits_nan() -> None:
     found = holm([math.nan, 0.01, math.nan, 0.04])
     assert found[1::2] == pytest.approx([0.02, 0.04])
     assert math.isnan(found[0])
     assert math.isnan(found[2])
 
 
-def test_holm_rejects_what_the_step_down_procedure_rejects() -> None:
+def test_holm_rejects_the_hypotheses_of_the_step_down_procedure() -> None:
     for _ in range(200):
         p = RANDOM.random(6) ** 3
         for level in (0.05, 0.2):
@@ -158,12 +158,12 @@ def test_holm_rejects_what_the_step_down_procedure_rejects() -> None:
             assert {i for i, q in enumerate(holm(list(p))) if q <= level} == rejected
 
 
-def test_holm_refuses_what_is_no_p_value() -> None:
+def test_holm_refuses_invalid_p_values() -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):
         holm([0.1, 1.2])
 
 
-def test_bootstrap_over_images_is_the_one_that_draws_indices() -> None:
+def test_bootstrap_over_images_equals_one_that_draws_indices() -> None:
     a = RANDOM.random(400) < 0.7
     b = np.where(RANDOM.random(400) < 0.2, RANDOM.random(400) < 0.9, a)
     found = paired_bootstrap(a, b, resamples=20_000)
@@ -184,7 +184,7 @@ def test_bootstraps_p_is_mcnemars() -> None:
     assert paired_bootstrap(a, b).p == pytest.approx(112 / 1024)
 
 
-def test_bootstrap_of_the_same_predictions_says_so() -> None:
+def test_bootstrap_of_equal_predictions_has_a_reason() -> None:
     found = paired_bootstrap([1, 0, 1], [1, 0, 1])
     assert (found.mean, found.sd, found.why) == (0, 0, "the two are right on the same images")
     assert paired_bootstrap([0, 0], [1, 1]).why == "the two never agree"
@@ -192,6 +192,6 @@ def test_bootstrap_of_the_same_predictions_says_so() -> None:
 
 
 @pytest.mark.parametrize(("a", "b"), [([0.5, 1], [1, 1]), ([1], [1, 0])])
-def test_bootstrap_refuses_what_is_no_pair_of_right_and_wrong(a: list[float], b: list[float]) -> None:
+def test_bootstrap_refuses_invalid_pairs(a: list[float], b: list[float]) -> None:
     with pytest.raises(ValueError, match=r"right|paired"):
         paired_bootstrap(a, b)

@@ -1,4 +1,4 @@
-"""One line per layer, with one key for all panels."""
+"""One line per layer, with one legend for all panels."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_more_layers_are_coloured_by_depth_beside_a_bar() -> None:
     assert {line.get_linestyle() for line in right.lines} == {"-"}
 
 
-def test_gaps_are_bridged_and_a_single_point_is_seen() -> None:
+def test_gaps_are_bridged_and_a_single_point_is_visible() -> None:
     y = np.full((5, 7), np.nan)
     y[2, 0], y[[0, 4], 1] = 1.0, (2.0, 3.0)
     lines = drawn(7, y).axes[0].lines
@@ -55,7 +55,7 @@ def test_gaps_are_bridged_and_a_single_point_is_seen() -> None:
     assert list(lines[1].get_xdata()) == [1, 5]
 
 
-def test_a_single_epoch_has_no_fractions_of_it() -> None:
+def test_a_single_epoch_has_no_fractional_ticks() -> None:
     def draw(figure: Any) -> None:
         ffprobe.lines_by_depth(figure, [{"axes": figure.subplots(), "x": [1], "y": np.ones((1, 2)), "ylabel": "y"}])
 
@@ -69,7 +69,7 @@ def test_wide_is_positive_and_more_than_thirtyfold(values: list[float], wide: bo
     assert spans_wide(values) is wide
 
 
-def test_an_axis_is_logarithmic_where_asked_or_needed() -> None:
+def test_an_axis_is_logarithmic_on_request_or_for_a_wide_range() -> None:
     y = np.geomspace(1, 1000, 5)[:, None] * np.ones(2)
     assert [drawn(2, y, scale=s).axes[0].get_yscale() for s in ("linear", "log", "auto")] == ["linear", "log", "log"]
     assert drawn(2, y + 1e5, scale="auto").axes[0].get_yscale() == "linear"

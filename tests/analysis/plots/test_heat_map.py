@@ -1,4 +1,4 @@
-"""Heat maps: what is written in the cells, which colours they have, and what happens when there is no room."""
+"""Heat maps: numbers in the cells, colours, and small cells."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def drawn(values: np.ndarray, size: tuple[float, float] = (3.25, 2.4), **words: 
     return figure.axes[0]
 
 
-def test_every_finite_cell_holds_its_number_where_it_stands() -> None:
+def test_every_finite_cell_contains_its_number() -> None:
     axes = drawn(VALUES)
     found = {text.get_position(): text.get_text() for text in axes.texts}
     assert found == {(0, 0): "0.00", (1, 0): "0.25", (0, 1): "0.50", (1, 1): "0.75", (2, 1): "1.00"}
     assert axes.yaxis_inverted()  # row 0 on top
 
 
-def test_numbers_stand_inside_their_cells_and_apart_from_the_colour() -> None:
+def test_numbers_are_inside_their_cells_and_have_contrast() -> None:
     axes = drawn(np.random.default_rng(0).uniform(size=(9, 9)), square=True)
     assert len(axes.texts) == 81
     renderer = axes.figure.canvas.get_renderer()  # type: ignore[union-attr]
@@ -55,7 +55,7 @@ def test_small_cells_have_no_numbers_and_fewer_labels() -> None:
         assert not any(a.overlaps(b) for a, b in pairwise(boxes))
 
 
-def test_a_cell_without_a_number_shows_the_hatched_ground() -> None:
+def test_a_nan_cell_shows_the_hatched_background() -> None:
     axes = drawn(VALUES)
     assert np.ma.getmaskarray(axes.images[0].get_array()).tolist() == np.isnan(VALUES).tolist()
     assert axes.images[0].get_cmap()(np.ma.masked)[3] == 0
@@ -71,29 +71,29 @@ def test_colours_diverge_equally_far_from_a_centre() -> None:
     assert drawn(VALUES, centre=0.5, limits=(0.2, 0.6)).images[0].get_clim() == pytest.approx((0.2, 0.8))
 
 
-def test_limits_are_those_given_or_those_of_the_values() -> None:
+def test_limits_are_given_or_those_of_the_values() -> None:
     assert drawn(VALUES).images[0].get_clim() == (0.0, 1.0)
     assert drawn(VALUES, limits=(-1.0, 2.0)).images[0].get_clim() == (-1.0, 2.0)
 
 
 @pytest.mark.parametrize("values", [np.full((2, 2), np.nan), np.ones((2, 2)), np.ones((1, 1))])
-def test_nothing_measured_and_all_alike_are_drawn(values: np.ndarray) -> None:
+def test_no_values_and_equal_values_are_drawn(values: np.ndarray) -> None:
     assert len(drawn(values).texts) == np.isfinite(values).sum()
     assert len(drawn(values, centre=1.0).texts) == np.isfinite(values).sum()
 
 
-def test_bar_is_labelled_and_can_be_left_out() -> None:
+def test_the_colour_bar_is_labelled_and_optional() -> None:
     assert drawn(VALUES).figure.axes[1].get_ylabel() == "CKA"
     assert len(drawn(VALUES, bar=False).figure.axes) == 1
 
 
-def test_long_column_labels_stand_upright() -> None:
+def test_long_column_labels_are_vertical() -> None:
     figure = new_figure(
         lambda f: ffprobe.heat_map(f.subplots(), np.zeros((1, 4)), ["a"], ["a rather long name"] * 4, "x") and None
     )
     assert {label.get_rotation() for label in figure.axes[0].get_xticklabels()} == {90.0}
 
 
-def test_labels_must_fit_the_matrix() -> None:
+def test_labels_must_match_the_matrix() -> None:
     with pytest.raises(ValueError, match=r"2 rows and 2 columns got the shape \(2, 3\)"):
         ffprobe.heat_map(None, VALUES, ["a", "b"], ["1", "2"], "CKA")  # type: ignore[arg-type]

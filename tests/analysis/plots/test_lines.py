@@ -1,4 +1,4 @@
-"""Lines over layers: told apart without colour, labelled where that is legible."""
+"""Lines over layers: distinguishable without colour, labelled if legible."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def legend(figure: Figure) -> list[str]:
     return [text.get_text() for text in found.get_texts()] if found else []
 
 
-def test_few_lines_are_labelled_at_their_ends_without_touching() -> None:
+def test_few_lines_are_labelled_at_their_ends_without_overlap() -> None:
     lines = {f"run {i}": [50, 60 + 0.2 * i] for i in range(3)} | {"low": [50, 51]}
     figure = figure_of(lines)
     assert labels(figure) == list(lines)
@@ -45,7 +45,7 @@ def test_few_lines_are_labelled_at_their_ends_without_touching() -> None:
         {"a": [50.0, 60], "a label much too long for a column": [40.0, 50]},
     ],
 )
-def test_else_there_is_a_legend_and_the_axes_keep_their_height(lines: dict[str, list[float]]) -> None:
+def test_otherwise_there_is_a_legend_and_the_axes_keep_their_height(lines: dict[str, list[float]]) -> None:
     figure = figure_of(lines)
     assert legend(figure) == list(lines)
     assert not labels(figure)

@@ -1,4 +1,4 @@
-"""Heads against scikit-learn, and what a head says of classes it never saw."""
+"""Heads compared with scikit-learn, and classes without fitted images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def blobs(classes: int, count: int = 300, width: int = 6) -> tuple[torch.Tensor,
 
 
 @pytest.mark.parametrize("classes", [2, 4])
-def test_probabilities_are_those_of_scikit_learn(classes: int) -> None:
+def test_probabilities_equal_scikit_learns(classes: int) -> None:
     x, labels = blobs(classes)
     head = ffprobe.fit_head(x, labels, classes, l2=2.0)
     scaler = StandardScaler().fit(x.double().numpy())
@@ -30,15 +30,17 @@ def test_probabilities_are_those_of_scikit_learn(classes: int) -> None:
     assert (head.log_probabilities(x).argmax(1).numpy() == expected.argmax(1)).all()
 
 
-def test_a_class_that_was_never_seen_is_never_predicted() -> None:
+def test_a_class_without_fitted_images_is_never_predicted() -> None:
     x, labels = blobs(3)
     head = ffprobe.fit_head(x, torch.tensor([0, 2, 4])[labels], 6, l2=1.0)
-    found = head.log_probabilities(x)
-    assert torch.isneginf(found[:, [1, 3, 5]]).all()
-    torch.testing.assert_close(found[:, [0, 2, 4]], ffprobe.fit_head(x, labels, 3, l2=1.0).log_probabilities(x))
+    log_probabilities = head.log_probabilities(x)
+    assert torch.isneginf(log_probabilities[:, [1, 3, 5]]).all()
+    torch.testing.assert_close(
+        log_probabilities[:, [0, 2, 4]], ffprobe.fit_head(x, labels, 3, l2=1.0).log_probabilities(x)
+    )
 
 
-def test_a_constant_feature_has_no_say() -> None:
+def test_a_constant_feature_has_weight_zero() -> None:
     x, labels = blobs(3)
     constant = torch.full((len(x), 1), 7.123)
     head = ffprobe.fit_head(torch.cat([x, constant], 1), labels, 3, l2=1.0)

@@ -1,4 +1,4 @@
-"""What a paper says stands beside what the runs say, in every form of a result."""
+"""Every form of a result shows the claim of a paper and its verdict."""
 
 import ffprobe
 
@@ -9,7 +9,7 @@ def _result(agrees):
 
 
 def test_a_claim_is_a_sentence_with_a_verdict():
-    for agrees, word in ((True, "agrees"), (False, "differs"), (None, "cannot be told")):
+    for agrees, word in ((True, "agrees"), (False, "differs"), (None, "inconclusive")):
         text = f"Paper, Figure 1: It rises. Here: It fell from 2 to 1. ({word})"
         result = _result(agrees)
         assert str(result.claims[0]) == text

@@ -1,4 +1,4 @@
-"""What several runs say together."""
+"""Claims and notes of several runs combined."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import ffprobe
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "told"),
+    ("verdicts", "joint"),
     [
         ([True], True),
         ([False, False], False),
@@ -23,20 +23,20 @@ import ffprobe
         ([np.False_], False),
     ],
 )
-def test_a_verdict_is_what_all_that_can_tell_agree_on(verdicts: list[Any], told: bool | None) -> None:
+def test_the_joint_verdict_is_that_of_all_conclusive_runs(verdicts: list[Any], joint: bool | None) -> None:
     claim = ffprobe.joint_claim("paper", "said.", [("", verdict, "text") for verdict in verdicts])
     assert claim is not None
-    assert claim.agrees is told
+    assert claim.agrees is joint
 
 
-def test_texts_are_headed_by_labels_and_disagreement_is_counted() -> None:
+def test_texts_start_with_labels_and_disagreement_is_counted() -> None:
     claim = ffprobe.joint_claim("p", "said.", [("a", True, "one"), ("b", False, "two"), ("c", True, "three")])
     assert claim is not None
     assert claim.here == "a: one; b: two; c: three (agrees in 2 of 3)."
     assert ffprobe.joint_claim("p", "said.", []) is None
 
 
-def test_setting_is_a_matter_of_components() -> None:
+def test_the_setting_is_compared_by_component_names() -> None:
     run: Any = SimpleNamespace(config={"loss": {"name": "symba", "alpha": 4}, "normalizer": "batchnorm"})
     assert ffprobe.in_setting(run, {"loss": {"symba"}, "normalizer": {"batchnorm", "length"}})
     assert not ffprobe.in_setting(run, {"loss": {"fixed-threshold"}})
@@ -44,7 +44,7 @@ def test_setting_is_a_matter_of_components() -> None:
     assert ffprobe.run_components(run) == {"loss": "symba", "normalizer": "batchnorm"}
 
 
-def test_notes_of_all_runs_stand_once_and_without_a_label() -> None:
+def test_notes_of_all_runs_appear_once_and_without_a_label() -> None:
     notes = ffprobe.joint_notes([("a", ["same", "mine"]), ("b", iter(["same", "ours"])), ("c", ["same", "ours"])])
     assert notes == ["same", "a: mine", "b, c: ours"]
     assert ffprobe.joint_notes([("a", ["mine"])]) == ["mine"]

@@ -1,4 +1,4 @@
-"""A table for a paper: every special character escaped, spreads beside their values."""
+"""LaTeX tables: every special character is escaped, spreads follow their values."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RESULT = ffprobe.Result(
 )
 
 
-def test_the_whole_table() -> None:
+def test_the_complete_table() -> None:
     assert latex(RESULT) == (
         "% How much?\n"
         "\\begin{tabular}{lr}\n"
@@ -39,6 +39,6 @@ def test_the_whole_table() -> None:
     )
 
 
-def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(ffprobe.FileError, match="cannot be written"):
         write_latex(RESULT, tmp_path / "no" / "t.tex")

@@ -1,4 +1,4 @@
-"""A long table on a terminal keeps its ends; through a pipe it is whole."""
+"""A terminal shows the first and last rows of a long table; a pipe gets the complete table."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def printed(rows: int, *, terminal: bool) -> list[str]:
 
 
 @pytest.mark.parametrize(("rows", "terminal"), [(60, True), (500, False)])
-def test_it_is_whole(rows: int, terminal: bool) -> None:
+def test_it_is_complete(rows: int, terminal: bool) -> None:
     values = {line.split()[-1] for line in printed(rows, terminal=terminal) if line}
     assert {str(1000 + i) for i in range(rows)} <= values
     assert not any("…" in line for line in printed(rows, terminal=terminal))
 
 
-def test_the_middle_is_left_out_on_a_terminal_and_said_so() -> None:
+def test_a_terminal_omits_the_middle_and_prints_the_number_of_rows() -> None:
     lines = printed(61, terminal=True)
     values = [line.split()[1] for line in lines if len(line.split()) == 2 and line.split()[1].isdigit()]
     assert values == [str(1000 + i) for i in [*range(20), *range(41, 61)]]
-    assert "61 rows in all" in lines[-2]
+    assert "61 rows in total" in lines[-2]

@@ -49,7 +49,7 @@ def printed(result: Result, width: int) -> str:
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
-def test_json_is_one_document_with_null_for_what_was_not_measured() -> None:
+def test_json_is_one_document_with_null_for_values_not_measured() -> None:
     document = make(extra={"floors": np.array([1.0, np.inf]), "n": np.int64(3)}).to_dict()
     assert json.loads(json.dumps(document, allow_nan=False)) == document
     assert list(document) == ["name", "question", "runs", "columns", "rows", "notes", "claims", "extra"]
@@ -60,13 +60,13 @@ def test_json_is_one_document_with_null_for_what_was_not_measured() -> None:
     assert document["extra"] == {"floors": [1.0, None], "n": 3}
 
 
-def test_csv_holds_the_numbers_of_json_with_all_digits(tmp_path: Path) -> None:
+def test_csv_contains_the_numbers_of_json_with_all_digits(tmp_path: Path) -> None:
     result = make()
     with result.write_csv(tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    for row, told in zip(rows, result.to_dict()["rows"], strict=True):
+    for row, expected in zip(rows, result.to_dict()["rows"], strict=True):
         assert {k: float(v) if v else None for k, v in row.items()} == {
-            k: None if v is None else float(v) for k, v in told.items()
+            k: None if v is None else float(v) for k, v in expected.items()
         }
     assert rows[1]["linear"] == repr(float(np.float32(90 + 1 / 3)))
 
@@ -109,11 +109,11 @@ def test_html_is_escaped() -> None:
 class TestFigure:
     def test_lines_are_the_rows(self) -> None:
         line = make().figure().axes[0].lines[0]
-        told = [row["linear"] for row in make().to_dict()["rows"] if row["linear"] is not None]
-        assert list(line.get_ydata()) == told
+        values = [row["linear"] for row in make().to_dict()["rows"] if row["linear"] is not None]
+        assert list(line.get_ydata()) == values
 
     @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf", ".PNG"])
-    def test_file_says_where_it_comes_from_and_its_numbers_lie_beside(self, tmp_path: Path, suffix: str) -> None:
+    def test_a_figure_file_has_metadata_and_a_csv_file_beside_it(self, tmp_path: Path, suffix: str) -> None:
         command = "ffprobe analyze demo runs/a.h5"
         written = make().save_figure(tmp_path / f"fig{suffix}", command=command)
         assert [path.name for path in written] == [f"fig{suffix}", "fig.csv"]
@@ -153,13 +153,13 @@ class TestFigure:
             make(draw=None).save_figure(tmp_path / "a.png")
         assert not list(tmp_path.iterdir())
 
-    def test_a_place_that_cannot_be_written(self, tmp_path: Path) -> None:
+    def test_a_file_that_cannot_be_written(self, tmp_path: Path) -> None:
         with pytest.raises(FileError, match="cannot be written"):
             make().save_figure(tmp_path / "nowhere" / "a.png")
         with pytest.raises(FileError, match="cannot be written"):
             make().write_csv(tmp_path)
 
-    def test_settings_of_the_user_stay_and_do_not_matter(self, tmp_path: Path) -> None:
+    def test_settings_of_the_user_are_ignored_and_kept(self, tmp_path: Path) -> None:
         plain = make().save_figure(tmp_path / "a.png")[0].read_bytes()
         with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red"}):
             before = dict(matplotlib.rcParams)
@@ -167,7 +167,7 @@ class TestFigure:
             assert dict(matplotlib.rcParams) == before
         assert styled == plain
 
-    def test_pyplot_is_never_loaded(self) -> None:
+    def test_pyplot_is_never_imported(self) -> None:
         code = (
             "import sys; from ffprobe.analysis.result.result import Result; assert 'matplotlib' not in sys.modules;"
             "Result('a', 'b', [], [], draw=lambda figure: figure.subplots()).figure();"
@@ -186,7 +186,7 @@ class TestInANotebook:
         assert frame.attrs["question"] == result.question
         assert frame.attrs["units"] == {c.name: c.unit for c in result.columns if c.unit}
 
-    def test_without_pandas_its_extra_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_pandas_the_error_names_its_extra(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "pandas", None)
         with pytest.raises(UsageError) as error:
             make().to_pandas()
@@ -200,12 +200,12 @@ class TestInANotebook:
             console.print(make().table())
         assert one.get() == two.get()
 
-    def test_a_long_table_shows_its_ends_and_says_so(self) -> None:
+    def test_a_long_table_shows_its_first_and_last_rows(self) -> None:
         html = make(columns=[Column("n")], rows=[(n,) for n in range(1000)])._repr_html_()
         assert html.count("<tr>") == 1 + 20 + 1 + 20
-        assert "1000 rows in all" in html and ">999<" in html
+        assert "1000 rows in total" in html and ">999<" in html
 
-    def test_a_spread_stands_beside_its_value(self) -> None:
+    def test_a_spread_is_next_to_its_value(self) -> None:
         html = make(columns=[Column("a"), Column("b", spread_of="a")], rows=[(1.0, 0.5)])._repr_html_()
         assert "1 ± 0.5" in html and ">b<" not in html
 

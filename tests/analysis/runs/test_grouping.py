@@ -1,4 +1,4 @@
-"""Which runs belong together, and what else differs between groups."""
+"""Groups of runs, their comparison, and the other differences between groups."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def labels(runs: list[RunSummary], by: tuple[str, ...] = ()) -> list[tuple[str, 
     return [(g.dataset, g.label, len(g.runs)) for g in group_runs(runs, by)]
 
 
-def test_runs_that_differ_in_the_seed_alone_are_one_group() -> None:
+def test_runs_that_differ_only_in_the_seed_are_one_group() -> None:
     runs = [run(seed, loss=loss) for seed in (0, 1, 2) for loss in ("symba", "fixed-threshold")]
     assert labels(runs) == [("digits", "symba", 3), ("digits", "fixed-threshold", 3)]
 
@@ -49,7 +49,7 @@ def test_any_other_setting_makes_another_group(change: dict[str, Any]) -> None:
     assert len(group_runs([run(), run(**change)])) == 2
 
 
-def test_what_only_says_when_to_measure_makes_no_group() -> None:
+def test_settings_of_when_to_measure_do_not_split_groups() -> None:
     runs = [run(training={"num_evaluations": n, "test": test}) for n, test in ((20, "end"), (5, "every"))]
     assert len(group_runs(runs)) == 1
     assert "training.num_evaluations" not in deciding(runs[0].config)
@@ -60,7 +60,7 @@ def test_settings_of_one_plugin_make_groups() -> None:
     assert labels(runs) == [("digits", "threshold=2", 1), ("digits", "threshold=10", 1)]
 
 
-def test_groups_of_a_data_set_stand_together_and_labels_tell_them_apart_within_it() -> None:
+def test_groups_of_a_data_set_are_adjacent_with_unique_labels() -> None:
     runs = [run(dataset=d, loss=loss) for loss in ("symba", "x") for d in ("digits", "mnist")]
     assert [(d, label) for d, label, _ in labels(runs)] == [
         ("digits", "symba"),
@@ -70,7 +70,7 @@ def test_groups_of_a_data_set_stand_together_and_labels_tell_them_apart_within_i
     ]
 
 
-def test_unfinished_runs_stay_by_themselves() -> None:
+def test_unfinished_runs_are_separate_groups() -> None:
     runs = [run(0), run(1, complete=False, epochs=20), run(2)]
     runs[1] = RunSummary(**{**vars(runs[1]), "epochs": 3})
     assert labels(runs) == [("digits", "vanilla-ff", 2), ("digits", "vanilla-ff (unfinished, 3 epochs)", 1)]
@@ -92,7 +92,7 @@ def test_a_repeated_seed_counts_once() -> None:
     assert any("3 runs of 2 seeds" in note for note in found.notes())
 
 
-def test_what_else_differs_is_told_once_for_groups_parted_alike() -> None:
+def test_differences_that_split_the_groups_alike_share_one_sentence() -> None:
     slow = {"epochs": 50, "network": {"name": "tff-s", "width": 0.5}, "attributes": {"threads": 2}}
     groups = group_runs([run(loss="symba"), run(loss="x"), run(loss="symba", **slow), run(loss="x", **slow)])
     (sentence,) = group_differences(groups)
@@ -101,7 +101,7 @@ def test_what_else_differs_is_told_once_for_groups_parted_alike() -> None:
     assert sentence.index(groups[0].label) < sentence.index(groups[2].label)
 
 
-def test_what_is_grouped_by_is_no_difference() -> None:
+def test_settings_that_are_grouped_by_are_not_differences() -> None:
     groups = group_runs([run(loss="symba"), run(loss={"name": "x", "k": 1}, normalizer="batchnorm")])
     assert group_differences(groups) == []
     by = group_runs([run(loss="symba"), run(loss="x", normalizer="batchnorm")], ("loss",))
@@ -111,12 +111,12 @@ def test_what_is_grouped_by_is_no_difference() -> None:
     assert "normalizer.to" not in sentence  # another normalizer has other settings
 
 
-def test_runs_of_one_group_under_other_circumstances_are_told() -> None:
+def test_differences_of_the_environment_within_a_group_are_reported() -> None:
     groups = group_runs([run(0), run(1, attributes={"precision": "bf16"})])
-    assert group_differences(groups) == ["precision differs inside vanilla-ff: fp32, bf16."]
+    assert group_differences(groups) == ["precision differs within vanilla-ff: fp32, bf16."]
 
 
-def test_other_images_are_told_where_the_seed_is_the_same() -> None:
+def test_other_images_are_reported_for_runs_with_the_same_seed() -> None:
     other = {"dataset_sha256": "c" * 64}
     assert group_differences(group_runs([run(0), run(1, attributes=other)])) == []  # another split for another seed
     (sentence,) = group_differences(group_runs([run(0), run(0, loss="x", attributes=other)]))
@@ -125,7 +125,7 @@ def test_other_images_are_told_where_the_seed_is_the_same() -> None:
     assert "test_sha256 (bbbbbbbb...; dddddddd...)" in test_set
 
 
-def test_data_sets_are_not_held_against_each_other() -> None:
+def test_data_sets_are_not_compared_with_each_other() -> None:
     groups = group_runs([run(dataset="digits"), run(dataset="mnist", epochs=50, attributes={"threads": 2})])
     assert group_differences(groups) == []
     assert [one.difference for one in compare_groups(groups)] == [None, None]
@@ -143,7 +143,7 @@ def test_differences_are_paired_by_seed() -> None:
     assert other.p == pytest.approx(other.difference.p)
 
 
-def test_only_common_seeds_are_paired_and_none_is_said() -> None:
+def test_only_common_seeds_are_paired_and_their_absence_is_noted() -> None:
     runs = [*(run(s, test=70 + s) for s in (0, 1)), *(run(s, test=80 + s, loss="x") for s in (1, 2))]
     _, partly = compare_groups(group_runs(runs))
     assert partly.paired == (1,)

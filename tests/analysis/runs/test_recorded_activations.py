@@ -1,4 +1,4 @@
-"""Recorded activations: places, epochs, blocks, and what is refused."""
+"""Recorded activations: places, epochs, blocks, and errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def written(path: Path, *, image: bool = True, reduction: str = "none") -> Path:
     return write_layers(path, recorded, TRUTH, HELD, reduction=reduction)
 
 
-def test_places_stand_by_depth_and_stage(tmp_path: Path) -> None:
+def test_places_are_ordered_by_depth_and_stage(tmp_path: Path) -> None:
     with ffprobe.open(written(tmp_path / "a.h5", reduction="average-pool 2x2")) as run:
         found = ffprobe.RecordedActivations(run)
         assert found.places == [(0, "input", "pre"), (1, "0", "pre"), (1, "0", "post"), (2, "1", "pre")]

@@ -1,4 +1,4 @@
-"""Short names for runs."""
+"""Short labels of runs."""
 
 from __future__ import annotations
 
@@ -70,5 +70,5 @@ def test_label_of_one_run(one: Any, label: str) -> None:
         ([run("a/x.h5"), run("a/x.h5")], ["#1", "#2"]),
     ],
 )
-def test_labels_of_several_say_what_differs(runs: list[Any], labels: list[str]) -> None:
+def test_labels_of_several_runs_contain_their_differences(runs: list[Any], labels: list[str]) -> None:
     assert run_labels(runs) == labels

@@ -1,4 +1,4 @@
-"""What a way of reading predictions gives on recorded goodness, and what it would have cost."""
+"""Accuracy and cost of an evaluator on recorded goodness."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """The predictions for N images.
+    """The correctness and the cost of the predictions for N images.
 
     Attributes:
         right: bool ``[N]``, whether the true label was predicted.
-        evaluations: how many inputs would have gone through each layer, float ``[L]``, for each image on average.
+        evaluations: float ``[L]``, the mean number of inputs for an image that each layer evaluates.
     """
 
     right: np.ndarray
@@ -31,7 +31,7 @@ class EvaluationResult:
 
     @property
     def accuracy(self) -> float:
-        """Percent of the images."""
+        """Accuracy in percent."""
         return 100 * float(self.right.mean())
 
     @property
@@ -41,45 +41,45 @@ class EvaluationResult:
 
     @property
     def cost(self) -> float:
-        """Layer evaluations for each image, on average."""
+        """Mean number of layer evaluations for an image."""
         return float(self.evaluations.sum())
 
     def weighted(self, weights: Sequence[float]) -> float:
-        """The cost with each layer's evaluations multiplied by its weight, such as its multiply-adds."""
+        """Return the cost with the evaluations of each layer multiplied by its weight, such as its multiply-adds."""
         return float(self.evaluations @ np.asarray(weights, float))
 
 
-def evaluate(evaluator: Evaluator, sweep: LabelScan, labels: torch.Tensor) -> EvaluationResult:
-    """Let an evaluator read a sweep.
+def evaluate(evaluator: Evaluator, scan: LabelScan, labels: torch.Tensor) -> EvaluationResult:
+    """Evaluate an evaluator on a label scan.
 
     Args:
-        evaluator: calibrated, if it needs to be.
-        sweep: of N images.
-        labels: int64 ``[N]``, true.
+        evaluator: calibrated, if it needs calibration.
+        scan: a label scan of N images.
+        labels: int64 ``[N]``, the true labels.
     """
-    named = evaluator.predict(sweep)
-    return EvaluationResult((named == labels).numpy(), np.asarray(sweep.evaluations, float) / len(labels))
+    predicted = evaluator.predict(scan)
+    return EvaluationResult((predicted == labels).numpy(), np.asarray(scan.evaluations, float) / len(labels))
 
 
 def cross_fitted(make: Callable[[], Evaluator], halves: Sequence[Calibration]) -> EvaluationResult:
-    """Read validation images with what was chosen on other validation images.
+    """Evaluate on validation images with settings calibrated on other validation images (cross-fitting).
 
-    Each half is read by an evaluator that was calibrated on the other one, so that no image has a say in its own
+    Each half is predicted by an evaluator that was calibrated on the other half, so that no image influences its own
     prediction.
 
     Args:
-        make: gives a fresh evaluator.
+        make: returns a new evaluator.
         halves: two disjoint parts of the validation images (``Calibration.halves``).
 
     Returns:
-        The images of the first half, then those of the second.
+        The result for the images of the first half, followed by those of the second.
     """
     first, second = halves
     parts = []
-    for own, other in ((first, second), (second, first)):
+    for half, other in ((first, second), (second, first)):
         evaluator = make()
         evaluator.calibrate(other)
-        parts.append(evaluate(evaluator, own.sweep(), own.labels))
+        parts.append(evaluate(evaluator, half.scan(), half.labels))
     counts = [len(part.right) for part in parts]
     evaluations = np.average([part.evaluations for part in parts], axis=0, weights=counts)
     return EvaluationResult(np.concatenate([part.right for part in parts]), evaluations)
