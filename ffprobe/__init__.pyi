@@ -1,12 +1,12 @@
 """The public names of ffprobe, written once: lazy-loader reads them here at run time, type checkers as a stub."""
 
-from .analysis.evaluators.calibrating import read_calibration as read_calibration
-from .analysis.evaluators.calibrating import select_cheapest as select_cheapest
 from .analysis.evaluators.early_exit import EarlyExitModel as EarlyExitModel
 from .analysis.evaluators.early_exit import fit_early_exit as fit_early_exit
-from .analysis.evaluators.reading import EvaluationResult as EvaluationResult
-from .analysis.evaluators.reading import cross_fitted as cross_fitted
-from .analysis.evaluators.reading import evaluate as evaluate
+from .analysis.evaluators.evaluate import EvaluationResult as EvaluationResult
+from .analysis.evaluators.evaluate import cross_fitted as cross_fitted
+from .analysis.evaluators.evaluate import evaluate as evaluate
+from .analysis.evaluators.read_calibration import read_calibration as read_calibration
+from .analysis.evaluators.select_cheapest import select_cheapest as select_cheapest
 from .analysis.measures.attenuation import attenuation as attenuation
 from .analysis.measures.cka import CentredFeatures as CentredFeatures
 from .analysis.measures.cka import linear_cka as linear_cka
@@ -22,7 +22,9 @@ from .analysis.measures.representation import describe_representation as describ
 from .analysis.measures.statistics import Estimate as Estimate
 from .analysis.measures.statistics import paired_bootstrap as paired_bootstrap
 from .analysis.measures.statistics import welch_difference as welch_difference
+from .analysis.plots.depth_lines import Panel as Panel
 from .analysis.plots.depth_lines import lines_by_depth as lines_by_depth
+from .analysis.plots.figure import Series as Series
 from .analysis.plots.figure import line_by_layer as line_by_layer
 from .analysis.plots.figure import line_look as line_look
 from .analysis.plots.heat_map import heat_map as heat_map
@@ -44,6 +46,7 @@ from .analysis.runs.grouping import group_runs as group_runs
 from .analysis.runs.grouping import settings_labels as settings_labels
 from .analysis.runs.labels import run_components as run_components
 from .analysis.runs.labels import run_labels as run_labels
+from .analysis.runs.per_run import PerRunProbe as PerRunProbe
 from .analysis.runs.recorded_activations import RecordedActivations as RecordedActivations
 from .analysis.runs.summary import summarize as summarize
 from .api import analyze as analyze
@@ -91,6 +94,9 @@ from .errors import FileError as FileError
 from .errors import PluginError as PluginError
 from .errors import UsageError as UsageError
 from .estimator import ForwardForwardClassifier as ForwardForwardClassifier
+from .hookspecs import EpochContext as EpochContext
+from .hookspecs import RunContext as RunContext
+from .hookspecs import UpdateContext as UpdateContext
 from .hookspecs import hookimpl as hookimpl
 from .inference.evaluate import last_layer_goodness as last_layer_goodness
 from .inference.recorded_run import RecordedRun as RecordedRun

@@ -1,9 +1,9 @@
-"""From Python what the command line does: run, ask, predict; a thin layer over the same parts."""
+"""The Python API: train, analyze, predict. The command line calls these functions and adds nothing but its display."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ffprobe.analysis.result.result import Result
+    from ffprobe.config.options import RunOptions
     from ffprobe.config.settings import RunConfig
     from ffprobe.inference.recorded_run import RecordedRun
     from ffprobe.plugin.registry import Registry
     from ffprobe.store.reader import RunFile
+    from ffprobe.training.session import Session
+    from ffprobe.training.trainer import Outcome
 
 
 def run(
@@ -28,58 +31,128 @@ def run(
     overwrite: bool = False,
     resume: bool = False,
 ) -> RecordedRun:
-    """Train and record, as ``ffprobe run`` does.
+    """Train a network and record the run, as ``ffprobe run`` does.
 
     Args:
         out: the run file.
-        preset: a named config; vanilla Forward-Forward unless given.
+        preset: a named config; vanilla Forward-Forward by default.
         plugins: each as ``--plugin`` takes it: a name, ``name:key=value``, ``./file.py``, ``module:attr``.
         settings: each as ``--set`` takes it, ``{"training.epochs": 3}``, or as nested tables.
         overwrite: replace an existing run file.
-        resume: go on from the last committed epoch when there is one.
+        resume: resume from the last checkpoint, or start if there is none.
 
     Returns:
-        The finished run, open, as ``ffprobe.open`` gives it; close it, or use ``with``.
+        The finished run, open, as ``ffprobe.open`` returns it; close it, or use ``with``.
 
     Raises:
         FfprobeError: as the command: settings that do not fit, a plugin that is missing, a run that failed.
     """
-    from ffprobe.distributed.processes import joined
+    from ffprobe.config.options import RunOptions
     from ffprobe.inference.recorded_run import open as open_recorded
     from ffprobe.plugin.registry import Registry
-    from ffprobe.training.session import Session, refuse_unless_resumable
 
     out, registry = Path(out), Registry()
-    config = configure(registry, preset, plugins, settings)
-    if resume and out.exists():
-        return open_recorded(out)
-    with joined(config.settings.device) as process_group:
-        if process_group.is_main:
-            refuse_unless_resumable(out, resume, overwrite)
-        Session(
-            config,
-            registry,
-            out,
-            command="ffprobe.run",
-            overwrite=overwrite,
-            resume=resume,
-            process_group=process_group,
-        ).run()
+    options = RunOptions(preset=preset, plugin=tuple(plugins))
+    config = configure(registry, options, settings, resume_from=out if resume else None)
+    if not (resume and out.exists()):
+        train(config, registry, out, overwrite=overwrite, resume=resume, command="ffprobe.run")
     return open_recorded(out)
 
 
-def analyze(question: str, *runs: str | Path | RunFile) -> Result:
+def configure(
+    registry: Registry,
+    options: RunOptions,
+    settings: Mapping[str, Any] | None = None,
+    resume_from: Path | None = None,
+) -> RunConfig:
+    """The resolved config of a run.
+
+    Args:
+        registry: finds the plugins.
+        options: preset, plugins and the other options of ``ffprobe run``, each over the one before.
+        settings: over those; dotted keys or nested tables.
+        resume_from: the run file of a run to resume: where its partial exists, its config is the base of all others.
+
+    Raises:
+        UsageError: an unknown setting, or a value out of range.
+        PluginError: a plugin is missing or would not load.
+    """
+    from ffprobe.config.options import recorded_config
+    from ffprobe.config.parsing import merge, nested
+    from ffprobe.config.resolve import resolve
+    from ffprobe.store.names import partial_of
+
+    unfinished = partial_of(resume_from) if resume_from else None
+    base = recorded_config(unfinished) if unfinished and unfinished.exists() else None
+    return resolve(merge(options.table(registry, base), nested(settings or {})), registry)
+
+
+def train(
+    config: RunConfig,
+    registry: Registry,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    allow_changes: bool = False,
+    command: str = "",
+    observers: Sequence[tuple[str, Any]] = (),
+    during: Callable[[Session], AbstractContextManager[Any]] = lambda session: nullcontext(),
+) -> Outcome | None:
+    """Train one run and record it, on this process or on all that torchrun started.
+
+    Args:
+        config: resolved.
+        registry: that resolved it.
+        out: the run file.
+        overwrite: replace an existing run file.
+        resume: resume from the last checkpoint, or start if there is none.
+        allow_changes: resume although settings, data or versions changed; the file records the changes.
+        command: the command line, for the file.
+        observers: more observers, by name, such as a progress display.
+        during: a context to train in, made from the session: signal handlers, a display.
+
+    Returns:
+        How the run ended; None on every process but the main one.
+
+    Raises:
+        FfprobeError: the file exists, or the run failed; committed epochs are never lost.
+    """
+    from ffprobe.distributed.processes import process_group
+    from ffprobe.training.session import Session, refuse_unless_resumable
+
+    with process_group(config.settings.device) as group:
+        if group.is_main:
+            refuse_unless_resumable(out, resume, overwrite)
+        session = Session.start(
+            config,
+            registry,
+            out,
+            command=command,
+            process_group=group,
+            overwrite=overwrite,
+            resume=resume,
+            allow_changes=allow_changes,
+            observers=observers,
+        )
+        with during(session):
+            outcome = session.run()
+        return outcome if group.is_main else None
+
+
+def analyze(question: str, *runs: str | Path | RunFile, registry: Registry | None = None) -> Result:
     """Answer a question from recorded runs, as ``ffprobe analyze`` does.
 
     Args:
         question: a probe's name, ``name:key=value,...``, ``./file.py`` or ``module:attr``.
-        runs: run files, open (they stay so) or by their paths.
+        runs: run files, open (they stay open) or by their paths.
+        registry: finds the probe; a new one by default.
 
     Returns:
-        The answer: ``table()``, ``to_dict()``, ``figure()``, ``to_pandas()``; in a notebook it shows itself.
+        The result: ``table()``, ``to_dict()``, ``figure()``, ``to_pandas()``; in a notebook it displays itself.
 
     Raises:
-        PluginError: there is no such question; the nearest are named.
+        PluginError: there is no such analysis; the message has the nearest names.
         UsageError: it needs more runs than these, or a setting does not fit.
         FileError: a run is missing, damaged, or did not record what is needed.
     """
@@ -87,26 +160,28 @@ def analyze(question: str, *runs: str | Path | RunFile) -> Result:
     from ffprobe.plugin.error_attribution import attribute_errors
     from ffprobe.plugin.registry import Registry
 
-    registry = Registry()
+    registry = registry or Registry()
     choice = find_question(question, registry, len(runs))
-    with ExitStack() as network:
-        files = [network.enter_context(_opened(run)) for run in runs]
+    with ExitStack() as stack:
+        files = [stack.enter_context(_opened(run)) for run in runs]
         with attribute_errors(registry, f"answering {choice.component.name!r}"):
             result: Result = choice.build().analyze(files)
     return result
 
 
-def predict(run: str | Path | RunFile, images: np.ndarray) -> np.ndarray:
-    """The class that a finished run's network gives each image, by the run's evaluator, on the CPU.
+def predict(run: str | Path | RunFile, images: np.ndarray, *, evaluator: str = "", device: str = "cpu") -> np.ndarray:
+    """The class that a finished run's network predicts for each image.
 
-    An evaluator that has something to choose chooses it anew on the run's recorded validation goodness.
+    An evaluator that has something to choose is calibrated on the run's recorded validation goodness.
 
     Args:
-        run: a run file, open (it stays so) or by its path.
-        images: uint8 ``[N, C, H, W]``, 0 to 255, of the run's shape; normalized as the run's own.
+        run: a run file, open (it stays open) or by its path.
+        images: uint8 ``[N, C, H, W]``, 0 to 255, of the run's shape; normalized as the run's own images.
+        evaluator: ``NAME`` or ``NAME:key=value,...``; the run's own by default.
+        device: of the network: ``auto``, ``cpu``, ``cuda`` ...
 
     Returns:
-        int64 ``[N]``: positions in the run's ``class_names``.
+        int64 ``[N]``: indices into the run's ``class_names``.
 
     Raises:
         UsageError: the images have another shape or dtype.
@@ -114,28 +189,25 @@ def predict(run: str | Path | RunFile, images: np.ndarray) -> np.ndarray:
     """
     import torch
 
-    from ffprobe.analysis.evaluators.calibrating import read_calibration
-    from ffprobe.components.evaluator import Evaluator
     from ffprobe.data.images import Images
+    from ffprobe.inference.loaded_predictor import load_predictor
     from ffprobe.inference.predictor import predict as predictions
-    from ffprobe.inference.recorded_run import trained
+    from ffprobe.plugin.registry import Registry
 
     with _opened(run) as file:
-        network, config = trained(file)
-        if images.dtype != "uint8" or images.shape[1:] != network.shape:
-            wanted = f"uint8 [N, {', '.join(map(str, network.shape))}]"
-            raise UsageError(f"The images must be {wanted}, not {images.dtype} {list(images.shape)}.")
-        evaluator: Evaluator = config.slots["evaluator"].build()
-        if type(evaluator).calibrate is not Evaluator.calibrate:
-            evaluator.calibrate(read_calibration(file, "pre" if "activations" in evaluator.needs else ""))
+        loaded = load_predictor(file, Registry(), evaluator=evaluator, device=device)
+    trained = loaded.trained
+    if images.dtype != "uint8" or images.shape[1:] != trained.shape:
+        expected = f"uint8 [N, {', '.join(map(str, trained.shape))}]"
+        raise UsageError(f"The images must be {expected}, not {images.dtype} {list(images.shape)}.")
     pixels, labels = torch.from_numpy(images.copy()), torch.zeros(len(images), dtype=torch.int64)
-    found = predictions(network, Images(pixels, labels, network.classes, network.mean, network.std), evaluator)
-    return found.labels.numpy()
+    rows = Images(pixels, labels, trained.classes, trained.mean, trained.std)
+    return predictions(trained, rows, loaded.evaluator).labels.numpy()
 
 
 @contextmanager
 def _opened(run: str | Path | RunFile) -> Iterator[RunFile]:
-    """The run file; closed again only where it was not open before."""
+    """The run file; closed again only if it was opened here."""
     from ffprobe.store.reader import open_run
 
     if isinstance(run, str | Path):
@@ -143,29 +215,3 @@ def _opened(run: str | Path | RunFile) -> Iterator[RunFile]:
             yield file
     else:
         yield run
-
-
-def configure(
-    registry: Registry, preset: str = "", plugins: Sequence[str] = (), settings: Mapping[str, Any] | None = None
-) -> RunConfig:
-    """The resolved config of preset, plugins and settings, each over the one before."""
-    from ffprobe.config.options import RunOptions
-    from ffprobe.config.parsing import merge
-    from ffprobe.config.resolve import resolve
-
-    table = RunOptions(preset=preset, plugin=tuple(plugins)).table(registry)
-    return resolve(merge(table, nested(settings or {})), registry)
-
-
-def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with dotted keys as nested tables; what is nested already stays so."""
-    from ffprobe.config.parsing import merge
-
-    table: dict[str, Any] = {}
-    for key, value in settings.items():
-        *parts, last = key.split(".")
-        branch: dict[str, Any] = {last: value}
-        for part in reversed(parts):
-            branch = {part: branch}
-        table = merge(table, branch)
-    return table

@@ -1,11 +1,11 @@
-"""How an object shows itself in a notebook: a title, small tables, sentences; in the colours of the page around it."""
+"""HTML views for notebooks: a title, small tables and sentences, in the colours of the surrounding page."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# no colour of its own: lines and shades are mixed from the page's text colour, so light and dark both fit
+# no colours of its own: lines and shades are mixed from the page's text colour, so light and dark themes both work
 _TEMPLATE = """\
 <style>
 .ffprobe-view { color: inherit; line-height: 1.4 }
@@ -51,11 +51,11 @@ class HtmlTable:
     """One table of a view.
 
     Attributes:
-        heads: of the columns; without them the first cell of a row is its head.
-        rows: texts.
-        numbers: the columns that are set to the right.
-        caption: above it; what is clicked on where it is folded.
-        folded: shown only when asked for.
+        heads: column headers; without them the first cell of each row is its header.
+        rows: cells of each row, as text.
+        numbers: indices of the columns that are right-aligned.
+        caption: text above the table; the label to click on if the table is folded.
+        folded: whether the table is collapsed until the reader opens it.
     """
 
     heads: Sequence[str]
@@ -65,14 +65,14 @@ class HtmlTable:
     folded: bool = False
 
     def kind(self, column: int) -> str:
-        """The attributes of a cell of this column, as HTML."""
+        """The HTML attributes of a cell in this column."""
         from markupsafe import Markup
 
         return Markup(' class="number"') if column in self.numbers else ""
 
 
 def html_view(title: str, tables: Sequence[HtmlTable], sentences: Sequence[str] = ()) -> str:
-    """An HTML fragment; every text is escaped."""
+    """An HTML fragment with a title, tables and sentences; all text is escaped."""
     from jinja2 import Environment
 
     template = Environment(autoescape=True).from_string(_TEMPLATE)

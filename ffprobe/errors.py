@@ -1,11 +1,11 @@
-"""The tree of errors: what happened, where, and what to do.
+"""The exception classes of ffprobe, each with its exit code.
 
 FfprobeError                 exit 1  a run or an analysis failed
-├── UsageError               exit 2  the words typed do not fit together
-├── PluginError              exit 3  a plugin is missing, would not load or misbehaved
+├── UsageError               exit 2  invalid arguments or settings; nothing ran
+├── PluginError              exit 3  a plugin is missing, could not be loaded or failed
 ├── FileError                exit 4  a file is unreadable, incomplete or of a newer format
-├── CheckFailed              exit 5  a check did not hold
-└── Interrupted              exit 130 or 143, after the file was closed cleanly
+├── CheckFailed              exit 5  a check failed
+└── Interrupted              exit 130 or 143, after the run file was closed cleanly
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from collections.abc import Iterable
 
 
 class FfprobeError(Exception):
-    """An error that is told to the user in sentences, without a traceback.
+    """Base class of all errors that are shown to the user as sentences, without a traceback.
 
     Args:
-        what: one sentence, what happened.
-        where: plugin, layer, step or file; empty when there is none.
-        do: one sentence, what to do about it; empty when nothing is known to help.
+        what: What happened, one sentence.
+        where: The plugin, layer, step or file concerned; empty if there is none.
+        hint: What to do about it, one sentence; empty if nothing is known to help.
     """
 
     exit_code = 1
@@ -30,7 +30,7 @@ class FfprobeError(Exception):
         self.what, self.where, self.hint = what, where, hint
 
     def __str__(self) -> str:
-        """All the sentences, in the order what, where, what to do."""
+        """The whole message: what happened, where, and the hint."""
         return " ".join(part for part in (self.what, self.where and f"({self.where})", self.hint) if part)
 
     def to_dict(self) -> dict[str, object]:
@@ -39,19 +39,19 @@ class FfprobeError(Exception):
             "error": type(self).__name__,
             "what": self.what,
             "where": self.where,
-            "do": self.hint,
+            "hint": self.hint,
             "exit_code": self.exit_code,
         }
 
 
 class UsageError(FfprobeError):
-    """The command line or the settings do not fit together; nothing was computed."""
+    """Invalid arguments; nothing ran."""
 
     exit_code = 2
 
 
 class PluginError(FfprobeError):
-    """A plugin is missing, would not load, or broke its contract; the sentence names it."""
+    """A plugin is missing, could not be loaded, or broke its contract; the message names it."""
 
     exit_code = 3
 
@@ -63,13 +63,13 @@ class FileError(FfprobeError):
 
 
 class CheckFailed(FfprobeError):
-    """A check that the user asked for did not hold."""
+    """A check that the user asked for failed."""
 
     exit_code = 5
 
 
 class Interrupted(FfprobeError):
-    """The run was asked to stop; what had been committed is in the file."""
+    """A signal stopped the run; all committed epochs are in the file."""
 
     def __init__(self, what: str, *, signal_number: int, where: str = "", hint: str = "") -> None:
         super().__init__(what, where=where, hint=hint)
@@ -77,7 +77,15 @@ class Interrupted(FfprobeError):
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """The known names that look most like the one typed, best first."""
+    """The known names closest to ``name``, best match first.
+
+    A name is close if ``difflib`` rates the two at least 0.5 alike, or if one contains the other.
+
+    Args:
+        name: The name that was typed.
+        known: All valid names.
+        count: Maximum number of names to return.
+    """
     names = sorted(set(known))
     close = difflib.get_close_matches(name, names, n=count, cutoff=0.5)
     close += [other for other in names if other not in close and (name in other or other in name)]
@@ -85,7 +93,7 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A sentence that offers the nearest known names, or lists them all when none is near."""
+    """A sentence that suggests the closest known names, or lists all of them if none is close."""
     names = sorted(set(known))
     close = nearest(name, names)
     if close:

@@ -20,27 +20,27 @@ if TYPE_CHECKING:
 class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
     """A network that learns without a global backward pass, for pipelines, cross-validation and grid search.
 
-    Features are standardized inside (mean and deviation of each feature, of each channel for images, from ``fit``).
-    Nothing is recorded and nothing held out; ``ffprobe.run`` does both.
+    Inputs are standardized inside, with the mean and standard deviation of each feature (of each channel for images)
+    from ``fit``. Nothing is recorded and no data is held out; ``ffprobe.run`` does both.
 
     Args:
-        preset: a named config.
-        plugins: each as ``--plugin`` takes it: ``"olu"``, ``"symba:alpha=6"``, ``"./mine.py"``.
-        settings: each as ``--set`` takes it, ``{"network.width": 0.25}``; they win over everything else.
-        epochs: passes over the data.
-        batch_size: samples a step.
-        learning_rate: of every optimizer.
+        preset: name of a preset.
+        plugins: plugins in the syntax of ``--plugin``: ``"olu"``, ``"symba:alpha=6"``, ``"./mine.py"``.
+        settings: settings in the syntax of ``--set``, ``{"network.width": 0.25}``; they override everything else.
+        epochs: number of passes over the data.
+        batch_size: samples per optimizer step.
+        learning_rate: learning rate of every optimizer.
         device: ``cpu``, ``cuda`` or ``auto``.
-        random_state: an int, a numpy RandomState, or None for another result every time.
+        random_state: an int, a numpy RandomState, or None for a different result every time.
 
     Attributes:
-        classes_: the labels, sorted.
-        n_features_in_: the second length of what was fitted: features, or channels of images.
-        config_: the resolved config, plain values.
-        weights_: arrays by their names in the network.
-        shape_: of one input, (channels, height, width); vectors are (1, 1, features).
-        mean_, scale_: what inputs are standardized by.
-        layer_accuracy_: training accuracy of each layer alone, 0 to 1.
+        classes_: the class labels, sorted.
+        n_features_in_: number of features, or number of channels for images.
+        config_: the resolved config, as plain values.
+        weights_: the network's parameters and buffers as arrays, by name.
+        shape_: shape of one input (channels, height, width); vectors have shape (1, 1, features).
+        mean_, scale_: mean and standard deviation by which inputs are standardized.
+        layer_accuracy_: training accuracy of each layer alone, in [0, 1].
     """
 
     def __init__(
@@ -65,19 +65,20 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any) -> ForwardForwardClassifier:
-        """Train from the beginning.
+        """Train a new network.
 
         Args:
-            X: numbers ``[N, F]`` or ``[N, C, H, W]``.
-            y: labels ``[N]``, of any type that sorts.
+            X: features ``[N, F]`` or images ``[N, C, H, W]``.
+            y: labels ``[N]``, of any sortable type.
 
         Raises:
-            ValueError: fewer than two classes, NaN, or another shape.
-            FfprobeError: the config does not fit, or training failed.
+            ValueError: there are fewer than two classes, the data contains NaN, or it has another shape.
+            FfprobeError: the config is invalid, or training failed.
         """
         import torch
 
         from ffprobe.api import configure
+        from ffprobe.config.options import RunOptions
         from ffprobe.inference.evaluate import label_goodness
         from ffprobe.plugin.discovery import build_manager
         from ffprobe.plugin.registry import Registry
@@ -89,7 +90,7 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
         check_classification_targets(y)
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError("This classifier needs samples of two classes or more; the data has one class.")
+            raise ValueError("This classifier needs samples of at least two classes; the data has one class.")
         images = self._images(X)
         self.shape_ = images.shape[1:]
         axes = 0 if X.ndim == 2 else (0, 2, 3)
@@ -97,7 +98,8 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
         deviation = images.std(axis=axes, keepdims=True)
         self.scale_ = np.where(deviation > 0, deviation, 1.0)
         registry = Registry()
-        config = configure(registry, self.preset, self.plugins, self._table(X.ndim))
+        options = RunOptions(preset=self.preset, plugin=tuple(self.plugins))
+        config = configure(registry, options, self._table(X.ndim))
         split = _split_of(self.shape_, len(self.classes_))
         dtype = torch.float64 if config.settings.precision == "fp64" else torch.float32
         generator = torch.Generator().manual_seed(config.settings.seed)
@@ -116,12 +118,12 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def predict(self, X: Any) -> np.ndarray:
-        """The label of the largest score, ``[N]``."""
+        """The label with the largest score, ``[N]``."""
         scores = self._scores(X)
         return self.classes_[scores.argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Softmax of the scores, ``[N, K]``; sums to one, and is not calibrated."""
+        """Softmax of the scores, ``[N, K]``; rows sum to 1, but they are not calibrated probabilities."""
         from scipy.special import softmax
 
         return softmax(self._scores(X), axis=1)
@@ -130,6 +132,7 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
         import torch
 
         from ffprobe.api import configure
+        from ffprobe.config.options import RunOptions
         from ffprobe.inference.evaluate import label_goodness
         from ffprobe.plugin.registry import Registry
 
@@ -137,23 +140,27 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
         X = validate_data(self, X, dtype=np.float64, allow_nd=True, reset=False)
         images = self._images(X)
         if images.shape[1:] != self.shape_:
-            raise ValueError(f"Expected inputs of shape {self.shape_}, as in fit, not {images.shape[1:]}.")
+            raise ValueError(f"Expected inputs of shape {self.shape_}, as in fit, but got {images.shape[1:]}.")
         goodness = self._goodness(images, label_goodness)
-        evaluator = configure(Registry(), "", (), {"evaluator": self.config_["evaluator"]}).slots["evaluator"].build()
+        evaluator = (
+            configure(Registry(), RunOptions(), {"evaluator": self.config_["evaluator"]}).slots["evaluator"].build()
+        )
         return evaluator.scores(torch.from_numpy(goodness)).numpy().astype(np.float64)
 
-    def _goodness(self, images: np.ndarray, of: Any) -> np.ndarray:
+    def _goodness(self, images: np.ndarray, label_goodness: Any) -> np.ndarray:
         import torch
 
-        network = self._network or self._rebuilt()
+        network = self._network or self._rebuild()
         dtype = next(network.parameters()).dtype
         with torch.inference_mode():
-            parts = [of(network, part) for part in self._tensor(images, dtype).split(256)]
-        return torch.cat(parts, dim=1).numpy()
+            goodness = [label_goodness(network, batch) for batch in self._tensor(images, dtype).split(256)]
+        return torch.cat(goodness, dim=1).numpy()
 
     def _images(self, X: np.ndarray) -> np.ndarray:
         if X.ndim not in (2, 4):
-            raise ValueError(f"Expected samples [N, features] or images [N, channels, height, width], not {X.shape}.")
+            raise ValueError(
+                f"Expected samples [N, features] or images [N, channels, height, width], but got shape {X.shape}."
+            )
         return X[:, None, None, :] if X.ndim == 2 else X
 
     def _tensor(self, images: np.ndarray, dtype: torch.dtype) -> torch.Tensor:
@@ -162,28 +169,27 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
         return torch.from_numpy((images - self.mean_) / self.scale_).to(dtype)
 
     def _table(self, dimensions: int) -> dict[str, Any]:
-        """The settings of the config, those of the user on top."""
-        from ffprobe.api import nested
-        from ffprobe.config.parsing import merge
+        """The settings of the config, overridden by those of the user."""
+        from ffprobe.config.parsing import merge, nested
 
         seed = self.random_state
         if not isinstance(seed, int | np.integer):
             seed = check_random_state(seed).randint(2**31)
         training = {"epochs": self.epochs, "batch_size": self.batch_size, "learning_rate": self.learning_rate}
-        own = {"seed": int(seed), "device": self.device, "precision": "fp32", "probes": []}
-        own["training"] = {**training, "num_evaluations": 1, "test": "never", "augmentation": False}
-        if dimensions == 2 and not self._names_a_network():
-            own["network"] = {"name": "fcn", "width": 0.0625, "depth": 3}
-        return merge(own, nested(self.settings or {}))
+        table = {"seed": int(seed), "device": self.device, "precision": "fp32", "probes": []}
+        table["training"] = {**training, "num_evaluations": 1, "test": "never", "augmentation": False}
+        if dimensions == 2 and not self._has_network_plugin():
+            table["network"] = {"name": "fcn", "width": 0.0625, "depth": 3}
+        return merge(table, nested(self.settings or {}))
 
-    def _names_a_network(self) -> bool:
+    def _has_network_plugin(self) -> bool:
         from ffprobe.config.parsing import parse_plugin
         from ffprobe.plugin.registry import Registry
 
         registry = Registry()
         return any(c.kind == "network" for text in self.plugins for c in registry.load(parse_plugin(text)[0]))
 
-    def _rebuilt(self) -> LayeredNetwork:
+    def _rebuild(self) -> LayeredNetwork:
         import torch
 
         from ffprobe.config.resolve import resolve
@@ -197,7 +203,7 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
         return network.eval()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Plain values and arrays: a plugin's classes may not pickle, so the network is rebuilt from them."""
+        """Plain values and arrays; the network is rebuilt from them, since a plugin's classes may not be picklable."""
         return {name: value for name, value in super().__getstate__().items() if name != "_network"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -212,7 +218,7 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
 
 
 class _Batches:
-    """Standardized inputs ``[N, C, H, W]`` in batches, in an order of their own every epoch; the last is whole too."""
+    """Batches of standardized inputs ``[N, C, H, W]``, shuffled every epoch; an incomplete last batch is dropped."""
 
     def __init__(self, inputs: torch.Tensor, labels: torch.Tensor, settings: Any, generator: torch.Generator) -> None:
         self.inputs, self.labels, self.generator = inputs, labels, generator
@@ -229,18 +235,18 @@ class _Batches:
         import torch
 
         order = torch.randperm(len(self.inputs), generator=self.generator)
-        for places in order[: len(self) * self.size].split(self.size):
-            yield self.inputs[places].to(self.device), self.labels[places].to(self.device), places
+        for indices in order[: len(self) * self.size].split(self.size):
+            yield self.inputs[indices].to(self.device), self.labels[indices].to(self.device), indices
 
 
 def _split_of(shape: Sequence[int], classes: int) -> Any:
-    """A stand-in for a split: it says the shape and the classes, the batches come from elsewhere."""
+    """A placeholder for a split, with the shape and the classes; the batches come from ``_Batches``."""
     import torch
 
     from ffprobe.data.images import Images
     from ffprobe.training.split import Split
 
-    one, places = (1.0,) * int(shape[0]), torch.arange(classes)
+    ones, indices = (1.0,) * int(shape[0]), torch.arange(classes)
     black = torch.zeros(classes, *shape, dtype=torch.uint8)
-    images = Images(black, places, tuple(map(str, range(classes))), one, one)
-    return Split(images, images, None, places, places)
+    images = Images(black, indices, tuple(map(str, range(classes))), ones, ones)
+    return Split(images, images, None, indices, indices)

@@ -1,8 +1,12 @@
-"""Every hook, in the order of a run's life, and the read-only contexts that they receive.
+"""All hooks, in the order in which a run calls them, and the read-only contexts that they receive.
 
-A hook has one argument called ``context``. Observers return nothing: what a plugin returns from them is an error. The
-order between plugins is not defined and carries no meaning. An observer that fails is named, switched off, and the run
-goes on and says so in its file; ``ffprobe_components`` and ``ffprobe_commands`` failing make the plugin unusable.
+Every observer hook has one argument, ``context``, and must return None; any other return value is an error. The order
+in which plugins are called is undefined. If an observer raises, ffprobe disables it for the rest of the run, logs the
+plugin's name and the error to the run file, and continues training. If ``ffprobe_components`` or ``ffprobe_commands``
+raises, the plugin cannot be used.
+
+Indices in a context (layer, epoch, step) start at 0. Tensors and the network are shared with the run and must not be
+modified. Shapes use B for the batch size, L for the number of layers, C, H, W for channels, height and width.
 """
 
 from __future__ import annotations
@@ -20,34 +24,34 @@ if TYPE_CHECKING:
 
 PROJECT = "ffprobe"
 HOOK_VERSION = 1
-"""Raised when a hook or a field of a context is removed or changes its meaning; adding one does not raise it.
+"""Version of the hooks. It increases when a hook or a context field is removed or changes its meaning.
 
-A plugin that writes ``hook_version = 1`` in its module is refused, with a sentence, by an ffprobe of another version;
-one that writes nothing is loaded and taken at its word.
+A plugin module may declare ``hook_version = 1``. An ffprobe with another hook version then refuses to load it. A plugin
+that declares no version is always loaded.
 """
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
-def _nowhere(name: str, value: object) -> None:
-    raise RuntimeError(f"nothing is being recorded, {name!r} has no place to go")
+def _no_recorder(name: str, value: object) -> None:
+    raise RuntimeError(f"cannot record {name!r}: this context does not belong to a recorded run")
 
 
-def _not_running() -> AbstractContextManager[Any]:
-    raise RuntimeError("nothing is running, there is nothing to rehearse")
+def _no_sandbox() -> AbstractContextManager[Any]:
+    raise RuntimeError("cannot create a sandbox: this context does not belong to a run in progress")
 
 
 @dataclass(frozen=True)
 class LayerInfo:
-    """One layer of the network as it stands.
+    """Description of one layer of the network.
 
     Attributes:
-        name: its name in the run file, ``"0"`` for the first.
+        name: Name of the layer in the run file: its index from 0 as text, ``"0"`` for the first layer.
         kind: ``conv``, ``linear`` or ``module``.
-        input_shape: of what reaches the layer, without the batch.
-        output_shape: of its activation, without the batch.
-        parameters: how many numbers it learns.
+        input_shape: Shape of the layer's input without the batch dimension.
+        output_shape: Shape of the layer's activation without the batch dimension.
+        parameters: Number of parameters of the layer, those of its normalizer, goodness and loss included.
     """
 
     name: str
@@ -59,20 +63,24 @@ class LayerInfo:
 
 @dataclass(frozen=True)
 class RunContext:
-    """What is known before the first step.
+    """Facts about a run that are known before its first step; every other context has it as ``run``.
 
     Attributes:
-        config: the resolved config as nested plain values.
-        layers: the layers, first to last.
-        classes: the class names.
-        epochs: how many epochs the run will take.
-        steps_per_epoch: optimizer steps in each.
-        network: the ``ffprobe.LayeredNetwork`` being trained; to look at, never to change.
-        record: ``record(name, value)`` writes to the plugin's own variables: one more row where the variable has an
-            unlimited dimension, the whole value otherwise. Kept in memory until the epoch is committed.
-        rehearse: ``with context.run.sandbox() as copy:`` gives an ``ffprobe.Sandbox``: deep copies of network and
-            components as they stand now, and a learner at learning rate 0. A probe may step it and look at gradients
-            without changing a number of the run; what it draws comes from the run's stream for probes at this step.
+        config: The resolved config as nested plain values, as it is saved in the run file.
+        layers: Descriptions of the layers, first to last; L of them.
+        classes: Class names, in the order of the label indices.
+        epochs: Number of epochs of the whole run, those before a resume included.
+        steps_per_epoch: Number of optimizer steps in one epoch.
+        network: The ``ffprobe.LayeredNetwork`` that is trained. Read-only: use ``sandbox`` for anything that changes
+            it. None only in a context that was built outside a run.
+        record: ``record(name, value)`` writes to a variable that the plugin declared in ``Probe.variables``. ``value``
+            is a number, an array or a tensor. If the first dimension of the variable is unlimited, one call appends
+            one row; otherwise it sets the whole variable. Rows are kept in memory and written with the next commit.
+            Raises KeyError for an undeclared name and ValueError for a wrong shape.
+        sandbox: ``with context.run.sandbox() as copy:`` yields an ``ffprobe.Sandbox``: deep copies of the network and
+            the components in their current state, and a learner with learning rate 0. A probe may call the learner's
+            ``step`` and read gradients; the run is unaffected. Random numbers drawn inside come from the run's random
+            stream for probes at the current step. Raises RuntimeError outside a run.
     """
 
     config: Mapping[str, Any]
@@ -81,38 +89,48 @@ class RunContext:
     epochs: int
     steps_per_epoch: int
     network: Any = None
-    record: Callable[[str, object], None] = field(default=_nowhere, repr=False)
-    sandbox: Callable[[], AbstractContextManager[Any]] = field(default=_not_running, repr=False)
+    record: Callable[[str, object], None] = field(default=_no_recorder, repr=False)
+    sandbox: Callable[[], AbstractContextManager[Any]] = field(default=_no_sandbox, repr=False)
 
 
 @dataclass(frozen=True)
 class EpochContext:
-    """One epoch, before or after it.
+    """The start or the end of one epoch.
 
     Attributes:
-        run: the run's context.
-        epoch: from 0.
-        step: optimizer steps done so far.
-        metrics: after an epoch: ``loss``, ``goodness_positive``, ``goodness_negative`` (float32 ``[layers]``, means
-            over the epoch's steps, NaN where a layer had no loss), ``validation_accuracy`` (float32 ``[layers]``, NaN
-            when not evaluated); empty before it.
-        images: after an epoch: its last batch, float ``[B, C, H, W]``, as learned from; read-only.
-        labels: of that batch, int64 ``[B]``.
-        record: see ``RunContext.record``.
+        run: Context of the run.
+        epoch: Index of the epoch, from 0.
+        step: Number of optimizer steps completed so far over the whole run; at the end of an epoch this includes its
+            own.
+        metrics: Tensors on the CPU by name, each float32 ``[L]`` (float64 with ``--precision fp64``): ``loss``,
+            ``goodness_positive`` and ``goodness_negative`` are means over the epoch's steps, NaN for a layer without a
+            loss (and for goodness of form ``class``, which has no negatives); ``validation_accuracy`` is a fraction,
+            NaN if this epoch was not evaluated; ``test_accuracy`` exists only in an evaluated epoch with
+            ``training.test=every``. Empty in ``ffprobe_before_epoch``.
+        record: See ``RunContext.record``.
+        images: The last batch of the epoch, float ``[B, C, H, W]`` on the run's device, normalized and augmented as
+            for training. Read-only. None in ``ffprobe_before_epoch``. With several processes, the shard of the main
+            process.
+        labels: True labels of that batch, int64 ``[B]`` on the run's device. Read-only. None in
+            ``ffprobe_before_epoch``.
     """
 
     run: RunContext
     epoch: int
     step: int
     metrics: Mapping[str, Any] = field(default_factory=dict)
-    record: Callable[[str, object], None] = field(default=_nowhere, repr=False)
+    record: Callable[[str, object], None] = field(default=_no_recorder, repr=False)
     images: torch.Tensor | None = field(default=None, repr=False)
     labels: torch.Tensor | None = field(default=None, repr=False)
 
     def due(self, steps: int) -> bool:
-        """After an epoch: whether it took the run past a multiple of ``steps``, or was its last.
+        """Whether a measurement that is taken about every ``steps`` steps is due at the end of this epoch.
 
-        For what costs too much to be done every epoch; a resumed run does it after the same epochs.
+        True if this epoch passed a multiple of ``steps``, or is the last one. Use it for measurements that are too
+        expensive for every epoch. A resumed run measures after the same epochs as an uninterrupted one.
+
+        Args:
+            steps: Interval in optimizer steps, at least 1.
         """
         before = self.step - self.run.steps_per_epoch
         return self.step // steps > before // steps or self.epoch + 1 == self.run.epochs
@@ -120,18 +138,20 @@ class EpochContext:
 
 @dataclass(frozen=True)
 class UpdateContext:
-    """Weights have just changed; gradients are still there.
+    """One optimizer step of one update group; the gradients still exist.
 
     Attributes:
-        run: the run's context.
-        epoch: from 0.
-        step: optimizer steps done before this one, from 0, over the whole run.
-        layers: the layers whose weights changed.
-        loss_layer: the layer that the loss sits on.
-        loss: scalar tensor, detached.
-        positive: mean goodness of the positives on ``loss_layer`` before the update, scalar tensor, or None.
-        negative: the same of the negatives.
-        record: see ``RunContext.record``.
+        run: Context of the run.
+        epoch: Index of the epoch, from 0.
+        step: Number of optimizer steps completed before this one over the whole run, from 0. All update groups of one
+            batch share it.
+        layers: Indices of the layers whose weights changed, from 0.
+        loss_layer: Index of the layer that the loss was computed on, from 0.
+        loss: The loss, scalar tensor on the run's device, detached.
+        positive: Mean goodness of the positives on ``loss_layer`` before the update, scalar tensor, detached. None if
+            the rule reports none; goodness of form ``class`` has none.
+        negative: Mean goodness of the negatives on ``loss_layer``, as ``positive``.
+        record: See ``RunContext.record``.
     """
 
     run: RunContext
@@ -142,25 +162,27 @@ class UpdateContext:
     loss: torch.Tensor
     positive: torch.Tensor | None = None
     negative: torch.Tensor | None = None
-    record: Callable[[str, object], None] = field(default=_nowhere, repr=False)
+    record: Callable[[str, object], None] = field(default=_no_recorder, repr=False)
 
 
 @dataclass(frozen=True)
 class StepContext:
-    """One batch is done.
+    """One batch after all of its update groups.
 
     Attributes:
-        run: the run's context.
-        epoch: from 0.
-        step: optimizer steps done before this one, from 0, over the whole run.
-        loss: float32 tensor ``[layers]``, detached, on the run's device; NaN where a layer had no loss.
-        positive: mean goodness of the positives, same shape; before the update.
-        negative: the same of the negatives.
-        images: float ``[B, C, H, W]``, the batch as learned from; read-only. Where several processes share batches:
-            the leader's part, while losses and goodness are those of the whole batch.
-        labels: int64 ``[B]``.
-        learning_rate: of this step.
-        record: see ``RunContext.record``.
+        run: Context of the run.
+        epoch: Index of the epoch, from 0.
+        step: Number of optimizer steps completed before this one over the whole run, from 0.
+        loss: Loss of each layer, float32 ``[L]`` (float64 with ``--precision fp64``) on the run's device, detached. NaN
+            for a layer that had no loss in this step. Of the whole batch, also with several processes.
+        positive: Mean goodness of the positives of each layer before its update, like ``loss``; NaN where there is
+            none.
+        negative: Mean goodness of the negatives of each layer, like ``positive``.
+        images: The batch as used for training (normalized and augmented), float ``[B, C, H, W]`` on the run's device.
+            Read-only. With several processes, the shard of the main process.
+        labels: True labels of ``images``, int64 ``[B]`` on the run's device. Read-only.
+        learning_rate: Learning rate of this step.
+        record: See ``RunContext.record``.
     """
 
     run: RunContext
@@ -172,135 +194,139 @@ class StepContext:
     images: torch.Tensor
     labels: torch.Tensor
     learning_rate: float
-    record: Callable[[str, object], None] = field(default=_nowhere, repr=False)
+    record: Callable[[str, object], None] = field(default=_no_recorder, repr=False)
 
 
 @dataclass(frozen=True)
 class ErrorContext:
-    """The run is about to stop with an error.
+    """An error or an interruption that ends the run.
 
     Attributes:
-        run: the run's context.
-        epoch: the epoch under way, from 0.
-        step: optimizer steps done.
-        error: what was raised.
-        record: see ``RunContext.record``.
+        run: Context of the run.
+        epoch: Index of the epoch in progress, from 0.
+        step: Number of optimizer steps completed so far over the whole run.
+        error: The exception; ``ffprobe.Interrupted`` after SIGINT or SIGTERM.
+        record: See ``RunContext.record``. Rows recorded here are not committed.
     """
 
     run: RunContext
     epoch: int
     step: int
     error: BaseException
-    record: Callable[[str, object], None] = field(default=_nowhere, repr=False)
+    record: Callable[[str, object], None] = field(default=_no_recorder, repr=False)
+
+
+CONTEXTS = (RunContext, EpochContext, UpdateContext, StepContext, ErrorContext, LayerInfo)
+"""The context classes and what they contain, in the order of the documentation."""
 
 
 class Hooks:
-    """The specifications; each says when it is called, with what, and who uses it."""
+    """Specifications of all hooks: when each is called, with which arguments, and what it must return."""
 
     @hookspec
     def ffprobe_components(self) -> list[type]:  # type: ignore[empty-body]
-        """Offer components.
+        """Provide components.
 
-        When: once, when the plugin is loaded because a config or a command named it.
-        Returns: a list of component classes; offering never changes a run, only choosing does.
+        When: once, when the plugin is loaded because a config or a command names it.
+        Returns: A list of component classes. Providing a component does not change any run; selecting it does.
         Used by: every first-party plugin.
         """
 
     @hookspec
     def ffprobe_commands(self, app: typer.Typer) -> None:
-        """Add commands to ``ffprobe``.
+        """Add commands to the ``ffprobe`` command line.
 
-        When: once at start-up, before the command line is read. Import heavy libraries inside the command.
+        When: once at start-up, before the command line is parsed. Import heavy libraries inside the command function.
 
         Args:
-            app: the ``typer.Typer`` of ffprobe; use ``app.command(...)`` or ``app.add_typer(...)``.
+            app: The ``typer.Typer`` of ffprobe; use ``app.command(...)`` or ``app.add_typer(...)``.
         Returns: None.
-        Used by: third parties; the test suite fires it.
+        Used by: third-party plugins; the test suite calls it.
         """
 
     @hookspec
     def ffprobe_before_run(self, context: RunContext) -> None:
-        """Tell plugins that the network is built and the run file open.
+        """Called when the network is built and the run file is open.
 
-        When: once, before the first epoch (before the first new one after ``--resume``).
+        When: once, before the first epoch; after ``--resume``, before the first new epoch.
 
         Args:
-            context: the run.
+            context: The run.
         Returns: None.
-        Used by: the probe of scaling, which keeps the initial norms; third-party writers.
+        Used by: the probe ``scaling``, which saves the initial norms; third-party loggers.
         """
 
     @hookspec
     def ffprobe_before_epoch(self, context: EpochContext) -> None:
-        """Tell plugins that an epoch begins.
+        """Called at the start of an epoch.
 
         When: before the first batch of every epoch.
 
         Args:
-            context: the epoch, without metrics.
+            context: The epoch, without metrics and images.
         Returns: None.
-        Used by: the progress display; the locality audit, which copies the weights.
+        Used by: the progress display; the locality report, which copies the weights.
         """
 
     @hookspec
     def ffprobe_after_update(self, context: UpdateContext) -> None:
-        """Tell plugins that weights have just changed.
+        """Called after each change of weights.
 
-        When: right after an update group's optimizer step, before its gradients are cleared; several times a step.
+        When: after the optimizer step of an update group and before its gradients are cleared; several times per batch.
 
         Args:
-            context: which layers changed, by which loss.
+            context: Which layers changed, and by which loss.
         Returns: None.
         Used by: probes of gradients and weights.
         """
 
     @hookspec
     def ffprobe_after_step(self, context: StepContext) -> None:
-        """Tell plugins that one batch is done.
+        """Called after each batch.
 
-        When: after all update groups of a batch. Reading a tensor's value waits for the device; keep it and read
-        later where you can.
+        When: after all update groups of a batch. Reading the value of a tensor synchronizes with the device; keep the
+        tensor and read it later if possible.
 
         Args:
-            context: losses and goodness of every layer.
+            context: Losses and goodness of all layers.
         Returns: None.
         Used by: the progress display, ``ffprobe replay``.
         """
 
     @hookspec
     def ffprobe_after_epoch(self, context: EpochContext) -> None:
-        """Tell plugins that an epoch is done and evaluated, just before it is committed to the file.
+        """Called after an epoch and its evaluation, just before the epoch is committed to the run file.
 
-        When: after evaluation; what is recorded here belongs to the commit of this epoch.
+        When: after evaluation. Values recorded here belong to the commit of this epoch.
 
         Args:
-            context: the epoch with its metrics.
+            context: The epoch with its metrics.
         Returns: None.
-        Used by: the progress display, probes that record once an epoch.
+        Used by: the progress display, probes that record once per epoch.
         """
 
     @hookspec
     def ffprobe_after_run(self, context: RunContext) -> None:
-        """Tell plugins that the last epoch is done and the test set was read.
+        """Called after the last epoch and the evaluation on the test set.
 
-        When: once, just before the last commit and the renaming of the file.
+        When: once, just before the last commit and before the file gets its final name.
 
         Args:
-            context: the run.
+            context: The run.
         Returns: None.
-        Used by: the order-of-hooks test; third-party writers.
+        Used by: the test of the order of hooks; third-party loggers.
         """
 
     @hookspec
     def ffprobe_on_error(self, context: ErrorContext) -> None:
-        """Tell plugins that the run stops with an error or an interruption.
+        """Called when an error or an interruption ends the run.
 
-        When: once, before the file is closed; committed epochs are safe.
+        When: once, before the run file is closed. Committed epochs are never lost.
 
         Args:
-            context: what was raised, and where the run stood.
+            context: The exception, and the epoch and step at which it was raised.
         Returns: None.
-        Used by: the order-of-hooks test; third-party writers.
+        Used by: the test of the order of hooks; third-party loggers.
         """
 
 
@@ -309,4 +335,4 @@ OBSERVERS = tuple(
     for name in vars(Hooks)
     if name.startswith("ffprobe_") and name not in ("ffprobe_components", "ffprobe_commands")
 )
-"""The hooks that only watch, in the order of a run's life."""
+"""Names of the observer hooks, in the order in which a run calls them."""

@@ -1,4 +1,4 @@
-"""``ffprobe analyze NAME RUN...``: one question, answered from run files alone."""
+"""``ffprobe analyze NAME RUN...``: one analysis of recorded runs."""
 
 from __future__ import annotations
 
@@ -14,30 +14,32 @@ from ffprobe.cli.opened import opened
 
 
 def analyze(
-    name: Annotated[str, typer.Argument(help="The question, or NAME:key=value,...; the list stands below.")],
-    runs: Annotated[list[Path] | None, typer.Argument(help="One run file or more; a few questions need none.")] = None,
-    csv: Annotated[Path | None, typer.Option(help="Write the table to this file.")] = None,
+    name: Annotated[str, typer.Argument(help="Name of the analysis, or NAME:key=value,...; see the list below.")],
+    runs: Annotated[list[Path] | None, typer.Argument(help="Run files; a few analyses need none.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the table to this CSV file.")] = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Write the figure: .png, .svg or .pdf, data as .csv beside.")
+        Path | None,
+        typer.Option(help="Write the figure to this file (.png, .svg or .pdf), and its data to a .csv file beside it."),
     ] = None,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Answer a question from recorded runs: a table, a JSON document, a figure, from the same numbers.
+    """Analyze recorded runs: print a table or a JSON document, and plot a figure, from the same numbers.
 
-    No training, no GPU, no data set; the run files are only read.
+    Needs no training, no GPU and no data set. The run files are not changed.
     """
     from ffprobe.analysis.plots.figure import check_suffix
+    from ffprobe.api import analyze as run_analysis
     from ffprobe.config.analysis_choice import find_question
     from ffprobe.plugin.error_attribution import attribute_errors
     from ffprobe.plugin.registry import Registry
 
     if plot:
-        check_suffix(plot)  # before the work, not after it
+        check_suffix(plot)  # before the analysis, which may take long
     registry = Registry()
-    question = find_question(name, registry, len(runs or []))
-    with opened(runs or []) as files, attribute_errors(registry, f"answering {question.component.name!r}"):
-        result = question.build().analyze(files)
+    find_question(name, registry, len(runs or []))  # an unknown name is reported before any file is opened
+    with opened(runs or []) as files, attribute_errors(registry, f"answering {name!r}"):
+        result = run_analysis(name, *files, registry=registry)
         if csv:
             result.write_csv(csv)
         if plot:
@@ -47,11 +49,11 @@ def analyze(
         return
     stdout().print(result.table())
     for path in filter(None, (csv, plot)):
-        stderr().print(f"{path} written.", markup=False)
+        stderr().print(f"Wrote {path}.", markup=False)
 
 
 def names() -> str:
-    """The analyses installed, one a paragraph, for the help text; nothing is imported."""
+    """The installed analyses with their summaries, for the help text; no plugin is imported."""
     from ffprobe.plugin.discovery import installed
 
     lines = []

@@ -1,4 +1,4 @@
-"""The command line, put together from one file per command."""
+"""Builds the command line from one module per command."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from ffprobe.cli import analyze, compare, doctor, plugins, predict, repair, repl
 
 log = logging.getLogger("ffprobe")
 
-HELP = """Train, take apart and compare networks that learn without a global backward pass.
+HELP = """Train, analyze and compare networks that learn without a global backward pass.
 
-This is ffprobe of ffprobe-nn. FFmpeg ships a program of the same name; `ff-probe` and `python -m ffprobe` always mean
+This is ffprobe of ffprobe-nn. FFmpeg has a program of the same name; `ff-probe` and `python -m ffprobe` always start
 this one."""
 
 
 def build_app(words: Sequence[str] = ()) -> typer.Typer:
-    """The ``typer.Typer`` with every command, those of plugins included.
+    """The ``typer.Typer`` with all commands, including those of plugins.
 
     Args:
-        words: the command line, to skip what it does not need.
+        words: the arguments of the program; parts of the help text that they do not need are not built.
     """
     app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -51,7 +51,7 @@ def build_app(words: Sequence[str] = ()) -> typer.Typer:
 
 
 def _add_plugin_commands(app: typer.Typer) -> None:
-    # only plugins whose source mentions the hook are imported, so that --help stays fast and nothing else can break it
+    # imports only plugins whose source contains the hook, so that --help stays fast and no other plugin can break it
     from ffprobe.plugin.discovery import build_manager, installed, register
 
     for plugin in installed():

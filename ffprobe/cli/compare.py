@@ -1,4 +1,4 @@
-"""``ffprobe compare DIR|RUN...``: which plugins are better, over the seeds of a whole directory."""
+"""``ffprobe compare DIR|RUN...``: compares sets of plugins over the seeds in a directory of runs."""
 
 from __future__ import annotations
 
@@ -16,30 +16,39 @@ from ffprobe.cli.opened import opened
 if TYPE_CHECKING:
     from ffprobe.analysis.result.result import Result
 
-QUESTION = "compare"
-"""The analysis that is asked; `ffprobe analyze compare` is the same with every file named."""
-EVERY_PLUGIN = "plugins"
+ANALYSIS = "compare"
+"""The analysis behind the command; `ffprobe analyze compare` does the same with a list of files."""
+ALL_PLUGINS = "plugins"
+"""The value of --by that stands for all slots except the data set."""
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Run files, and directories of them (with those below).")],
+    runs: Annotated[list[Path], typer.Argument(help="Run files, and directories that are searched for run files.")],
     by: Annotated[
         str,
-        typer.Option(help="What makes a row: plugins, dataset, loss, network.width ...; all that decides if empty."),
+        typer.Option(
+            help="Settings that define a row, comma-separated: plugins, dataset, loss, network.width ...; "
+            "all settings except the seed by default."
+        ),
     ] = "",
-    baseline: Annotated[str, typer.Option(help="The row to compare with, as the table names it; else the first.")] = "",
-    layout: Annotated[str, typer.Option(help="groups, or losses: a column for each loss, as Table 1 has.")] = "groups",
-    csv: Annotated[Path | None, typer.Option(help="Write the table to this file.")] = None,
-    html: Annotated[Path | None, typer.Option(help="Write table and figure as one page.")] = None,
-    latex: Annotated[Path | None, typer.Option(help="Write the table for a paper (booktabs).")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Write the figure: .png, .svg or .pdf.")] = None,
+    baseline: Annotated[
+        str, typer.Option(help="Row to compare the others with, by its name in the table; the first row by default.")
+    ] = "",
+    layout: Annotated[
+        str,
+        typer.Option(help="Table layout: groups (one row per group) or losses (one column per loss, as in Table 1)."),
+    ] = "groups",
+    csv: Annotated[Path | None, typer.Option(help="Write the table to this CSV file.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write the table and the figure to this HTML page.")] = None,
+    latex: Annotated[Path | None, typer.Option(help="Write the table to this LaTeX file (booktabs).")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write the figure to this file: .png, .svg or .pdf.")] = None,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Accuracy of every set of plugins over its seeds, differences seed by seed with intervals, and what is unequal.
+    """Compare sets of plugins over seeds: accuracy, paired differences with confidence intervals, unequal settings.
 
-    Runs that differ in nothing but the seed are one row. With --by, only what it names makes a row, and everything else
-    that differs is told. Unfinished runs in a directory are left out and counted.
+    Runs that differ only in the seed form one row. With --by, only the settings that it names define a row; all other
+    settings that differ are listed below the table. Unfinished runs in a directory are skipped and counted.
     """
     from ffprobe.analysis.plots.figure import check_suffix
     from ffprobe.analysis.result.latex import write_latex
@@ -51,13 +60,13 @@ def compare(
     if plot:
         check_suffix(plot)
     registry = Registry()
-    component: Any = registry.component("probe", QUESTION)
+    component: Any = registry.component("probe", ANALYSIS)
     settings = {"by": _keys(by), "baseline": baseline, "layout": layout}
-    question = Choice(component, validate(component.Params, settings, f"probe {QUESTION!r}"))
+    analysis = Choice(component, validate(component.Params, settings, f"probe {ANALYSIS!r}"))
     paths = run_files(runs)
     command = shlex.join(["ffprobe", *sys.argv[1:]])
     with opened(paths) as files, attribute_errors(registry, "comparing"):
-        result = question.build().analyze(files)
+        result = analysis.build().analyze(files)
         if csv:
             result.write_csv(csv)
         if latex:
@@ -71,42 +80,42 @@ def compare(
         return
     stdout().print(result.table())
     for path in filter(None, (csv, latex, plot, html)):
-        stderr().print(f"{path} written.", markup=False)
+        stderr().print(f"Wrote {path}.", markup=False)
 
 
-def run_files(places: Sequence[Path]) -> list[Path]:
-    """The run files meant by files and directories; of a directory the finished ones, in order, each once.
+def run_files(paths: Sequence[Path]) -> list[Path]:
+    """The run files among some paths: each file once, and all finished runs in and below each directory, sorted.
 
     Raises:
-        FileError: a directory holds none.
+        FileError: a directory contains no finished run.
     """
     from ffprobe.errors import FileError
     from ffprobe.store.names import PARTIAL
 
-    found: dict[Path, None] = {}
-    for place in places:
-        if not place.is_dir():
-            found[place] = None
+    files: dict[Path, None] = {}
+    for path in paths:
+        if not path.is_dir():
+            files[path] = None
             continue
-        inside = sorted(place.rglob("*.h5"))
-        unfinished = len(list(place.rglob(f"*.h5{PARTIAL}")))
-        if not inside:
-            hint = f"{unfinished} are unfinished; ffprobe compare {place}/*{PARTIAL}" if unfinished else ""
-            raise FileError("There is no finished run file in this directory.", where=str(place), hint=hint)
+        finished = sorted(path.rglob("*.h5"))
+        unfinished = len(list(path.rglob(f"*.h5{PARTIAL}")))
+        if not finished:
+            hint = f"It has {unfinished} unfinished: ffprobe compare {path}/*{PARTIAL}" if unfinished else ""
+            raise FileError("There is no finished run file in this directory.", where=str(path), hint=hint)
         if unfinished:
-            stderr().print(f"{place}: {unfinished} unfinished runs are left out.", markup=False)
-        found |= dict.fromkeys(inside)
-    return list(found)
+            stderr().print(f"{path}: skipped {unfinished} unfinished runs.", markup=False)
+        files |= dict.fromkeys(finished)
+    return list(files)
 
 
 def _keys(by: str) -> str:
-    """``plugins,dataset`` as the analysis has it: keys of the config, joined by +; the data set always counts."""
+    """The argument of --by in the form of the analysis: keys of the config, joined by +."""
     from ffprobe.components.kinds import SINGLE_SLOTS
 
     slots = [slot for slot in SINGLE_SLOTS if slot != "dataset"]
     keys: dict[str, None] = {}
     for word in filter(None, (part.strip() for part in by.split(","))):
-        keys |= dict.fromkeys(slots if word == EVERY_PLUGIN else [word])
+        keys |= dict.fromkeys(slots if word == ALL_PLUGINS else [word])
     return "+".join(keys)
 
 
@@ -116,6 +125,6 @@ def _write_page(result: Result, html: Path, source: str, command: str, count: in
     from ffprobe.cli.report import check_target, write_page
 
     check_target(html)
-    answer = Answer(QUESTION, result.question, command, result, source=source)
+    answer = Answer(ANALYSIS, result.question, command, result, source=source)
     title = f"{count} runs compared"
     write_page(html, render_report(title, [], [answer], command=command, version=ffprobe.__version__))

@@ -1,4 +1,4 @@
-"""Where words go: results to stdout, everything else to stderr."""
+"""Output of the command line: results on stdout, everything else on stderr."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from ffprobe.errors import FfprobeError
 
 INDENT = 2
-"""Of what belongs to the line above."""
+"""Columns by which details of an error are indented."""
 
-# what every command understands
+# options of all commands
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 
 class State:
-    """What the options of this process said; set once by the command line."""
+    """The global options of this process."""
 
     verbose = False
     json = False
@@ -33,12 +33,12 @@ def _verbose(value: bool) -> bool:
 
 
 Verbose = Annotated[
-    bool, typer.Option("--verbose", help="Show tracebacks and debugging messages.", callback=_verbose, is_eager=True)
+    bool, typer.Option("--verbose", help="Show tracebacks and debug messages.", callback=_verbose, is_eager=True)
 ]
 
 
 def stdout() -> Console:
-    """The console for results. Made when used, so that it sees the stream as it is then."""
+    """The console for results; created at each call, so that it uses the current stream."""
     return Console(highlight=False)
 
 
@@ -48,10 +48,10 @@ def stderr() -> Console:
 
 
 def print_error(error: FfprobeError) -> None:
-    """An error on stderr: what happened, and indented below it where and what to do.
+    """Print an error on stderr: what happened, and indented below it the location and the hint.
 
-    On a terminal lines break between words and go on below their beginning; a log gets each sentence whole, on a line
-    of its own, so that it can be searched and a command can be copied from it.
+    On a terminal, long lines are wrapped between words with a hanging indent. In a log, each part is one line, so that
+    it can be searched and commands can be copied.
     """
     from rich.padding import Padding
     from rich.text import Text
@@ -73,12 +73,12 @@ def print_error(error: FfprobeError) -> None:
 
 
 def print_json(document: Any) -> None:
-    """One JSON document on stdout, plain, whatever the terminal."""
+    """Print one JSON document on stdout, without colors or wrapping."""
     sys.stdout.write(json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
 def finite(value: Any) -> Any:
-    """A document in which NaN and infinities are null, since JSON has neither."""
+    """A copy of a document with None in place of NaN and infinities, which JSON does not have."""
     if isinstance(value, float):
         return value if value == value and abs(value) != float("inf") else None
     if isinstance(value, dict):

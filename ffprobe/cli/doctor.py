@@ -1,4 +1,4 @@
-"""``ffprobe doctor``: what this machine and this folder can do."""
+"""``ffprobe doctor``: checks the installation, the device and the output directory."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ffprobe.cli.version import versions
 
 
 def doctor(
-    directory: Annotated[Path, typer.Argument(help="Where run files will be written.")] = Path("."),
+    directory: Annotated[Path, typer.Argument(help="Directory for run files.")] = Path("."),
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Check the program, the device and the output folder before a long run."""
+    """Check the installation, the device and the output directory before a long run."""
     document = {"versions": versions(), "program": _program(), "device": _device(), "directory": _directory(directory)}
     if json:
         print_json(document)
@@ -33,12 +33,12 @@ def doctor(
 
 
 def _program() -> dict[str, Any]:
-    found = shutil.which("ffprobe")
-    ours = bool(found) and Path(str(found)).parent == Path(sys.executable).parent
-    other = "another program (FFmpeg's?); use ff-probe or python -m ffprobe"
+    path = shutil.which("ffprobe")
+    ours = bool(path) and Path(str(path)).parent == Path(sys.executable).parent
+    other = "another program (perhaps FFmpeg's); use ff-probe or python -m ffprobe"
     return {
-        "shell finds": found or "no ffprobe; use python -m ffprobe",
-        "which is": "this program" if ours else other if found else "not on the PATH",
+        "ffprobe on the PATH": path or "not found; use python -m ffprobe",
+        "provided by": "ffprobe-nn" if ours else other if path else "",
         "python": sys.executable,
     }
 
@@ -50,14 +50,14 @@ def _device() -> dict[str, Any]:
     from ffprobe.runtime.precision import choose_device, choose_precision
 
     device = choose_device("auto")
-    usual = "the system's"
+    default = "system default"
     if device.type == "cpu" and sys.platform == "linux":
-        usual = "the C library's; tcmalloc may be faster (docs/performance.md)"
+        default = "C library; tcmalloc may be faster (docs/performance.md)"
     return {
         "auto": str(device),
         "precision auto": choose_precision("auto", device),
         "threads": torch.get_num_threads(),
-        "allocator": preloaded_allocator() or usual,
+        "allocator": preloaded_allocator() or default,
     }
 
 

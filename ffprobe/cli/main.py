@@ -1,4 +1,4 @@
-"""The program: builds the command line, runs it, and turns errors into sentences and exit codes."""
+"""The entry point: builds the command line, runs it, and turns exceptions into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ffprobe.errors import FfprobeError
 
 
 def main() -> None:
-    """Run ``ffprobe`` with the process's arguments and exit with the planned code."""
+    """Run ``ffprobe`` with the arguments of the process and exit with the documented exit code."""
     State.verbose = "--verbose" in sys.argv or bool(os.environ.get("FFPROBE_VERBOSE"))
     State.json = "--json" in sys.argv
     logging.basicConfig(level=logging.DEBUG if State.verbose else logging.WARNING, format="%(message)s", force=True)
@@ -32,9 +32,9 @@ def _run() -> int:
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else int(bool(done.code))
     except FfprobeError as error:
-        _tell(error)
+        _report(error)
         return error.exit_code
-    except BrokenPipeError:  # the reader of a pipe has had enough, which is its right
+    except BrokenPipeError:  # the reader of the pipe closed it, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
@@ -43,15 +43,15 @@ def _run() -> int:
     except Exception as error:
         wrapped = FfprobeError(
             f"ffprobe failed unexpectedly: {type(error).__name__}: {error}.",
-            hint="This is a bug; `--verbose` shows where it arose.",
+            hint="This is a bug; `--verbose` shows the traceback.",
         )
         wrapped.__cause__ = error
-        _tell(wrapped)
+        _report(wrapped)
         return 1
     return 0
 
 
-def _tell(error: FfprobeError) -> None:
+def _report(error: FfprobeError) -> None:
     if State.verbose:
         traceback.print_exception(error)
     if State.json:

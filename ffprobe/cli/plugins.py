@@ -1,4 +1,4 @@
-"""``ffprobe plugins list`` and ``info``."""
+"""``ffprobe plugins list`` and ``ffprobe plugins info``."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import typer
 from ffprobe.cli import plugins_check, plugins_new
 from ffprobe.cli.console import Json, Verbose, print_json, stdout
 
-app = typer.Typer(help="What is installed, and what it does.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="List, describe, create and check plugins.", no_args_is_help=True, rich_markup_mode=None)
 app.command("new")(plugins_new.new)
 app.command("check")(plugins_check.check)
 
 
 @app.command("list")
 def list_(json: Json = False, verbose: Verbose = False) -> None:
-    """List every plugin installed, by kind, without importing any."""
+    """List all installed plugins by kind, without importing them."""
     from ffprobe.plugin.discovery import BASES, installed
 
     rows = []
@@ -42,27 +42,27 @@ def list_(json: Json = False, verbose: Verbose = False) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("kind", "name", "what it is", "from", box=None, pad_edge=False)
+    table = Table("kind", "name", "description", "distribution", box=None, pad_edge=False)
     before = ""
     for row in rows:
         kind = row["kind"] or "?"
-        made_by = f"{row['distribution']} {row['version']}"
-        cells = (kind if kind != before else "", row["name"], row["summary"].rstrip("."), made_by)
-        table.add_row(*(Text(cell) for cell in cells))  # Text: brackets in a summary are not markup
+        distribution = f"{row['distribution']} {row['version']}"
+        cells = (kind if kind != before else "", row["name"], row["summary"].rstrip("."), distribution)
+        table.add_row(*(Text(cell) for cell in cells))  # Text, because brackets in a summary are not markup
         before = kind
     stdout().print(table)
 
 
 @app.command("info")
 def info(
-    name: Annotated[str, typer.Argument(help="A plugin's name, ./file.py or module:attr.")],
-    preset: Annotated[bool, typer.Option("--preset", help="The name is that of a preset.")] = False,
+    name: Annotated[str, typer.Argument(help="Name of a plugin, ./file.py or module:attr.")],
+    preset: Annotated[bool, typer.Option("--preset", help="NAME is the name of a preset.")] = False,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Say what a plugin is, its settings with their units, its source in the literature, and what its losses reach.
+    """Describe a plugin: its settings with units, its source in the literature, and which parameters its losses train.
 
-    The last is asked of a toy network that learns for a few steps. With --preset the same of a preset.
+    The last part is measured on a toy network that trains for a few steps. With --preset, describe a preset.
     """
     from ffprobe.plugin.registry import Registry
 
@@ -84,7 +84,7 @@ def info(
     for document in documents:
         _print(console, document)
     if not documents:
-        console.print(f"{name} offers no component; it only watches.", markup=False)
+        console.print(f"{name} provides no component; it has only observer hooks.", markup=False)
 
 
 def _describe(component: Any, registry: Any) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def _print(console: Any, document: dict[str, Any]) -> None:
     if document["source"]:
         console.print(f"Source: {document['source']}", markup=False)
     if document["settings"]:
-        table = Table("setting", "default", "what it is", box=None, pad_edge=False)
+        table = Table("setting", "default", "description", box=None, pad_edge=False)
         for key, setting in document["settings"].items():
             table.add_row(
                 *(

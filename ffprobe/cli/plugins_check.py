@@ -1,4 +1,4 @@
-"""``ffprobe plugins check``: a plugin against the contracts of what it offers."""
+"""``ffprobe plugins check``: tests a plugin against the contracts of its components."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ MARKS = {"passed": "ok", "failed": "FAIL", "skipped": "skip"}
 
 
 def check(
-    name: Annotated[str, typer.Argument(help="A plugin's name, ./file.py or module:attr; settings as for --plugin.")],
-    data_dir: Annotated[Path | None, typer.Option(help="Where the files of a data set lie.")] = None,
+    name: Annotated[
+        str, typer.Argument(help="Name of a plugin, ./file.py or module:attr, with settings as for --plugin.")
+    ],
+    data_dir: Annotated[Path | None, typer.Option(help="Directory of the files of a data set.")] = None,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Hold a plugin against the contract of its kind: one line for each check.
+    """Check a plugin against the contract of its kind and print one line per check.
 
-    Nothing of your own is trained or changed; a probe is tried on runs of a second. Exit code 5 when a check fails, 3
-    when the plugin would not load.
+    No file of yours is changed; a probe is checked on toy runs of about a second. The exit code is 5 if a check fails
+    and 3 if the plugin cannot be loaded.
     """
     from ffprobe.config.parsing import parse_plugin
     from ffprobe.errors import CheckFailed
     from ffprobe.testing.checker import check_plugin
 
-    what, settings = parse_plugin(name)
-    report = check_plugin(what, settings=settings, data_dir=data_dir)
+    plugin, settings = parse_plugin(name)
+    report = check_plugin(plugin, settings=settings, data_dir=data_dir)
     if json:
         print_json(report.to_dict())
     else:
@@ -38,7 +40,7 @@ def check(
         raise CheckFailed(
             f"{len(report.failures)} of {len(report.findings)} checks failed: {names}.",
             where=report.where,
-            hint="" if json else "Each says above what was expected, what came, and why it matters.",
+            hint="" if json else "See above for the expected and the actual result of each, and why it matters.",
         )
 
 
@@ -52,12 +54,12 @@ def _print(report: Any) -> None:
         line = f"  {MARKS[finding.status]:4}  {finding.check}"
         console.print(line, markup=False, style="red" if finding.status == "failed" else None)
         if finding.status == "failed":
-            for label, text in (("expected", finding.expected), ("came", finding.came), ("why", finding.why)):
+            for label, text in (("expected", finding.expected), ("got", finding.got), ("why", finding.why)):
                 _indented(console, label, text)
         elif finding.status == "skipped":
-            _indented(console, "since", finding.reason)
-    said = ", ".join(f"{count} {status}" for status, count in report.counts.items() if count)
-    console.print(f"{report.where}: {said}", markup=False, soft_wrap=True)
+            _indented(console, "reason", finding.reason)
+    counts = ", ".join(f"{count} {status}" for status, count in report.counts.items() if count)
+    console.print(f"{report.where}: {counts}", markup=False, soft_wrap=True)
 
 
 def _indented(console: Any, label: str, text: str) -> None:

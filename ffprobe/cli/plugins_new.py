@@ -1,4 +1,4 @@
-"""``ffprobe plugins new``: a distribution with one plugin that already works."""
+"""``ffprobe plugins new``: creates a distribution with one working plugin."""
 
 from __future__ import annotations
 
@@ -13,41 +13,42 @@ import typer
 from ffprobe.cli.console import Json, Verbose, print_json, stderr, stdout
 
 TRIAL = "ffprobe run --plugin {name} --set network=tiny --epochs 5"
-
-# where a kind is tried out in another way than TRIAL, and what its author should know first
+"""The command that tries out a plugin."""
 TRIALS = {
     "dataset": "ffprobe run --dataset {name} --set network=tiny --epochs 5",
     "network": "ffprobe run --plugin {name} --epochs 5",
     "executor": "ffprobe sweep grid.toml --executor {name}",
     "probe": TRIAL + "\nffprobe analyze {name} run.h5 --plot {name}.png",
 }
+"""The command for kinds that need another one than TRIAL."""
 ADVICE = {
-    "dataset": "A data set is chosen with `--dataset`. Real ones read files from `self.data_dir` (`--data-dir`), and "
-    "raise `ffprobe.FileError` with a sentence that says how to get a missing one.",
+    "dataset": "Select a data set with `--dataset`. It reads its files from `self.data_dir` (`--data-dir`), and raises "
+    "`ffprobe.FileError` with a hint how to get a missing file.",
     "network": 'A layer can be any `nn.Module`: `ffprobe.LayerSpec("module", factory=...)`.',
-    "encoder": "Layer 0 sees what the encoder returns; `neutral` stands for a label that is not known.",
-    "normalizer": 'It stands on each layer\'s input; `position = "output"` puts it on what a layer passes on.',
-    "goodness": "A goodness and a loss must have one `form`: this one goes with every loss on pairs.",
-    "loss": "A loss and a goodness must have one `form`: this one goes with every goodness on pairs.",
-    "negatives": "With `needs_goodness = True` it is given the last layer's goodness for every label.",
-    "scheduler": "Groups longer than one layer share a graph, and may overlap.",
-    "rule": "It goes with every loss and goodness on pairs, every encoder and network; the scheduler is not asked.",
-    "evaluator": "All evaluators read the same recorded goodness, so they can be compared from one run file.",
-    "probe": "What it records lies in the run file; the question can be asked again at any time without training.",
-    "executor": "A job's command is `python -m ffprobe` and `job.command`; its output belongs into `job.log`.",
+    "encoder": "The encoder's output is the input of the first layer; `neutral` encodes an unknown label.",
+    "normalizer": 'It normalizes the input of each layer; `position = "output"` applies it to the layer\'s output.',
+    "goodness": "A goodness and a loss must have the same `form`: this goodness works with every loss of form `pair`.",
+    "loss": "A loss and a goodness must have the same `form`: this loss works with every goodness of form `pair`.",
+    "negatives": "With `needs_goodness = True` it receives the goodness of the last layer for every label.",
+    "scheduler": "The layers of a group share one graph and one loss; groups may overlap.",
+    "rule": "It works with every loss, goodness, encoder and network; it ignores the scheduler.",
+    "evaluator": "All evaluators use the same recorded goodness, so they can be compared on one run file.",
+    "probe": "Its recordings are part of the run file; the analysis needs no further training.",
+    "executor": "The command of a job is `python -m ffprobe` followed by `job.command`; its output goes to `job.log`.",
 }
+"""What the author of a plugin of each kind should know first; its keys are the kinds that have a template."""
 
 
 def new(
-    name: Annotated[str, typer.Argument(help="What users will type: kebab-case, such as powernorm or power-norm.")],
-    kind: Annotated[str, typer.Option(help="What it is: normalizer, loss, probe ...")] = "",
-    out: Annotated[Path | None, typer.Option(help="The new folder; ffprobe-NAME unless given.")] = None,
+    name: Annotated[str, typer.Argument(help="Name that users will type, in kebab-case: powernorm or power-norm.")],
+    kind: Annotated[str, typer.Option(help="Kind of plugin: normalizer, loss, probe ...")] = "",
+    out: Annotated[Path | None, typer.Option(help="Directory to create; ffprobe-NAME by default.")] = None,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Write a distribution around one plugin that already works: module, test, pyproject, README.
+    """Create a distribution with one working plugin: module, test, pyproject.toml, README.
 
-    Change the module into what you want; everything else can stay as it is.
+    Edit the module; all other files can stay as they are.
     """
     from ffprobe.errors import UsageError
 
@@ -55,27 +56,26 @@ def new(
     _check_name(name)
     folder = out or Path(f"ffprobe-{name}")
     if folder.exists():
-        raise UsageError(f"{folder} exists already.", hint="Give another --out; nothing was written.")
+        raise UsageError(f"{folder} already exists.", hint="Choose another --out; nothing was written.")
     files = distribution(name, kind)
     _warn_if_taken(name)
     _write(folder, files)
-    place = shlex.quote(str(folder))
     target = shlex.quote(f"{folder if folder.is_absolute() else f'./{folder}'}[test]")
-    commands = [f"pip install -e {target}", f"pytest {place}", *_trial(name, kind).splitlines()]
+    commands = [f"pip install -e {target}", f"pytest {shlex.quote(str(folder))}", *_trial(name, kind).splitlines()]
     if json:
         print_json({"folder": str(folder), "files": sorted(files), "next": commands})
         return
     console = stdout()
-    console.print(f"{folder} holds the {kind} {name!r}, which works as it stands. Next:", markup=False)
+    console.print(f"Created the {kind} {name!r} in {folder}; it already works. Next:", markup=False)
     for command in commands:
         console.print(f"  {command}", markup=False, soft_wrap=True)
 
 
 def distribution(name: str, kind: str) -> dict[str, str]:
-    """The text of every file of the distribution, by its path in the new folder.
+    """The text of every file of the distribution, by its path in the new directory.
 
     Args:
-        name: kebab-case.
+        name: name of the plugin, in kebab-case.
         kind: one of ``ADVICE``.
     """
     import ast
@@ -116,10 +116,10 @@ def _check_kind(kind: str) -> None:
 
     kinds = ", ".join(ADVICE)
     if not kind:
-        raise UsageError("What kind of plugin is it?", hint=f"Give --kind, one of {kinds}.")
+        raise UsageError("The kind of the plugin is missing.", hint=f"Add --kind, one of {kinds}.")
     if kind not in ADVICE:
         raise UsageError(
-            f"There is no kind {kind!r} to begin with.", hint=f"{did_you_mean(kind, ADVICE)} All: {kinds}."
+            f"There is no template for the kind {kind!r}.", hint=f"{did_you_mean(kind, ADVICE)} Kinds: {kinds}."
         )
 
 
@@ -128,17 +128,18 @@ def _check_name(name: str) -> None:
 
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         near = re.sub(r"[^a-z0-9]+", "-", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", name).lower()).strip("-0123456789")
-        hint = f"How about {near!r}?" if near else "For example power-norm."
+        hint = f"Try {near!r}." if near else "For example power-norm."
         raise UsageError(
-            f"The name {name!r} is not kebab-case: lower-case letters, digits, single hyphens, a letter first.",
+            f"The name {name!r} is not kebab-case: lower-case letters, digits and single hyphens, starting with a "
+            "letter.",
             hint=hint,
         )
     if name == "ffprobe" or name.startswith("ffprobe-"):
-        hint = f"Leave it out: {name.removeprefix('ffprobe').removeprefix('-') or 'power-norm'!r}."
-        raise UsageError(f"The distribution is called ffprobe-NAME anyway, {name!r} need not say it.", hint=hint)
+        hint = f"Remove it: {name.removeprefix('ffprobe').removeprefix('-') or 'power-norm'!r}."
+        raise UsageError(f"The name {name!r} starts with ffprobe, which the distribution's name adds.", hint=hint)
     if keyword.iskeyword(name.replace("-", "_")) or keyword.iskeyword(_class(name)):
         hint = f"For example {name + '-' + 'plugin'!r}."
-        raise UsageError(f"The name {name!r} is a word of the language Python and cannot name a class.", hint=hint)
+        raise UsageError(f"The name {name!r} is a Python keyword and cannot be the name of a class.", hint=hint)
 
 
 def _warn_if_taken(name: str) -> None:
@@ -147,8 +148,8 @@ def _warn_if_taken(name: str) -> None:
     for plugin in installed():
         if name == plugin.name or any(offer.name == name for offer in plugin.offers):
             stderr().print(
-                f"warning: {name!r} is already the name of something in {plugin.distribution} {plugin.version}; with "
-                f"both installed, --plugin {name} is an error. Another name saves you that.",
+                f"warning: {plugin.distribution} {plugin.version} already has a plugin {name!r}; with both installed, "
+                f"--plugin {name} is ambiguous and an error. Consider another name.",
                 markup=False,
             )
             return
@@ -163,4 +164,4 @@ def _write(folder: Path, files: dict[str, str]) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise FileError(f"The plugin cannot be written: {error.strerror}.", where=str(folder)) from error
+        raise FileError(f"The plugin could not be written: {error.strerror}.", where=str(folder)) from error

@@ -1,15 +1,15 @@
-"""What a preset is, and what the losses of a preset or of a component reach."""
+"""Descriptions of presets, and of the parameters that the losses of a preset or a component train."""
 
 from __future__ import annotations
 
 from typing import Any
 
 AUDITED = ("loss", "goodness", "rule", "scheduler", "network")
-"""The kinds of component that may decide what a loss reaches."""
+"""The kinds of component that can affect which parameters a loss trains."""
 
 
 def describe_preset(name: str, registry: Any) -> dict[str, Any]:
-    """A preset in words: what its file says of it, its components with their settings, and what its losses reach.
+    """A description of a preset: the comment in its file, its components with settings, what its losses train.
 
     Raises:
         UsageError: there is no such preset.
@@ -26,26 +26,26 @@ def describe_preset(name: str, registry: Any) -> dict[str, Any]:
         "description": preset_comment(name),
         "components": {kind: config.slots[kind].to_dict() for kind in SINGLE_SLOTS if kind != "dataset"},
         "training": read_preset(name).get("training", {}),
-        "locality": _locality(lambda: _preset_reach(name, table, registry)),
+        "locality": _locality(lambda: _preset_locality(name, table, registry)),
     }
 
 
 def locality_of(component: Any, registry: Any) -> dict[str, Any]:
-    """Under ``locality``, what losses reach with this component; nothing for kinds that have no say in it."""
+    """The parameters that losses train with this component, under ``locality``; empty for kinds without influence."""
     if component.kind not in AUDITED:
         return {}
-    from ffprobe.training.locality import reach_of
+    from ffprobe.training.locality import component_loss_locality
 
     plugin = registry.provider(component).name
 
-    def ask() -> Any:
-        return reach_of(component, registry, plugin)
+    def measure() -> Any:
+        return component_loss_locality(component, registry, plugin)
 
-    return {"locality": _locality(ask)}
+    return {"locality": _locality(measure)}
 
 
 def print_preset(console: Any, document: dict[str, Any]) -> None:
-    """On a terminal."""
+    """Print the result of ``describe_preset`` on a terminal."""
     from rich.table import Table
     from rich.text import Text
 
@@ -58,50 +58,50 @@ def print_preset(console: Any, document: dict[str, Any]) -> None:
         table.add_row(*(Text(cell) for cell in (kind, chosen["name"], settings)))
     console.print(table)
     if document["training"]:
-        said = ", ".join(f"{key}={value}" for key, value in document["training"].items())
-        console.print(f"Training: {said}", markup=False)
+        training = ", ".join(f"{key}={value}" for key, value in document["training"].items())
+        console.print(f"Training: {training}", markup=False)
     print_locality(console, document["locality"])
     console.print(f"For example: ffprobe run --preset {document['name']}", markup=False)
 
 
-def print_locality(console: Any, found: dict[str, Any]) -> None:
-    """On a terminal, one line for losses that reach equally far."""
-    if found["refusal"]:
-        console.print(f"What its losses reach could not be asked: {found['refusal']}", markup=False)
+def print_locality(console: Any, locality: dict[str, Any]) -> None:
+    """Print which parameters the losses train, one line for each group of losses with the same reach."""
+    if locality["refusal"]:
+        console.print(f"Could not measure which parameters its losses train: {locality['refusal']}", markup=False)
         return
-    console.print(f"Parameters that changed on a toy network, preset {found['preset']}:", markup=False)
-    for line in found["lines"]:
+    console.print(f"Parameters that changed on a toy network, preset {locality['preset']}:", markup=False)
+    for line in locality["lines"]:
         console.print(f"  {line}", markup=False)
 
 
-def _preset_reach(name: str, table: Any, registry: Any) -> Any:
-    from ffprobe.training.locality import reach, toy
+def _preset_locality(name: str, table: Any, registry: Any) -> Any:
+    from ffprobe.training.locality import loss_locality, toy
 
     config = toy(table, registry)
-    return name, config, reach(config, registry)
+    return name, config, loss_locality(config, registry)
 
 
-def _locality(ask: Any) -> dict[str, Any]:
+def _locality(measure: Any) -> dict[str, Any]:
     from ffprobe.errors import FfprobeError
 
     try:
-        preset, config, audit = ask()
+        preset, config, report = measure()
     except FfprobeError as error:
         return {"refusal": str(error), "preset": "", "components": {}, "lines": [], "losses": []}
     losses = [
         {
-            "layer": one.layer,
-            "layers": list(one.layers),
-            "encoder": one.encoder,
-            "parameters": list(one.parameters),
+            "layer": loss.layer,
+            "layers": list(loss.layers),
+            "encoder": loss.encoder,
+            "parameters": list(loss.parameters),
         }
-        for one in audit.reaches
+        for loss in report.losses
     ]
     components = {kind: choice.to_dict()["name"] for kind, choice in config.slots.items() if kind != "dataset"}
     return {
         "refusal": "",
         "preset": preset,
         "components": components,
-        "lines": audit.lines(),
+        "lines": report.lines(),
         "losses": losses,
     }

@@ -1,4 +1,4 @@
-"""What a run says while it goes on: a bar on a terminal, a line per epoch in a log."""
+"""Progress of a run: a progress bar on a terminal, one line per epoch in a log."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ SECONDS_BETWEEN_LINES = 30.0
 
 
 class Progress:
-    """An observer like any other; it reads no tensor between epochs, so it never waits for the device.
+    """An observer that shows progress. It reads no tensor between epochs, so it never synchronizes with the device.
 
     Args:
-        console: of stderr.
+        console: the console of stderr.
     """
 
     def __init__(self, console: Console) -> None:
@@ -83,7 +83,7 @@ class Progress:
 
     def _line(self, text: str) -> None:
         self._last = time.monotonic()
-        # one line in a log stays one line, however narrow rich believes the log to be
+        # a line of a log is never wrapped, whatever width rich assumes for it
         self.console.print(text, markup=False, soft_wrap=True)
 
 

@@ -1,4 +1,4 @@
-"""``ffprobe repair RUN.partial``: close cleanly what a killed run left open."""
+"""``ffprobe repair RUN.partial``: recovers the run file of a killed run."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ffprobe.cli.console import Verbose, stderr
 
 def repair(
     partial: Annotated[Path, typer.Argument(help="The .partial file of a run that was killed.")],
-    out: Annotated[Path | None, typer.Option(help="Write here instead of in place.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write; the .partial file itself by default.")] = None,
     verbose: Verbose = False,
 ) -> None:
-    """Rewrite what was committed into a file that every HDF5 reader opens."""
+    """Rewrite the committed epochs into a file that every HDF5 reader can open."""
     from ffprobe.store.reader import open_run
     from ffprobe.store.repair import repair as rewrite
 
     written = rewrite(partial, out)
     with open_run(written) as run:
-        stderr().print(f"{written}: {run.epochs} committed epochs, closed cleanly.", markup=False)
+        stderr().print(f"{written}: repaired, {run.epochs} committed epochs.", markup=False)

@@ -1,4 +1,4 @@
-"""``ffprobe replay FILE.npz...``: prove that a method is the method."""
+"""``ffprobe replay FILE.npz...``: verifies a method against recorded trajectories of its public code."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 def replay(
-    files: Annotated[list[Path], typer.Argument(help="Recorded trajectories.")],
+    files: Annotated[list[Path], typer.Argument(help="Recorded trajectories, .npz files.")],
     fast: Annotated[
-        bool, typer.Option("--fast", help="In the memory layout of an ordinary run, not that of the recording.")
+        bool, typer.Option("--fast", help="Use the memory layout of an ordinary run instead of the recording's.")
     ] = False,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Feed recorded trajectories through the ordinary trainer and plugins, and say how far the numbers stray.
+    """Replay recorded trajectories with the ordinary trainer and plugins, and report how far the numbers deviate.
 
-    Exit code 5 when one strays further than its tolerance, 3 when a component is missing, 4 when a file is damaged.
+    The exit code is 5 if a deviation exceeds its tolerance, 3 if a component is missing, 4 if a file is damaged.
     """
     from ffprobe.errors import CheckFailed
     from ffprobe.plugin.registry import Registry
@@ -37,7 +37,7 @@ def replay(
     else:
         _print_results(results)
     if failed:
-        raise CheckFailed(f"{len(failed)} of {len(results)} trajectories stray: {', '.join(failed)}.")
+        raise CheckFailed(f"{len(failed)} of {len(results)} trajectories deviate: {', '.join(failed)}.")
 
 
 def _print_results(results: Sequence[Replay]) -> None:
@@ -45,7 +45,7 @@ def _print_results(results: Sequence[Replay]) -> None:
 
     table = Table(box=None, pad_edge=False)
     table.add_column("trajectory", overflow="fold")
-    for title in ("peer", "loss", "weights", "evaluation", "other", "share", ""):
+    for title in ("peer", "loss", "weights", "evaluation", "other", "of tolerance", ""):
         table.add_column(title, justify="left" if title in ("peer", "") else "right")
     for result in results:
         groups: dict[str, float] = {}
@@ -53,17 +53,17 @@ def _print_results(results: Sequence[Replay]) -> None:
             group = name if name in ("loss", "weights") else "evaluation" if name.startswith("evaluation_") else "other"
             groups[group] = max(groups.get(group, 0.0), value)
         cells = [f"{groups[g]:.0e}" if g in groups else "" for g in ("loss", "weights", "evaluation", "other")]
-        share = f"{max(result.excess.values()):.2g}"
-        verdict = "[green]passed[/]" if result.passed else "[red]strays[/]"
+        ratio = f"{max(result.excess.values()):.2g}"
+        verdict = "[green]passed[/]" if result.passed else "[red]failed[/]"
         peer = result.peer.removeprefix("peer-").replace("named-components", "–")
-        table.add_row(Path(result.file).stem, peer, *cells, share, verdict)
+        table.add_row(Path(result.file).stem, peer, *cells, ratio, verdict)
     console = stdout()
     console.print(table)
-    console.print("Largest absolute deviations, and the largest as a share of what is allowed.", style="dim")
+    console.print("Largest absolute deviations, and the largest ratio of a deviation to its tolerance.", style="dim")
     for result in results:
-        for name, share_of in result.excess.items():
-            if share_of > 1:
-                text = f"{Path(result.file).stem}: {name} strays by {result.deviations[name]:.1e}, {share_of:.2g} times"
-                console.print(f"{text} what is allowed.", markup=False)
+        for name, excess in result.excess.items():
+            if excess > 1:
+                text = f"{Path(result.file).stem}: {name} deviates by {result.deviations[name]:.1e}"
+                console.print(f"{text}, {excess:.2g} times its tolerance.", markup=False)
         for key, reason in result.not_compared.items():
             console.print(f"{Path(result.file).stem}: {key} was not compared: {reason}.", style="dim", markup=False)

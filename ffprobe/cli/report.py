@@ -1,4 +1,4 @@
-"""``ffprobe report RUN... --html FILE``: everything that the run files can answer, on one page."""
+"""``ffprobe report RUN... --html FILE``: all analyses that the run files allow, on one HTML page."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ffprobe")
 SLOW = 10.0
-"""Seconds that are worth a line in a log."""
+"""Seconds from which an analysis gets a line in a log."""
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="One run file or more, finished or not.")],
-    html: Annotated[Path, typer.Option(help="The page to write; an earlier one is replaced.")] = Path("report.html"),
-    title: Annotated[str, typer.Option(help="Its title; what the runs are, unless given.")] = "",
+    runs: Annotated[list[Path], typer.Argument(help="One or more run files, finished or not.")],
+    html: Annotated[Path, typer.Option(help="HTML page to write; an existing file is replaced.")] = Path("report.html"),
+    title: Annotated[str, typer.Option(help="Title of the page; the data set and the plugins by default.")] = "",
     without: Annotated[
-        list[str] | None, typer.Option(help="Leave an analysis out, one that takes long; repeatable.")
+        list[str] | None, typer.Option(help="Skip an analysis, for example a slow one; repeatable.")
     ] = None,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Write one self-contained page: what was run, every analysis that the files can answer, and how to get each again.
+    """Write one self-contained page: settings, all analyses that the files allow, and the command for each.
 
-    Several runs: analyses of all of them together, then a section for each run with what only it can answer.
+    With several runs: first the analyses of all runs together, then a section per run with the analyses of one run.
     """
     import ffprobe
     from ffprobe.analysis.result.report import render_report, run_section
@@ -48,12 +48,12 @@ def report(
 
     check_target(html)
     registry = Registry()
-    left_out = _known(registry, without or [])
+    skipped = _known(registry, without or [])
     with opened(runs) as files:
         sections = [run_section(run, label) for run, label in zip(files, run_labels(files), strict=True)]
         several = len(files) > 1
-        together = _answers(registry, files, left_out) if several else []
-        done = left_out | {answer.name for answer in together if answer.result}
+        together = _answers(registry, files, skipped) if several else []
+        done = skipped | {answer.name for answer in together if answer.result}
         for run, section in zip(files, sections, strict=True):
             section.answers = _answers(registry, [run], done)
         retried = {answer.name for section in sections for answer in section.answers}
@@ -74,8 +74,8 @@ def report(
         return
     for failed in document["failed"]:
         stderr().print(f"{failed['name']} failed: {failed['why']}", style="yellow", markup=False)
-    counts = f"{len(document['answered'])} analyses answered, {len(document['not_answered'])} not"
-    stderr().print(f"{html} written: {counts}.", markup=False)
+    counts = f"{len(document['answered'])} analyses, {len(document['not_answered'])} not possible"
+    stderr().print(f"Wrote {html}: {counts}.", markup=False)
 
 
 def _known(registry: Registry, names: Sequence[str]) -> set[str]:
@@ -84,17 +84,17 @@ def _known(registry: Registry, names: Sequence[str]) -> set[str]:
     known = {offer.name for plugin in registry.plugins for offer in plugin.offers if offer.kind == "probe"}
     for name in names:
         if name not in known:
-            raise UsageError(f"There is no analysis {name!r} to leave out.", hint=did_you_mean(name, known))
+            raise UsageError(f"There is no analysis {name!r} to skip.", hint=did_you_mean(name, known))
     return set(names)
 
 
 def _answers(registry: Registry, runs: Sequence[RunFile], without: Collection[str]) -> list[Answer]:
-    """Ask every installed analysis that takes so many runs; those that need several come first, then by name."""
+    """Run every installed analysis that this number of runs allows; those that need several runs come first."""
     from ffprobe.analysis.result.report import Answer
     from ffprobe.errors import PluginError
 
     offers = {o.name: o.summary.rstrip(".") for plugin in registry.plugins for o in plugin.offers if o.kind == "probe"}
-    found: list[tuple[int, Answer]] = []
+    ranked: list[tuple[int, Answer]] = []
     for name, summary in sorted(offers.items()):
         if name in without:
             continue
@@ -104,53 +104,58 @@ def _answers(registry: Registry, runs: Sequence[RunFile], without: Collection[st
             component = registry.component("probe", name)
         except PluginError as error:
             answer.failure = str(error)
-            found.append((0, answer))
+            ranked.append((0, answer))
             continue
         answer.source = component.source
         if component.least_runs <= len(runs):  # type: ignore[attr-defined]
-            with _told(name):
-                _ask(component, runs, answer)
-            found.append((-component.least_runs, answer))  # type: ignore[attr-defined]
-    return [answer for _, answer in sorted(found, key=lambda pair: pair[0])]
+            with _status(name):
+                _analyze(component, runs, answer)
+            ranked.append((-component.least_runs, answer))  # type: ignore[attr-defined]
+    return [answer for _, answer in sorted(ranked, key=lambda pair: pair[0])]
 
 
 @contextmanager
-def _told(name: str) -> Iterator[None]:
-    """Say which analysis is at work on a terminal, and in a log which one took long."""
+def _status(name: str) -> Iterator[None]:
+    """Show the current analysis on a terminal; in a log, write a line for each slow one."""
     console, began = stderr(), time.monotonic()
     with console.status(f"{name} ..."):
         yield
-    if (took := time.monotonic() - began) > SLOW and not console.is_terminal:
-        console.print(f"{name} took {took:.0f} s.", markup=False)
+    if (seconds := time.monotonic() - began) > SLOW and not console.is_terminal:
+        console.print(f"{name} took {seconds:.0f} s.", markup=False)
 
 
-def _ask(component: Any, runs: Sequence[RunFile], answer: Answer) -> None:
+def _analyze(component: Any, runs: Sequence[RunFile], answer: Answer) -> None:
     from ffprobe.errors import FfprobeError
 
     try:
         answer.result = component(component.Params()).analyze(runs)
     except FfprobeError as error:
         answer.missing, answer.hint = error.what, error.hint
-    except Exception as error:  # a stranger's analysis must not take the page with it
+    except Exception as error:  # a failing third-party analysis must not prevent the page
         log.debug("%s failed", answer.name, exc_info=True)
         answer.failure = f"{type(error).__name__}: {error}"
 
 
 def check_target(html: Path) -> None:
-    """Refuse a page that could not be written, before the work."""
+    """Refuse a page that could not be written, before any analysis runs.
+
+    Raises:
+        UsageError: the file is not named .html or .htm.
+        FileError: it is a directory, or its directory does not exist.
+    """
     from ffprobe.errors import FileError, UsageError
 
     if html.suffix.lower() not in (".html", ".htm"):
-        raise UsageError("A report is an HTML page.", where=str(html), hint="Name a file that ends in .html.")
+        raise UsageError("A report is an HTML page.", where=str(html), hint="Use a file name that ends in .html.")
     if html.is_dir() or not html.parent.is_dir():
-        what = "This is a directory." if html.is_dir() else "There is no such directory to write the report into."
+        what = "The report cannot replace a directory." if html.is_dir() else "There is no such directory."
         raise FileError(
-            what, where=str(html if html.is_dir() else html.parent), hint="Choose another place with --html."
+            what, where=str(html if html.is_dir() else html.parent), hint="Choose another path with --html."
         )
 
 
 def write_page(html: Path, text: str) -> None:
-    """Write the page in one step, so that an earlier one is there until the new one is whole."""
+    """Replace the page atomically, so that an existing one stays until the new one is complete."""
     from ffprobe.store.hdf5_errors import file_error
 
     new = html.with_name(f".{html.name}.{os.getpid()}")
@@ -170,7 +175,7 @@ def _document(html: Path, runs: Sequence[Path], answers: Sequence[Answer], size:
         "runs": [str(run) for run in runs],
         "answered": [answer.name + answer.of for answer in answers if answer.result],
         "not_answered": [
-            {"name": answer.name + answer.of, "what": answer.missing, "do": answer.hint}
+            {"name": answer.name + answer.of, "what": answer.missing, "hint": answer.hint}
             for answer in answers
             if answer.missing
         ],

@@ -1,11 +1,12 @@
-"""``ffprobe run``: train out of plugins, record into a run file."""
+"""``ffprobe run``: trains a network from plugins and records the run."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,104 +15,111 @@ import typer
 from ffprobe.cli.console import Json, Verbose, finite, print_json, stderr, stdout
 
 if TYPE_CHECKING:
-    from ffprobe.components.process_group import ProcessGroup
+    from ffprobe.cli.progress import Progress
     from ffprobe.config.settings import RunConfig
-    from ffprobe.plugin.registry import Registry
+    from ffprobe.training.session import Session
     from ffprobe.training.trainer import Outcome
 
 Words = list[str]
 
 
 def run(
-    preset: Annotated[str, typer.Option(help="A named config: vanilla-ff, trifecta.")] = "",
+    preset: Annotated[str, typer.Option(help="Name of a preset, such as vanilla-ff or trifecta.")] = "",
     plugin: Annotated[
-        Words | None, typer.Option(help="NAME, NAME:key=value,..., ./file.py or module:attr; repeatable.")
+        Words | None, typer.Option(help="Plugin: NAME, NAME:key=value,..., ./file.py or module:attr; repeatable.")
     ] = None,
     set_: Annotated[
-        Words | None, typer.Option("--set", help="key=value, such as network.width=0.25; repeatable.")
+        Words | None, typer.Option("--set", help="Setting: key=value, such as network.width=0.25; repeatable.")
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
-    from_: Annotated[Path | None, typer.Option("--from", help="Repeat the run recorded in this file.")] = None,
-    dataset: Annotated[str, typer.Option(help="The data set: digits, cifar10, images ...")] = "",
-    data_dir: Annotated[str, typer.Option(help="Where its files lie: a folder, or an archive for images.")] = "",
-    download: Annotated[bool, typer.Option("--download", help="Fetch missing files of the data set.")] = False,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training images.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images a step.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Root of every random stream.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "",
-    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "",
+    config: Annotated[Path | None, typer.Option(help="TOML file of settings.")] = None,
+    from_: Annotated[Path | None, typer.Option("--from", help="Repeat the run that this run file contains.")] = None,
+    dataset: Annotated[str, typer.Option(help="Data set: digits, cifar10, images ...")] = "",
+    data_dir: Annotated[
+        str, typer.Option(help="Directory of the files of the data set; for images also an archive.")
+    ] = "",
+    download: Annotated[bool, typer.Option("--download", help="Download missing files of the data set.")] = False,
+    epochs: Annotated[int | None, typer.Option(help="Number of passes over the training images.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Number of training images per step.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of every random stream.")] = None,
+    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 ...")] = "",
+    precision: Annotated[str, typer.Option(help="Precision of forward passes: auto, fp32, bf16 or fp64.")] = "",
     compile_: Annotated[str, typer.Option("--compile", help="torch.compile for each layer: auto, on or off.")] = "",
-    out: Annotated[Path, typer.Option(help="The run file.")] = Path("run.h5"),
+    out: Annotated[Path, typer.Option(help="Run file to write.")] = Path("run.h5"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing run file.")] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the last committed epoch; begin if there is none.")
+        bool, typer.Option("--resume", help="Resume from the last checkpoint, or start if there is none.")
     ] = False,
     allow_changes: Annotated[
-        bool, typer.Option("--allow-changes", help="Go on although settings, data or versions changed; recorded.")
+        bool,
+        typer.Option("--allow-changes", help="Resume even if settings, data or versions changed; this is recorded."),
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved config and stop.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved config and exit.")] = False,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Train a network out of plugins and record the run into one file.
+    """Train a network from plugins and record the run in one file.
 
-    Without any option: Forward-Forward as Hinton wrote it, on the digits that scikit-learn ships, into run.h5. While it
-    goes on the file is called run.h5.partial, so run.h5 exists exactly when the run finished.
+    Without options: Hinton's Forward-Forward on the digits of scikit-learn, recorded in run.h5. During training the
+    file is named run.h5.partial, so run.h5 exists only if the run is finished.
     """
-    from ffprobe.config.options import RunOptions, recorded_config
-    from ffprobe.config.resolve import resolve
-    from ffprobe.distributed.processes import joined
+    from ffprobe.api import configure, train
+    from ffprobe.cli.progress import Progress
+    from ffprobe.config.options import RunOptions
     from ffprobe.plugin.registry import Registry
-    from ffprobe.store.names import partial_of
-    from ffprobe.training.session import refuse_unless_resumable
 
-    registry, unfinished = Registry(), partial_of(out)
+    registry = Registry()
     if resume and not dry_run and out.exists():
-        stderr().print(f"{out} is finished; there is nothing to go on with.", markup=False)
+        stderr().print(f"{out} is already complete; nothing to resume.", markup=False)
         return
     options = RunOptions(
         *(preset, tuple(plugin or ()), tuple(set_ or ()), config, from_, dataset, data_dir, download),
         *(epochs, batch_size, seed, device, precision, compile_),
     )
-    begun = recorded_config(unfinished) if resume and unfinished.exists() else None
-    resolved = resolve(options.table(registry, begun), registry)
+    resolved = configure(registry, options, resume_from=out if resume else None)
     if dry_run:
         _print_config(resolved, json)
         return
-    with joined(resolved.settings.device) as process_group:
-        if process_group.is_main:
-            refuse_unless_resumable(out, resume, overwrite)
-        outcome = _train(
-            resolved, registry, out, process_group, overwrite=overwrite, resume=resume, allow_changes=allow_changes
-        )
-        if not process_group.is_main:
-            return
+    progress = Progress(stderr())
+    outcome = train(
+        resolved,
+        registry,
+        out,
+        overwrite=overwrite,
+        resume=resume,
+        allow_changes=allow_changes,
+        command=_command(),
+        observers=[("progress", progress)],
+        during=lambda session: _during(session, progress),
+    )
+    if outcome is None:  # another process is the main one
+        return
     if json:
         print_json(finite(_document(outcome, resolved, out)))
     else:
         _print_outcome(outcome, out)
 
 
-def _train(config: RunConfig, registry: Registry, out: Path, process_group: ProcessGroup, **how: bool) -> Outcome:
-    from ffprobe.cli.progress import Progress
-    from ffprobe.cli.signals import stopping_on_signals
-    from ffprobe.training.session import Session
+def _command() -> str:
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    if processes == 1:
+        return shlex.join(["ffprobe", *sys.argv[1:]])
+    here = os.environ.get("LOCAL_WORLD_SIZE", str(processes))
+    return shlex.join(["torchrun", "--nproc-per-node", here, "-m", "ffprobe", *sys.argv[1:]])
 
-    program = ["ffprobe"]
-    if process_group.size > 1:
-        here = os.environ.get("LOCAL_WORLD_SIZE", str(process_group.size))
-        program = ["torchrun", "--nproc-per-node", here, "-m", "ffprobe"]
-    command = shlex.join([*program, *sys.argv[1:]])
-    progress = Progress(stderr())
-    watching = [("progress", progress)]
-    session = Session(config, registry, out, command=command, observers=watching, process_group=process_group, **how)
-    if not process_group.is_main:
-        with stopping_on_signals(session.trainer.stop_after_batch):
-            return session.run()
-    if session.state:
-        stderr().print(f"Going on after epoch {session.state['progress']['epoch']}.", markup=False)
-    with progress, stopping_on_signals(session.trainer.stop_after_batch):
-        return session.run()
+
+@contextmanager
+def _during(session: Session, progress: Progress) -> Iterator[None]:
+    """Signals stop the run after the batch; the main process shows its progress."""
+    from ffprobe.cli.signals import stopping_on_signals
+
+    with stopping_on_signals(session.trainer.stop_after_batch):
+        if session.recorder is None:
+            yield
+            return
+        if session.state:
+            stderr().print(f"Resuming after epoch {session.state['progress']['epoch']}.", markup=False)
+        with progress:
+            yield
 
 
 def _document(outcome: Outcome, config: RunConfig, out: Path) -> dict[str, Any]:
@@ -144,7 +152,7 @@ def _print_outcome(outcome: Outcome, out: Path) -> None:
         "model", _percent(outcome.model_validation_accuracy), _percent(outcome.model_test_accuracy), style="bold"
     )
     stdout().print(table)
-    stderr().print(f"{out} written in {outcome.seconds:.0f} s.", markup=False)
+    stderr().print(f"Wrote {out} in {outcome.seconds:.0f} s.", markup=False)
 
 
 def _print_config(config: RunConfig, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""``ffprobe show RUN``: what a run file says of itself."""
+"""``ffprobe show RUN``: the summary of a run file."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ffprobe.cli.console import Json, Verbose, finite, print_json, stdout
 
 def show(
     run: Annotated[Path, typer.Argument(help="A run file, finished or not.")],
-    watch: Annotated[bool, typer.Option("--watch", help="Follow a run that is being written, until it ends.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow a run in progress until it ends.")] = False,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Print what was run, how far it came, layer-wise results, and what the file holds.
+    """Print the settings, the progress, the results of each layer, and the contents of the file.
 
-    With --watch: a table that renews itself, in a log a line for each epoch, with --json a JSON line for each.
+    With --watch: a live table on a terminal, one line per epoch in a log, one JSON document per line with --json.
     """
     from ffprobe.store.overview import overview, terminal_view
     from ffprobe.store.reader import open_run

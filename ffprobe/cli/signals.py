@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM stop a run after the batch under way."""
+"""Signal handling: Ctrl-C and SIGTERM stop a run after the current batch."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ffprobe.errors import Interrupted
 
 @contextmanager
 def stopping_on_signals(stop: Callable[[int], None]) -> Iterator[None]:
-    """Call ``stop(signal number)`` on SIGINT or SIGTERM inside the block; a second SIGINT interrupts at once."""
-    asked = False
+    """Call ``stop(signal number)`` on SIGINT or SIGTERM inside the block; a second SIGINT interrupts immediately."""
+    stopping = False
 
     def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked and number == signal.SIGINT:
+        nonlocal stopping
+        if stopping and number == signal.SIGINT:
             raise KeyboardInterrupt
-        asked = True
+        stopping = True
         stop(number)
 
     before: dict[int, Any] = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -33,10 +33,10 @@ def stopping_on_signals(stop: Callable[[int], None]) -> Iterator[None]:
 
 @contextmanager
 def interrupted_by_signals() -> Iterator[None]:
-    """Inside the block SIGINT and SIGTERM raise KeyboardInterrupt, so that everything below cleans up.
+    """Raise KeyboardInterrupt on SIGINT and SIGTERM inside the block, so that all code in it cleans up.
 
     Raises:
-        Interrupted: afterwards, with the signal's own exit code.
+        Interrupted: after the clean-up, with the exit code of the signal.
     """
     number = signal.SIGINT
 
@@ -49,8 +49,8 @@ def interrupted_by_signals() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        hint = "Call it again to go on."
-        raise Interrupted("Interrupted; the runs under way were stopped.", signal_number=number, hint=hint) from None
+        hint = "Run the same command again to continue."
+        raise Interrupted("Interrupted; the runs in progress were stopped.", signal_number=number, hint=hint) from None
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for signum, handler in before.items():
+            signal.signal(signum, handler)

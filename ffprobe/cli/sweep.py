@@ -1,4 +1,4 @@
-"""``ffprobe sweep GRID.toml``: many runs, each an ordinary ``ffprobe run`` with a file of its own."""
+"""``ffprobe sweep GRID.toml``: trains all runs of a grid, each with ``ffprobe run`` and its own run file."""
 
 from __future__ import annotations
 
@@ -19,31 +19,33 @@ if TYPE_CHECKING:
 
 
 def sweep(
-    grid: Annotated[Path, typer.Argument(help="A TOML file: what every run has, and where they differ.")],
+    grid: Annotated[Path, typer.Argument(help="TOML file with the common options of all runs and the axes.")],
     out: Annotated[
-        Path | None, typer.Option(help="Directory for the run files; the grid's own `out`, else its name.")
+        Path | None, typer.Option(help="Directory for the run files; `out` of the grid or the grid's name by default.")
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", help="key=value over what the grid says of every run: epochs=5, network.width=0.25."),
+        typer.Option("--set", help="key=value for all runs, such as epochs=5 or network.width=0.25; repeatable."),
     ] = None,
     only: Annotated[
-        list[str] | None, typer.Option(help="A part of the grid: AXIS=POINT or AXIS=POINT,POINT, such as seed=0.")
+        list[str] | None, typer.Option(help="Restrict an axis: AXIS=POINT or AXIS=POINT,POINT; repeatable.")
     ] = None,
     executor: Annotated[
-        str, typer.Option(help="Where the runs are worked off: local, slurm, ray, or NAME:key=value,...")
+        str, typer.Option(help="Executor that starts the runs: local, slurm, ray, or NAME:key=value,...")
     ] = "local",
-    jobs: Annotated[int, typer.Option(min=0, help="So many at a time; 0: as many as the named GPUs take, or one.")] = 0,
-    gpus: Annotated[str, typer.Option(help="CUDA devices to share out, such as 0,1.")] = "",
-    jobs_per_gpu: Annotated[int, typer.Option(min=1, help="How many runs share one GPU.")] = 1,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    jobs: Annotated[
+        int, typer.Option(min=0, help="Maximum number of concurrent runs (0: one per GPU slot, or 1 without GPUs).")
+    ] = 0,
+    gpus: Annotated[str, typer.Option(help="CUDA devices for the runs, such as 0,1.")] = "",
+    jobs_per_gpu: Annotated[int, typer.Option(min=1, help="Number of concurrent runs per GPU.")] = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and exit.")] = False,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Train every run of a grid; finished files are skipped, unfinished ones gone on with.
+    """Train all runs of a grid; skip finished runs and resume unfinished ones.
 
-    The whole grid is checked before anything starts. A run that fails is reported at the end, with its log, and
-    stops no other. Call it again after an interruption: it does what is left.
+    The whole grid is validated before the first run starts. A failed run does not stop the others; it is reported at
+    the end, with its log. After an interruption, the same command continues with the remaining runs.
     """
     from ffprobe.cli.signals import interrupted_by_signals
     from ffprobe.components.executor import ResourceLimits
@@ -53,27 +55,26 @@ def sweep(
     from ffprobe.plugin.registry import Registry
     from ffprobe.sweep.grid import read_grid
     from ffprobe.sweep.plan import left_to_do, plan
-    from ffprobe.sweep.sweep import sweep as work_off
+    from ffprobe.sweep.sweep import sweep as run_sweep
 
     registry = Registry()
     read = read_grid(grid, set_ or ()).only(only or ())
-    where = out or Path(read.out or grid.stem)
-    share = ResourceLimits(jobs, tuple(filter(None, gpus.split(","))), jobs_per_gpu)
+    directory = out or Path(read.out or grid.stem)
+    limits = ResourceLimits(jobs, tuple(filter(None, gpus.split(","))), jobs_per_gpu)
     name, settings = parse_plugin(executor)
     component: Any = registry.component("executor", name)
     chosen = Choice(component, validate(component.Params, settings, f"executor {name!r}")).build()
-    planned = plan(read, where, registry)
+    planned = plan(read, directory, registry)
     if dry_run:
         _print_plan(planned, json)
         return
     from ffprobe.cli.sweep_view import SweepView
 
     began = time.monotonic()
-    todo = left_to_do(planned)
-    where.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
     with SweepView(stderr(), planned) as view, interrupted_by_signals():
-        progress = work_off(todo, chosen, share, view.tell)
-    _finish(planned, progress, time.monotonic() - began, where, json)
+        progress = run_sweep(left_to_do(planned), chosen, limits, view.update)
+    _finish(planned, progress, time.monotonic() - began, directory, json)
 
 
 def _print_plan(planned: Sequence[PlannedRun], as_json: bool) -> None:
@@ -82,7 +83,8 @@ def _print_plan(planned: Sequence[PlannedRun], as_json: bool) -> None:
         return
     for run in planned:
         stdout().print(_command(run), markup=False, soft_wrap=True)
-    counts = ", ".join(f"{sum(r.standing == s for r in planned)} {s}" for s in ("new", "begun", "running", "finished"))
+    states = ("new", "unfinished", "running", "finished")
+    counts = ", ".join(f"{sum(run.status == state for run in planned)} {state}" for state in states)
     stderr().print(f"{len(planned)} runs: {counts}.", markup=False)
 
 
@@ -91,11 +93,15 @@ def _command(run: PlannedRun) -> str:
 
 
 def _entry(run: PlannedRun) -> dict[str, Any]:
-    return {"name": run.job.name, "standing": run.standing, "out": str(run.job.out), "command": _command(run)}
+    return {"name": run.job.name, "status": run.status, "out": str(run.job.out), "command": _command(run)}
 
 
-def _finish(planned: Sequence[PlannedRun], progress: Progress, seconds: float, where: Path, as_json: bool) -> None:
-    """Say what became of the runs; exit 1 when one failed."""
+def _finish(planned: Sequence[PlannedRun], progress: Progress, seconds: float, out: Path, as_json: bool) -> None:
+    """Print the results of the sweep.
+
+    Raises:
+        FfprobeError: a run failed.
+    """
     from ffprobe.errors import FfprobeError
     from ffprobe.sweep.plan import refreshed
     from ffprobe.sweep.sweep import reason
@@ -104,20 +110,20 @@ def _finish(planned: Sequence[PlannedRun], progress: Progress, seconds: float, w
     failed = progress.of("failed")
     if as_json:
         entries = [_entry(run) for run in now]
-        bad = [{"name": e.job.name, "why": e.why, "log": str(e.job.log), "says": reason(e.job.log)} for e in failed]
-        print_json({"out": str(where), "seconds": seconds, "runs": entries, "failed": bad})
-    done = sum(run.standing == "finished" for run in now)
-    skipped = sum(run.standing == "finished" for run in planned)
-    told = f"{done} of {len(now)} runs are finished in {where}"
-    told += f", {skipped} of them before" if skipped else ""
-    elsewhere = sum(run.standing == "running" for run in planned)
-    told += f"; {elsewhere} were in another process's work and left alone" if elsewhere else ""
-    stderr().print(f"{told}. {seconds:.0f} s.", markup=False, soft_wrap=not stderr().is_terminal)
+        bad = [{"name": e.job.name, "why": e.why, "log": str(e.job.log), "error": reason(e.job.log)} for e in failed]
+        print_json({"out": str(out), "seconds": seconds, "runs": entries, "failed": bad})
+    finished = sum(run.status == "finished" for run in now)
+    skipped = sum(run.status == "finished" for run in planned)
+    message = f"{finished} of {len(now)} runs in {out} are finished"
+    message += f", {skipped} of them already before this sweep" if skipped else ""
+    elsewhere = sum(run.status == "running" for run in planned)
+    message += f"; skipped {elsewhere} that another process is writing" if elsewhere else ""
+    stderr().print(f"{message}. {seconds:.0f} s.", markup=False, soft_wrap=not stderr().is_terminal)
     if failed:
         for event in failed:
             stderr().print(f"{event.job.name} failed ({event.why}): {reason(event.job.log)}", markup=False)
-            stderr().print(f"  its log: {event.job.log}", markup=False, soft_wrap=True)
+            stderr().print(f"  log: {event.job.log}", markup=False, soft_wrap=True)
         raise FfprobeError(
             f"{len(failed)} of {len(progress.jobs)} runs failed.",
-            hint=f"Read the logs; {shlex.join(['ffprobe', *sys.argv[1:]])} tries them again.",
+            hint=f"Read the logs, then run {shlex.join(['ffprobe', *sys.argv[1:]])} to try them again.",
         )

@@ -1,4 +1,4 @@
-"""What a sweep shows: a live table on a terminal, a line for each event in a log."""
+"""Progress of a sweep: a live table on a terminal, one line per event in a log."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ if TYPE_CHECKING:
     from ffprobe.sweep.plan import PlannedRun
 
 REFRESH = 1.0
-MOST_SHOWN = 12
-"""Running jobs with a row of their own; more would not fit a terminal."""
+"""Seconds between two updates of the live table."""
+MAX_ROWS = 12
+"""Maximum number of running jobs in the live table, so that it fits a terminal."""
 
 
 class SweepView:
-    """Tells of a sweep on a console.
+    """Shows the progress of a sweep on a console.
 
     Args:
-        console: of stderr.
-        planned: every run of the plan, done or not.
+        console: the console of stderr.
+        planned: all runs of the plan.
     """
 
     def __init__(self, console: Console, planned: Sequence[PlannedRun]) -> None:
         self._console, self._began = console, time.monotonic()
-        self._before = sum(run.standing == "finished" for run in planned)
+        self._before = sum(run.status == "finished" for run in planned)
         self._total = len(planned)
         self._drawn = 0.0
         self._since: dict[str, float] = {}
@@ -51,14 +52,14 @@ class SweepView:
         if self._live:
             self._live.stop()
 
-    def tell(self, progress: Progress, event: JobEvent | None) -> None:
-        """An event, or only that time has passed."""
+    def update(self, progress: Progress, event: JobEvent | None) -> None:
+        """Show an event; None only updates the times."""
         if event:
             self._line(progress, event)
         now = time.monotonic()
         if self._live and (event or now - self._drawn > REFRESH):
             self._drawn = now
-            self._live.update(self._picture(progress), refresh=True)
+            self._live.update(self._table(progress), refresh=True)
 
     def _line(self, progress: Progress, event: JobEvent) -> None:
         name, now = event.job.name, time.monotonic()
@@ -77,29 +78,29 @@ class SweepView:
                 text += f"; {event.why}: {reason(event.job.log)}"
         if not self._live:
             self._console.print(text, markup=False, soft_wrap=True)
-        elif event.state in ("finished", "failed"):  # what goes on is in the table
+        elif event.state in ("finished", "failed"):  # the table shows running jobs
             self._console.print(text, markup=False, style="red" if event.state == "failed" else "")
 
-    def _picture(self, progress: Progress) -> Group:
+    def _table(self, progress: Progress) -> Group:
         now, counts = time.monotonic(), progress.counts()
         table = Table(box=None, pad_edge=False, expand=True)
         table.add_column("run", no_wrap=True, ratio=1, overflow="ellipsis")
         table.add_column("time", justify="right", no_wrap=True)
-        table.add_column("last words", no_wrap=True, ratio=1, overflow="ellipsis")
+        table.add_column("latest", no_wrap=True, ratio=1, overflow="ellipsis")
         running = progress.of("running")
-        for event in running[:MOST_SHOWN]:
-            words = Text(last_line(event.job.log))
+        for event in running[:MAX_ROWS]:
+            latest = Text(last_line(event.job.log))
             name = Text(event.job.name + (f" ({event.where})" if event.where else ""))
-            table.add_row(name, _clock(now - self._since.get(event.job.name, now)), words)
-        if len(running) > MOST_SHOWN:
-            table.add_row(f"and {len(running) - MOST_SHOWN} more", "", "")
+            table.add_row(name, _clock(now - self._since.get(event.job.name, now)), latest)
+        if len(running) > MAX_ROWS:
+            table.add_row(f"and {len(running) - MAX_ROWS} more", "", "")
         done = self._before + counts["finished"]
-        parts = [f"{done} of {self._total} finished", f"{counts['running']} running", f"{counts['queued']} waiting"]
+        parts = [f"{done} of {self._total} finished", f"{counts['running']} running", f"{counts['queued']} queued"]
         parts += [f"{counts['failed']} failed"] if counts["failed"] else []
         spent = now - self._began
         ended = counts["finished"] + counts["failed"]
         left = spent / ended * (len(progress.jobs) - ended) if ended else None
-        parts += [f"{_clock(spent)} spent", f"about {_clock(left)} left"] if left else [f"{_clock(spent)} spent"]
+        parts += [f"{_clock(spent)} elapsed", f"about {_clock(left)} left"] if left else [f"{_clock(spent)} elapsed"]
         return Group(table, Text(", ".join(parts), style="bold"))
 
 

@@ -14,24 +14,24 @@ LIBRARIES = ("torch", "torchvision", "numpy", "h5py", "pluggy", "typer", "scikit
 
 
 def versions() -> dict[str, str]:
-    """ffprobe, Python and the libraries it stands on, by name; read without importing them."""
-    found = {"ffprobe-nn": ffprobe.__version__, "python": sys.version.split()[0]}
+    """The versions of ffprobe, Python and the main dependencies by name; the libraries are not imported."""
+    numbers = {"ffprobe-nn": ffprobe.__version__, "python": sys.version.split()[0]}
     for library in LIBRARIES:
         try:
-            found[library] = version(library)
+            numbers[library] = version(library)
         except PackageNotFoundError:
-            found[library] = "not installed"
-    return found
+            numbers[library] = "not installed"
+    return numbers
 
 
-def show(asked: bool) -> None:
-    """Print versions and exit, when asked."""
-    if not asked:
+def show(requested: bool) -> None:
+    """Print the versions and exit if ``--version`` was given."""
+    if not requested:
         return
-    found = versions()
+    numbers = versions()
     if "--json" in sys.argv:
-        print_json(found)
+        print_json(numbers)
     else:
-        print(f"ffprobe {found.pop('ffprobe-nn')} (ffprobe-nn, not FFmpeg's)")
-        print(", ".join(f"{name} {number}" for name, number in found.items()))
+        print(f"ffprobe {numbers.pop('ffprobe-nn')} (ffprobe-nn, not FFmpeg's)")
+        print(", ".join(f"{name} {number}" for name, number in numbers.items()))
     raise typer.Exit

@@ -1,4 +1,4 @@
-"""``ffprobe show RUN --watch``: follows a run that another process is writing."""
+"""``ffprobe show RUN --watch``: follows a run that another process writes."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from ffprobe.store.reader import RunFile
 
 SECONDS = 1.0
-"""Between two looks at the file."""
+"""Seconds between two reads of the file."""
 START = 30.0
-"""Seconds to wait for a file that is not there yet: a run that was just started loads for a while before it has one."""
-PATIENCE = 10
-"""How many looks in a row may fail before it is told: a writer can be in the middle of anything."""
-TOLD = (
+"""Seconds to wait for a file that does not exist yet: a run loads its data before it creates the file."""
+MAX_FAILURES = 10
+"""Maximum number of consecutive failed reads: a read can fail while the writer is writing."""
+METRICS = (
     *("loss", "goodness_positive", "goodness_negative", "validation_accuracy", "model_validation_accuracy"),
     *("images_per_second", "learning_rate"),
 )
@@ -33,16 +33,16 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 
 @dataclass(frozen=True)
 class Look:
-    """What the file says at one moment.
+    """The contents of the run file at one time.
 
     Attributes:
-        path: that was opened.
-        complete: whether the run has finished.
-        planned: epochs in all; 0 where the config does not say it.
-        title: of the run.
-        layers: names.
-        epochs: number of each committed epoch.
-        metrics: per-epoch numbers by name: ``[epochs][layers]`` lists, or ``[epochs]``.
+        path: the file that was read.
+        complete: whether the run is finished.
+        planned: the total number of epochs; 0 if the config does not contain it.
+        title: the title of the run.
+        layers: the names of the layers.
+        epochs: the numbers of the committed epochs, from 1.
+        metrics: metrics by name, one entry per epoch: a list with one number per layer, or a number.
     """
 
     path: Path
@@ -54,13 +54,13 @@ class Look:
     metrics: dict[str, list[Any]] = field(repr=False)
 
     def line(self, row: int) -> dict[str, Any]:
-        """One epoch as plain values; accuracies as fractions, None for what was not measured."""
-        more = {name: self.metrics[name][row] for name in TOLD}
+        """One epoch as plain values: accuracies as fractions, None for a metric that was not measured."""
+        metrics = {name: self.metrics[name][row] for name in METRICS}
         times = {"seconds": self.metrics["wall_time"][row], "seconds_left": self.seconds_left(row)}
-        return finite({"event": "epoch", "epoch": self.epochs[row], "epochs_planned": self.planned, **more, **times})
+        return finite({"event": "epoch", "epoch": self.epochs[row], "epochs_planned": self.planned, **metrics, **times})
 
     def seconds_left(self, row: int = -1) -> float:
-        """By the pace of the last epochs; NaN before the first."""
+        """The estimated time to the end of the run, from the last epochs up to ``row``; NaN before the first epoch."""
         if not self.epochs:
             return float("nan")
         row = row % len(self.epochs)
@@ -72,12 +72,12 @@ class Look:
 
 
 def look(path: Path) -> Look:
-    """Open the file, read what is committed, and close it; a reader's view never moves, so it must be opened anew."""
+    """Open the file, read the committed epochs and close it again; an open file does not show later commits."""
     from ffprobe.store.reader import open_run
 
     with open_run(path) as run:
         epochs = run.read("metrics/epoch").tolist()
-        metrics = {name: _read(run, name, len(epochs)) for name in (*TOLD, "wall_time")}
+        metrics = {name: _read(run, name, len(epochs)) for name in (*METRICS, "wall_time")}
         layers = [str(name) for name in run.read("metrics/layer")]
         planned = (run.config.get("training") or {}).get("epochs")
         title = str(run.attributes.get("title", ""))
@@ -90,13 +90,13 @@ def _read(run: RunFile, name: str, count: int) -> list[Any]:
 
 
 def follow(out: Path) -> Iterator[Look]:
-    """Looks at the run until it has finished; the last one is complete.
+    """Read the run repeatedly until it is finished; the last item is complete.
 
     Args:
         out: ``run.h5``, or its ``.partial``.
 
     Raises:
-        FileError: there is no such run; its writer died or stopped; the file vanished, or stays unreadable.
+        FileError: there is no such run, its process ended early, or the file disappeared or stays unreadable.
     """
     from ffprobe.store.file_lock import is_held
     from ffprobe.store.names import final_of, partial_of
@@ -109,14 +109,14 @@ def follow(out: Path) -> Iterator[Look]:
     while not (partial.exists() or final.exists()) and time.monotonic() < until:
         time.sleep(SECONDS / 4)
     while True:
-        held = partial.exists() and is_held(partial)  # asked before the look, so that the look has its last commit
+        held = partial.exists() and is_held(partial)  # checked before the read, so that the read has the last commit
         waiting = partial.exists()
         try:
             latest = look(partial if waiting else final)
             failures = 0
         except FileError:
             failures += 1
-            if failures >= PATIENCE or not (held or waiting or final.exists()):
+            if failures >= MAX_FAILURES or not (held or waiting or final.exists()):
                 raise
             time.sleep(SECONDS / 4)
             continue
@@ -129,16 +129,16 @@ def follow(out: Path) -> Iterator[Look]:
 
 
 def _stopped(latest: Look, partial: Path, final: Path) -> FileError:
-    done = f"{len(latest.epochs)} of {latest.planned} epochs are in the file"
+    done = f"{len(latest.epochs)} of {latest.planned} epochs are committed"
     return FileError(
-        f"The run stopped before its end: no process writes it any more; {done}.",
+        f"The run ended early: no process is writing it, and {done}.",
         where=str(partial),
-        hint=f"`ffprobe run --resume --out {final}` goes on with it.",
+        hint=f"Resume it with `ffprobe run --resume --out {final}`.",
     )
 
 
 def watch(out: Path, as_json: bool) -> None:
-    """Follow a run on the terminal (a table that renews itself), in a log (a line per epoch) or as JSON lines.
+    """Follow a run with a live table on a terminal, one line per epoch in a log, or JSON lines.
 
     Raises:
         FileError: as ``follow``.
@@ -150,25 +150,25 @@ def watch(out: Path, as_json: bool) -> None:
     from rich.live import Live
 
     with Live(console=console, auto_refresh=False, transient=False) as live:
-        for one in follow(out):
-            live.update(screen(one, console.width), refresh=True)
-    console.print(f"{one.path} is finished.", markup=False)
+        for latest in follow(out):
+            live.update(screen(latest, console.width), refresh=True)
+    console.print(f"{latest.path} is finished.", markup=False)
 
 
 def _lines(out: Path, as_json: bool) -> None:
-    told = 0
-    for one in follow(out):
-        for row in range(told, len(one.epochs)):
-            line = one.line(row)
-            _say(json.dumps(line, ensure_ascii=False) if as_json else _text(line))
-        told = len(one.epochs)
-    end = {"event": "finished", "path": str(one.path), "epoch": one.epochs[-1] if one.epochs else 0}
-    _say(json.dumps(end) if as_json else f"{one.path} is finished.")
+    printed = 0
+    for latest in follow(out):
+        for row in range(printed, len(latest.epochs)):
+            line = latest.line(row)
+            _print_line(json.dumps(line, ensure_ascii=False) if as_json else _text(line))
+        printed = len(latest.epochs)
+    end = {"event": "finished", "path": str(latest.path), "epoch": latest.epochs[-1] if latest.epochs else 0}
+    _print_line(json.dumps(end) if as_json else f"{latest.path} is finished.")
 
 
-def _say(line: str) -> None:
+def _print_line(line: str) -> None:
     sys.stdout.write(line + "\n")
-    sys.stdout.flush()  # whoever reads a pipe waits for it
+    sys.stdout.flush()  # a reader of the pipe must receive each line immediately
 
 
 def _text(line: dict[str, Any]) -> str:
@@ -182,28 +182,28 @@ def _numbers(values: list[float | None], digits: int, scale: float = 1) -> str:
     return " ".join("–" if value is None else f"{scale * value:.{digits}f}" for value in values)
 
 
-def screen(one: Look, width: int) -> Group:
-    """The state of a run as something that rich prints.
+def screen(latest: Look, width: int) -> Group:
+    """The state of a run as a rich renderable.
 
     Args:
-        one: the latest look.
-        width: of the terminal.
+        latest: the latest state of the run file.
+        width: the width of the terminal in columns.
     """
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
 
-    done, metrics = len(one.epochs), one.metrics
-    head = Text(f"{one.path}", style="bold", no_wrap=True, overflow="ellipsis")
-    bar = ProgressBar(total=max(one.planned, 1), completed=done, width=max(10, min(60, width - 30)))
+    done, metrics = len(latest.epochs), latest.metrics
+    head = Text(f"{latest.path}", style="bold", no_wrap=True, overflow="ellipsis")
+    bar = ProgressBar(total=max(latest.planned, 1), completed=done, width=max(10, min(60, width - 30)))
     progress = Table.grid(padding=(0, 1))
-    progress.add_row(f"epoch {done}/{one.planned}", bar)
-    facts = [one.title]
+    progress.add_row(f"epoch {done}/{latest.planned}", bar)
+    facts = [latest.title]
     if done:
         facts.append(f"{metrics['images_per_second'][-1]:,.0f} images/s")
-        facts.append(f"{_clock(metrics['wall_time'][-1])} so far")
-        facts.append("finished" if one.complete else f"about {_clock(one.seconds_left())} left")
+        facts.append(f"{_clock(metrics['wall_time'][-1])} elapsed")
+        facts.append("finished" if latest.complete else f"about {_clock(latest.seconds_left())} left")
     else:
         facts.append("no epoch is committed yet")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -212,14 +212,14 @@ def screen(one: Look, width: int) -> Group:
         table.add_column(name, justify="right")
     room = max(0, min(40, width - 58))
     table.add_column("loss over epochs" if room >= 16 else "")
-    for i, layer in enumerate(one.layers):
+    for i, layer in enumerate(latest.layers):
         history = [row[i] for row in metrics["loss"]] if done else []
         table.add_row(
             str(int(layer) + 1) if layer.isdigit() else layer,
             _cell(history, ".4g"),
             _cell([row[i] for row in metrics["goodness_positive"]], ".4g"),
             _cell([row[i] for row in metrics["goodness_negative"]], ".4g"),
-            _measured([100 * row[i] for row in metrics["validation_accuracy"]]),
+            _percent([100 * row[i] for row in metrics["validation_accuracy"]]),
             sparkline(history, room),
         )
     return Group(head, progress, Text(", ".join(filter(None, facts)), style="dim"), table)
@@ -229,19 +229,19 @@ def _cell(values: list[float], form: str) -> str:
     return f"{values[-1]:{form}}" if values and values[-1] == values[-1] else "–"
 
 
-def _measured(percent: list[float]) -> str:
-    """The last measured value: not every epoch is evaluated."""
+def _percent(percent: list[float]) -> str:
+    """The last measured value, because not every epoch is evaluated."""
     known = [value for value in percent if value == value]
     return f"{known[-1]:.2f} %" if known else "–"
 
 
 def sparkline(values: list[float], width: int) -> str:
-    """The values as a row of blocks, each the mean of a stretch; dots where nothing was measured."""
+    """The values as a row of block characters, each the mean of an interval; a dot if nothing was measured in it."""
     if not values or width < 1:
         return ""
     parts = min(width, len(values))
-    stretches = [values[len(values) * i // parts : len(values) * (i + 1) // parts] for i in range(parts)]
-    means = [sum(own) / len(own) if (own := [v for v in s if v == v]) else float("nan") for s in stretches]
+    intervals = [values[len(values) * i // parts : len(values) * (i + 1) // parts] for i in range(parts)]
+    means = [sum(known) / len(known) if (known := [v for v in s if v == v]) else float("nan") for s in intervals]
     known = [mean for mean in means if mean == mean]
     if not known:
         return "·" * parts

@@ -1,1 +1,1 @@
-"""What a plugin may supply: one file for each kind of component."""
+"""The base classes of components that plugins can provide, one file for each kind."""

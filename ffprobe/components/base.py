@@ -1,7 +1,7 @@
-"""What every kind of component has in common.
+"""The base class of every component, its settings, and the two types that several kinds share.
 
-A component is a class with a ``name``. It is chosen by a run's config, gets its own settings (``Params``) and nothing
-else from the config. Importing this package loads no torch.
+A component is a class with a ``name``. The config of a run selects it and supplies its own settings (``Params``); it
+receives nothing else from the config. Importing this package does not import torch.
 """
 
 from __future__ import annotations
@@ -12,27 +12,30 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict
 
 Shape = tuple[int, ...]
-"""The shape of one input without the batch: ``(channels, height, width)`` or ``(features,)``."""
+"""The shape of one input without the batch dimension: ``(channels, height, width)`` or ``(features,)``."""
 
 Form = Literal["pair", "class"]
 """``pair``: one goodness per input, ``[B]``; ``class``: one goodness per input and class, ``[B, K]``."""
 
 
 class Params(BaseModel):
-    """The settings of one component: frozen, unknown keys refused, every field described with its unit."""
+    """The settings of one component. Instances are frozen, unknown keys are errors, NaN and infinity are refused.
+
+    Every field needs a description that states its unit.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
 class Component(ABC):  # noqa: B024  (each kind adds its own abstract methods)
-    """What every kind of component has in common.
+    """Base class of every component.
 
     Attributes:
-        kind: the slot that the component fills, set by the kind's base class.
-        name: what a user types; kebab-case, unique in its kind.
-        aliases: names that published code and recorded trajectories use for the same thing.
-        source: paper, section or equation that the component follows.
-        Params: the settings that ``--plugin name:key=value`` and TOML fill.
+        kind: the kind of the component, and the slot that it fills in a run; set by the base class of the kind.
+        name: the name that a user types, in kebab-case; unique within its kind.
+        aliases: names that published code and recorded trajectories use for the same component.
+        source: the paper, section or equation that the component implements.
+        Params: the class of its settings, filled by ``--plugin name:key=value`` and TOML.
         params: the settings of this instance.
     """
 
@@ -46,10 +49,13 @@ class Component(ABC):  # noqa: B024  (each kind adds its own abstract methods)
         self.params: Any = self.Params() if params is None else params
 
     def state_dict(self) -> dict[str, Any]:
-        """What the component keeps from step to step (running means ...), for the checkpoint: nested dicts and lists
-        of tensors and plain values. Modules that ``build`` returned are kept with the network.
+        """The state that the component keeps between steps (running means, for example), saved in the checkpoint.
+
+        Returns:
+            Nested dicts and lists of tensors and plain values; empty by default. Modules returned by ``build`` are
+            saved with the network and do not belong here.
         """
         return {}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027  (most components keep nothing)
-        """Go on from ``state_dict()``'s answer."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027  (most components keep no state)
+        """Restore the state that ``state_dict()`` returned."""

@@ -1,4 +1,4 @@
-"""Where images come from."""
+"""Data sets: labelled images for training and testing."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class Dataset(Component):
-    """Where images come from.
+    """Provides labelled images for training and testing.
 
     Args:
         params: the settings of the data set.
-        data_dir: where the user says the files lie (``--data-dir``); None when nothing was said.
-        download: whether the user asked for missing files to be fetched.
+        data_dir: the directory that contains the files (``--data-dir``); None if the user named none.
+        download: whether missing files may be downloaded (``--download``). If False, nothing may be downloaded.
     """
 
     kind = "dataset"
@@ -31,8 +31,15 @@ class Dataset(Component):
 
     @abstractmethod
     def load(self, split: Literal["train", "test"]) -> Images:
-        """One split, decoded; ``train`` and ``test`` share classes, shape, mean and std.
+        """Load and decode one split.
+
+        Args:
+            split: ``train`` or ``test``. Both splits have the same classes, image shape, mean and std.
+
+        Returns:
+            An ``ffprobe.Images``: uint8 pixels ``[N, C, H, W]``, int64 labels ``[N]`` from 0, the class names, and the
+            mean and std of each channel on the scale 0 to 1.
 
         Raises:
-            FileError: a file is missing or damaged; the message names it and how to get it.
+            FileError: a file is missing or damaged; the message names the file and says how to get it.
         """

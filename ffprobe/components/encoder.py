@@ -1,4 +1,4 @@
-"""How a label enters the network."""
+"""Encoders: how a label is put into the input of the network."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ if TYPE_CHECKING:
 
 
 class Encoder(Component):
-    """How a label enters the network.
+    """Combines an image and a label into the input of the first layer.
 
-    The module that ``build`` returns has ``forward(images[B, C, H, W], labels[B]) -> [B, *shape]`` and
-    ``neutral(images[B, C, H, W]) -> [B, *shape]``, the input that favours no class.
+    The module that ``build`` returns has two methods: ``forward(images[B, C, H, W], labels[B]) -> [B, *shape]``, and
+    ``neutral(images[B, C, H, W]) -> [B, *shape]``, which returns an input that favours no class.
 
-    It may have ``parts(images[B, C, H, W]) -> (common[B, *shape], labels[K, *shape], scale[B] or None)``, where the
-    encoding is their sum: ``forward(images, y) = common + scale * labels[y]`` (scale None: 1). Then a sweep over all
-    labels computes the first layer's part of each image once. An encoder for which that does not hold has no ``parts``.
+    It may have a third method, ``parts(images[B, C, H, W]) -> (common[B, *shape], labels[K, *shape], scale[B] or
+    None)``, if the encoding is a sum: ``forward(images, y) = common + scale * labels[y]`` (None means a scale of 1). A
+    label scan then computes the first layer's share of each image once for all labels. An encoding that is not such a
+    sum must not define ``parts``.
 
     Attributes:
-        learned: whether the module's parameters are trained. None leaves it to the run: learned when update groups
-            span more than one layer (the Trifecta's rule), fixed at their random start otherwise.
-        shows_label: whether the encoding depends on the label; False for methods that need none there (form ``class``).
+        learned: whether the parameters of the module are trained. None lets the run decide: they are trained if an
+            update group spans more than one layer (the Trifecta's rule), and otherwise stay at their random initial
+            values.
+        shows_label: whether the encoding depends on the label; False for methods that need no label in the input (form
+            ``class``, unsupervised learning).
     """
 
     kind = "encoder"
@@ -36,4 +39,12 @@ class Encoder(Component):
 
     @abstractmethod
     def build(self, shape: Shape, classes: int) -> nn.Module:
-        """The encoding module for images of ``shape`` (channels, height, width)."""
+        """Build the encoding module.
+
+        Args:
+            shape: the shape of an image, (channels, height, width).
+            classes: number of classes, K.
+
+        Raises:
+            UsageError: images of this shape or this number of classes cannot be encoded.
+        """

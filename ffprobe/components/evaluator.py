@@ -20,12 +20,12 @@ class Evaluator(Component):
     """How a prediction is read from goodness.
 
     ``scores`` says what decides once everything is known. ``read`` may ask for less: it takes goodness layer after
-    layer, and only for the labels that can still win, from a sweep over recorded numbers or over a live network.
+    layer, and only for the labels that can still win, from a label scan over recorded numbers or over a live network.
     Thresholds and the like are chosen by ``calibrate``, on the validation set, and kept in ``chosen``.
 
     Attributes:
         needs: ``activations`` when ``calibrate`` needs recorded features beside validation goodness.
-        reads_goodness: whether a prediction is read from goodness; where not, from features alone (``sweep.features``),
+        reads_goodness: whether a prediction is read from goodness; where not, from features alone (``scan.features``),
             and ``scores`` refuses.
         stepwise: whether ``read`` advances layer after layer, so that the activations of all living pairs are kept in
             memory; fewer images then go together.
@@ -56,17 +56,17 @@ class Evaluator(Component):
     def calibrate(self, calibration: Calibration) -> None:
         """Choose what is to be chosen, by the validation set alone."""
 
-    def read(self, sweep: LabelScan) -> torch.Tensor:
+    def read(self, scan: LabelScan) -> torch.Tensor:
         """Scores ``[N, K]``, minus infinity for labels that were ruled out; the largest wins.
 
         Args:
-            sweep: of N images; each must be treated by itself.
+            scan: of N images; each must be treated by itself.
         """
-        return self.scores(sweep.full(self.layers(sweep.depth)))
+        return self.scores(scan.full(self.layers(scan.depth)))
 
-    def predict(self, sweep: LabelScan) -> torch.Tensor:
+    def predict(self, scan: LabelScan) -> torch.Tensor:
         """The predicted labels, int64 ``[N]``."""
-        return self.read(sweep).argmax(dim=1)
+        return self.read(scan).argmax(dim=1)
 
     def state_dict(self) -> dict[str, Any]:
         """What was chosen."""

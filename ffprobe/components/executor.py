@@ -1,9 +1,9 @@
-"""Where the runs of a sweep are started, and the jobs and events that pass between a sweep and its executor."""
+"""Where the runs of a sweep start, and the jobs and events that a sweep and its executor exchange."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,14 +15,15 @@ JobState = Literal["queued", "running", "finished", "failed"]
 
 @dataclass(frozen=True)
 class Job:
-    """One ``ffprobe run`` to be started.
+    """One ``ffprobe run`` that an executor starts.
 
     Attributes:
-        name: unique in its sweep, fit for a file name.
-        command: the words of the run, beginning with ``run``; an executor puts ``sys.executable -m ffprobe`` before.
-        out: the run file that it writes.
-        log: where its output goes; an executor appends to it.
-        folder: the directory to start it in.
+        name: unique within the sweep and valid as a file name.
+        command: the arguments of the run, beginning with ``run``; the executor puts ``sys.executable -m ffprobe`` in
+            front of them.
+        out: the run file that the job writes.
+        log: the file that receives the output of the job; the executor appends to it.
+        folder: the working directory of the job.
     """
 
     name: str
@@ -34,13 +35,13 @@ class Job:
 
 @dataclass(frozen=True)
 class JobEvent:
-    """A job's new state.
+    """A change of a job's state.
 
     Attributes:
-        job: which.
-        state: what became of it.
-        where: the device, node or queue id; empty when there is nothing to say.
-        why: of a failure, in a few words; empty where the log alone knows.
+        job: the job.
+        state: its new state.
+        where: the device, node or queue ID; empty if there is nothing to report.
+        why: a short reason for a failure; empty if only the log knows it.
     """
 
     job: Job
@@ -51,12 +52,12 @@ class JobEvent:
 
 @dataclass(frozen=True)
 class ResourceLimits:
-    """How much of a machine, or of a cluster, the jobs of a sweep may take at a time.
+    """The resources of a machine or a cluster that the jobs of a sweep may use at the same time.
 
     Attributes:
-        jobs: at most so many at a time; 0 leaves it to the executor.
-        gpus: the CUDA devices to share out, by number or id; empty: none is assigned.
-        jobs_per_gpu: how many share one of them.
+        jobs: maximum number of concurrent jobs; 0 lets the executor decide.
+        gpus: the CUDA devices to assign, by number or ID; empty assigns none.
+        jobs_per_gpu: number of jobs that share one GPU.
     """
 
     jobs: int = 0
@@ -65,23 +66,27 @@ class ResourceLimits:
 
 
 class Executor(Component):
-    """Where the runs of a sweep are worked off: this machine, a cluster. An executor is no slot of a run."""
+    """Runs the jobs of a sweep, on this machine or on a cluster.
+
+    An executor is not part of a run's config: it is chosen on the command line of ``ffprobe sweep``.
+    """
 
     kind = "executor"
 
     @abstractmethod
-    def work(self, jobs: Sequence[Job], share: ResourceLimits) -> Iterator[JobEvent | None]:
-        """Start every job, and tell what becomes of it.
+    def run_jobs(self, jobs: Sequence[Job], limits: ResourceLimits) -> Generator[JobEvent | None, None, None]:
+        """Run every job and report its state.
 
-        A generator. It yields an event when a job's state changes, ``finished`` or ``failed`` once for each job, and
-        None at least every few seconds, so that its caller can act meanwhile. Closing it must stop what is still
-        running (``finally``), gently: a run that gets SIGINT commits nothing half and can be gone on with. An executor
-        adds a job's output to ``job.log``. A job that fails is told and never raises.
+        This is a generator. It yields an event whenever the state of a job changes, including exactly one ``finished``
+        or ``failed`` event for each job. It also yields None at least every few seconds, so that the caller can act in
+        between. Closing the generator must stop all running jobs (in ``finally``), and must do so gently: a run that
+        receives SIGINT stops after its batch, writes no partial epoch and can be resumed. The executor appends the
+        output of each job to ``job.log``. A job that fails is reported as an event and never raises.
 
         Args:
-            jobs: in the order in which they should start.
-            share: how much may run at a time.
+            jobs: the jobs, in the order in which they should start.
+            limits: the resources that the jobs may use at the same time.
 
         Raises:
-            UsageError: the jobs cannot be started here at all, or what is needed for it is not installed.
+            UsageError: the executor cannot start jobs here at all, or a library that it needs is not installed.
         """

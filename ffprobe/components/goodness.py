@@ -1,4 +1,4 @@
-"""How good an activation is."""
+"""Goodness: a measure of how well an activation matches its input and label."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 
 class Goodness(Component):
-    """How good an activation is.
+    """Computes the goodness of a layer from its activation.
 
     Attributes:
-        form: ``pair`` (``[B, *shape]`` to ``[B]``) or ``class`` (``[B, *shape]`` to ``[B, K]``).
+        form: ``pair`` maps ``[B, *shape]`` to ``[B]``; ``class`` maps ``[B, *shape]`` to ``[B, K]``, one number per
+            class.
     """
 
     kind = "goodness"
@@ -23,8 +24,15 @@ class Goodness(Component):
 
     @abstractmethod
     def build(self, shape: Shape, classes: int) -> nn.Module:
-        """A module that maps an activation ``[B, *shape]`` to its goodness; it may hold parameters (a local head).
+        """Build the module that maps an activation to its goodness; it may have parameters (a local head).
 
-        The activation is float32, or bfloat16 under ``--precision bf16``; the goodness must be float32 (float64 where
-        the activation is).
+        The activation ``[B, *shape]`` is float32, bfloat16 with ``--precision bf16``, or float64 with ``--precision
+        fp64``. The goodness must be float32, or float64 if the activation is.
+
+        Args:
+            shape: the shape of one activation of the layer, without the batch dimension.
+            classes: number of classes, K.
+
+        Raises:
+            UsageError: activations of this shape are not supported.
         """

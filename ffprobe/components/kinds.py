@@ -1,6 +1,6 @@
-"""The one list of kinds of component, which everything else reads.
+"""The list of component kinds, which all other code reads.
 
-It holds names and no classes, so that `ffprobe --help` and the discovery of plugins import none of them.
+It contains names instead of classes, so that `ffprobe --help` and plugin discovery import none of the classes.
 """
 
 from __future__ import annotations
@@ -23,17 +23,20 @@ SINGLE_SLOTS: dict[str, str] = {
     "rule": "Rule",
     "evaluator": "Evaluator",
 }
-"""The kinds of which a run has exactly one, in the order of reading, and the name of each base class."""
+"""The kinds of which a run has exactly one, in the order in which they are listed, and the name of each base class."""
 
 KINDS: dict[str, str] = {**SINGLE_SLOTS, "probe": "Probe", "peer": "Peer", "executor": "Executor"}
 """Every kind of component, and the name of its base class in ``ffprobe``."""
 
+FURTHER_BASES: dict[str, str] = {"PerRunProbe": "probe"}
+"""The public subclasses of those base classes that components may derive from instead, and the kind of each."""
+
 
 def base_class(kind: str) -> type[Component]:
-    """The class that components of this kind are derived from.
+    """The base class of the components of this kind.
 
     Raises:
         KeyError: there is no such kind.
     """
-    found: type[Component] = getattr(import_module(f"ffprobe.components.{kind}"), KINDS[kind])
-    return found
+    base: type[Component] = getattr(import_module(f"ffprobe.components.{kind}"), KINDS[kind])
+    return base

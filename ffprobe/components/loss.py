@@ -1,4 +1,4 @@
-"""The local objective of one layer, and what it may look at beside goodness."""
+"""Losses: the local objective of one layer, and the context in which it is computed."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LossContext:
-    """What a loss may look at beside goodness; tensors are read-only.
+    """What a loss may use in addition to goodness; the tensors are read-only.
 
     Attributes:
-        layer: index of the layer whose loss this is, from 0.
-        depth: the number of layers.
-        step: optimizer steps done before this one, from 0, over the whole run.
-        epoch: from 0.
-        activation: that layer's activation ``[B, *shape]`` with its graph; positives first, then negatives (form
-            ``pair``), so ``[2B, *shape]``.
-        labels: int64 ``[B]``, the true labels.
-        earlier: goodness of the layers before, detached, each as the layer's own (positive, negative) pair of ``[B]``,
-            or a single ``[B, K]`` in form ``class``; first layer first.
-        input: what that layer got, detached, ``[B, *input_shape]`` (``[2B, ...]`` in form ``pair``).
-        module: what ``Loss.build`` returned for that layer; None when it returned nothing.
+        layer: index of the layer that the loss is computed on, from 0.
+        depth: number of layers.
+        step: number of optimizer steps completed before this one, from 0, over the whole run.
+        epoch: index of the epoch, from 0.
+        activation: the activation of that layer with its graph: ``[B, *shape]`` in form ``class``; ``[2B, *shape]`` in
+            form ``pair``, positives first, then negatives.
+        labels: the true labels, int64 ``[B]``.
+        earlier: detached goodness of the layers before that had a loss in this step, first layer first: a (positive,
+            negative) pair of ``[B]`` each in form ``pair``, ``[B, K]`` each in form ``class``.
+        input: the detached input of that layer: ``[B, *input_shape]`` in form ``class``, ``[2B, *input_shape]`` in form
+            ``pair``.
+        module: the module that ``Loss.build`` returned for that layer; None if it returned None.
     """
 
     layer: int
@@ -45,12 +46,13 @@ class LossContext:
 class Loss(Component):
     """The local objective of one layer.
 
-    Form ``pair`` is called as ``loss(positive[B], negative[B], context)``, form ``class`` as
-    ``loss(goodness[B, K], labels[B], context)``; both return a scalar with a graph to their goodness.
+    A loss of form ``pair`` is called as ``loss(positive[B], negative[B], context)``, a loss of form ``class`` as
+    ``loss(goodness[B, K], labels[B], context)``. Both return a scalar with a graph to the goodness.
 
     Attributes:
-        averages: whether the loss of a batch is the mean of the losses of its images each by itself, so that several
-            processes may share a batch; False where images are held against one another, or losses summed.
+        form: the form of goodness that the loss is computed from; a run needs goodness and loss of the same form.
+        averages: whether the loss of a batch is the mean of the losses of its images, each computed alone. Several
+            processes can then share a batch. False if images are compared with each other, or if losses are summed.
     """
 
     kind = "loss"
@@ -58,26 +60,45 @@ class Loss(Component):
     averages: ClassVar[bool] = True
 
     def build(self, shape: Shape, classes: int) -> nn.Module | None:
-        """What the loss keeps at a layer with activations of ``shape``: parameters that the layer's optimizer trains,
-        fixed matrices as buffers. It lies in the network as the layer's ``loss`` and comes back as ``context.module``.
+        """Build what the loss keeps at one layer: trainable parameters, and fixed matrices as buffers.
+
+        The module belongs to the network as the layer's ``loss``, is trained by the layer's optimizer, and is passed to
+        each call as ``context.module``.
+
+        Args:
+            shape: the shape of one activation of the layer, without the batch dimension.
+            classes: number of classes, K.
+
+        Returns:
+            The module, or None (the default) if the loss keeps nothing.
         """
         return None
 
     @abstractmethod
     def __call__(self, first: torch.Tensor, second: torch.Tensor, context: LossContext) -> torch.Tensor:
-        """The loss, averaged over the batch unless the component says otherwise."""
-
-    def derivatives(self, positive: torch.Tensor, negative: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The loss's derivatives in closed form, for whoever checks them (``ffprobe analyze symmetry``); optional.
+        """Compute the loss; the mean over the batch, unless the component documents otherwise.
 
         Args:
-            positive: goodness of positives ``[B]``.
-            negative: goodness of their negatives ``[B]``.
+            first: goodness: of the positives, ``[B]``, in form ``pair``; of all classes, ``[B, K]``, in form ``class``.
+            second: goodness of the negatives, ``[B]``, in form ``pair``; the true labels, int64 ``[B]``, in form
+                ``class``.
+            context: the layer, the step and further tensors.
 
         Returns:
-            dL/dpositive ``[B]`` and dL/dnegative ``[B]`` of the scalar that calling the loss gives.
+            A scalar with a graph to the goodness, in the dtype of the goodness.
+        """
+
+    def derivatives(self, positive: torch.Tensor, negative: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The derivatives of the loss in closed form, used by ``ffprobe analyze symmetry``; optional.
+
+        Args:
+            positive: goodness of the positives, ``[B]``.
+            negative: goodness of their negatives, ``[B]``.
+
+        Returns:
+            dL/dpositive ``[B]`` and dL/dnegative ``[B]``, where L is the scalar that ``__call__`` returns.
 
         Raises:
-            NotImplementedError: the component offers none; training never asks for them.
+            NotImplementedError: the component has no derivatives in closed form; training does not need them.
         """
-        raise NotImplementedError(f"{self.name} offers no derivatives in closed form")
+        raise NotImplementedError(f"{self.name} has no derivatives in closed form")

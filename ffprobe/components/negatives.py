@@ -1,4 +1,4 @@
-"""Which wrong example a positive one is compared with."""
+"""Negatives: the wrong examples that positives are compared with."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 class Negatives(Component):
-    """Which wrong example a positive one is held against: the same image with a wrong label, or a wrong image.
+    """Chooses the negative for each positive: the same image with a wrong label, or a wrong image.
 
     Attributes:
-        gives: ``labels``: a wrong label for each image; ``images``: a wrong image for each, and no label enters the
-            network at all (unsupervised learning). With an encoder that shows labels, and the other way round, a run is
-            refused.
-        needs_goodness: whether ``goodness`` must be given; it costs a forward pass for every label.
+        gives: ``labels``: a wrong label for each image; ``images``: a wrong image for each image, for unsupervised
+            learning without labels in the input. A run is refused if negatives of kind ``images`` meet an encoder that
+            shows the label, or negatives of kind ``labels`` an encoder that does not.
+        needs_goodness: whether ``__call__`` needs ``goodness``; computing it costs one forward pass per label.
     """
 
     kind = "negatives"
@@ -34,16 +34,17 @@ class Negatives(Component):
         generator: torch.Generator,
         goodness: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """The negatives of a batch.
+        """The negatives of one batch.
 
         Returns:
-            Where ``gives`` says ``labels``, int64 ``[B]``, never the true one; where it says ``images``, images like
-            those given ``[B, C, H, W]``, none of them the image in its own place.
+            If ``gives`` is ``labels``: int64 ``[B]``, from 0 to ``classes - 1``, never the true label. If ``gives`` is
+            ``images``: ``[B, C, H, W]`` with the dtype of ``images``, where row i is not image i. Both on the device of
+            the input, which must not be changed.
 
         Args:
             images: float ``[B, C, H, W]``, normalized.
-            labels: int64 ``[B]``, the true labels; negatives that give images do not look at them.
-            classes: the number of classes.
-            generator: the run's stream for negatives; the only source of randomness allowed.
-            goodness: ``[B, K]`` of the last layer for every label, when ``needs_goodness``.
+            labels: the true labels, int64 ``[B]``; negatives of kind ``images`` must not use them.
+            classes: number of classes, K.
+            generator: the run's random generator for negatives, on the CPU; the only permitted source of randomness.
+            goodness: goodness of the last layer for every label, float ``[B, K]``, if ``needs_goodness``; else None.
         """

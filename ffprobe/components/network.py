@@ -1,4 +1,4 @@
-"""Which layers a network has, and what each of them is."""
+"""Networks: the layers of a network, and the description of each layer."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 
 ActivationName = Literal["relu", "leaky-relu", "tanh", "none"]
-"""``leaky-relu`` has the slope 0.01."""
+"""Names of activation functions; ``leaky-relu`` has a slope of 0.01 below 0."""
 
 
 @dataclass(frozen=True)
 class Shortcut:
-    """What an earlier layer passed on, joined to what this layer passes on; goodness never sees it.
+    """Joins the output of an earlier layer to the output of this layer; goodness is computed without it.
 
     Attributes:
-        source: the earlier layer, from 0.
-        join: ``add``, or ``concat`` along channels (this layer's own first).
-        pool: side of the average pooling window on the way; 1 is none.
-        detached: whether the joined part carries no graph, also within one update group.
+        source: index of the earlier layer, from 0.
+        join: ``add``, or ``concat`` along channels (this layer's own channels first).
+        pool: side of the average pooling window applied to the earlier output, in pixels; 1 for no pooling.
+        detached: whether the joined output is detached from its graph, also within one update group.
     """
 
     source: int
@@ -41,34 +41,36 @@ class Shortcut:
 
 @dataclass(frozen=True)
 class LayerSpec:
-    """One layer of a network, in words.
+    """The description of one layer of a network.
 
-    The order is: average pooling of the input (``input_avg_pool``), the normalizer if its position is the input, the
-    convolution or linear map, the normalizer if its position is before the activation, activation, max pooling
-    (``pool``), the normalizer if its position is the activation, dropout. Goodness is read here. The output to the next
-    layer then goes through the normalizer if its position is the output, max pooling (``output_max_pool``) and the
-    shortcut.
+    A layer computes, in this order: average pooling of the input (``input_avg_pool``), the normalizer with position
+    ``input``, the convolution or linear map, the normalizer with position ``preactivation``, the activation function,
+    max pooling (``pool``), the normalizer with position ``activation``, dropout. The result is the layer's activation,
+    from which goodness is computed. The output to the next layer is the activation after the normalizer with position
+    ``output``, max pooling (``output_max_pool``) and the shortcut.
 
     Attributes:
-        kind: ``conv`` (padding keeps the size at stride 1), ``linear`` (flattens its input), or ``module``
-            (``factory`` builds it).
-        width: output channels or features; ignored for ``module``.
-        pool: side of the max pooling window after a convolution; 1 is none.
+        kind: ``conv`` (the padding keeps the size at stride 1), ``linear`` (flattens its input), or ``module`` (built
+            by ``factory``).
+        width: number of output channels or features; ignored for ``module``.
+        pool: side of the max pooling window after a convolution, in pixels; 1 for no pooling.
         bias: whether the convolution or linear map has a bias.
-        factory: for ``module``: takes the input shape, returns an ``nn.Module`` that keeps the batch dimension; its
-            output is the layer's activation (no further non-linearity is applied).
-        activation: a name, or a function applied to the whole tensor; not used for ``module``.
-        kernel: side of the convolution's kernel, odd.
-        stride: of the convolution.
-        groups: of the convolution.
-        input_avg_pool: side of an average pooling window on the layer's input; 1 is none.
-        output_max_pool: side of a max pooling window on what is passed on, after goodness was read; 1 is none.
-        shortcut: what is joined to what is passed on.
-        dropout: share of the activation's numbers that training sets to zero, dividing the others by the rest of the
-            share, 0 or more and below 1; the masks come from the generator that ``torch.manual_seed`` seeds.
-        goodness: this layer's own goodness, in place of the run's; of the same form.
-        loss: this layer's own loss, in place of the run's; of the same form.
-        normalizer: this layer's own normalizer, in place of the run's.
+        factory: for ``module``: takes the input shape without the batch dimension and returns an ``nn.Module`` that
+            keeps the batch dimension; its output is the layer's activation (no activation function is applied).
+        activation: name of the activation function, or a function that is applied to the whole tensor; ignored for
+            ``module``.
+        kernel: side of the convolution kernel, odd, in pixels.
+        stride: stride of the convolution, in pixels.
+        groups: number of groups of the convolution, as in ``torch.nn.Conv2d``.
+        input_avg_pool: side of an average pooling window applied to the layer's input, in pixels; 1 for no pooling.
+        output_max_pool: side of a max pooling window applied to the output to the next layer, after goodness was
+            computed, in pixels; 1 for no pooling.
+        shortcut: output of an earlier layer to join to this layer's output; None for no shortcut.
+        dropout: probability that a number of the activation is set to zero in training, in [0, 1); the others are
+            divided by 1 minus this probability. The masks come from torch's global generator.
+        goodness: goodness of this layer, instead of the run's; must have the same form.
+        loss: loss of this layer, instead of the run's; must have the same form.
+        normalizer: normalizer of this layer, instead of the run's.
     """
 
     kind: Literal["conv", "linear", "module"]
@@ -90,11 +92,12 @@ class LayerSpec:
 
 
 class Network(Component):
-    """Which layers, in which order.
+    """Lists the layers of a network, in order.
 
     Attributes:
-        learning_rate_steps: the paper's learning-rate schedule for this network as (share of the run, factor) pairs:
-            from that share of the run's steps on, the base rate is multiplied by the factor.
+        learning_rate_steps: the paper's learning rate schedule for this network, as (fraction of the run, factor)
+            pairs: from that fraction of all steps on, the base learning rate is multiplied by the factor. A factor
+            replaces the one before.
     """
 
     kind = "network"
@@ -102,11 +105,11 @@ class Network(Component):
 
     @abstractmethod
     def layers(self, shape: Shape, classes: int) -> list[LayerSpec]:
-        """The layers, first to last.
+        """The layers, first to last; at least one.
 
         Args:
-            shape: of what the encoder returns, without the batch.
-            classes: the number of classes.
+            shape: the shape of the encoder's output, without the batch dimension.
+            classes: number of classes, K.
 
         Raises:
             UsageError: the images are too small for this network.

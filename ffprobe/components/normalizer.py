@@ -1,4 +1,4 @@
-"""What is passed between layers."""
+"""Normalizers: what one layer passes on to the next."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ if TYPE_CHECKING:
 
 
 class Normalizer(Component):
-    """What is passed between layers.
+    """Normalizes the values that layers pass on.
 
     Attributes:
-        position: ``input``: it stands on each layer's input (Hinton, Trifecta); ``preactivation``: between the
-            convolution or linear map and the activation, as backpropagated networks have it; ``activation``: on the
-            activation, before goodness is read from it (CwComp); ``output``: on the activation that a layer passes on,
-            after goodness was read from it (DeeperForward). A class attribute, or set in ``__init__`` from a setting.
-        keeps_statistics: whether training moves buffers of the module (statistics of the batches), or gives other
-            values than evaluation (batch normalization, dropout). Where it is False, neither may be. A class attribute,
+        position: where the module is applied. ``input``: to each layer's input (Hinton, Trifecta). ``preactivation``:
+            between the convolution or linear map and the activation, as in networks trained by backpropagation.
+            ``activation``: to the activation, before goodness is computed from it (CwComp). ``output``: to the
+            activation that a layer passes on, after goodness was computed from it (DeeperForward). A class attribute,
             or set in ``__init__`` from a setting.
-        affine: whether in evaluation the module is an affine function, f(u + v) = f(u) + f(v) - f(0): then the first
-            layer of a label sweep is computed once for all labels. True for batch normalization, not for what divides
-            by each input's own length.
+        keeps_statistics: whether training updates buffers of the module (batch statistics), or its output in training
+            differs from that in evaluation (batch normalization, dropout). If False, the module keeps no running
+            statistics and behaves identically in training and evaluation. A class attribute, or set in ``__init__``
+            from a setting.
+        affine: whether, in evaluation, the module is an affine function: f(u + v) = f(u) + f(v) - f(0). A label scan
+            then computes the first layer once for all labels. True for batch normalization, False for modules that
+            divide by the length of each input.
     """
 
     kind = "normalizer"
@@ -33,9 +35,16 @@ class Normalizer(Component):
     affine: bool = False
 
     def prepare(self, classes: int) -> None:
-        """Told once, before ``build``, how many classes there are; most normalizers need not know."""
+        """Receive the number of classes; called before ``build``. Most normalizers ignore it."""
         return None
 
     @abstractmethod
     def build(self, shape: Shape) -> nn.Module:
-        """A module that maps ``[B, *shape]`` to ``[B, *shape]``, without changing its input."""
+        """Build a module that maps ``[B, *shape]`` to ``[B, *shape]`` and does not change its input.
+
+        Args:
+            shape: the shape of one input, without the batch dimension.
+
+        Raises:
+            UsageError: inputs of this shape are not supported.
+        """

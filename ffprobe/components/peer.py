@@ -1,4 +1,4 @@
-"""A public code whose recorded trajectories can be replayed, the plan of a replay, and what it recorded."""
+"""Peers: public code whose recorded trajectories can be replayed; the plan of a replay, and its record."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trajectory:
-    """A recorded trajectory: what its file holds.
+    """A recorded trajectory: the contents of its file.
 
     Attributes:
-        path: of the file.
-        meta: its description, as the recording code wrote it.
-        arrays: everything else by key: ``init/0.linear.weight``, ``batch/x``, ``loss`` ...
+        path: path of the file.
+        meta: description of the trajectory, as written by the code that recorded it.
+        arrays: all other entries of the file, by key: ``init/0.linear.weight``, ``batch/x``, ``loss`` ...
     """
 
     path: str
@@ -32,14 +32,20 @@ class Trajectory:
     arrays: Mapping[str, np.ndarray]
 
     def under(self, prefix: str) -> dict[str, np.ndarray]:
-        """The arrays below ``prefix/``, without it."""
+        """The arrays whose keys begin with ``prefix/``; the prefix is removed from the keys."""
         start = f"{prefix}/"
         return {key.removeprefix(start): value for key, value in self.arrays.items() if key.startswith(start)}
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far a replay may stray: ``absolute + relative * |recorded|`` for quantities, ``weights`` flat."""
+    """The largest permitted deviation of a replay from the recorded trajectory.
+
+    Attributes:
+        absolute: absolute part for recorded quantities: the limit is ``absolute + relative * |recorded|``.
+        relative: relative part for recorded quantities.
+        weights: absolute limit for parameters and gradients.
+    """
 
     absolute: float = 1e-5
     relative: float = 1e-4
@@ -48,24 +54,25 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class ReplayPlan:
-    """How a trajectory is repeated by the ordinary trainer; what it leaves open is the baseline's.
+    """How the ordinary trainer repeats a trajectory. Everything it does not set is taken from the base preset.
 
     Attributes:
-        layers: of the network.
-        shape: of one input, without the batch, as the encoder gets it.
-        classes: the number of classes.
-        components: by slot: a name, a table of name and settings, or a class of the peer's own (default settings).
+        layers: the layers of the network, first to last.
+        shape: the shape of one input, without the batch dimension, as the encoder receives it.
+        classes: number of classes, K.
+        components: the component of each slot: a name, a table of name and settings, or a class defined by the peer
+            (with its default settings).
         training: settings of ``training``: ``optimizer``, ``learning_rate``, ``momentum``, ``weight_decay``.
-        inputs: ``[T, B, *shape]``; the dtype decides the precision of the replay.
-        labels: int64 ``[T, B]``.
-        negatives: the wrong labels, int64 ``[T, B]``; None where there are none.
-        rates: the learning rate of every step; None where it is constant.
-        epochs: the epoch of every step; None where all are of epoch 0.
-        optimizer: builds the optimizer over an update group's parameters where ``training`` cannot say it.
-        listen: modules of the network, by their names in it (``layers.0.linear``), whose outputs are wanted.
-        tolerance: for whatever ``tolerances`` does not name.
-        tolerances: absolute, by recorded key (``eval/logits``) or by its first part (``final``, ``step1``).
-        ignored: recorded keys (shell patterns) that are not compared, and why.
+        inputs: the inputs of T steps, ``[T, B, *shape]``; the dtype determines the precision of the replay.
+        labels: the true labels, int64 ``[T, B]``.
+        negatives: the wrong labels, int64 ``[T, B]``; None if there are none.
+        rates: the learning rate of every step; None if it is constant.
+        epochs: the epoch of every step, from 0; None if all steps belong to epoch 0.
+        optimizer: builds the optimizer for an update group's parameters; None for the optimizer of ``training``.
+        record_outputs: modules of the network whose outputs are recorded, by name (``layers.0.linear``).
+        tolerance: tolerance for every quantity that ``tolerances`` does not name.
+        tolerances: absolute tolerances, by recorded key (``eval/logits``) or by its first part (``final``, ``step1``).
+        ignored: recorded keys (shell patterns) that are not compared, with the reason.
     """
 
     layers: Sequence[LayerSpec]
@@ -79,7 +86,7 @@ class ReplayPlan:
     rates: Sequence[float] | None = None
     epochs: Sequence[int] | None = None
     optimizer: Callable[[Sequence[nn.Parameter]], torch.optim.Optimizer] | None = None
-    listen: Sequence[str] = ()
+    record_outputs: Sequence[str] = ()
     tolerance: Tolerance = Tolerance()
     tolerances: Mapping[str, float] = field(default_factory=dict)
     ignored: Mapping[str, str] = field(default_factory=dict)
@@ -87,15 +94,15 @@ class ReplayPlan:
 
 @dataclass
 class StepRecord:
-    """What one step gave.
+    """The record of one step of a replay.
 
     Attributes:
-        loss: ``[L]``, before the update; NaN for layers without a loss.
-        positive: mean goodness of positives, ``[L]``.
-        negative: the same of negatives.
+        loss: loss of each layer before its update, ``[L]``; NaN for layers without a loss.
+        positive: mean goodness of the positives, ``[L]``.
+        negative: mean goodness of the negatives, ``[L]``.
         rate: the learning rate.
-        updated: the layers whose weights changed, update after update.
-        outputs: of the modules listened to, by name: the output of every call, in order.
+        updated: for each update, in order, the indices of the layers whose weights changed, from 0.
+        outputs: outputs of the modules in ``record_outputs``, by name: the output of every call, in order.
     """
 
     loss: np.ndarray
@@ -108,14 +115,14 @@ class StepRecord:
 
 @dataclass
 class ReplayRecord:
-    """What was heard during a replay.
+    """The record of a replay.
 
     Attributes:
         network: the ``ffprobe.LayeredNetwork`` after the last step.
-        evaluate: inputs ``[N, *shape]`` to goodness ``[L, N, K]``, the network in evaluation mode.
-        steps: in order.
-        first_gradients: of each parameter when it was first updated.
-        first_state: the network's state after the first step.
+        evaluate: maps inputs ``[N, *shape]`` to goodness ``[L, N, K]``, with the network in evaluation mode.
+        steps: the records of all steps, in order.
+        first_gradients: the gradient of each parameter at its first update, by parameter name.
+        first_state: the state of the network after the first step, by name.
     """
 
     network: Any
@@ -125,19 +132,24 @@ class ReplayRecord:
     first_state: dict[str, np.ndarray] = field(default_factory=dict)
 
     def outputs(self, name: str, call: int = 0) -> np.ndarray:
-        """``[T, B, ...]``: what the module gave in its call of that number (from 0, or from the end) in every step."""
+        """The outputs of a recorded module in every step, ``[T, B, ...]``.
+
+        Args:
+            name: name of the module, as in ``ReplayPlan.record_outputs``.
+            call: index of the call within a step, from 0; a negative index counts from the last call.
+        """
         import numpy as np
 
         return np.stack([step.outputs[name][call] for step in self.steps])
 
     def losses(self) -> np.ndarray:
-        """``[T, L]``."""
+        """The loss of every layer in every step, ``[T, L]``."""
         import numpy as np
 
         return np.stack([step.loss for step in self.steps])
 
     def updated(self) -> np.ndarray:
-        """Whether a layer was updated, bool ``[T, L]``."""
+        """Whether each layer was updated in each step, bool ``[T, L]``."""
         import numpy as np
 
         depth = len(self.steps[0].loss)
@@ -145,37 +157,37 @@ class ReplayRecord:
 
 
 class Peer(Component):
-    """Somebody else's public code, as far as its recorded trajectories go (``ffprobe replay``).
+    """Public code by other authors whose recorded trajectories ``ffprobe replay`` can repeat.
 
-    A peer says with which ordinary components its runs are repeated. What only that code does (an odd constant, a
-    second pass, an optimizer of its own) stands in the peer's file and nowhere else. A peer is no slot of a run.
+    A peer defines which ordinary components repeat its runs. Anything that only this code does (an unusual constant, a
+    second pass, its own optimizer) is implemented in the peer's file and nowhere else. A run has no slot for a peer.
     """
 
     kind = "peer"
 
     @abstractmethod
     def claims(self, meta: Mapping[str, Any]) -> bool:
-        """Whether a trajectory with this ``meta`` came from this code."""
+        """Whether a trajectory with this ``meta`` was recorded by this code."""
 
     @abstractmethod
     def plan(self, trajectory: Trajectory) -> ReplayPlan:
-        """How a trajectory is repeated.
+        """The plan that repeats a trajectory.
 
         Raises:
-            PluginError: it needs what is not here; the message names it.
+            PluginError: the trajectory needs something that is not available; the message names it.
         """
 
     def state(self, recorded: Mapping[str, Any]) -> dict[str, Any]:
-        """Recorded arrays of parameters (or their gradients) by the network's own names; as they are unless overridden.
+        """Rename recorded arrays of parameters (or their gradients) to the network's names; unchanged by default.
 
         Args:
-            recorded: by the file's names, without ``init/``, ``final/`` ... in front; possibly not all of them.
+            recorded: arrays by the file's names, without a prefix such as ``init/`` or ``final/``; possibly only some.
         """
         return dict(recorded)
 
-    def observed(self, heard: ReplayRecord, trajectory: Trajectory) -> dict[str, Any]:
-        """What the replay gave, by the keys under which the trajectory recorded the same: ``loss``, ``eval/logits`` ...
+    def observed(self, record: ReplayRecord, trajectory: Trajectory) -> dict[str, Any]:
+        """The values of the replay to compare, by the keys of the trajectory (``loss``, ``eval/logits`` ...).
 
-        Parameters and gradients are compared by the host and are not among them. Nothing unless overridden.
+        ffprobe itself compares parameters and gradients; they must not be included. Empty by default.
         """
         return {}

@@ -1,4 +1,4 @@
-"""What is recorded while a run trains, and the question that it answers."""
+"""Probes: analyses, and what each of them records during a run."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class Probe(Component):
-    """One question: what is recorded while a run goes on, and the answer from the run file alone.
+    """One analysis: what it records during a run, and how its result is computed from run files alone.
 
-    A probe that records implements hooks (``ffprobe_after_step`` ...) as methods marked with ``ffprobe.hookimpl`` and
-    writes with ``context.record``; it must not change a number of the run.
+    A probe that records implements hooks (``ffprobe_after_step`` ...) as methods marked with ``ffprobe.hookimpl``, and
+    writes values with ``context.record``. It must not change any number of the run.
 
     Attributes:
-        needs: recordings of the run itself that the analysis reads: ``activations``, and with it ``random-label``.
-        least_runs: how many run files ``analyze`` needs at least; 0 where the question can be asked without any.
+        needs: recordings of the run itself that the analysis reads: ``activations``, and in addition ``random-label``.
+        least_runs: minimum number of run files for ``analyze``; 0 if the analysis works without run files.
     """
 
     kind = "probe"
@@ -30,16 +30,19 @@ class Probe(Component):
     least_runs: ClassVar[int] = 1
 
     def variables(self, run: RunContext) -> list[Variable]:
-        """What this probe will record, declared before the run begins; nothing unless overridden."""
+        """The variables that this probe records, declared before the run starts; none by default."""
         return []
 
     @abstractmethod
     def analyze(self, runs: Sequence[RunFile]) -> Any:
-        """Answer the question from recorded runs.
+        """Compute the result from recorded runs.
+
+        Args:
+            runs: open run files; at least ``least_runs``. A run may be unfinished.
 
         Returns:
             An ``ffprobe.Result``.
 
         Raises:
-            FileError: something needed was not recorded; the message names the option that records it.
+            FileError: a run lacks a recording that is needed; the message names the option that records it.
         """

@@ -1,4 +1,4 @@
-"""The processes that train one network together; a run of one process is a process_group of one."""
+"""The process group: the processes that train one network together. A run on one process has a group of size 1."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ class ProcessGroup:
     all-reduce, broadcast, barrier) combine the results, so that the numbers are those of one process with the whole
     batch. Every process must make the same calls in the same order, as with ``torch.distributed``.
 
-    A copy (``copy.deepcopy``) is a group of one process: an experiment on a copy of the network waits for nobody.
+    A copy (``copy.deepcopy``) is a group of one process: an experiment on a copy of the network waits for no other
+    process.
 
     Attributes:
-        rank: the number of this process, from 0.
-        size: the number of processes.
-        backend: of ``torch.distributed``: ``gloo`` or ``nccl``; empty in a group of one process.
+        rank: index of this process, from 0.
+        size: number of processes.
+        backend: backend of ``torch.distributed``, ``gloo`` or ``nccl``; empty in a group of one process.
     """
 
     rank: int = 0
@@ -34,63 +35,67 @@ class ProcessGroup:
 
     @property
     def is_main(self) -> bool:
-        """Whether this process writes, prints and tells plugins."""
+        """Whether this is the main process, which writes the run file, prints, and calls plugin hooks."""
         return self.rank == 0
 
     def shard(self, total: int) -> slice:
-        """This process's part of ``total`` rows; parts differ by one row at most."""
+        """The rows of this process out of ``total`` rows; the shards of two processes differ by at most one row."""
         return slice(0, total)
 
     def begin_batch(self, total: int) -> slice:
-        """Begin a batch of ``total`` rows: this process's part of it."""
+        """Begin a batch of ``total`` rows and return the rows of this process.
+
+        Raises:
+            UsageError: the batch has fewer rows than the group has processes.
+        """
         return self.shard(total)
 
-    def local_shard(self, whole: torch.Tensor) -> torch.Tensor:
-        """This process's rows of the batch under way, ``[B, ...]`` to ``[rows, ...]``."""
-        return whole
+    def local_shard(self, batch: torch.Tensor) -> torch.Tensor:
+        """The rows of this process out of the current batch: ``[B, ...]`` to ``[rows, ...]``."""
+        return batch
 
-    def all_gather_batch(self, part: torch.Tensor) -> torch.Tensor:
-        """The batch under way, put together of all processes' parts ``[rows, ...]``."""
-        return part
+    def all_gather_batch(self, shard: torch.Tensor) -> torch.Tensor:
+        """The current batch ``[B, ...]``, concatenated from the shards ``[rows, ...]`` of all processes."""
+        return shard
 
     def backward(
         self, loss: torch.Tensor, parameters: Sequence[nn.Parameter], means: Sequence[torch.Tensor] = ()
     ) -> list[torch.Tensor]:
-        """Put the gradients of the whole batch's loss into ``parameters``.
+        """Compute the gradients of the whole batch's loss and store them in ``parameters``.
 
         Args:
-            loss: scalar, the mean over this process's part of the batch.
-            parameters: those to get gradients, the same in every process.
-            means: scalars without graph, each a mean over this process's part.
+            loss: scalar, the mean over this process's shard of the batch.
+            parameters: the parameters that receive gradients, the same in every process.
+            means: detached scalars, each a mean over this process's shard.
 
         Returns:
-            The means over the whole batch, on the device that they came from; nothing is waited for on a GPU.
+            The means over the whole batch, on the device of ``means``. On a GPU this does not synchronize.
         """
         loss.backward()
         return list(means)
 
-    def all_gather(self, part: torch.Tensor, total: int) -> torch.Tensor:
-        """All processes' parts ``[rows, ...]`` of ``total`` rows, put together in the order of the rows."""
-        return part
+    def all_gather(self, shard: torch.Tensor, total: int) -> torch.Tensor:
+        """Concatenate the shards ``[rows, ...]`` of all processes to ``[total, ...]``, in row order."""
+        return shard
 
     def all_gather_stacked(self, value: torch.Tensor) -> torch.Tensor:
-        """Every process's ``value`` of one shape, ``[size, ...]``."""
+        """Stack the values of all processes, which have the same shape, to ``[size, ...]``."""
         return value.unsqueeze(0)
 
     def all_reduce_sum(self, value: torch.Tensor) -> torch.Tensor:
-        """The sum of every process's ``value``, in the place of it."""
+        """Replace ``value`` by its sum over all processes, in place, and return it."""
         return value
 
     def all_reduce_mean(self, values: Sequence[torch.Tensor]) -> None:
-        """Put the mean over the processes into each of these tensors; what is equal everywhere stays as it is."""
+        """Replace each tensor by its mean over all processes, in place; values equal in all processes do not change."""
 
     def all_reduce_max(self, number: int) -> int:
-        """The largest of every process's ``number``."""
+        """The maximum of ``number`` over all processes."""
         return number
 
     def broadcast(self, value: Any) -> Any:
-        """What the leader gave: plain values and tensors; the others' ``value`` is not looked at."""
+        """The value of the main process, plain values or tensors; the ``value`` of other processes is ignored."""
         return value
 
     def barrier(self) -> None:
-        """Until every process has come here."""
+        """Wait until every process has called this."""

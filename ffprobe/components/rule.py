@@ -1,4 +1,4 @@
-"""How weights change: the rule, the learner that it builds, and the updates that the learner reports."""
+"""Learning rules, the learners that they build, and the updates that a learner reports."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Update:
-    """What a rule reports after it changed weights.
+    """The report of a learner after one change of weights.
 
     Attributes:
-        layers: the layers whose weights changed.
-        loss_layer: the layer that the loss sits on.
-        loss: scalar tensor, detached.
-        positive: mean goodness of the positives on that layer, scalar tensor, detached; None when there is none.
-        negative: the same of the negatives.
+        layers: indices of the layers whose weights changed, from 0.
+        loss_layer: index of the layer that the loss was computed on, from 0.
+        loss: the loss before the update, scalar tensor, detached.
+        positive: mean goodness of the positives on that layer, scalar tensor, detached; None if there is none.
+        negative: mean goodness of the negatives on that layer, as ``positive``.
     """
 
     layers: range
@@ -39,47 +39,50 @@ class Update:
 
 
 class Learner(ABC):
-    """A rule at work on one network; what ``Rule.build`` returns."""
+    """Trains one network by one rule; returned by ``Rule.build``."""
 
     @abstractmethod
     def step(self, images: torch.Tensor, labels: torch.Tensor, step: int, epoch: int) -> Iterator[Update]:
-        """Learn from one batch; yield after every change of weights, before gradients are cleared.
+        """Learn from one batch.
 
         Args:
-            images: float ``[B, C, H, W]``, normalized and augmented.
-            labels: int64 ``[B]``.
-            step: optimizer steps done before, from 0, over the whole run.
-            epoch: from 0.
+            images: float ``[B, C, H, W]``, normalized and augmented. With several processes, this process's shard.
+            labels: the true labels, int64 ``[B]``.
+            step: number of optimizer steps completed before this one, from 0, over the whole run.
+            epoch: index of the epoch, from 0.
+
+        Yields:
+            An ``Update`` after every change of weights, before the gradients are cleared.
         """
 
     @abstractmethod
     def set_learning_rate(self, rate: float) -> None:
-        """Use this learning rate from the next step on."""
+        """Set the learning rate for the following steps; at 0 no weight may change."""
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """Everything that decides how learning goes on: nested dicts and lists of tensors and plain numbers."""
+        """All state that affects further learning, as nested dicts and lists of tensors and plain numbers."""
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from ``state_dict()``'s answer."""
+        """Restore the state that ``state_dict()`` returned; the next steps are then bit-identical."""
 
 
 @dataclass(frozen=True)
 class LearnerSetup:
-    """What lies before a rule: the network and everything chosen to teach it.
+    """Everything that a learning rule needs to build its learner.
 
     Attributes:
-        network: the ``LayeredNetwork`` of encoder and layers (``ffprobe.LayeredNetwork``).
+        network: the ``ffprobe.LayeredNetwork``: encoder and layers.
         loss: the local objective.
-        scheduler: which layers learn together.
-        negatives: which wrong label a positive is held against.
-        generator: the run's stream for negatives.
-        optimizer: builds the run's optimizer over a list of parameters.
-        groups: every update group that the scheduler will ever ask for, shortest first.
-        autocast: returns a fresh context manager for forward passes in the run's precision.
-        classes: the number of classes.
-        process_group: the processes that share each batch; of one, unless torchrun started more.
+        scheduler: decides which layers learn together.
+        negatives: chooses the negatives.
+        generator: the run's random generator for negatives, on the CPU.
+        optimizer: builds the run's optimizer for a list of parameters.
+        groups: every update group (a, b) that the scheduler will request: layers a to b - 1, shortest first.
+        autocast: returns a new context manager for forward passes in the run's precision.
+        classes: number of classes, K.
+        process_group: the processes that share each batch; a single process unless torchrun started several.
     """
 
     network: Any
@@ -95,15 +98,15 @@ class LearnerSetup:
 
 
 class Rule(Component):
-    """How weights change.
+    """A learning rule: how the weights are changed.
 
-    What a rule keeps fixed beside the weights (random feedback) it leaves in the network as buffers, under names with a
-    part ``feedback``, so that it is saved with the network. Building a rule on a network that already has them must
-    keep them; what it draws, it draws from torch's global generator.
+    A rule that needs fixed tensors in addition to the weights (random feedback matrices) registers them in the network
+    as buffers, under names with a part ``feedback``, so that they are saved with the network. If the network already
+    has these buffers, ``build`` must keep them. It draws random numbers from torch's global generator.
 
     Attributes:
-        shares_batches: whether its learners get their gradients from ``setup.process_group.backward``, so that several
-            processes can share each batch (``torchrun``); where it is False, such a run is refused.
+        shares_batches: whether its learners compute gradients with ``setup.process_group.backward``, so that several
+            processes can share each batch (``torchrun``). If False, a run on several processes is refused.
     """
 
     kind = "rule"
@@ -111,4 +114,8 @@ class Rule(Component):
 
     @abstractmethod
     def build(self, setup: LearnerSetup) -> Learner:
-        """A learner for the network on this bench."""
+        """Build a learner for the network of this setup.
+
+        Raises:
+            UsageError: the rule does not support this network or this goodness.
+        """

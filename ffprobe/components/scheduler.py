@@ -1,4 +1,4 @@
-"""Which layers learn together, and when."""
+"""Update schedulers: which layers learn together, and when."""
 
 from __future__ import annotations
 
@@ -8,26 +8,35 @@ from ffprobe.components.base import Component
 
 
 class UpdateScheduler(Component):
-    """Which layers learn together, and when."""
+    """Decides which layers learn together, and when."""
 
     kind = "scheduler"
 
     def prepare(self, depth: int, epochs: int, steps_per_epoch: int) -> None:
-        """Told once, before the run, how deep the network and how long the run is.
+        """Receive the depth of the network and the length of the run; called once before the run.
+
+        Args:
+            depth: number of layers.
+            epochs: number of epochs of the run.
+            steps_per_epoch: number of optimizer steps in one epoch.
 
         Raises:
-            UsageError: the schedule does not fit; the message says which setting to change.
+            UsageError: the schedule does not fit; the message names the setting to change.
         """
 
     @abstractmethod
     def groups(self, step: int, epoch: int, depth: int) -> list[slice]:
-        """The groups of this step.
+        """The update groups of one step.
 
-        Each group ``slice(a, b)`` shares one graph: it starts from detached input, and one loss on layer ``b - 1``
-        updates layers ``a`` to ``b - 1``. Groups may overlap; layers in no group are idle.
+        Each group ``slice(a, b)`` has one graph: it starts from a detached input, and one loss on layer ``b - 1``
+        updates the layers ``a`` to ``b - 1``. Groups may overlap. Layers in no group are idle in this step. The result
+        must depend on the arguments and the settings only: steps are not always requested in order.
 
         Args:
-            step: optimizer steps done before this one, from 0, over the whole run.
-            epoch: from 0.
-            depth: the number of layers.
+            step: number of optimizer steps completed before this one, from 0, over the whole run.
+            epoch: index of the epoch, from 0.
+            depth: number of layers.
+
+        Returns:
+            Slices over layer indices, from 0, with 0 <= a < b <= depth.
         """

@@ -1,1 +1,1 @@
-"""The config of a run: settings, presets, files and command-line words, resolved against the components they name."""
+"""The config of a run: settings, presets, config files and command-line options, validated against the components."""

@@ -1,4 +1,4 @@
-"""The question that a word names, for ``ffprobe analyze`` and ``ffprobe.analyze`` alike."""
+"""Selecting an analysis by name, for ``ffprobe analyze`` and ``ffprobe.analyze``."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from ffprobe.plugin.registry import Registry
 
 
 def find_question(text: str, registry: Registry, runs: int) -> Choice:
-    """The probe and its settings.
+    """The probe that ``text`` names, with its settings.
 
     Args:
         text: a probe's name, ``name:key=value,...``, ``./file.py`` or ``module:attr``.
-        registry: where it is found.
-        runs: how many run files are asked.
+        registry: the plugins to search.
+        runs: the number of run files that will be analyzed.
 
     Raises:
-        PluginError: there is no such question; the nearest are named.
-        UsageError: it needs more run files, or a setting does not fit.
+        PluginError: there is no such analysis; the message suggests the closest names.
+        UsageError: the analysis needs more run files, or a setting is invalid.
     """
-    what, settings = parse_plugin(text)
-    component: Any = _probe(what, registry)
+    name, settings = parse_plugin(text)
+    component: Any = _probe(name, registry)
     if runs < component.least_runs:
         need = "a run file" if component.least_runs == 1 else f"{component.least_runs} run files"
         given = f"{runs} given" if runs else "none given"
@@ -33,13 +33,13 @@ def find_question(text: str, registry: Registry, runs: int) -> Choice:
     return Choice(component, validate(component.Params, settings, f"probe {component.name!r}"))
 
 
-def _probe(what: str, registry: Registry) -> Any:
+def _probe(name: str, registry: Registry) -> Any:
     known = [offer.name for plugin in registry.plugins for offer in plugin.offers if offer.kind == "probe"]
-    if what in known:
-        return registry.component("probe", what)
-    if not what.endswith(".py") and ":" not in what and not any(p.name == what for p in registry.plugins):
-        raise PluginError(f"There is no analysis {what!r}.", hint=did_you_mean(what, known))
-    found = [c for c in registry.load(what) if c.kind == "probe"]
-    if not found:
-        raise PluginError(f"The plugin {what!r} offers no probe.", hint=did_you_mean(what, known))
-    return found[0]
+    if name in known:
+        return registry.component("probe", name)
+    if not name.endswith(".py") and ":" not in name and not any(p.name == name for p in registry.plugins):
+        raise PluginError(f"There is no analysis {name!r}.", hint=did_you_mean(name, known))
+    probes = [component for component in registry.load(name) if component.kind == "probe"]
+    if not probes:
+        raise PluginError(f"The plugin {name!r} provides no probe.", hint=did_you_mean(name, known))
+    return probes[0]

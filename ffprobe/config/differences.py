@@ -1,4 +1,4 @@
-"""What changed between two tables of plain values, in words."""
+"""Differences between two nested tables of plain values, as text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from typing import Any
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any], path: str = "") -> Iterator[str]:
-    """What changed between two environment, as ``key: before -> now``."""
+    """Every difference between two nested tables, as ``key: before -> now``.
+
+    Args:
+        before: nested plain values.
+        now: nested plain values.
+        path: prefix of every key.
+    """
     for key in sorted({*before, *now}, key=str):
         old, new = before.get(key), now.get(key)
         name = f"{path}{key}"

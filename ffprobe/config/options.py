@@ -1,4 +1,4 @@
-"""The options of ``ffprobe run`` as values: the table they make, and the words that say them again."""
+"""The options of ``ffprobe run`` as values: their table of settings, and their command line."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from ffprobe.plugin.registry import Registry
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What decides a run, as typed.
+    """The options of ``ffprobe run`` that determine a run, as typed.
 
     Attributes:
-        preset: a named config.
-        plugin: words of ``--plugin``.
-        set: words of ``--set``.
-        config: a TOML file of settings.
-        from_: a run file to repeat.
-        dataset: the data set, with settings perhaps.
-        data_dir: where its files lie; made absolute, since the file must say so whatever folder it is read in.
-        download: fetch missing files.
-        epochs: passes over the training images.
-        batch_size: images a step.
-        seed: root of every random stream.
+        preset: name of a preset.
+        plugin: values of ``--plugin``.
+        set: values of ``--set``.
+        config: TOML file of settings.
+        from_: run file whose config is repeated.
+        dataset: name of the data set, optionally with settings.
+        data_dir: directory of its files; made absolute, because the run file must be valid in any working directory.
+        download: whether to download missing files.
+        epochs: number of passes over the training images.
+        batch_size: training images per step.
+        seed: seed of every random stream.
         device: ``auto``, ``cpu``, ``cuda`` ...
-        precision: ``auto``, ``fp32``, ``bf16``.
-        compile: ``auto``, ``on``, ``off``.
+        precision: ``auto``, ``fp32``, ``bf16`` or ``fp64``.
+        compile: ``auto``, ``on`` or ``off``.
     """
 
     preset: str = ""
@@ -49,17 +49,20 @@ class RunOptions:
     precision: str = ""
     compile: str = ""
 
-    def table(self, registry: Registry, begun: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The whole table, ready for ``ffprobe.config.settings.resolve``: each source over the one before.
+    def table(self, registry: Registry, unfinished: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The complete table of settings, for ``ffprobe.config.resolve.resolve``.
+
+        Each source overrides the previous ones: base preset, unfinished run, ``--preset``, ``--from``, ``--config``,
+        ``--plugin`` and ``--dataset``, ``--set``, other options.
 
         Args:
-            registry: where plugins are found.
-            begun: the config of an unfinished run that is gone on with.
+            registry: the plugins to search.
+            unfinished: the config of an unfinished run that is resumed.
 
         Raises:
-            FfprobeError: an option names what is not there, or two fill one slot.
+            FfprobeError: an option names something that does not exist, or two plugins fill one slot.
         """
-        table = merge(_preset(""), begun or {})
+        table = merge(_preset(""), unfinished or {})
         for above in (
             _preset(self.preset) if self.preset else {},
             recorded_config(self.from_) if self.from_ else {},
@@ -67,24 +70,24 @@ class RunOptions:
         ):
             table = merge(table, above)
         picked = picks([*self.plugin, *([self.dataset] if self.dataset else [])], registry)
-        for several in ("probes", "observers"):  # these add up, --set replaces them
-            picked[several] = [*table.get(several, []), *picked.get(several, [])]
+        for key in ("probes", "observers"):  # --plugin adds to these lists, --set replaces them
+            picked[key] = [*table.get(key, []), *picked.get(key, [])]
         for above in (picked, assignments(self.set), self._settings()):
             table = merge(table, above)
         return table
 
     def words(self) -> list[str]:
-        """The options as ``ffprobe run`` takes them; what was not given is left out."""
-        found: list[str] = []
+        """The options as arguments of ``ffprobe run``, without those that were not given."""
+        words: list[str] = []
         for field in fields(self):
             value, option = getattr(self, field.name), f"--{field.name.strip('_').replace('_', '-')}"
             if value is True:
-                found.append(option)
+                words.append(option)
             elif isinstance(value, tuple):
-                found += [word for one in value for word in (option, one)]
+                words += [word for item in value for word in (option, item)]
             elif value is not None and value is not False and value != "":
-                found += [option, str(_absolute(value) if field.name == "data_dir" else value)]
-        return found
+                words += [option, str(_absolute(value) if field.name == "data_dir" else value)]
+        return words
 
     def _settings(self) -> dict[str, Any]:
         given = {"seed": self.seed, "device": self.device or None, "precision": self.precision or None}
@@ -94,10 +97,10 @@ class RunOptions:
 
 
 def recorded_config(path: Path) -> dict[str, Any]:
-    """The config that a run file holds, finished or not.
+    """The config in a run file, finished or not.
 
     Raises:
-        FileError: it cannot be read.
+        FileError: the file cannot be read.
     """
     from ffprobe.store.reader import open_run
 

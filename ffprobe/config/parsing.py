@@ -1,4 +1,4 @@
-"""The words of the command line as tables: plugins, settings, values; and one table merged over another."""
+"""Parses plugins, settings and values from the command line into tables, and merges tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ffprobe.errors import UsageError
 
 
 def parse_value(text: str) -> Any:
-    """A value as typed: TOML where it reads as TOML, else the text itself."""
+    """The value of ``text``: parsed as TOML if it is valid TOML, otherwise the text itself."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except (tomllib.TOMLDecodeError, RecursionError):
@@ -19,7 +19,10 @@ def parse_value(text: str) -> Any:
 
 
 def parse_plugin(text: str) -> tuple[str, dict[str, Any]]:
-    """``NAME``, ``NAME:key=value,...``, ``./file.py[:...]`` or ``module:attr[:...]`` as (what to load, settings).
+    """Split the argument of ``--plugin`` into what to load and its settings.
+
+    Args:
+        text: ``NAME``, ``NAME:key=value,...``, ``./file.py[:...]`` or ``module:attr[:...]``.
 
     Raises:
         UsageError: a setting has no value.
@@ -51,10 +54,10 @@ def _split(text: str) -> list[str]:
 
 
 def assignments(words: Iterable[str]) -> dict[str, Any]:
-    """``--set key=value`` words as a table; dots reach into tables.
+    """A table of ``--set key=value`` arguments; a dot in a key separates nested tables.
 
     Raises:
-        UsageError: a word has no ``=`` or reaches into a value.
+        UsageError: an argument has no ``=``, or its key is nested inside a setting that another one gave a value.
     """
     table: dict[str, Any] = {}
     for word in words:
@@ -66,17 +69,20 @@ def assignments(words: Iterable[str]) -> dict[str, Any]:
         if path[0] in SINGLE_SLOTS and len(path) == 1 and isinstance(value, str):
             path.append("name")  # network=tiny beside network.width=0.25
         *tables, last = path
-        place = table
+        target = table
         for part in tables:
-            place = place.setdefault(part, {})
-            if not isinstance(place, dict):
-                raise UsageError(f"--set {word!r} reaches into {part!r}, which another --set gave a value.")
-        place[last] = value
+            target = target.setdefault(part, {})
+            if not isinstance(target, dict):
+                raise UsageError(f"--set {word!r} needs {part!r} to be a table, but another --set gave it a value.")
+        target[last] = value
     return table
 
 
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """One table over another: tables merge, but a slot that names another component starts afresh."""
+    """Merge two tables; values of ``above`` take precedence.
+
+    Nested tables are merged. A slot that names another component in ``above`` keeps none of the settings of ``below``.
+    """
     result = dict(below)
     for key, value in above.items():
         if key in SINGLE_SLOTS and isinstance(value, str):
@@ -88,3 +94,15 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
         else:
             result[key] = dict(value) if isinstance(value, Mapping) else value
     return result
+
+
+def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with dotted keys as nested tables; nested tables stay as they are."""
+    table: dict[str, Any] = {}
+    for key, value in settings.items():
+        *parts, last = key.split(".")
+        branch: dict[str, Any] = {last: value}
+        for part in reversed(parts):
+            branch = {part: branch}
+        table = merge(table, branch)
+    return table

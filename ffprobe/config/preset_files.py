@@ -1,4 +1,4 @@
-"""Named configs that come with ffprobe, and config files of a user's own."""
+"""Reads the presets that are installed with ffprobe, and config files of the user."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Any
 from ffprobe.errors import FileError, UsageError, did_you_mean
 
 BASE_PRESET = "vanilla-ff"
-"""The preset that every run starts from, so that each plugin is a visible change against a known baseline."""
+"""The preset that every run starts from, so that every plugin is a visible change to a known baseline."""
 
 
 def preset_names() -> list[str]:
-    """The presets that come with ffprobe."""
+    """Names of the presets that are installed with ffprobe."""
     return sorted(f.name[:-5] for f in files("ffprobe.config.presets").iterdir() if f.name.endswith(".toml"))
 
 
 def read_preset(name: str) -> dict[str, Any]:
-    """A preset's table.
+    """The settings of a preset as a table.
 
     Raises:
-        UsageError: there is no such preset; the nearest names are given.
+        UsageError: there is no such preset; the message suggests the closest names.
     """
     if name not in preset_names():
         raise UsageError(f"There is no preset {name!r}.", hint=did_you_mean(name, preset_names()))
@@ -31,17 +31,18 @@ def read_preset(name: str) -> dict[str, Any]:
 
 
 def preset_comment(name: str) -> str:
-    """What a preset's file says of it in the comment that it begins with, on one line."""
+    """The comment at the top of a preset's file, on one line."""
     text = (files("ffprobe.config.presets") / f"{name}.toml").read_text(encoding="utf-8")
     lines = itertools.takewhile(lambda line: line.startswith("#"), text.splitlines())
     return " ".join(line.removeprefix("#").strip() for line in lines)
 
 
 def read_toml(path: Path, limit: int = 1 << 20) -> dict[str, Any]:
-    """A config file's table.
+    """The settings of a config file as a table.
 
     Raises:
-        FileError: missing, unreadable, larger than ``limit`` bytes, or not TOML (with the line).
+        FileError: the file is missing, unreadable, larger than ``limit`` bytes, or not valid TOML (the message gives
+            the line).
     """
     try:
         with path.open("rb") as file:

@@ -1,8 +1,8 @@
-"""A table of settings checked against the components that it names, and made into a config."""
+"""Validates a table of settings against the components that it names, and turns it into a config."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -12,40 +12,41 @@ from ffprobe.config.parsing import parse_plugin
 from ffprobe.config.settings import Choice, RunConfig, RunSettings
 from ffprobe.errors import UsageError, did_you_mean
 from ffprobe.plugin.registry import Registry
+from ffprobe.store.renamed_settings import RENAMED
 
-BESIDE_A_RUN = {
-    "peer": ("knows the recordings of a public code", "It is used by itself: ffprobe replay FILE.npz"),
-    "executor": ("starts the runs of a sweep", "It is used with one: ffprobe sweep GRID.toml --executor NAME"),
+NOT_IN_A_RUN = {
+    "peer": ("reads the recorded trajectories of a public code", "Use it with: ffprobe replay FILE.npz"),
+    "executor": ("starts the runs of a sweep", "Use it with: ffprobe sweep GRID.toml --executor NAME"),
 }
-"""Kinds that no run has, by name: what such a component does instead, and how it is used."""
+"""Kinds of component that are not part of a run: what such a component does, and the command that uses it."""
 
 
 def picks(plugins: Iterable[str], registry: Registry) -> dict[str, Any]:
-    """What ``--plugin`` words choose, as a table.
+    """The table of settings that ``--plugin`` arguments select.
 
     Raises:
-        UsageError: two of them fill one single slot; both are named.
-        PluginError: one is missing or would not load.
+        UsageError: two plugins fill the same slot; the message names both.
+        PluginError: a plugin is missing or cannot be loaded.
     """
     table: dict[str, Any] = {}
     by: dict[str, str] = {}
     for text in plugins:
-        what, settings = parse_plugin(text)
-        components = registry.load(what)
-        installed = any(p.name == what for p in registry.plugins)
-        source = {} if installed and len(components) == 1 else {"plugin": what}
+        name, settings = parse_plugin(text)
+        components = registry.load(name)
+        installed = any(p.name == name for p in registry.plugins)
+        source = {} if installed and len(components) == 1 else {"plugin": name}
         if not components:
             if settings:
                 key = next(iter(settings))
                 raise UsageError(
-                    f"{what!r} only watches and has no settings; {key!r} would go nowhere.",
-                    hint="Leave the settings out, or give the plugin a probe with Params.",
+                    f"The plugin {name!r} has only observer hooks and no settings, so {key!r} has no effect.",
+                    hint="Remove the settings, or add a probe with Params to the plugin.",
                 )
-            table.setdefault("observers", []).append(what)
+            table.setdefault("observers", []).append(name)
         for component in components:
-            if component.kind in BESIDE_A_RUN:
-                what, hint = BESIDE_A_RUN[component.kind]
-                raise UsageError(f"{text!r} {what}; it is no part of a run.", hint=hint)
+            if component.kind in NOT_IN_A_RUN:
+                purpose, hint = NOT_IN_A_RUN[component.kind]
+                raise UsageError(f"{text!r} {purpose}; it cannot be part of a run.", hint=hint)
             choice = {"name": component.name, **source, **settings}
             if component.kind not in SINGLE_SLOTS:
                 table.setdefault("probes", []).append(choice)
@@ -53,7 +54,7 @@ def picks(plugins: Iterable[str], registry: Registry) -> dict[str, Any]:
             if component.kind in by:
                 raise UsageError(
                     f"{by[component.kind]!r} and {text!r} both fill the slot {component.kind!r}.",
-                    hint="A run has one of them; leave one out.",
+                    hint=f"A run has one {component.kind}; remove one of the two.",
                 )
             by[component.kind] = text
             table[component.kind] = choice
@@ -61,15 +62,19 @@ def picks(plugins: Iterable[str], registry: Registry) -> dict[str, Any]:
 
 
 def resolve(table: Mapping[str, Any], registry: Registry) -> RunConfig:
-    """Check a whole table against the components it names.
+    """Validate a complete table of settings.
+
+    Args:
+        table: nested plain values; every slot must name a component.
+        registry: the plugins to search.
 
     Raises:
-        UsageError: an unknown or misspelt key, a value out of range, or components of different form.
-        PluginError: a component is missing or would not load.
+        UsageError: an unknown key, an invalid value, or a loss and a goodness of different form.
+        PluginError: a component is missing or cannot be loaded.
     """
     slots = {kind: _choice(kind, table.get(kind), registry) for kind in SINGLE_SLOTS}
     probes = tuple(_choice("probe", entry, registry) for entry in _list(table, "probes"))
-    probes = tuple({choice.component.name: choice for choice in probes}.values())  # named twice is once
+    probes = tuple({choice.component.name: choice for choice in probes}.values())  # no probe runs twice
     observers = tuple(str(name) for name in _list(table, "observers"))
     for name in observers:
         registry.load(name)
@@ -86,7 +91,7 @@ def resolve(table: Mapping[str, Any], registry: Registry) -> RunConfig:
 def _list(table: Mapping[str, Any], key: str) -> list[Any]:
     value = table.get(key, [])
     if not isinstance(value, list):
-        raise UsageError(f"{key!r} must be a list, not {value!r}.", hint=f"For none, --set {key}=[].")
+        raise UsageError(f"{key!r} must be a list, not {value!r}.", hint=f"For an empty list, use --set {key}=[].")
     return value
 
 
@@ -101,15 +106,26 @@ def _choice(kind: str, entry: Any, registry: Registry) -> Choice:
 
 
 def validate(model: type[BaseModel], values: Mapping[str, Any], owner: str, prefix: str = "") -> Any:
+    """An instance of a pydantic model.
+
+    Args:
+        model: the model class.
+        values: its fields.
+        owner: what the settings belong to, for the message; empty for the run itself.
+        prefix: the table of the settings in a config; part of every key in the message.
+
+    Raises:
+        UsageError: an unknown key, with a suggestion, or an invalid value.
+    """
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        raise UsageError(
-            *_explain(model, error, owner, prefix)[:1], hint=_explain(model, error, owner, prefix)[1]
-        ) from None
+        message, hint = _explain(model, error, owner, prefix)
+        raise UsageError(message, hint=hint) from None
 
 
 def _explain(model: type[BaseModel], error: ValidationError, owner: str, prefix: str) -> tuple[str, str]:
+    """The message and the hint for the first error of a validation."""
     first = error.errors()[0]
     path = [str(part) for part in first["loc"]]
     key = ".".join(([prefix] if prefix else []) + path)
@@ -119,8 +135,17 @@ def _explain(model: type[BaseModel], error: ValidationError, owner: str, prefix:
         for part in path[:-1]:
             at = at.model_fields[part].annotation if part in at.model_fields else model
         names = list(getattr(at, "model_fields", {}))
-        return f"There is no setting {key!r}{of}.", did_you_mean(path[-1], names) if names else "It has no settings."
+        hint = _suggestion(key, names) if names else "It has no settings."
+        return f"There is no setting {key!r}{of}.", hint
     return f"The setting {key!r}{of} cannot be {first.get('input')!r}: {first['msg']}.", ""
+
+
+def _suggestion(key: str, names: Sequence[str]) -> str:
+    """The new name of a setting that was renamed since version 0.1.0, otherwise the closest names."""
+    table, _, old = key.rpartition(".")
+    tables = [RENAMED.get("probes" if table == "probe" else table, {})] if table else RENAMED.values()
+    new = next((renamed[old] for renamed in tables if renamed.get(old) in names), None)
+    return f"Did you mean {new!r}?" if new else did_you_mean(old, names)
 
 
 def _check_forms(slots: Mapping[str, Choice]) -> None:
@@ -128,7 +153,7 @@ def _check_forms(slots: Mapping[str, Choice]) -> None:
     goodness: Any = slots["goodness"].component
     if loss.form != goodness.form:
         raise UsageError(
-            f"The loss {loss.name!r} works on goodness of form {loss.form!r}, but the goodness {goodness.name!r} has "
-            f"the form {goodness.form!r}.",
-            hint=f"Choose a loss and a goodness of one form, for example a goodness of form {loss.form!r}.",
+            f"The loss {loss.name!r} needs goodness of form {loss.form!r}, but the goodness {goodness.name!r} has the "
+            f"form {goodness.form!r}.",
+            hint=f"Choose a goodness of form {loss.form!r}, or a loss of form {goodness.form!r}.",
         )

@@ -1,4 +1,4 @@
-"""The settings of a run, and its config: those settings with the components that it chose."""
+"""The settings of a run, and its config: the settings together with the selected components."""
 
 from __future__ import annotations
 
@@ -12,70 +12,102 @@ from ffprobe.components.base import Component, Params
 
 
 class Training(Params):
-    """How long, how fast, on what share of the data."""
+    """Length, optimizer, data and evaluation of training."""
 
-    epochs: int = Field(20, ge=1, le=1_000_000, description="passes over the training images")
-    batch_size: int = Field(64, ge=1, le=1_000_000, description="images a step; each gives a positive and a negative")
+    epochs: int = Field(20, ge=1, le=1_000_000, description="number of passes over the training images")
+    batch_size: int = Field(
+        64, ge=1, le=1_000_000, description="training images per step; each gives a positive and a negative example"
+    )
     learning_rate: float = Field(1e-3, gt=0, description="base learning rate of every optimizer")
     lr_schedule: Literal["network", "constant", "cosine"] = Field(
-        "network", description="network: the paper's steps for the network, scaled to the run's length"
+        "network",
+        description="learning rate schedule: network (the steps of the network's paper, scaled to the length of the "
+        "run), constant or cosine",
     )
     min_lr_fraction: float = Field(
-        0.0, ge=0, le=1, description="where the cosine schedule ends, as a share of learning_rate"
+        0.0, ge=0, le=1, description="final learning rate of the cosine schedule as a fraction of learning_rate"
     )
-    optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", description="one for every update group")
-    momentum: float = Field(0.9, ge=0, lt=1, description="of sgd")
-    weight_decay: float = Field(0.0, ge=0, description="of every optimizer, per step")
-    validation_fraction: float = Field(0.1, ge=0, lt=1, description="share of the training images held out")
-    max_images: int = Field(0, ge=0, description="train on this many images only, with fewer for validation; 0 for all")
+    optimizer: Literal["adam", "adamw", "sgd"] = Field(
+        "adam", description="adam, adamw or sgd; every update group has its own optimizer"
+    )
+    momentum: float = Field(0.9, ge=0, lt=1, description="SGD momentum, in [0, 1)")
+    weight_decay: float = Field(0.0, ge=0, description="weight decay coefficient of every optimizer")
+    validation_fraction: float = Field(
+        0.1, ge=0, lt=1, description="fraction of the training images held out for validation, in [0, 1)"
+    )
+    max_images: int = Field(
+        0,
+        ge=0,
+        description="maximum number of training images (0: no limit); the validation set shrinks in proportion, to at "
+        "least 100 images",
+    )
     standardize: bool = Field(
-        True, description="each channel's mean taken away and its deviation made 1; false: pixels from 0 to 1"
+        True, description="normalize each channel to zero mean and unit variance; false: pixels in [0, 1]"
     )
     augmentation: Literal["auto"] | bool = Field(
-        "auto", description="the paper's random crop and rotation of each image; auto: from 16 px on"
+        "auto",
+        description="random crop and rotation of each training image, as in the Trifecta's paper; auto: for images of "
+        "at least 16 x 16 pixels",
     )
-    crop_padding: int | None = Field(None, ge=0, description="pixels of the random crop; empty: 4 at 28 px, less below")
-    rotation: float = Field(15.0, ge=0, le=180, description="degrees to either side")
+    crop_padding: int | None = Field(
+        None,
+        ge=0,
+        description="padding of the random crop, in pixels; empty: 4, or one eighth of the shorter side if that is "
+        "below 28 pixels",
+    )
+    rotation: float = Field(15.0, ge=0, le=180, description="maximum random rotation in either direction, in degrees")
     sync_batch_norm: bool = Field(
         True,
-        description="several processes (torchrun): batch normalization sees the whole batch; false: each its own part",
+        description="with several processes (torchrun), compute batch normalization over the whole batch; false: over "
+        "the shard of each process",
     )
     compile: Literal["auto", "on", "off"] = Field(
-        "auto", description="torch.compile for each layer; auto: where it was measured to help, which is nowhere so far"
+        "auto",
+        description="torch.compile for each layer: on, off, or auto (only where measurements show a speed-up, so far "
+        "nowhere)",
     )
-    num_evaluations: int = Field(20, ge=1, description="evaluate so many times a run at most, evenly spread")
-    evaluation_batch: int = Field(512, ge=1, description="images a step in evaluation")
+    num_evaluations: int = Field(20, ge=1, description="maximum number of evaluations, evenly spaced")
+    evaluation_batch: int = Field(512, ge=1, description="images per batch in evaluation")
     test: Literal["end", "never", "every"] = Field(
         "end",
-        description="when the test set is read: once at the end, never, or at every evaluation (said in the file)",
+        description="when the test set is evaluated: end (once, after training), never, or every (at each evaluation; "
+        "recorded in the run file)",
     )
 
 
 class Recording(Params):
-    """What goes into the run file beside metrics and goodness."""
+    """What the run file contains in addition to metrics and goodness."""
 
-    activations: Literal["auto"] | bool = Field("auto", description="auto: when a probe needs them")
-    samples: int = Field(2000, ge=20, description="images whose activations are kept; a quarter is held out")
-    max_features: int = Field(
-        512, ge=1, description="numbers a layer keeps of each image; maps are average-pooled to fit"
+    activations: Literal["auto"] | bool = Field("auto", description="record activations; auto: if a probe needs them")
+    samples: int = Field(
+        2000, ge=20, description="number of images whose activations are recorded; a quarter of them is held out"
     )
-    epochs: tuple[int, ...] = Field((), description="record activations after these epochs too (0 and last always)")
+    max_features: int = Field(
+        512,
+        ge=1,
+        description="maximum number of features recorded per layer and image; feature maps are average-pooled to fit",
+    )
+    epochs: tuple[int, ...] = Field(
+        (), description="additional epochs after which activations are recorded; 0 and the last are always included"
+    )
 
 
 class Data(Params):
-    """Where the files lie."""
+    """Location of the files of the data set."""
 
-    dir: str = Field("", description="folder or archive of the data set")
-    download: bool = Field(False, description="fetch missing files")
+    dir: str = Field("", description="directory or archive of the data set")
+    download: bool = Field(False, description="download missing files")
 
 
 class RunSettings(Params):
-    """Everything that is not a component."""
+    """All settings that are not components."""
 
-    preset: str = ""
-    seed: int = Field(0, ge=0, lt=2**63, description="root of every random stream")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1 ...")
-    precision: Literal["auto", "fp32", "bf16", "fp64"] = Field("auto", description="of forward passes")
+    preset: str = Field("", description="name of the preset")
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of every random stream")
+    device: str = Field("auto", description="device: auto, cpu, cuda, cuda:1 ...")
+    precision: Literal["auto", "fp32", "bf16", "fp64"] = Field(
+        "auto", description="precision of forward passes: auto, fp32, bf16 or fp64"
+    )
     training: Training = Training()
     recording: Recording = Recording()
     data: Data = Data()
@@ -83,12 +115,12 @@ class RunSettings(Params):
 
 @dataclass(frozen=True)
 class Choice:
-    """A component that a config picked, with its settings.
+    """A component that a config selects, with its settings.
 
     Attributes:
-        component: the class.
+        component: the component class.
         params: its validated settings.
-        plugin: what to load it from when the name alone does not say (a file, ``module:attr``).
+        plugin: what to load it from (a file, ``module:attr``); empty if its name is enough.
     """
 
     component: type[Component]
@@ -96,24 +128,24 @@ class Choice:
     plugin: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values: ``name``, ``plugin`` where needed, and every setting."""
+        """The choice as plain values: ``name``, ``plugin`` if needed, and every setting."""
         extra = {"plugin": self.plugin} if self.plugin else {}
         return {"name": self.component.name, **extra, **self.params.model_dump(mode="json")}
 
     def build(self, *arguments: Any) -> Any:
-        """An instance with these settings."""
+        """A new instance of the component with these settings."""
         return self.component(self.params, *arguments)
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """A config in which nothing is left open but ``auto`` for device and precision.
+    """A complete, validated config; only device and precision may still be ``auto``.
 
     Attributes:
-        settings: everything that is not a component.
-        slots: the choice for each single slot, by kind.
+        settings: all settings that are not components.
+        slots: the selected component of each slot, by kind.
         probes: the probes, in the order given.
-        observers: plugins that only watch, as typed.
+        observers: plugins without components (only observer hooks), as typed.
     """
 
     settings: RunSettings
@@ -122,7 +154,7 @@ class RunConfig:
     observers: tuple[str, ...] = field(default=())
 
     def to_dict(self) -> dict[str, Any]:
-        """The whole config as nested plain values; ``resolve`` reads it back to an equal config."""
+        """The config as nested plain values; ``resolve`` turns them back into an equal config."""
         return {
             **self.settings.model_dump(mode="json"),
             **{kind: choice.to_dict() for kind, choice in self.slots.items()},

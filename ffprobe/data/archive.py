@@ -1,4 +1,4 @@
-"""Reading a tar that may be damaged or hostile: in one pass, in bounded memory, never onto the disk."""
+"""Safe reading of an untrusted tar archive: in one pass, in bounded memory, without extracting to the disk."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from typing import IO, Any, cast
 from ffprobe.errors import FileError
 
 MAX_FILE_BYTES = 64 * 2**20
-"""The largest member that is read."""
+"""Maximum size of a member in bytes."""
 
 
 class TooLarge(FileError):
-    """What is read takes more than it may."""
+    """The data is larger than the limit."""
 
 
-# headers with a body (long names, PAX), which tarfile reads into memory before we see the member
+# headers with a body (long names, PAX), which tarfile reads into memory before it returns the member
 _LONG_HEADERS = (
     tarfile.GNUTYPE_LONGNAME,
     tarfile.GNUTYPE_LONGLINK,
@@ -40,16 +40,17 @@ _OPENERS: tuple[tuple[bytes, Callable[..., Any]], ...] = (
 def tar_files(
     path: Path, wanted: Callable[[str], bool], max_bytes: int, setting: str = "max_gigabytes"
 ) -> Generator[tuple[str, bytes], None, None]:
-    """The wanted regular files of a tar, in its order; the tar is plain or packed with xz, gzip or bzip2.
+    """The selected regular files of a tar archive, in its order; plain or compressed with xz, gzip or bzip2.
 
-    Nothing is extracted to the disk. A member that is not wanted is skipped, whatever it is; one with an absolute name
-    or a ``..`` is refused, wanted or not. The archive must be whole: its end mark and its checksums are verified.
+    Nothing is extracted to the disk. Members that are not selected are skipped, whatever their type; a member with an
+    absolute name or a ``..`` is always refused. The archive must be complete: its end mark and its checksums are
+    verified.
 
     Args:
         path: the archive.
-        wanted: says by name which members to read.
-        max_bytes: the most that the archive may unpack to.
-        setting: what to raise for more, for the message.
+        wanted: whether to read the member of this name.
+        max_bytes: maximum size of the decompressed archive.
+        setting: name of the setting that increases this maximum, for the message.
 
     Yields:
         The member's name without ``./``, and its bytes.
@@ -64,16 +65,17 @@ def tar_files(
             source = cast(IO[bytes], stream)
             with tarfile.open(fileobj=source, mode="r|", tarinfo=_checked_header(path)) as tar:
                 for member in tar:
-                    tar.members = []  # type: ignore[attr-defined]  # tarfile would keep every header
+                    tar.members = []  # type: ignore[attr-defined]  # otherwise tarfile keeps every header
                     last = _safe_name(member, path)
                     if not wanted(last) or member.isdir():
                         continue
                     yield last, _read(tar, member, path)
                 stream.check_end(tar.offset)
-    except (tarfile.TarError, OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+    # ValueError: tarfile reads the numbers of a sparse file's PAX header without a check of its own
+    except (tarfile.TarError, OSError, EOFError, lzma.LZMAError, zlib.error, ValueError) as error:
         after = f" after {last!r}" if last else ""
         raise FileError(
-            f"{path} is not a whole tar archive{after}: {error}.", hint="Fetch or pack it again."
+            f"{path} is not a complete tar archive{after}: {error}.", hint="Download or create it again."
         ) from error
 
 
@@ -87,15 +89,15 @@ def _unpacked(path: Path) -> IO[bytes]:
 def _safe_name(member: tarfile.TarInfo, path: Path) -> str:
     name = member.name
     if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/"):
-        raise FileError(f"{path} holds the unsafe name {name!r}: it leads out of the archive.")
+        raise FileError(f"{path} contains the unsafe name {name!r}: it points outside the archive.")
     return "/".join(part for part in name.split("/") if part not in ("", "."))
 
 
 def _read(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> bytes:
     if not member.isreg() or member.issparse():
-        raise FileError(f"{path} holds {member.name!r}, which is a link or a special file, not a picture.")
+        raise FileError(f"{path} contains {member.name!r}, which is a link or a special file, not a picture.")
     if member.size > MAX_FILE_BYTES:
-        raise FileError(f"{path} holds {member.name!r} of {member.size} bytes; the most is {MAX_FILE_BYTES}.")
+        raise FileError(f"{path} contains {member.name!r} of {member.size} bytes; the maximum is {MAX_FILE_BYTES}.")
     content = tar.extractfile(member)
     return content.read() if content else b""
 
@@ -113,28 +115,28 @@ def _checked_header(path: Path) -> type[tarfile.TarInfo]:
 
 
 class _Bounded:
-    """A stream that counts, and remembers its last piece: tarfile takes any damage between members for the end."""
+    """A stream that counts bytes and keeps its last chunk: tarfile treats any damage between members as the end."""
 
     def __init__(self, file: IO[bytes], path: Path, limit: int, setting: str) -> None:
         self._file, self._path, self._limit, self._setting = file, path, limit, setting
-        self._position, self._piece = 0, b""
+        self._position, self._chunk = 0, b""
 
     def read(self, size: int) -> bytes:
-        piece = self._file.read(size)
-        while piece and len(piece) < size and (more := self._file.read(size - len(piece))):
-            piece += more
-        if piece:
-            self._position += len(piece)
-            self._piece = piece
+        chunk = self._file.read(size)
+        while chunk and len(chunk) < size and (more := self._file.read(size - len(chunk))):
+            chunk += more
+        if chunk:
+            self._position += len(chunk)
+            self._chunk = chunk
         if self._position > self._limit:
-            told = f"{self._path} unpacks to more than {self._limit} bytes."
-            raise TooLarge(told, hint=f"Raise {self._setting}.")
-        return piece
+            message = f"{self._path} decompresses to more than {self._limit} bytes."
+            raise TooLarge(message, hint=f"Increase {self._setting}.")
+        return chunk
 
     def check_end(self, offset: int) -> None:
-        """Demands the end mark at ``offset``, and reads on to the end so that the packer's checksum is compared."""
-        start = offset - (self._position - len(self._piece))
-        if start < 0 or self._piece[start : start + tarfile.BLOCKSIZE] != bytes(tarfile.BLOCKSIZE):
+        """Check the end mark at ``offset``, and read to the end so that the compressor's checksum is verified."""
+        start = offset - (self._position - len(self._chunk))
+        if start < 0 or self._chunk[start : start + tarfile.BLOCKSIZE] != bytes(tarfile.BLOCKSIZE):
             raise tarfile.ReadError(f"no header and no end mark at byte {offset}")
         while self.read(tarfile.RECORDSIZE):
             pass

@@ -1,4 +1,4 @@
-"""Random crop and rotation, batched, with an offset and an angle of its own for every image."""
+"""Batched random crop and rotation, with a separate offset and angle for every image."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ def augment(
 ) -> torch.Tensor:
     """The paper's augmentation: torchvision's ``RandomCrop(size, padding=shift)``, then ``RandomRotation(degrees)``.
 
-    Each image is moved by whole pixels, uniform in -shift to +shift on either axis, and then turned about its centre by
-    an angle uniform in -degrees to +degrees, nearest neighbour. What comes from outside the image is 0.
+    Each image is shifted by whole pixels, uniform in [-shift, shift] on each axis, and then rotated about its centre by
+    an angle uniform in [-degrees, degrees], with nearest-neighbour interpolation. Pixels from outside the image are 0.
 
     Args:
         pixels: uint8 ``[B, C, H, W]``, on any device; not changed.
         generator: a CPU generator, the only source of randomness.
-        shift: in pixels; 0 draws no offsets.
-        degrees: 0 draws no angles.
-        part: (images in the whole batch, which of them these are): draws for all of them, whoever has the others; None
-            where these are all.
+        shift: largest shift in pixels; 0 draws no offsets.
+        degrees: largest rotation in degrees; 0 draws no angles.
+        part: (number of images in the whole batch, rows of these images in it): offsets and angles are drawn for the
+            whole batch, also if other processes have the rest; None if ``pixels`` is the whole batch.
 
     Returns:
-        uint8 ``[B, C, H, W]`` on the device of ``pixels``; the same numbers on every device.
+        uint8 ``[B, C, H, W]`` on the device of ``pixels``; the same result on every device.
     """
     count, rows = part or (pixels.shape[0], slice(None))
     offsets = torch.zeros(count, 2, dtype=torch.int64)
@@ -42,15 +42,15 @@ def augment(
 
 
 def move(pixels: torch.Tensor, offsets: torch.Tensor, angles: torch.Tensor) -> torch.Tensor:
-    """Each image shifted, then turned about its centre, by one gather.
+    """Shift each image, then rotate it about its centre, by one gather.
 
-    The arithmetic is Pillow's for ``rotate`` with nearest neighbour: 16.16 fixed point, so the result is exact and the
-    same on every device.
+    The arithmetic is that of Pillow's ``rotate`` with nearest neighbour: 16.16 fixed point, so the result is exact and
+    the same on every device.
 
     Args:
         pixels: uint8 ``[B, C, H, W]``, sides up to 16,384.
-        offsets: int64 ``[B, 2]`` on the CPU: output row y, column x show row ``y + offsets[0]``, column
-            ``x + offsets[1]`` (before turning).
+        offsets: int64 ``[B, 2]`` on the CPU: before the rotation, output row y and column x show row
+            ``y + offsets[0]`` and column ``x + offsets[1]``.
         angles: float64 ``[B]`` on the CPU, in degrees, counter-clockwise.
 
     Returns:
@@ -61,11 +61,11 @@ def move(pixels: torch.Tensor, offsets: torch.Tensor, angles: torch.Tensor) -> t
     """
     count, channels, height, width = pixels.shape
     if max(height, width) > _LARGEST:
-        raise ValueError(f"images of {height}x{width} are too large, the longest side is {_LARGEST}")
+        raise ValueError(f"images of {height}x{width} are too large; the maximum side is {_LARGEST}")
     radians = torch.deg2rad(-angles)
     cos, sin = radians.cos(), radians.sin()
     half_w, half_h = width / 2, height / 2
-    # where the centre of output pixel (0, 0) comes from
+    # the source position of the centre of output pixel (0, 0)
     start_x = cos * (0.5 - half_w) + sin * (0.5 - half_h) + half_w
     start_y = -sin * (0.5 - half_w) + cos * (0.5 - half_h) + half_h
     fixed = torch.stack((cos, sin, start_x, start_y)).mul(_ONE).add(0.5).floor().to(torch.int32)
@@ -85,5 +85,5 @@ def move(pixels: torch.Tensor, offsets: torch.Tensor, angles: torch.Tensor) -> t
 
 
 def default_shift(height: int) -> int:
-    """The shift for images of this height, in pixels: the paper's 4 from 28 px on, an eighth of the height below."""
+    """The shift in pixels for images of this height: the paper's 4 from 28 px on, an eighth of the height below."""
     return 4 if height >= 28 else height // 8

@@ -1,4 +1,4 @@
-"""Arrays that took long to make, kept between runs."""
+"""A cache between runs for arrays that take long to compute."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ if TYPE_CHECKING:
     import numpy as np
 
 FORMAT = 1
-"""Part of every key; raised when what is stored under a key changes its meaning."""
+"""Part of every key; increased when the meaning of the stored arrays changes."""
 
-_NAMES = "names of the arrays"  # a zip with a damaged directory may silently lack some
+_NAMES = "names of the arrays"  # a zip with a damaged directory may silently lack some of them
 
 _log = logging.getLogger("ffprobe")
 
 
 def cached_arrays(
-    room: str, key: Sequence[object], build: Callable[[], Mapping[str, np.ndarray]]
+    folder: str, key: Sequence[object], build: Callable[[], Mapping[str, np.ndarray]]
 ) -> dict[str, np.ndarray]:
-    """What ``build`` returns, from the cache if it was built before.
+    """The arrays that ``build`` returns, from the cache if they were built before.
 
-    An entry is one ``.npz`` file (no pickle inside), put in place in one step and checked by CRC when read. One that is
-    damaged is thrown away and built again; where nothing can be written, a warning is logged and the arrays returned.
+    An entry is one ``.npz`` file (without pickles), renamed into place in one step and checked by CRC when read. A
+    damaged entry is built again; if the cache cannot be written, a warning is logged and the arrays are returned.
 
     Args:
-        room: folder within the cache, such as ``"images"``.
-        key: all that the arrays depend on; its ``repr`` is hashed.
-        build: makes the arrays, by name; none of dtype object.
+        folder: folder within the cache, such as ``"images"``.
+        key: everything that the arrays depend on; its ``repr`` is hashed.
+        build: computes the arrays, by name; none may have dtype object.
 
     Returns:
         The arrays by name.
 
     Raises:
-        ValueError: an array holds objects.
+        ValueError: an array contains objects.
     """
-    path = entry_of(room, key)
+    path = entry_of(folder, key)
     stored = _load(path)
     if stored is None:
         stored = dict(build())
@@ -50,23 +50,23 @@ def cached_arrays(
     return stored
 
 
-def entry_of(room: str, key: Sequence[object], suffix: str = ".npz") -> Path:
-    """Where the entry of a key lies, or would lie."""
+def entry_of(folder: str, key: Sequence[object], suffix: str = ".npz") -> Path:
+    """The path of the entry with this key; it may not exist."""
     digest = hashlib.sha256(repr((FORMAT, *key)).encode("utf-8", "backslashreplace")).hexdigest()[:32]
-    return cache_folder() / room / f"{digest}{suffix}"
+    return cache_folder() / folder / f"{digest}{suffix}"
 
 
 def _load(path: Path) -> dict[str, np.ndarray] | None:
     import numpy as np
 
-    if not os.path.isfile(path):  # unlike Path.is_file, False where a folder may not be entered
+    if not os.path.isfile(path):  # unlike Path.is_file, it is False for a folder without permission
         return None
     try:
-        # numpy leaves a file that it opened itself open when the file is damaged
+        # numpy does not close a damaged file that it opened itself
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             names = [str(name) for name in archive[_NAMES]]
             return {name: archive[name] for name in names}
-    except Exception as error:  # zipfile and numpy raise nearly anything on damaged bytes
+    except Exception as error:  # zipfile and numpy raise many kinds of exceptions for damaged bytes
         _log.warning("the cache entry %s is damaged (%s) and is built again", path, error)
         return None
 
@@ -75,7 +75,7 @@ def _store(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     import numpy as np
 
     if any(array.dtype.hasobject for array in arrays.values()):
-        raise ValueError("arrays of objects would be stored as pickles")
+        raise ValueError("arrays of dtype object would be stored as pickles")
     entry: dict[str, Any] = {_NAMES: np.array(list(arrays)), **arrays}
     unfinished = None
     try:

@@ -1,4 +1,4 @@
-"""The batches in which CIFAR-10 and CIFAR-100 are published."""
+"""The published files of CIFAR-10 and CIFAR-100."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 def read_cifar(
     reader: Literal["CIFAR10", "CIFAR100"], split: Literal["train", "test"], data_dir: Path | None, download: bool
 ) -> tuple[torch.Tensor, torch.Tensor, tuple[str, ...]]:
-    """One split, read by torchvision after it has checked the MD5 of every file (they are pickles).
+    """One split, read by torchvision after it has checked the MD5 of every file (the files are pickles).
 
     Args:
-        reader: which of the two.
-        split: which images.
-        data_dir: holds torchvision's folder (``cifar-10-batches-py``) or its files; None for the default folder.
-        download: whether missing files may be fetched.
+        reader: torchvision class of the data set.
+        split: ``train`` or ``test``.
+        data_dir: folder with torchvision's folder (``cifar-10-batches-py``) or its files; None for the default folder.
+        download: whether missing files may be downloaded.
 
     Returns:
         Pixels uint8 ``[N, 3, 32, 32]``, labels int64 ``[N]`` and the class names in label order.
 
     Raises:
-        FileError: a file is missing or not the published one; the message names it and how to get it.
+        FileError: a file is missing or is not the published one; the message names it and says how to get it.
     """
     import torch
     import torchvision.datasets

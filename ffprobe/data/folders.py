@@ -1,4 +1,4 @@
-"""Where data sets and decoded pictures lie when the user names no folder."""
+"""The default folders of data sets and of decoded pictures."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 
 def data_folder(data_dir: Path | None = None) -> Path:
-    """The folder in which published data sets are looked for and into which they are downloaded.
+    """The folder in which published data sets are searched and to which they are downloaded.
 
     Args:
-        data_dir: what the user asked for (``--data-dir``), or None.
+        data_dir: the user's folder (``--data-dir``), or None.
 
     Returns:
         ``data_dir`` with ``~`` expanded, else ``$FFPROBE_DATA_DIR``, else ``~/.cache/ffprobe/data``. It may not exist.
@@ -22,6 +22,6 @@ def data_folder(data_dir: Path | None = None) -> Path:
 
 
 def cache_folder() -> Path:
-    """The folder for what can be rebuilt: ``$FFPROBE_CACHE_DIR``, else ``~/.cache/ffprobe``. It may not exist."""
+    """The folder for files that can be rebuilt: ``$FFPROBE_CACHE_DIR``, else ``~/.cache/ffprobe``. It may not exist."""
     named = os.environ.get("FFPROBE_CACHE_DIR", "")
     return Path(named).expanduser() if named else Path.home() / ".cache" / "ffprobe"

@@ -1,4 +1,4 @@
-"""Holding images out of the training set for validation."""
+"""The validation set: images held out of the training set."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ if TYPE_CHECKING:
 
 
 def hold_out(images: Images, fraction: float, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Splits images at random into those for training and those for validation, class by class.
+    """Split images at random into training and validation images, stratified by class.
 
-    Of each class the same share is held out, rounded; at least one image when the class has two or more, and never all.
+    The same fraction of each class is held out, rounded; at least one image if the class has two or more, and never
+    all.
 
     Args:
         images: the training set.
-        fraction: share held out, from 0 (nothing) to below 1.
+        fraction: fraction to hold out, in [0, 1).
         generator: a CPU generator, the only source of randomness.
 
     Returns:
-        Two ascending int64 tensors of places in ``images``, ``[M]`` for training and ``[N - M]`` for validation.
+        Two ascending int64 tensors of indices into ``images``: ``[M]`` for training and ``[N - M]`` for validation.
 
     Raises:
         UsageError: ``fraction`` is not in that range.
@@ -30,11 +31,11 @@ def hold_out(images: Images, fraction: float, generator: torch.Generator) -> tup
     import torch
 
     if not 0 <= fraction < 1:
-        raise UsageError(f"The share held out for validation must be at least 0 and below 1, it is {fraction}.")
-    held = torch.zeros(len(images), dtype=torch.bool)
+        raise UsageError(f"The validation fraction must be at least 0 and below 1, but it is {fraction}.")
+    held_out = torch.zeros(len(images), dtype=torch.bool)
     if fraction > 0:
         for label in range(len(images.classes)):
-            places = (images.labels == label).nonzero().flatten()
-            count = min(max(1, round(fraction * len(places))), max(0, len(places) - 1))
-            held[places[torch.randperm(len(places), generator=generator)[:count]]] = True
-    return (~held).nonzero().flatten(), held.nonzero().flatten()
+            indices = (images.labels == label).nonzero().flatten()
+            count = min(max(1, round(fraction * len(indices))), max(0, len(indices) - 1))
+            held_out[indices[torch.randperm(len(indices), generator=generator)[:count]]] = True
+    return (~held_out).nonzero().flatten(), held_out.nonzero().flatten()

@@ -1,4 +1,4 @@
-"""The IDX format of MNIST and its relatives, plain or gzip, read without trusting what a file declares."""
+"""Safe reading of the IDX format of MNIST and its variants, plain or gzip, from untrusted files."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     import torch
 
 MAX_BYTES = 2**31
-"""The most values that one file may declare; MNIST's training images are 47 million."""
+"""Maximum number of values in a file; MNIST's training images have 47 million."""
 
 _CHUNK = 2**20
 
 
 def idx_names(split: Literal["train", "test"]) -> list[tuple[str, ...]]:
-    """The names under which a split's images and labels may lie: as published, dotted (Kaggle's form), or gzip."""
+    """The possible file names of a split's images and labels: as published, dotted (Kaggle's form), or gzip."""
     start = "train" if split == "train" else "t10k"
     kinds = (("images-idx3", "images.idx3"), ("labels-idx1", "labels.idx1"))
     stems = [(f"{start}-{kind}-ubyte", f"{start}-{dotted}-ubyte") for kind, dotted in kinds]
@@ -34,15 +34,15 @@ def read_idx_split(folder: Path, split: Literal["train", "test"], classes: int) 
     """Images and labels of one split.
 
     Args:
-        folder: holds the split's two files, under any of the names of ``idx_names``.
-        split: which two files.
-        classes: labels must be below it.
+        folder: folder with the split's two files, under any of the names of ``idx_names``.
+        split: ``train`` or ``test``.
+        classes: number of classes; labels must be smaller.
 
     Returns:
         Pixels uint8 ``[N, 1, H, W]`` and labels int64 ``[N]``.
 
     Raises:
-        FileError: a file is missing or damaged, or the two do not belong together; the message names it.
+        FileError: a file is missing or damaged, or the two do not match; the message names it.
     """
     import torch
 
@@ -54,9 +54,9 @@ def read_idx_split(folder: Path, split: Literal["train", "test"], classes: int) 
         paths.append(path)
     pixels, labels = read_idx(paths[0], 3), read_idx(paths[1], 1)
     if len(pixels) != len(labels):
-        raise FileError(f"{paths[0]} holds {len(pixels)} images, but {paths[1]} holds {len(labels)} labels.")
+        raise FileError(f"{paths[0]} has {len(pixels)} images, but {paths[1]} has {len(labels)} labels.")
     if int(labels.max()) >= classes:
-        raise FileError(f"{paths[1]} is damaged: it holds the label {int(labels.max())}, the last is {classes - 1}.")
+        raise FileError(f"{paths[1]} is damaged: it has the label {int(labels.max())}; the largest is {classes - 1}.")
     return torch.from_numpy(pixels).unsqueeze(1), torch.from_numpy(labels).long()
 
 
@@ -64,25 +64,25 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     """The array of bytes in an IDX file; never reads more than the file declares.
 
     Args:
-        path: plain or gzip, told apart by content.
+        path: the file, plain or gzip; the format is detected by content.
         dimensions: 3 for images, 1 for labels.
 
     Returns:
-        uint8, writable, with that many dimensions, none of them 0.
+        A writable uint8 array with that many dimensions, none of length 0.
 
     Raises:
         FileError: the file is missing, truncated, too long, not IDX, or declares more than ``MAX_BYTES``.
     """
     try:
         with path.open("rb") as raw:
-            packed = raw.read(2) == b"\x1f\x8b"
+            compressed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
-            if not packed:
+            if not compressed:
                 return _parse(path, raw, dimensions)
             with gzip.GzipFile(fileobj=raw) as plain:
                 return _parse(path, plain, dimensions)
     except (OSError, EOFError, zlib.error) as error:
-        raise FileError(f"{path} cannot be read: {error}.", hint="Fetch it again.") from error
+        raise FileError(f"{path} cannot be read: {error}.", hint="Download it again.") from error
 
 
 def _parse(path: Path, file: IO[bytes] | gzip.GzipFile, dimensions: int) -> np.ndarray:
@@ -99,6 +99,7 @@ def _parse(path: Path, file: IO[bytes] | gzip.GzipFile, dimensions: int) -> np.n
     while len(body) <= count and (chunk := file.read(min(_CHUNK, count + 1 - len(body)))):
         body += chunk
     if len(body) != count:
-        told = "more" if len(body) > count else f"only {len(body)}"
-        raise FileError(f"{path} is damaged: it declares {count} values and holds {told}.", hint="Fetch it again.")
+        actual = "more" if len(body) > count else f"only {len(body)}"
+        message = f"{path} is damaged: it declares {count} values but contains {actual}."
+        raise FileError(message, hint="Download it again.")
     return np.frombuffer(body, dtype=np.uint8).reshape(shape)

@@ -12,23 +12,23 @@ if TYPE_CHECKING:
 
 from ffprobe.errors import FileError
 
-_TOGETHER = 1024  # images that are read at once where all are gone through
+_CHUNK = 1024  # images read at once in a pass over all images
 
 
 @dataclass(frozen=True)
 class Images:
-    """A split of a data set, never changed.
+    """One split of a data set; immutable.
 
     Attributes:
-        pixels: uint8 ``[N, C, H, W]``, 0 to 255: a tensor, or where they do not fit into memory something that gives
+        pixels: uint8 ``[N, C, H, W]``, 0 to 255: a tensor, or, if they do not fit into memory, an object that returns
             tensors for slices and indices of rows (``PixelsOnDisk``).
         labels: int64 ``[N]``, 0 to ``len(classes) - 1``.
-        classes: the class names, in label order; two or more.
-        mean: per channel, on the scale 0 to 1 (pixels / 255).
-        std: per channel, on the same scale; positive.
+        classes: class names in label order; at least two.
+        mean: mean of each channel, on the scale 0 to 1 (pixels / 255).
+        std: standard deviation of each channel, on the same scale; positive.
 
     Raises:
-        FileError: shapes, dtypes or values do not fit together (the message says which).
+        FileError: shapes, dtypes or values are invalid or inconsistent; the message says which.
     """
 
     pixels: torch.Tensor
@@ -58,7 +58,7 @@ class Images:
         return Images(pixels, self.labels[indices], self.classes, self.mean, self.std)
 
     def unscaled(self) -> Images:
-        """The same images, which enter a network as they are, from 0 to 1."""
+        """The same images with mean 0 and std 1, so that a network gets pixels from 0 to 1."""
         channels = self.shape[0]
         return Images(self.pixels, self.labels, self.classes, (0.0,) * channels, (1.0,) * channels)
 
@@ -70,8 +70,8 @@ class Images:
     def _sha256(self) -> str:
         digest = hashlib.sha256()
         digest.update(repr((tuple(self.pixels.shape), self.classes)).encode())
-        for start in range(0, len(self), _TOGETHER):
-            digest.update(self.pixels[start : start + _TOGETHER].contiguous().numpy().data)
+        for start in range(0, len(self), _CHUNK):
+            digest.update(self.pixels[start : start + _CHUNK].contiguous().numpy().data)
         digest.update(self.labels.contiguous().numpy().astype("<i8").tobytes())
         return digest.hexdigest()
 
@@ -85,15 +85,15 @@ def _problem(images: Images) -> str:
     if labels.dtype != torch.int64 or list(labels.shape) != [pixels.shape[0]]:
         return f"labels must be int64 [{pixels.shape[0]}], not {labels.dtype} {list(labels.shape)}"
     if pixels.shape[0] == 0:
-        return "there is no image"
+        return "there are no images"
     if len(classes) < 2:
-        return f"two classes or more are needed, there is {len(classes)}"
+        return f"at least two classes are needed, not {len(classes)}"
     if int(labels.min()) < 0 or int(labels.max()) >= len(classes):
-        return f"labels reach from {int(labels.min())} to {int(labels.max())} with {len(classes)} classes"
+        return f"labels range from {int(labels.min())} to {int(labels.max())} with {len(classes)} classes"
     if len(images.mean) != pixels.shape[1] or len(images.std) != pixels.shape[1]:
-        return f"{pixels.shape[1]} channels need as many means and standard deviations"
+        return f"{pixels.shape[1]} channels need the same number of means and standard deviations"
     if any(not s > 0 for s in images.std):
-        return "a channel has no variation (standard deviation 0)"
+        return "a channel has the standard deviation 0"
     return ""
 
 
@@ -104,17 +104,17 @@ def channel_statistics(pixels: torch.Tensor) -> tuple[tuple[float, ...], tuple[f
         pixels: uint8 ``[N, C, H, W]``.
 
     Returns:
-        Two tuples of C numbers. A constant channel gets the standard deviation 1.
+        Two tuples of C numbers; the standard deviation of a constant channel is 1.
     """
     import torch
 
-    # counts of the 256 values are exact, and need no float copy of the images
+    # counts of the 256 values are exact and need no float copy of the images
     counts = [torch.bincount(pixels[:, channel].reshape(-1), minlength=256) for channel in range(pixels.shape[1])]
     return statistics_of_counts(torch.stack(counts))
 
 
 def statistics_of_counts(counts: torch.Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """The same from how often each channel holds each of the 256 values, int64 ``[C, 256]``."""
+    """Like ``channel_statistics``, from the counts of the 256 values in each channel, int64 ``[C, 256]``."""
     import torch
 
     values = torch.arange(256, dtype=torch.float64) / 255

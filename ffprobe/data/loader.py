@@ -1,4 +1,4 @@
-"""Batches from images that live on the device."""
+"""Batches of images whose pixels are on the device."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from ffprobe.data.pixels_on_disk import PixelsOnDisk
 
 
 class Loader:
-    """Batches of normalized images, in an order and with an augmentation that the generators alone decide.
+    """Batches of normalized images; the generators alone determine their order and augmentation.
 
-    Every pass over it is one epoch and draws anew. The pixels are copied to the device once, as uint8; those that lie
-    on the disk stay there, and each batch is read when its turn comes.
+    Every iteration is one epoch with new draws. The pixels are copied to the device once, as uint8; pixels on the disk
+    stay there, and each batch is read when it is needed.
 
     Args:
-        images: what to draw from.
-        batch_size: images per batch; when there are fewer images than that, the one batch holds them all.
-        device: where batches live.
+        images: the images.
+        batch_size: images per batch; if there are fewer images, the only batch contains all of them.
+        device: device of the batches.
         shuffle_generator: a CPU generator for the order; None keeps the images in order.
-        augment_generator: a CPU generator for crops and rotations; None leaves the images as they are.
+        augment_generator: a CPU generator for crops and rotations; None disables augmentation.
         shift: largest shift of the augmentation, in pixels.
-        degrees: largest rotation of the augmentation.
-        drop_last: whether a last batch that is not full is left out.
-        dtype: of the normalized images.
-        memory_format: of the normalized images.
-        part: says which rows of a batch, of so many, are this process's; None for all of them. What is drawn at random
-            is drawn for whole batches, so that it is the same however many share them.
+        degrees: largest rotation of the augmentation, in degrees.
+        drop_last: whether an incomplete last batch is dropped.
+        dtype: dtype of the normalized images.
+        memory_format: memory format of the normalized images.
+        part: function from the number of rows of a batch to the slice of this process; None for all rows. Random draws
+            are made for whole batches, so that they do not depend on the number of processes.
 
     Raises:
         ValueError: ``batch_size`` is below 1.
@@ -51,7 +51,7 @@ class Loader:
         part: Callable[[int], slice] | None = None,
     ) -> None:
         if batch_size < 1:
-            raise ValueError(f"a batch holds one image or more, not {batch_size}")
+            raise ValueError(f"the batch size must be at least 1, not {batch_size}")
         self.batch_size = min(batch_size, len(images))
         self.drop_last = drop_last
         self._count = len(images)
@@ -66,12 +66,12 @@ class Loader:
         self._part = part or (lambda count: slice(0, count))
 
     def __len__(self) -> int:
-        """Batches in one epoch; never 0."""
+        """Number of batches in one epoch; at least 1."""
         whole, rest = divmod(self._count, self.batch_size)
         return whole if self.drop_last or not rest else whole + 1
 
     def preview(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """The first images as they lie in the data set, as one batch: normalized, not augmented; draws nothing.
+        """The first images of the data set as one batch, normalized and not augmented; draws nothing.
 
         Returns:
             Images ``[B, C, H, W]`` and labels int64 ``[B]``, on the device.
@@ -83,24 +83,24 @@ class Loader:
         """One epoch of batches.
 
         Yields:
-            This process's part of the images ``[B, C, H, W]``, normalized, and of the labels int64 ``[B]``, both on
-            the device, and the places in the data set of the whole batch, int64 on the CPU.
+            This process's rows of the batch: normalized images ``[B, C, H, W]`` and labels int64 ``[B]``, both on the
+            device; and the indices of the whole batch in the data set, int64 on the CPU.
         """
         order = torch.arange(self._count)
         if self._shuffle is not None:
             order = torch.randperm(self._count, generator=self._shuffle)
-        places = order.to(self._device)
+        device_order = order.to(self._device)
         for start in range(0, len(self) * self.batch_size, self.batch_size):
-            whole = order[start : start + self.batch_size]
-            rows = self._part(len(whole))
-            chosen = places[start : start + self.batch_size][rows]
+            batch = order[start : start + self.batch_size]
+            rows = self._part(len(batch))
+            chosen = device_order[start : start + self.batch_size][rows]
             pixels = (
-                self._pixels[whole[rows]].to(self._device, non_blocking=True) if self._on_disk else self._pixels[chosen]
+                self._pixels[batch[rows]].to(self._device, non_blocking=True) if self._on_disk else self._pixels[chosen]
             )
             if self._augment is not None:
-                pixels = augment(pixels, self._augment, self._shift, self._degrees, (len(whole), rows))
+                pixels = augment(pixels, self._augment, self._shift, self._degrees, (len(batch), rows))
             x = normalize(pixels, self._mean, self._std, self._dtype).contiguous(memory_format=self._memory_format)
-            yield x, self._labels[chosen], whole
+            yield x, self._labels[chosen], batch
 
 
 def normalize(

@@ -1,4 +1,4 @@
-"""Decoding one picture file that may be damaged or hostile."""
+"""Safe decoding of one untrusted picture file."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-"""What a picture's name ends in, in lower case."""
+"""Suffixes of picture files, in lower case."""
 
 MAX_PIXELS = 4096 * 4096
-"""The most pixels that a picture may declare; checked before anything is decoded."""
+"""Maximum number of pixels of a picture; checked before decoding."""
 
-# no format for which Pillow starts another program (EPS)
+# without formats for which Pillow starts another program (EPS)
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _GREY = ("1", "L", "LA", "La")
 
 
 def is_picture(name: str) -> bool:
-    """Whether a file's name is that of a picture; hidden files (``._x.jpg``) are none."""
+    """Whether a file name is that of a picture; hidden files (``._x.jpg``) are not."""
     base = name.rsplit("/", 1)[-1]
     return not base.startswith(".") and base.lower().endswith(SUFFIXES)
 
 
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """Turns Pillow's warning about huge pictures into an error and silences its other remarks, while it lasts."""
+    """Turn Pillow's warning about huge pictures into an error and silence its other warnings inside the block."""
     from PIL import Image
 
     with warnings.catch_warnings():
@@ -45,18 +45,19 @@ def quiet_pillow() -> Iterator[None]:
 def decode_picture(name: str, content: bytes) -> np.ndarray:
     """The pixels of a picture.
 
-    Transparent pixels are laid over black, 16-bit grey is scaled to 8 bits, a palette becomes grey if it holds only
-    greys, and the first frame stands for an animation. An orientation noted in EXIF is not applied, as in torchvision.
+    Transparent pixels are blended with black, 16-bit grey is scaled to 8 bits, a palette becomes grey if it contains
+    only greys, and of an animation the first frame is used. The EXIF orientation is not applied, as in torchvision.
 
     Args:
-        name: for the error.
+        name: name of the picture, for the error message.
         content: the file's bytes.
 
     Returns:
         uint8 ``[H, W]`` if the picture is grey, ``[H, W, 3]`` if it is in colour.
 
     Raises:
-        FileError: it cannot be decoded, has more than ``MAX_PIXELS``, or holds numbers that are not 8 or 16 bits.
+        FileError: the picture cannot be decoded, has more than ``MAX_PIXELS``, or does not have 8 or 16 bits per
+            channel.
     """
     from PIL import Image
 
@@ -64,14 +65,14 @@ def decode_picture(name: str, content: bytes) -> np.ndarray:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 size = f"{picture.width}x{picture.height}"
-                raise FileError(f"The picture {name} is too large: {size} pixels, the most is {MAX_PIXELS}.")
+                raise FileError(f"The picture {name} is too large: {size} pixels; the maximum is {MAX_PIXELS}.")
             return _pixels(name, picture)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise FileError(f"The picture {name} is too large: {error}.") from error
     except FileError:
         raise
-    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
-        reason = "it is in none of the known formats" if isinstance(error, Image.UnidentifiedImageError) else error
+    except Exception as error:  # Pillow's decoders raise many kinds of exceptions for damaged files
+        reason = "its format is not supported" if isinstance(error, Image.UnidentifiedImageError) else error
         raise FileError(f"The picture {name} cannot be read: {reason}.", hint="Replace or remove it.") from error
 
 
@@ -84,10 +85,10 @@ def _pixels(name: str, picture: Image) -> np.ndarray:
     if mode.startswith("I;16") or (mode == "I" and picture.format == "PNG"):
         return ((np.asarray(picture).astype(np.int64) * 255 + 32767) // 65535).astype(np.uint8)
     if mode in ("I", "F"):
-        raise FileError(f"The picture {name} holds 32-bit numbers.", hint="Convert it to 8 bits per channel.")
+        raise FileError(f"The picture {name} has 32 bits per channel.", hint="Convert it to 8 bits per channel.")
     if mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info:
-        whole = np.asarray(picture.convert("RGBA")).astype(np.uint16)
-        colour = ((whole[..., :3] * whole[..., 3:] + 127) // 255).astype(np.uint8)
+        rgba = np.asarray(picture.convert("RGBA")).astype(np.uint16)
+        colour = ((rgba[..., :3] * rgba[..., 3:] + 127) // 255).astype(np.uint8)
     else:
         colour = np.asarray(picture.convert("RGB"))
     grey = mode in _GREY or (mode in ("P", "PA") and bool((colour == colour[..., :1]).all()))

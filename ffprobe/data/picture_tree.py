@@ -1,4 +1,4 @@
-"""Pictures sorted into ``train/CLASS/*`` and ``test/CLASS/*``, in a folder or in a tar."""
+"""Pictures in the layout ``train/CLASS/*`` and ``test/CLASS/*``, in a folder or in a tar."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 Split = Literal["train", "test"]
 SPLITS: tuple[Split, Split] = ("train", "test")
-LAYOUT = "Expected are train/CLASS/* and test/CLASS/*, with the same classes in both."
-OVERHEAD = 1024  # bytes that a picture costs beside its pixels, so that a myriad of tiny ones is bounded too
+LAYOUT = "The layout must be train/CLASS/* and test/CLASS/*, with the same classes in both."
+OVERHEAD = 1024  # bytes per picture in addition to its pixels, so that the number of tiny pictures is bounded too
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class PictureTree:
     """Decoded pictures.
 
     Attributes:
-        pixels: per split (``train``, ``test``), uint8 ``[N, C, H, W]``; C is 3 if any picture is in colour, else 1.
-        labels: per split, int64 ``[N]``.
-        classes: the class names, sorted, in label order.
+        pixels: pixels by split (``train``, ``test``), uint8 ``[N, C, H, W]``; C is 3 if any picture has colour, else 1.
+        labels: labels by split, int64 ``[N]``.
+        classes: class names in label order, which is sorted.
     """
 
     pixels: dict[Split, np.ndarray]
@@ -41,18 +41,19 @@ Key = tuple[str, str, str]
 
 
 def read_picture_tree(path: Path, max_bytes: int) -> PictureTree:
-    """All pictures of a folder or tar, sorted by class and then by name, whatever the order on disk.
+    """All pictures of a folder or tar, sorted by class and then by name, whatever the order on the disk.
 
-    One folder may stand above ``train`` and ``test``. Hidden files and files that are no pictures by name are ignored.
+    ``train`` and ``test`` may be inside one other folder. Hidden files and files without a picture's suffix are
+    ignored.
 
     Args:
         path: a folder, or a tar (plain, xz, gzip, bzip2).
-        max_bytes: the most that the decoded pictures, and the unpacked archive, may take.
+        max_bytes: maximum size of the decoded pictures, and of the decompressed archive, in bytes.
 
     Raises:
-        TooLarge: they take more.
+        TooLarge: the pictures or the archive are larger.
         FileError: a picture is damaged, sizes differ, a split is missing, there is only one class, or the archive is
-            damaged or unsafe; the message names what and where.
+            damaged or unsafe; the message names the problem and the file.
     """
     pictures = dict(decoded_pictures(path, max_bytes, "max_gigabytes"))
     keys, classes = in_order(pictures, path)
@@ -63,15 +64,15 @@ def read_picture_tree(path: Path, max_bytes: int) -> PictureTree:
 
 
 def decoded_pictures(path: Path, max_bytes: int, setting: str) -> Generator[tuple[Key, np.ndarray], None, None]:
-    """Every picture as it comes: its key, and its pixels uint8 ``[H, W]`` or ``[H, W, 3]``.
+    """Every picture in the order of the source: its key, and its pixels uint8 ``[H, W]`` or ``[H, W, 3]``.
 
     Args:
         path: a folder or tar.
-        max_bytes: the most that all of them, and the unpacked archive, may take.
-        setting: what to raise for more, for the message.
+        max_bytes: maximum size of all pictures, and of the decompressed archive, in bytes.
+        setting: name of the setting that increases this maximum, for the message.
 
     Raises:
-        FileError: as ``read_picture_tree``.
+        FileError: as in ``read_picture_tree``.
     """
     prefixes: dict[str, str] = {}
     first: tuple[str, tuple[int, ...]] | None = None
@@ -79,18 +80,18 @@ def decoded_pictures(path: Path, max_bytes: int, setting: str) -> Generator[tupl
     source = folder_files(path) if path.is_dir() else tar_files(path, _inside, max_bytes, setting)
     with quiet_pillow(), closing(source):
         for name, content in source:
-            prefix, key = _place(name, path)
+            prefix, key = _split_name(name, path)
             prefixes.setdefault(prefix, name)
             if len(prefixes) > 1:
                 one, other = list(prefixes.values())[:2]
-                raise FileError(f"{path} holds two trees of pictures: {one!r} and {other!r}.", hint=LAYOUT)
+                raise FileError(f"{path} contains two trees of pictures: {one!r} and {other!r}.", hint=LAYOUT)
             array = decode_picture(f"{name!r} in {path}", content)
             first = first or (name, array.shape[:2])
             if array.shape[:2] != first[1]:
                 raise FileError(
                     f"The pictures in {path} differ in size: {first[0]!r} has {_size(first[1])} pixels, "
                     f"{name!r} has {_size(array.shape)}.",
-                    hint="Bring all of them to one size.",
+                    hint="Resize all of them to one size.",
                 )
             used += array.nbytes + OVERHEAD
             check_limit(used, path, max_bytes, setting)
@@ -98,7 +99,7 @@ def decoded_pictures(path: Path, max_bytes: int, setting: str) -> Generator[tupl
 
 
 def folder_files(path: Path) -> Generator[tuple[str, bytes], None, None]:
-    """The pictures of ``train/CLASS/*`` and ``test/CLASS/*`` below a folder, as names relative to it and bytes.
+    """The pictures of ``train/CLASS/*`` and ``test/CLASS/*`` in a folder: name relative to the folder, and bytes.
 
     Raises:
         FileError: a file cannot be read or is larger than 64 MiB.
@@ -106,7 +107,7 @@ def folder_files(path: Path) -> Generator[tuple[str, bytes], None, None]:
     for name in folder_names(path):
         try:
             if (size := (path / name).stat().st_size) > MAX_FILE_BYTES:
-                raise FileError(f"{path / name} has {size} bytes; the most is {MAX_FILE_BYTES}.")
+                raise FileError(f"{path / name} has {size} bytes; the maximum is {MAX_FILE_BYTES}.")
             yield name, (path / name).read_bytes()
         except OSError as error:
             raise FileError(f"{path / name} cannot be read: {error.strerror}.") from error
@@ -116,7 +117,7 @@ def folder_names(path: Path) -> list[str]:
     """The names, relative to a folder, of the pictures that ``folder_files`` reads; sorted.
 
     Raises:
-        FileError: a folder cannot be listed, or pictures lie deeper than in ``train/CLASS``.
+        FileError: a folder cannot be listed, or there are folders inside ``train/CLASS``.
     """
     try:
         roots = [path] if any((path / split).is_dir() for split in SPLITS) else sorted(path.iterdir())
@@ -137,27 +138,29 @@ def _names(split: Path) -> list[Path]:
             continue
         for file in folder.iterdir():
             if file.is_dir() and not file.name.startswith("."):
-                raise FileError(f"{file} lies too deep for a folder of pictures.", hint=LAYOUT)
+                raise FileError(f"{file} is nested too deeply for a folder of pictures.", hint=LAYOUT)
             if is_picture(file.name) and file.is_file():
                 names.append(file)
     return names
 
 
 def _inside(name: str) -> bool:
-    """Whether a member of a tar is a picture below ``train`` or ``test``, hidden folders left out."""
+    """Whether a member of a tar is a picture in ``train`` or ``test``, outside hidden folders."""
     parts = name.split("/")
     return is_picture(name) and not any(p.startswith(".") for p in parts) and any(p in SPLITS for p in parts[:2])
 
 
-def _place(name: str, path: Path) -> tuple[str, tuple[str, str, str]]:
-    """Taken apart: what stands above ``train`` or ``test``, and (split, class, file)."""
+def _split_name(name: str, path: Path) -> tuple[str, tuple[str, str, str]]:
+    """A picture's name, split into the folder above ``train`` or ``test``, and (split, class, file)."""
     parts = name.split("/")
     above = 0 if parts[0] in SPLITS else 1
     if len(parts) != above + 3:
-        raise FileError(f"{path} holds the picture {name!r}, which lies too deep or in no class.", hint=LAYOUT)
+        raise FileError(
+            f"{path} contains the picture {name!r}, which is nested too deeply or not in a class folder.", hint=LAYOUT
+        )
     split, label, file = parts[above:]
     if not label.isprintable():
-        raise FileError(f"{path} holds the class {label!r}, which is not a name that can be printed.")
+        raise FileError(f"{path} contains the class {label!r}, whose name has characters that cannot be printed.")
     return "/".join(parts[:above]), (split, label, file)
 
 
@@ -171,7 +174,7 @@ def in_order(found: Iterable[Key], path: Path) -> tuple[dict[Split, list[Key]], 
     for key in sorted(found):
         keys["train" if key[0] == "train" else "test"].append(key)
     if not any(keys.values()):
-        raise FileError(f"{path} holds no pictures.", hint=LAYOUT)
+        raise FileError(f"{path} contains no pictures.", hint=LAYOUT)
     labels = {split: {key[1] for key in keys[split]} for split in SPLITS}
     for split in SPLITS:
         if not keys[split]:
@@ -181,12 +184,12 @@ def in_order(found: Iterable[Key], path: Path) -> tuple[dict[Split, list[Key]], 
             raise FileError(f"{path} has pictures of the class {lone[0]!r} in {one}, but none in {other}.", hint=LAYOUT)
     classes = tuple(sorted(labels["train"]))
     if len(classes) < 2:
-        raise FileError(f"{path} holds the one class {classes[0]!r}; two or more are needed.", hint=LAYOUT)
+        raise FileError(f"{path} contains only the class {classes[0]!r}; at least two are needed.", hint=LAYOUT)
     return keys, classes
 
 
 def as_channels(picture: np.ndarray, channels: int) -> np.ndarray:
-    """uint8 ``[H, W]`` or ``[H, W, 3]`` as ``[channels, H, W]``; grey is spread over three channels."""
+    """uint8 ``[H, W]`` or ``[H, W, 3]`` as ``[channels, H, W]``; grey is repeated for three channels."""
     import numpy as np
 
     height, width = picture.shape[:2]
@@ -198,7 +201,7 @@ def class_numbers(keys: Sequence[Key], classes: tuple[str, ...]) -> np.ndarray:
     """The label of each picture, int64 ``[N]``."""
     import numpy as np
 
-    number = {name: place for place, name in enumerate(classes)}
+    number = {name: index for index, name in enumerate(classes)}
     return np.array([number[key[1]] for key in keys], dtype=np.int64)
 
 
@@ -210,16 +213,16 @@ def _assemble(
     pixels: dict[Split, np.ndarray] = {}
     for split in SPLITS:
         pixels[split] = np.empty((len(keys[split]), *shape), dtype=np.uint8)
-        for place, key in enumerate(keys[split]):
-            pixels[split][place] = as_channels(pictures.pop(key), shape[0])  # freed as it is copied
+        for index, key in enumerate(keys[split]):
+            pixels[split][index] = as_channels(pictures.pop(key), shape[0])  # freed after the copy
     return PictureTree(pixels, {split: class_numbers(keys[split], classes) for split in SPLITS}, classes)
 
 
 def check_limit(used: int, path: Path, max_bytes: int, setting: str) -> None:
-    """Raise ``TooLarge`` when more than ``max_bytes`` are used."""
+    """Raise ``TooLarge`` if more than ``max_bytes`` are used."""
     if used > max_bytes:
-        told = f"The pictures in {path} take more than {max_bytes / 1e9:g} gigabytes."
-        raise TooLarge(told, hint=f"Raise {setting}.")
+        message = f"The pictures in {path} take more than {max_bytes / 1e9:g} GB."
+        raise TooLarge(message, hint=f"Increase {setting}.")
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Decoded pictures that do not fit into memory: arrays on the disk, made once."""
+"""Decoded pictures that do not fit into memory: arrays on the disk, created once."""
 
 from __future__ import annotations
 
@@ -20,47 +20,47 @@ if TYPE_CHECKING:
     import numpy as np
 
 SETTING = "max_disk_gigabytes"
-_PIECE = 1 << 22
+_CHUNK = 1 << 22
 
 _log = logging.getLogger("ffprobe")
 
 
 def write_pictures(folder: Path, path: Path, max_bytes: int) -> None:
-    """Decode all pictures into ``folder``: ``train.npy`` and ``test.npy`` in order, and ``index.npz`` about them.
+    """Decode all pictures into ``folder``: ``train.npy`` and ``test.npy`` in order, and ``index.npz`` with metadata.
 
-    The folder appears whole or not at all. Memory holds one picture at a time; until they are in order, the disk needs
-    room for all of them twice. What a killed process of this machine left behind is cleared away.
+    The folder appears complete or not at all. One picture at a time is in memory; until they are sorted, the disk needs
+    space for all of them twice. Leftovers of killed processes of this machine are deleted.
 
     Args:
-        folder: where nothing is, or what is there is to be replaced.
+        folder: the output folder; an existing one is replaced.
         path: a folder or tar of pictures.
-        max_bytes: the most that they may take.
+        max_bytes: maximum size of the decoded pictures, in bytes.
 
     Raises:
-        FileError: as ``read_picture_tree``, and when the disk is full or may not be written to.
+        FileError: as in ``read_picture_tree``, or the disk is full or not writable.
     """
-    _clear_away(folder)
-    # made beside it, with the name of this process, so that whoever comes later knows whether it is alive
+    _delete_leftovers(folder)
+    # the temporary name contains the process id, so that a later process knows whether its owner is alive
     unfinished = folder.with_name(f"{folder.name}.{socket.gethostname()}.{os.getpid()}.tmp")
     try:
-        with _told(folder):
+        with _as_file_error(folder):
             unfinished.mkdir(parents=True)
         _write(unfinished, folder, path, max_bytes)
-        with _told(folder):
+        with _as_file_error(folder):
             shutil.rmtree(folder, ignore_errors=True)
             try:
                 os.replace(unfinished, folder)
             except OSError:
-                if not folder.is_dir():  # else another process was quicker, with the same pictures
+                if not folder.is_dir():  # otherwise another process was faster, with the same pictures
                     raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def read_pictures(folder: Path) -> dict[Split, Images] | None:
-    """What ``write_pictures`` left in ``folder``; None when there is nothing, or it is damaged (which is logged).
+    """The pictures that ``write_pictures`` wrote to ``folder``; None if there are none or they are damaged (logged).
 
-    All bytes are compared with their checksum, so that it takes as long as reading them once.
+    The checksum of all bytes is verified, which takes as long as reading them once.
     """
     import numpy as np
     import torch
@@ -73,9 +73,8 @@ def read_pictures(folder: Path) -> dict[Split, Images] | None:
         with (folder / "index.npz").open("rb") as file, np.load(file, allow_pickle=False) as archive:
             index = {name: archive[name] for name in archive.files}
         for split in SPLITS:
-            found = _checksum(folder / f"{split}.npy")
-            if found != int(index[f"{split}_checksum"]):
-                raise ValueError(f"{split}.npy has another checksum")
+            if _checksum(folder / f"{split}.npy") != int(index[f"{split}_checksum"]):
+                raise ValueError(f"{split}.npy has a wrong checksum")
         classes = tuple(str(name) for name in index["classes"])
         mean, std = (tuple(float(v) for v in index[name]) for name in ("mean", "std"))
         return {
@@ -88,7 +87,7 @@ def read_pictures(folder: Path) -> dict[Split, Images] | None:
             )
             for split in SPLITS
         }
-    except Exception as error:  # zipfile and numpy raise nearly anything on damaged bytes
+    except Exception as error:  # zipfile and numpy raise many kinds of exceptions for damaged bytes
         _log.warning("the decoded pictures in %s are damaged (%s) and are decoded again", folder, error)
         return None
 
@@ -96,22 +95,22 @@ def read_pictures(folder: Path) -> dict[Split, Images] | None:
 def _write(unfinished: Path, folder: Path, path: Path, max_bytes: int) -> None:
     import numpy as np
 
-    places: dict[Key, tuple[int, tuple[int, ...]]] = {}
-    with _told(folder), (unfinished / "unordered").open("w+b") as spool:
+    spooled: dict[Key, tuple[int, tuple[int, ...]]] = {}  # offset and shape of each picture
+    with _as_file_error(folder), (unfinished / "unordered").open("w+b") as spool:
         for key, picture in decoded_pictures(path, max_bytes, SETTING):
-            places[key] = spool.tell(), picture.shape
+            spooled[key] = spool.tell(), picture.shape
             spool.write(picture.tobytes())
-        keys, classes = in_order(places, path)
-        channels = 3 if any(len(shape) == 3 for _, shape in places.values()) else 1
+        keys, classes = in_order(spooled, path)
+        channels = 3 if any(len(shape) == 3 for _, shape in spooled.values()) else 1
         index: dict[str, Any] = {"classes": np.array(classes, dtype=np.str_)}
         for split in SPLITS:
-            ordered = [places[key] for key in keys[split]]
+            ordered = [spooled[key] for key in keys[split]]
             counts = _write_array(unfinished / f"{split}.npy", spool, ordered, channels)
             if split == "train":
                 index["mean"], index["std"] = statistics_of_counts(counts)
             index[f"{split}_labels"] = class_numbers(keys[split], classes)
             index[f"{split}_checksum"] = np.array(_checksum(unfinished / f"{split}.npy"))
-    with _told(folder):
+    with _as_file_error(folder):
         (unfinished / "unordered").unlink()
         with (unfinished / "index.npz").open("wb") as file:
             np.savez(file, **index)
@@ -120,17 +119,17 @@ def _write(unfinished: Path, folder: Path, path: Path, max_bytes: int) -> None:
 
 
 def _write_array(target: Path, spool: IO[bytes], ordered: Sequence[tuple[int, tuple[int, ...]]], channels: int) -> Any:
-    # one .npy; how often each channel holds each of the 256 values
+    # writes one .npy; returns the counts of the 256 values in each channel
     import numpy as np
     import torch
 
     shape = (len(ordered), channels, *ordered[0][1][:2])
     counts = torch.zeros(channels, 256, dtype=torch.int64)
-    with target.open("wb", buffering=_PIECE) as file:
-        said = {"descr": "|u1", "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(file, said)
-        for place, size in ordered:
-            spool.seek(place)
+    with target.open("wb", buffering=_CHUNK) as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for offset, size in ordered:
+            spool.seek(offset)
             raw: np.ndarray = np.frombuffer(spool.read(int(np.prod(size))), dtype=np.uint8).reshape(size)
             planes = np.ascontiguousarray(as_channels(raw, channels))
             file.write(planes.data)
@@ -142,33 +141,33 @@ def _write_array(target: Path, spool: IO[bytes], ordered: Sequence[tuple[int, tu
 
 
 def _checksum(path: Path) -> int:
-    found = 0
+    checksum = 0
     with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            found = zlib.crc32(piece, found)
-    return found
+        while chunk := file.read(_CHUNK):
+            checksum = zlib.crc32(chunk, checksum)
+    return checksum
 
 
 @contextmanager
-def _told(folder: Path) -> Iterator[None]:
-    # the disk's refusals in a sentence; errors of the pictures themselves are FileErrors already
+def _as_file_error(folder: Path) -> Iterator[None]:
+    # turns errors of the disk into a FileError; errors of the pictures are FileErrors already
     try:
         yield
     except OSError as error:
         free = ""
         parent = next((p for p in (folder, *folder.parents) if p.exists()), None)
         if parent is not None:
-            free = f", {shutil.disk_usage(parent).free / 1e9:.3g} gigabytes are free"
+            free = f" ({shutil.disk_usage(parent).free / 1e9:.3g} GB are free)"
         raise FileError(
-            f"The decoded pictures do not fit into memory and cannot be kept on the disk: {error.strerror}{free}.",
+            f"The decoded pictures do not fit into memory and cannot be written to the disk: {error.strerror}{free}.",
             where=str(folder.parent),
-            hint="Make room, name a folder on a larger disk in FFPROBE_CACHE_DIR, or raise max_gigabytes.",
+            hint="Free disk space, set FFPROBE_CACHE_DIR to a folder on a larger disk, or increase max_gigabytes.",
         ) from error
 
 
-def _clear_away(folder: Path) -> None:
-    mine = socket.gethostname()
-    for other in folder.parent.glob(f"{folder.name}.{mine}.*.tmp"):
+def _delete_leftovers(folder: Path) -> None:
+    host = socket.gethostname()
+    for other in folder.parent.glob(f"{folder.name}.{host}.*.tmp"):
         number = other.name.removesuffix(".tmp").rpartition(".")[2]
         if number.isdecimal() and not _alive(int(number)):
             shutil.rmtree(other, ignore_errors=True)

@@ -1,1 +1,1 @@
-"""Several processes that train one network together (torchrun)."""
+"""Training in several processes that share every batch."""

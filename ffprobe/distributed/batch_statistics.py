@@ -14,12 +14,12 @@ from ffprobe.components.process_group import ProcessGroup
 class SharedBatchNorm(_BatchNorm):
     """torch's batch normalization with the statistics of the whole batch.
 
-    torch's own ``SyncBatchNorm`` works on cards only, and a copy of it still waits for the other processes; a copy of
-    this one is ordinary batch normalization, so that a probe may try things on a copy of the network.
+    torch's own ``SyncBatchNorm`` works on GPUs only, and a copy of it still waits for the other processes; a copy of
+    this module is ordinary batch normalization, so that a probe can run experiments on a copy of the network.
 
     Args:
-        original: keeps no more than its parameters and buffers, which are taken over.
-        process_group: whose parts make the batch.
+        original: the module to replace; its parameters and buffers are reused.
+        process_group: the processes that share the batch.
     """
 
     def __init__(self, original: Any, process_group: ProcessGroup) -> None:
@@ -33,10 +33,10 @@ class SharedBatchNorm(_BatchNorm):
         self.train(original.training)
 
     def _check_input_dim(self, input: torch.Tensor) -> None:
-        pass  # the shape was checked when the network was built
+        pass  # the shape is checked when the network is built
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """``[B, C, ...]``, same shape out."""
+        """Normalize ``[B, C, ...]``; the output has the same shape."""
         if self.process_group.size == 1 or not (self.training or self.running_mean is None):
             return super().forward(x)
         y, mean, variance, count = _Normalize.apply(x, self.weight, self.bias, self.eps, self.process_group)
@@ -57,12 +57,13 @@ class _Normalize(torch.autograd.Function):
     def forward(ctx: Any, x: torch.Tensor, weight: Any, bias: Any, eps: float, process_group: ProcessGroup) -> Any:
         wide = x.to(torch.float64 if x.dtype == torch.float64 else torch.float32)
         others, view = [d for d in range(x.dim()) if d != 1], [1, -1] + [1] * (x.dim() - 2)
-        own = wide.mean(others)
-        spread = (wide - own.view(view)).square().sum(others)
-        rows = own.new_full((1,), x.numel() / x.shape[1])
-        # one exchange: parts are joined by their means and spreads (Chan et al.), which loses no digits
-        parts = process_group.all_gather_stacked(torch.cat([own, spread, rows]))
-        means, spreads, counts = parts[:, : len(own)], parts[:, len(own) : -1], parts[:, -1:]
+        local_mean = wide.mean(others)
+        spread = (wide - local_mean.view(view)).square().sum(others)
+        rows = local_mean.new_full((1,), x.numel() / x.shape[1])
+        # one all-gather: shards are combined by their means and squared deviations (Chan et al.), which loses no digits
+        gathered = process_group.all_gather_stacked(torch.cat([local_mean, spread, rows]))
+        channels = len(local_mean)
+        means, spreads, counts = gathered[:, :channels], gathered[:, channels:-1], gathered[:, -1:]
         count = counts.sum()
         mean = (means * counts).sum(0) / count
         variance = (spreads + counts * (means - mean).square()).sum(0) / count
@@ -79,19 +80,19 @@ class _Normalize(torch.autograd.Function):
         normal, scale, count, weight = ctx.saved_tensors
         delta = delta.to(normal.dtype)
         plain, along = delta.sum(ctx.others), (delta * normal).sum(ctx.others)
-        own = along.clone(), plain.clone()  # the parameters' gradients are added up with the group's
-        if not ctx.needs_input_grad[0]:  # the exchange is for the input alone, and the same in every process
-            return None, *(own if weight is not None else (None, None)), None, None
+        local = along.clone(), plain.clone()  # gradients of weight and bias; the trainer's all-reduce sums them
+        if not ctx.needs_input_grad[0]:  # the all-reduce serves the input alone; the case is the same in every process
+            return None, *(local if weight is not None else (None, None)), None, None
         both = ctx.process_group.all_reduce_sum(torch.cat([plain, along])) / count
         plain, along = both.view(2, -1)
         back = (delta - plain.view(ctx.view) - normal * along.view(ctx.view)) * scale.view(ctx.view)
         if weight is not None:
             back = back * weight.view(ctx.view)
-        return back.to(ctx.dtype), *(own if weight is not None else (None, None)), None, None
+        return back.to(ctx.dtype), *(local if weight is not None else (None, None)), None, None
 
 
 def share_statistics(module: nn.Module, process_group: ProcessGroup) -> None:
-    """Let every torch batch normalization inside ``module`` see the whole batch."""
+    """Replace every torch batch normalization inside ``module`` by one with the statistics of the whole batch."""
     for name, child in list(module.named_children()):
         if isinstance(child, _BatchNorm) and not isinstance(child, nn.SyncBatchNorm | SharedBatchNorm):
             setattr(module, name, SharedBatchNorm(child, process_group))

@@ -1,4 +1,4 @@
-"""Several processes that ``torchrun`` started, as one process_group."""
+"""The process group of the processes that ``torchrun`` started."""
 
 from __future__ import annotations
 
@@ -15,63 +15,70 @@ from torch import distributed, nn
 from ffprobe.components.process_group import ProcessGroup
 from ffprobe.errors import FfprobeError, UsageError
 
-PATIENCE = timedelta(hours=6)
-"""How long a process waits for one that still runs (the leader may be writing); one that ended is noticed at once."""
+TIMEOUT = timedelta(hours=6)
+"""How long a process waits for one that still runs (the main process may be writing); one that ended is noticed at
+once."""
 
-_ASKED = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
 @contextmanager
-def joined(device: str) -> Iterator[ProcessGroup]:
-    """The process_group that this process belongs to: of one, unless ``torchrun`` started it beside others.
+def process_group(device: str) -> Iterator[ProcessGroup]:
+    """The process group of this process: a group of one, unless ``torchrun`` started several processes.
 
     Args:
-        device: the run's setting: ``auto``, ``cpu``, ``cuda`` ...; decides what carries the messages.
+        device: the run's setting (``auto``, ``cpu``, ``cuda`` ...); it decides the backend.
 
     Raises:
-        UsageError: torchrun's environment is not whole, or there are fewer cards than processes on this machine.
-        FfprobeError: the processes do not find each other.
+        UsageError: torchrun's environment is incomplete, or this machine has fewer GPUs than processes.
+        FfprobeError: the process group cannot be initialized.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) < 2 or distributed.is_initialized():
         yield ProcessGroup()
         return
-    missing = [name for name in _ASKED if name not in os.environ]
+    missing = [name for name in _VARIABLES if name not in os.environ]
     if missing:
         raise UsageError(
-            f"WORLD_SIZE says that there are several processes, but {', '.join(missing)} is not set.",
-            hint="Start them with torchrun --nproc-per-node 2 -m ffprobe run ..., or unset WORLD_SIZE.",
+            f"WORLD_SIZE is larger than 1, but {', '.join(missing)} is not set.",
+            hint="Start the processes with torchrun --nproc-per-node 2 -m ffprobe run ..., or unset WORLD_SIZE.",
         )
     cuda = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
     if cuda:
-        _take_card(device)
+        _select_gpu(device)
     try:
-        # small things are told from CPU to CPU, so that nobody has to wait for a card
-        distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=PATIENCE)
+        # small values are exchanged between CPUs, so that no process has to wait for a GPU
+        distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=TIMEOUT)
     except (RuntimeError, ValueError) as error:
-        raise FfprobeError(f"The processes do not find each other: {str(error).splitlines()[0]}") from error
+        raise FfprobeError(
+            f"Could not initialize the process group: {str(error).splitlines()[0]}",
+            hint="Check MASTER_ADDR and MASTER_PORT, and that all processes were started.",
+        ) from error
     try:
         yield TorchProcessGroup("nccl" if cuda else "gloo")
     finally:
         distributed.destroy_process_group()
 
 
-def _take_card(device: str) -> None:
-    card, cards = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+def _select_gpu(device: str) -> None:
+    local_rank, gpus = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
     if ":" in device:
-        raise UsageError(f"Several processes cannot share {device}.", hint="Use --device cuda: each takes a card.")
-    if card >= cards:
         raise UsageError(
-            f"Process {card} of this machine has no card: there are {cards}.",
-            hint=f"Use torchrun --nproc-per-node {max(cards, 1)}, or --device cpu.",
+            f"Several processes cannot share the device {device}.",
+            hint="Use --device cuda: each process uses the GPU of its local rank.",
         )
-    torch.cuda.set_device(card)
+    if local_rank >= gpus:
+        raise UsageError(
+            f"Local rank {local_rank} has no GPU; this machine has {gpus}.",
+            hint=f"Use torchrun --nproc-per-node {max(gpus, 1)}, or --device cpu.",
+        )
+    torch.cuda.set_device(local_rank)
 
 
 class TorchProcessGroup(ProcessGroup):
-    """Two processes or more, by ``torch.distributed``.
+    """A group of two or more processes, with the collective operations of ``torch.distributed``.
 
     Args:
-        backend: that carries tensors of the run's device.
+        backend: backend for tensors on the run's device, ``gloo`` or ``nccl``.
     """
 
     def __init__(self, backend: str) -> None:
@@ -79,83 +86,85 @@ class TorchProcessGroup(ProcessGroup):
         self._total = 0
 
     def shard(self, total: int) -> slice:
-        """The first ``total % size`` processes get one row more than the others."""
+        """Rows of this process; the first ``total % size`` processes get one row more than the others."""
         ends = self._ends(total)
         return slice(ends[self.rank], ends[self.rank + 1])
 
     def begin_batch(self, total: int) -> slice:
-        """Begin a batch; it must have a row for every process."""
+        """Begin a batch, which must have at least one row for every process."""
         if total < self.size:
             raise UsageError(
-                f"A batch of {total} cannot be shared by {self.size} processes.", hint="Use a larger --batch-size."
+                f"A batch of {total} cannot be shared by {self.size} processes.",
+                hint="Use a larger --batch-size, or fewer processes.",
             )
         self._total = total
         return self.shard(total)
 
-    def local_shard(self, whole: torch.Tensor) -> torch.Tensor:
-        return whole[self.shard(self._total)]
+    def local_shard(self, batch: torch.Tensor) -> torch.Tensor:
+        return batch[self.shard(self._total)]
 
-    def all_gather_batch(self, part: torch.Tensor) -> torch.Tensor:
-        return self.all_gather(part, self._total)
+    def all_gather_batch(self, shard: torch.Tensor) -> torch.Tensor:
+        return self.all_gather(shard, self._total)
 
     def backward(
         self, loss: torch.Tensor, parameters: Sequence[nn.Parameter], means: Sequence[torch.Tensor] = ()
     ) -> list[torch.Tensor]:
-        """Each process's loss counts by its share of the rows; one sum over all processes for everything."""
+        """Weight each process's loss by its share of the rows; one all-reduce for all gradients and means."""
         rows = self.shard(self._total)
         share = (rows.stop - rows.start) / self._total
         (loss * share).backward()
         gradients = [p.grad for p in parameters if p.grad is not None]
         like = gradients[0] if gradients else loss
-        told = [mean.detach().to(like.dtype).reshape(1) * share for mean in means]
-        flat = self.all_reduce_sum(torch.cat([*(g.reshape(-1) for g in gradients), *told]))
-        *parts, rest = flat.split([*(g.numel() for g in gradients), len(told)])
-        for gradient, part in zip(gradients, parts, strict=True):
-            gradient.copy_(part.view(gradient.shape))
-        return [mean.to(given.dtype) for mean, given in zip(rest.unbind(), means, strict=True)]
+        weighted = [mean.detach().to(like.dtype).reshape(1) * share for mean in means]
+        flat = self.all_reduce_sum(torch.cat([*(g.reshape(-1) for g in gradients), *weighted]))
+        *sums, reduced = flat.split([*(g.numel() for g in gradients), len(weighted)])
+        for gradient, total in zip(gradients, sums, strict=True):
+            gradient.copy_(total.view(gradient.shape))
+        return [mean.to(local.dtype) for mean, local in zip(reduced.unbind(), means, strict=True)]
 
-    def all_gather(self, part: torch.Tensor, total: int) -> torch.Tensor:
-        """Padded to one length for the exchange."""
+    def all_gather(self, shard: torch.Tensor, total: int) -> torch.Tensor:
+        """Shards are padded to one length for the all-gather."""
         ends = self._ends(total)
         rows = [b - a for a, b in pairwise(ends)]
-        padded = part.new_zeros((max(rows), *part.shape[1:]))
-        padded[: len(part)] = part
-        return torch.cat([one[:count] for one, count in zip(self.all_gather_stacked(padded), rows, strict=True)])
+        padded = shard.new_zeros((max(rows), *shard.shape[1:]))
+        padded[: len(shard)] = shard
+        gathered = self.all_gather_stacked(padded)
+        return torch.cat([local_shard[:count] for local_shard, count in zip(gathered, rows, strict=True)])
 
     def all_gather_stacked(self, value: torch.Tensor) -> torch.Tensor:
-        """One exchange; every process gets all values."""
+        """One all-gather; every process gets all values."""
         value = value.contiguous()
-        found = [torch.empty_like(value) for _ in range(self.size)]
-        _exchange(self, lambda: distributed.all_gather(found, value))
-        return torch.stack(found)
+        gathered = [torch.empty_like(value) for _ in range(self.size)]
+        _collective(self, lambda: distributed.all_gather(gathered, value))
+        return torch.stack(gathered)
 
     def all_reduce_sum(self, value: torch.Tensor) -> torch.Tensor:
-        """One exchange."""
-        _exchange(self, lambda: distributed.all_reduce(value))
+        """One all-reduce, in place."""
+        _collective(self, lambda: distributed.all_reduce(value))
         return value
 
     def all_reduce_mean(self, values: Sequence[torch.Tensor]) -> None:
-        """One exchange in float64, in which the sum of equal float32 numbers is exact."""
+        """One all-reduce in float64, in which the sum of equal float32 numbers is exact."""
         if not values:
             return
         flat = self.all_reduce_sum(torch.cat([value.detach().double().reshape(-1) for value in values])) / self.size
-        for value, part in zip(values, flat.split([v.numel() for v in values]), strict=True):
-            value.copy_(part.view(value.shape))
+        for value, mean in zip(values, flat.split([v.numel() for v in values]), strict=True):
+            value.copy_(mean.view(value.shape))
 
     def all_reduce_max(self, number: int) -> int:
-        """Between CPUs: no card is waited for."""
-        told = torch.tensor([number])
-        _exchange(self, lambda: distributed.all_reduce(told, distributed.ReduceOp.MAX))
-        return int(told)
+        """One all-reduce between CPUs: it waits for no GPU."""
+        reduced = torch.tensor([number])
+        _collective(self, lambda: distributed.all_reduce(reduced, distributed.ReduceOp.MAX))
+        return int(reduced)
 
     def broadcast(self, value: Any) -> Any:
-        """From the leader's memory to the others'."""
-        held = [value]
-        _exchange(self, lambda: distributed.broadcast_object_list(held, 0, device=torch.device("cpu")))
-        return held[0]
+        """From the main process to the others, between CPUs."""
+        values = [value]
+        _collective(self, lambda: distributed.broadcast_object_list(values, 0, device=torch.device("cpu")))
+        return values[0]
 
     def barrier(self) -> None:
-        """Between CPUs."""
+        """Wait for all processes, between CPUs."""
         self.all_reduce_max(0)
 
     def _ends(self, total: int) -> list[int]:
@@ -163,12 +172,12 @@ class TorchProcessGroup(ProcessGroup):
         return [each * rank + min(rank, more) for rank in range(self.size + 1)]
 
 
-def _exchange(process_group: ProcessGroup, talk: Callable[[], Any]) -> None:
+def _collective(group: ProcessGroup, operation: Callable[[], Any]) -> None:
     try:
-        talk()
+        operation()
     except RuntimeError as error:
         raise FfprobeError(
-            "Another process of this run has ended, so this one cannot go on.",
-            where=f"process {process_group.rank} of {process_group.size}: {str(error).splitlines()[0][:160]}",
-            hint="That process says why; once it is mended, the same command with --resume goes on.",
+            "Another process of this run has ended, so this process stops.",
+            where=f"process {group.rank} of {group.size}: {str(error).splitlines()[0][:160]}",
+            hint="The other process prints the reason. Fix it, then repeat the command with --resume.",
         ) from error

@@ -1,4 +1,4 @@
-"""What several processes that share batches can train, and what they cannot."""
+"""Which components can train in several processes that share a batch."""
 
 from __future__ import annotations
 
@@ -15,36 +15,37 @@ from ffprobe.distributed.batch_statistics import share_statistics
 from ffprobe.errors import UsageError
 from ffprobe.network.network import LayeredNetwork
 
-ALONE = "Train in one process: ffprobe run without torchrun."
+ONE_PROCESS = "Train in one process: ffprobe run without torchrun."
 
 
 def refuse_what_needs_the_whole_batch(
     components: Mapping[str, Any], network: LayeredNetwork, process_group: ProcessGroup, batch: int, synchronized: bool
 ) -> None:
-    """Say what would not give the numbers of one process with the whole batch.
+    """Refuse everything that would not give the results of one process with the whole batch.
 
     Args:
-        components: the run's, by slot.
+        components: the run's components, by slot.
         network: the network as it was built.
-        process_group: of two or more.
-        batch: images a step.
-        synchronized: whether the statistics of batches are asked to be those of whole batches.
+        process_group: a group of two or more processes.
+        batch: images per step.
+        synchronized: whether batch statistics must be those of the whole batch.
 
     Raises:
-        UsageError: rule, a loss, a normalizer, a module or the size of the batch does not allow it.
+        UsageError: the rule, a loss, a normalizer, a module or the batch size does not allow several processes.
     """
     rule = components["rule"]
     if not rule.shares_batches:
         raise UsageError(
-            f"The rule {rule.name!r} cannot share a batch among {process_group.size} processes.", hint=ALONE
+            f"The rule {rule.name!r} cannot share a batch among {process_group.size} processes.", hint=ONE_PROCESS
         )
-    own = [network.layer(i).spec.loss for i in range(network.depth)]
-    losses: list[Loss] = [components["loss"], *(loss for loss in own if loss is not None)]
+    of_layers = [network.layer(i).spec.loss for i in range(network.depth)]
+    losses: list[Loss] = [components["loss"], *(loss for loss in of_layers if loss is not None)]
     for loss in losses:
         if not loss.averages or type(loss).state_dict is not Component.state_dict:
-            why = "keeps a state" if loss.averages else "is no mean over images each by itself"
+            why = "keeps a state" if loss.averages else "is not a mean over independent images"
             raise UsageError(
-                f"The loss {loss.name!r} {why}, so {process_group.size} processes cannot share a batch.", hint=ALONE
+                f"The loss {loss.name!r} {why}, so {process_group.size} processes cannot share a batch.",
+                hint=ONE_PROCESS,
             )
     if batch < process_group.size:
         raise UsageError(
@@ -54,7 +55,8 @@ def refuse_what_needs_the_whole_batch(
     dropped = any(network.layer(i).spec.dropout for i in range(network.depth))
     if dropped or any(isinstance(module, nn.modules.dropout._DropoutNd) for module in network.modules()):
         raise UsageError(
-            f"With dropout {process_group.size} processes would not draw the units that one draws.", hint=ALONE
+            f"With dropout, {process_group.size} processes would not drop the same units as one process.",
+            hint=ONE_PROCESS,
         )
     if synchronized:
         _refuse_other_statistics(components, network)
@@ -67,19 +69,20 @@ def _refuse_other_statistics(components: Mapping[str, Any], network: LayeredNetw
         known = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in layer.normalizer.modules())
         if normalizer.keeps_statistics and not known:
             raise UsageError(
-                f"The normalizer {normalizer.name!r} keeps statistics of each batch in a way of its own, which cannot "
-                "be those of a batch that several processes share.",
-                hint="Use --plugin batchnorm, or --set training.sync_batch_norm=false: each process by its own part.",
+                f"The normalizer {normalizer.name!r} keeps statistics of each batch in its own way, which cannot be "
+                "synchronized between processes that share a batch.",
+                hint="Use --plugin batchnorm, or --set training.sync_batch_norm=false: each process normalizes its "
+                "shard by itself.",
             )
 
 
 def share_batch_statistics(network: LayeredNetwork, process_group: ProcessGroup) -> None:
-    """Batch normalization, wherever it stands in the network, sees whole batches from now on."""
+    """Synchronize every batch normalization of the network: its statistics are those of whole batches from now on."""
     if process_group.size > 1:
         share_statistics(network, process_group)
 
 
 def average_statistics(network: LayeredNetwork, process_group: ProcessGroup) -> None:
-    """Give every process the mean of all processes' statistics; for those that each kept by its own part."""
+    """Replace batch statistics by their mean over all processes, for statistics that each process kept of its shard."""
     with torch.no_grad():
         process_group.all_reduce_mean([buffer for buffer in network.buffers() if buffer.is_floating_point()])

@@ -11,11 +11,11 @@ from ffprobe.components.process_group import ProcessGroup
 
 
 class WholeBatchNegatives(Negatives):
-    """Negatives that see the whole batch in every process, so that all draw the same; each keeps its part.
+    """Negatives for the whole batch in every process, so that all draw the same; each process keeps its shard.
 
     Args:
-        chosen: the run's own.
-        process_group: whose parts make the batch.
+        chosen: the run's negatives.
+        process_group: the processes that share the batch.
     """
 
     name = "whole-batch"
@@ -34,13 +34,13 @@ class WholeBatchNegatives(Negatives):
         generator: torch.Generator,
         goodness: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """The negatives of this process's part, ``[B]`` or ``[B, C, H, W]``."""
+        """The negatives of this process's shard, labels ``[B]`` or images ``[B, C, H, W]``."""
         if self.process_group.size == 1:
             return self.chosen(images, labels, classes, generator, goodness)
-        given: tuple[Any, ...] = (images, labels, *(() if goodness is None else (goodness,)))
-        images, labels, *more = (self.process_group.all_gather_batch(part) for part in given)
-        wrong = self.chosen(images, labels, classes, generator, *more)
-        return self.process_group.local_shard(wrong)
+        shards: tuple[Any, ...] = (images, labels, *(() if goodness is None else (goodness,)))
+        images, labels, *more = (self.process_group.all_gather_batch(shard) for shard in shards)
+        negatives = self.chosen(images, labels, classes, generator, *more)
+        return self.process_group.local_shard(negatives)
 
     def state_dict(self) -> dict[str, Any]:
         return self.chosen.state_dict()

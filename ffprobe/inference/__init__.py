@@ -1,1 +1,1 @@
-"""A trained network at work: evaluation, label scans, predictions, recorded activations."""
+"""Inference with a trained network: evaluation, label scans, predictions, recorded activations."""

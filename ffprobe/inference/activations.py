@@ -1,4 +1,4 @@
-"""Activations of a fixed set of images, kept small enough to record."""
+"""Activations of a fixed set of images, reduced to a size that can be recorded."""
 
 from __future__ import annotations
 
@@ -10,49 +10,49 @@ from torch import nn
 
 from ffprobe.components.base import Shape
 from ffprobe.data.images import Images
-from ffprobe.data.loader import normalize
+from ffprobe.inference.pixels import network_input
 from ffprobe.network.network import LayeredNetwork
 from ffprobe.store.schema import ActivationRecord
 
 
 class ActivationSampler:
-    """Collects what each layer makes of a fixed set of images.
+    """Collects the activations of every layer for a fixed set of images.
 
-    For every layer, with the neutral label: ``pre``, its activation, and ``post``, the same after the normalizer that
-    it passes next (the last layer of a network with normalizers on inputs passes none). ``input`` is the normalized
-    image without any label. ``random`` is ``pre`` with a random label in place of the neutral one.
+    For every layer, with the neutral label: ``pre`` is its activation, and ``post`` the activation after the next
+    normalizer (there is none after the last layer if normalizers are on inputs). ``input`` is the normalized image
+    without a label. ``random`` is ``pre`` with a random label in place of the neutral label.
 
     Args:
         network: the network.
         images: the fixed set, in the order of recording.
-        units: numbers kept for each image at most; images themselves are kept whole.
-        autocast: maker of the run's precision context.
-        random_labels: int64 ``[samples]``, the labels of ``random``; None leaves that stage out.
-        held: where those of the images that were held out lie in the validation set, int64; they come last.
+        max_features: maximum number of features per image and layer; the images themselves are kept in full.
+        autocast: returns a context manager for the run's precision.
+        random_labels: labels of the stage ``random``, int64 ``[samples]``; None omits this stage.
+        held_out: indices in the validation set of the held-out images among ``images``, int64; these images come last.
     """
 
     def __init__(
         self,
         network: LayeredNetwork,
         images: Images,
-        units: int,
+        max_features: int,
         autocast: Callable[[], Any],
         random_labels: torch.Tensor | None = None,
-        held: torch.Tensor | None = None,
+        held_out: torch.Tensor | None = None,
     ) -> None:
-        self.held = torch.empty(0, dtype=torch.int64) if held is None else held
-        self.units = units
+        self.held_out = torch.empty(0, dtype=torch.int64) if held_out is None else held_out
+        self.max_features = max_features
         self.network, self.images, self.autocast, self._labels = network, images, autocast, random_labels
         self.records: list[ActivationRecord] = []
         self._reduce: dict[tuple[str, str], Callable[[torch.Tensor], torch.Tensor]] = {}
         for key, value in self._pass(slice(0, 2)).items():
             shape = tuple(value.shape[1:])
-            keep, words, reduce = reduction(shape, units if key[0] != "input" else value[0].numel())
+            size, description, reduce = reduction(shape, max_features if key[0] != "input" else value[0].numel())
             self._reduce[key] = reduce
-            self.records.append(ActivationRecord(key[0], key[1], keep, shape, words))
+            self.records.append(ActivationRecord(key[0], key[1], size, shape, description))
 
     def collect(self, batch: int = 256) -> dict[tuple[str, str], torch.Tensor]:
-        """Activations by (layer, stage), each float32 ``[samples, units]`` on the CPU."""
+        """Activations by (layer, stage), each float32 ``[samples, features]`` on the CPU."""
         parts: dict[tuple[str, str], list[torch.Tensor]] = {key: [] for key in self._reduce}
         for start in range(0, len(self.images), batch):
             for key, value in self._pass(slice(start, start + batch)).items():
@@ -62,39 +62,37 @@ class ActivationSampler:
     @torch.inference_mode()
     def _pass(self, rows: slice) -> dict[tuple[str, str], torch.Tensor]:
         network = self.network
-        parameter = next(network.parameters())
-        x = normalize(self.images.pixels[rows].to(parameter.device), self.images.mean, self.images.std)
-        x = x.to(parameter.dtype, memory_format=torch.channels_last)
+        x = network_input(network, self.images.pixels[rows], self.images.mean, self.images.std)
         mode = network.training
         network.eval()
-        found = {("input", "pre"): x}
+        outputs = {("input", "pre"): x}
         with self.autocast():
             inputs: dict[int, torch.Tensor] = {}
             for index, activation in enumerate(network.activations(x, None, inputs)):
                 name = str(index)
-                found[name, "pre"] = activation
+                outputs[name, "pre"] = activation
                 layer = network.layer(index)
                 if layer.position == "output":
-                    found[name, "post"] = layer.pass_on(activation)
+                    outputs[name, "post"] = layer.pass_on(activation)
                 elif index + 1 < network.depth:
                     passed = network.pass_on(index, activation, inputs)
-                    found[name, "post"] = network.layer(index + 1).normalize_input(passed)
+                    outputs[name, "post"] = network.layer(index + 1).normalize_input(passed)
             if self._labels is not None:
-                labels = self._labels[rows].to(parameter.device)
+                labels = self._labels[rows].to(x.device)
                 for index, activation in enumerate(network.activations(x, labels)):
-                    found[str(index), "random"] = activation
+                    outputs[str(index), "random"] = activation
         network.train(mode)
-        return found
+        return outputs
 
 
 def reduction(shape: Shape, limit: int) -> tuple[int, str, Callable[[torch.Tensor], torch.Tensor]]:
-    """How to bring activations of ``shape`` down to ``limit`` numbers or fewer.
+    """How to reduce activations of ``shape`` to at most ``limit`` features.
 
-    Maps are average-pooled to the largest square grid that fits; where even one number a channel is too many, and for
-    vectors, every n-th unit is kept, so that a recorded unit is a unit.
+    Feature maps are average-pooled to the largest square grid that fits. For vectors, and for maps where one value per
+    channel is already too many, every n-th unit is kept, so that a recorded feature is a unit of the network.
 
     Returns:
-        (numbers kept, the reduction in words, a function from ``[B, *shape]`` to ``[B, numbers]``).
+        (number of features, description of the reduction, a function from ``[B, *shape]`` to ``[B, features]``).
     """
     size = int(torch.Size(shape).numel())
     if size <= limit:

@@ -1,4 +1,4 @@
-"""Goodness of every layer for every label, and the accuracies that follow from it."""
+"""Goodness of every layer for every label, and the accuracies computed from it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 from ffprobe.components.evaluator import Evaluator
 from ffprobe.data.images import Images
-from ffprobe.data.loader import normalize
+from ffprobe.inference.pixels import network_input
 from ffprobe.network.first_layer import first_layer
 from ffprobe.network.network import LayeredNetwork
 from ffprobe.prediction.recorded_label_scan import RecordedLabelScan
@@ -19,52 +19,50 @@ Autocast = Callable[[], Any]
 
 @torch.inference_mode()
 def goodness_tensor(network: LayeredNetwork, images: Images, batch: int, autocast: Autocast) -> torch.Tensor:
-    """Goodness of every layer, sample and label, the network in evaluation mode.
+    """Goodness of every layer, sample and label, with the network in evaluation mode.
 
     Args:
-        network: on its device; its training mode is left as it was.
-        images: on any device, N of them.
-        batch: images a step.
-        autocast: maker of the run's precision context.
+        network: the network, on its device; its training mode is restored.
+        images: N images, on any device.
+        batch: images per forward pass.
+        autocast: returns a context manager for the run's precision.
 
     Returns:
         float32 ``[L, N, K]`` on the CPU.
     """
-    parameter = next(network.parameters())
     mode = network.training
     network.eval()
     parts = []
     for start in range(0, len(images), batch):
-        pixels = images.pixels[start : start + batch].to(parameter.device, non_blocking=True)
-        x = normalize(pixels, images.mean, images.std).to(parameter.dtype, memory_format=torch.channels_last)
+        x = network_input(network, images.pixels[start : start + batch], images.mean, images.std)
         with autocast():
             parts.append(label_goodness(network, x).float())
     network.train(mode)
-    return torch.cat(parts, dim=1).cpu()  # read once, or a card would be waited for after every batch
+    return torch.cat(parts, dim=1).cpu()  # one copy at the end: the CPU does not wait for the GPU after every batch
 
 
 def label_goodness(network: LayeredNetwork, images: torch.Tensor) -> torch.Tensor:
     """Goodness ``[L, B, K]`` of normalized images ``[B, C, H, W]`` for every label.
 
-    In form ``class`` one pass with the neutral label gives all of it; in form ``pair`` there is one for each label, in
-    which the first layer's part of the image is shared where that is exact and pays. NaN where no label enters the
-    network: goodness says nothing of classes there, and nothing is computed.
+    In form ``class`` one forward pass with the neutral label is enough. In form ``pair`` there is one pass per label,
+    which share the image part of the first layer if that is exact and pays. If no label enters the network, goodness
+    does not depend on the class: the result is NaN and nothing is computed.
     """
     return scanned_goodness(network, images, range(network.depth))
 
 
 def scanned_goodness(network: LayeredNetwork, images: torch.Tensor, layers: Sequence[int]) -> torch.Tensor:
-    """The same of some layers alone, in ascending order: ``[len(layers), B, K]``; deeper ones are not run."""
+    """``label_goodness`` of some layers only, in ascending order: ``[len(layers), B, K]``; deeper layers do not run."""
     if network.form == "class":
         return _goodness(network, images, None, layers, None)
     if not network.shows_label:
         return torch.full((len(layers), len(images), network.classes), torch.nan, device=images.device)
     shared = first_layer(network, images)
-    found = []
+    by_label = []
     for label in torch.arange(network.classes, device=images.device).split(1):
         first = shared.grid(slice(None), label) if shared else None
-        found.append(_goodness(network, images, label.expand(len(images)), layers, first))
-    return torch.stack(found, dim=2)
+        by_label.append(_goodness(network, images, label.expand(len(images)), layers, first))
+    return torch.stack(by_label, dim=2)
 
 
 def _goodness(
@@ -74,25 +72,25 @@ def _goodness(
     layers: Sequence[int],
     first: torch.Tensor | None,
 ) -> torch.Tensor:
-    found = []
+    by_layer = []
     for index, activation in enumerate(network.activations(images, labels, first=first)):
         if index in layers:
-            found.append(network.layer(index).goodness(activation))
+            by_layer.append(network.layer(index).goodness(activation))
         if index == layers[-1]:
             break
-    return torch.stack(found)
+    return torch.stack(by_layer)
 
 
 @torch.no_grad()
 def last_layer_goodness(network: LayeredNetwork, images: torch.Tensor, autocast: Autocast) -> torch.Tensor:
-    """The last layer's goodness for every label; costs a forward pass each; for hard negatives.
+    """The last layer's goodness for every label, for hard negatives; costs one forward pass per label.
 
-    The network is put into evaluation mode meanwhile, so that running statistics do not move.
+    The network is in evaluation mode during the passes, so that running statistics do not change.
 
     Args:
         network: the network.
-        images: normalized, ``[B, C, H, W]``.
-        autocast: the run's context of precision.
+        images: normalized images ``[B, C, H, W]``.
+        autocast: returns a context manager for the run's precision.
 
     Returns:
         Float ``[B, K]``, without a graph.
@@ -108,7 +106,7 @@ def last_layer_goodness(network: LayeredNetwork, images: torch.Tensor, autocast:
 def layer_accuracy(goodness: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Accuracy of each layer alone, float32 ``[L]``, from goodness ``[L, N, K]`` and true labels ``[N]``.
 
-    NaN for a layer whose goodness no loss teaches, which is NaN throughout.
+    NaN for a layer whose goodness head no loss trains: its goodness is NaN throughout.
     """
     accuracy = (goodness.argmax(dim=2) == labels).float().mean(dim=1)
     return torch.where(goodness.isnan().all(dim=(1, 2)), torch.nan, accuracy)

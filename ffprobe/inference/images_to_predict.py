@@ -1,4 +1,4 @@
-"""The images that a trained network is asked about."""
+"""The images that a trained network predicts."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ SplitName = Literal["test", "validation", "train"]
 def images_to_predict(
     run: RunFile, config: RunConfig, registry: Registry, split: SplitName = "test", count: int = 0
 ) -> Images:
-    """The images of one split, checked against what the run was trained on.
+    """The images of one split, checked against the run's training data.
 
     Args:
         run: the run file.
-        config: names the data set, which may be another one than the run's.
-        registry: that resolved it.
-        split: ``validation`` are the images that this run held out of its training split.
-        count: the first so many; 0 for all.
+        config: config that names the data set, which may differ from the run's.
+        registry: registry that resolved the config.
+        split: ``test``, ``train``, or ``validation`` for the images that this run held out of its training split.
+        count: number of images, from the first; 0 for all.
 
     Raises:
-        UsageError: shape or classes are not the run's.
+        UsageError: the images have another shape or other classes than the run's.
         FileError: files are missing or damaged, or the validation images are not those of the run.
     """
     data = config.settings.data
@@ -43,13 +43,13 @@ def images_to_predict(
     name = config.slots["dataset"].component.name
     if images.shape != shape:
         raise UsageError(
-            f"The images of {name!r} are {_size(images.shape)}, the run was trained on {_size(shape)}.",
-            hint="Name a data set of the same shape, or train on this one.",
+            f"The images of {name!r} have shape {_size(images.shape)}, but the run was trained on {_size(shape)}.",
+            hint="Choose a data set with the same shape, or train on this one.",
         )
     if images.classes != classes:
         raise UsageError(
-            f"The classes of {name!r} are not those of the run: {_first(images.classes)} against {_first(classes)}.",
-            hint="Name a data set with the same classes, in the same order.",
+            f"The classes of {name!r} differ from those of the run: {_first(images.classes)} and {_first(classes)}.",
+            hint="Choose a data set with the same classes in the same order.",
         )
     if split == "validation":
         images = _held_out(run, images, name)
@@ -58,14 +58,14 @@ def images_to_predict(
 
 def _held_out(run: RunFile, images: Images, name: str) -> Images:
     rows = torch.as_tensor(run.read("evaluation/source_index"))
-    held = images.subset(rows) if int(rows.max()) < len(images) else None
-    if held is None or held.sha256() != run.attributes["validation_sha256"]:
+    held_out = images.subset(rows) if int(rows.max()) < len(images) else None
+    if held_out is None or held_out.sha256() != run.attributes["validation_sha256"]:
         raise FileError(
-            f"The training split of {name!r} does not hold the images that this run held out.",
+            f"The training split of {name!r} does not contain the images that this run held out.",
             where=str(run.path),
-            hint="Name the run's own data set, or ask for --split test.",
+            hint="Choose the run's own data set, or use --split test.",
         )
-    return held
+    return held_out
 
 
 def _size(shape: tuple[int, ...]) -> str:

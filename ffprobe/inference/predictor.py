@@ -1,4 +1,4 @@
-"""Predictions of a trained network, read as an evaluator says, and what they cost."""
+"""Predictions of a trained network by an evaluator, and their cost."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ import torch
 
 from ffprobe.components.evaluator import Evaluator
 from ffprobe.data.images import Images
-from ffprobe.data.loader import normalize
 from ffprobe.inference.label_scan import NetworkLabelScan
+from ffprobe.inference.pixels import network_input
 from ffprobe.inference.trained import Trained
 
 MEMORY = {"cpu": 32 << 20, "cuda": 4 << 30}
-"""Bytes that the activations kept between two layers may take, by kind of device; out of its caches a CPU is slow."""
+"""Maximum memory of the activations kept between two layers, in bytes, by type of device; a CPU is slow outside its
+caches."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What was predicted for N images.
+    """Predictions for N images.
 
     Attributes:
-        labels: int64 ``[N]``.
-        margins: float64 ``[N]``, score of the prediction less that of the runner-up, in the evaluator's own units;
-            infinite where all other labels were ruled out.
-        evaluations: how many inputs went through each layer, ``[L]``.
-        seconds: of wall time, from uint8 pixels to labels on the CPU.
+        labels: predicted labels, int64 ``[N]``.
+        margins: float64 ``[N]``, score of the prediction minus the second-highest score, in the evaluator's units;
+            infinite if all other labels were ruled out.
+        evaluations: number of inputs that went through each layer, ``[L]``.
+        seconds: wall time in seconds, from uint8 pixels to labels on the CPU.
     """
 
     labels: torch.Tensor
@@ -46,47 +47,44 @@ def predict(
     """Predict every image.
 
     Args:
-        trained: the network.
-        images: N of them; normalized as the run's own, whatever their own mean and std.
-        evaluator: calibrated, if it needs to be.
-        advance: told after each batch how many images it held.
+        trained: the trained network.
+        images: N images; they are normalized with the run's mean and std, not their own.
+        evaluator: the evaluator, calibrated if it needs calibration.
+        advance: called after each batch with the number of its images.
     """
-    began = time.perf_counter()
+    start = time.perf_counter()
     labels, margins, evaluations = [], [], [0] * trained.network.depth
-    for batch in _batches(trained, images, _together(trained, evaluator)):
-        sweep = NetworkLabelScan(trained.network, batch, trained.units, trained.autocast, trained.batch)
-        scores = evaluator.read(sweep).double().cpu()
+    for batch in _batches(trained, images, _batch_size(trained, evaluator)):
+        scan = NetworkLabelScan(trained.network, batch, trained.max_features, trained.autocast, trained.batch)
+        scores = evaluator.read(scan).double().cpu()
         best = scores.topk(2, dim=1)
         labels.append(scores.argmax(dim=1))
         margins.append(best.values[:, 0] - best.values[:, 1])
-        evaluations = [a + b for a, b in zip(evaluations, sweep.evaluations, strict=True)]
+        evaluations = [a + b for a, b in zip(evaluations, scan.evaluations, strict=True)]
         advance(len(batch))
-    return Predictions(torch.cat(labels), torch.cat(margins), evaluations, time.perf_counter() - began)
+    return Predictions(torch.cat(labels), torch.cat(margins), evaluations, time.perf_counter() - start)
 
 
-def _together(trained: Trained, evaluator: Evaluator) -> int:
-    """How many images go through together."""
-    if not evaluator.stepwise:  # as many as when the run was evaluated, so that its numbers come back to the last bit
+def _batch_size(trained: Trained, evaluator: Evaluator) -> int:
+    """How many images are predicted together."""
+    if not evaluator.stepwise:  # as many as in the run's evaluation, so that the results are equal bit for bit
         return trained.batch
     layers = [trained.network.layer(i) for i in range(trained.network.depth)]
-    largest = max(torch.Size(shape).numel() for one in layers for shape in (one.input_shape, one.output_shape))
-    passes = trained.network.classes if trained.network.form == "pair" else 1
+    largest = max(torch.Size(shape).numel() for layer in layers for shape in (layer.input_shape, layer.output_shape))
+    passes = trained.network.passes_per_image
     return max(1, min(trained.batch, MEMORY.get(trained.device.type, MEMORY["cpu"]) // (4 * largest * passes)))
 
 
 def _batches(trained: Trained, images: Images, size: int) -> Iterator[torch.Tensor]:
-    dtype = next(trained.network.parameters()).dtype
     for start in range(0, len(images), size):
-        pixels = images.pixels[start : start + size].to(trained.device)
-        x = normalize(pixels, trained.mean, trained.std)
-        yield x.to(dtype, memory_format=torch.channels_last)
+        yield network_input(trained.network, images.pixels[start : start + size], trained.mean, trained.std)
 
 
-class FullSweep(Evaluator):
-    """Every label through every layer, the last layer decides: what savings are measured against."""
+class FullScan(Evaluator):
+    """Every label through every layer, and the last layer decides: the baseline for savings."""
 
-    name = "full-sweep"
+    name = "full-scan"
 
     def scores(self, goodness: torch.Tensor) -> torch.Tensor:
-        """``[L, N, K]`` to ``[N, K]``."""
+        """Goodness ``[L, N, K]`` to scores ``[N, K]``."""
         return goodness[-1]

@@ -1,6 +1,6 @@
-"""A run file together with the network that it holds; what ``ffprobe.open`` and ``ffprobe.run`` return.
+"""A run file together with its trained network; ``ffprobe.open`` and ``ffprobe.run`` return it.
 
-The store reads files and knows no network; what needs both stands here, above both.
+The package ``store`` reads files and does not import networks; this module needs both, so it is a layer above.
 """
 
 from __future__ import annotations
@@ -17,39 +17,40 @@ if TYPE_CHECKING:
 
 
 class RecordedRun(RunFile):
-    """A ``RunFile`` whose network can be had; get one from ``ffprobe.open``."""
+    """A ``RunFile`` that can rebuild its network; get one from ``ffprobe.open``."""
 
     def network(self) -> LayeredNetwork:
         """The trained network, rebuilt with its weights, in evaluation mode, on the CPU.
 
         An ordinary ``nn.Module``: ``network(images, labels)`` is the goodness ``[L, B]`` of normalized images
-        ``[B, C, H, W]`` with these labels, ``network.layer(i)`` one layer. It stays when the run is closed.
+        ``[B, C, H, W]`` with these labels, ``network.layer(i)`` is one layer. It stays usable after the run is closed.
 
         Raises:
-            FileError: the run did not finish, or its weights do not fit the plugins that are installed.
+            FileError: the run did not finish, or its weights do not match the installed plugins.
             PluginError: a plugin of the run is missing.
         """
         return trained(self)[0].network
 
 
 def open(path: str | Path, *, limit: int = LIMIT) -> RecordedRun:
-    """Open a run file, finished or still being written, for reading.
+    """Open a run file for reading, whether the run has finished or is still being written.
 
-    What is read is what was committed at this moment, and stays so. Nothing is read until it is asked for:
-    ``run["test/goodness"]`` is an array in the file, ``run["test/goodness"][-1]`` a part of it in memory.
+    The view is a snapshot of what is committed at this moment. Arrays are read on demand: ``run["test/goodness"]`` is
+    an array in the file, ``run["test/goodness"][-1]`` reads a part of it into memory.
 
     Args:
         path: ``run.h5`` or ``run.h5.partial``.
-        limit: the most bytes that one reading may take.
+        limit: maximum memory of one read, in bytes.
 
     Raises:
-        FileError: it is missing, unfinished under this name, damaged, not ffprobe's, or of a newer format.
+        FileError: the file is missing, exists only as ``.partial``, is damaged, was not written by ffprobe, or has a
+            newer format.
     """
     return RecordedRun.open(path, limit=limit)
 
 
 def trained(file: RunFile) -> tuple[Trained, RunConfig]:
-    """The network of a finished run on the CPU, and the config that it was rebuilt by."""
+    """The network of a finished run, on the CPU, and the config that it was rebuilt from."""
     from ffprobe.config.resolve import resolve
     from ffprobe.inference.trained import rebuild
     from ffprobe.plugin.registry import Registry

@@ -19,19 +19,19 @@ from ffprobe.store.reader import RunFile
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained network, ready to be asked.
+    """A trained network, ready for inference.
 
     Attributes:
-        network: in evaluation mode, on its device, with the run's final weights and running statistics.
-        classes: the class names.
-        shape: of an image (channels, height, width).
-        mean: that the run's images were normalized with, per channel, on the scale 0 to 1.
-        std: the same.
-        units: numbers that a layer keeps of each image as features.
-        batch: images that were evaluated together.
-        device: of the network.
-        precision: of forward passes.
-        autocast: maker of the precision's context.
+        network: the network in evaluation mode, on its device, with the run's final weights and running statistics.
+        classes: class names.
+        shape: shape of an image (channels, height, width).
+        mean: per-channel mean with which the run's images were normalized, on the scale 0 to 1.
+        std: per-channel standard deviation, on the same scale.
+        max_features: maximum number of features per image and layer.
+        batch: images per forward pass in the run's evaluations.
+        device: device of the network.
+        precision: precision of forward passes: ``fp32``, ``bf16`` or ``fp64``.
+        autocast: returns a context manager for this precision.
     """
 
     network: LayeredNetwork
@@ -39,7 +39,7 @@ class Trained:
     shape: tuple[int, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    units: int
+    max_features: int
     batch: int
     device: torch.device
     precision: str
@@ -47,24 +47,24 @@ class Trained:
 
 
 def rebuild(run: RunFile, config: RunConfig, registry: Registry, device: str = "auto") -> Trained:
-    """The network of a finished run.
+    """Rebuild the network of a finished run.
 
     Args:
         run: the run file.
-        config: the run's, resolved.
-        registry: that resolved it.
-        device: where to put the network.
+        config: the run's resolved config.
+        registry: registry that resolved the config.
+        device: device for the network, ``auto``, ``cpu``, ``cuda`` ...
 
     Raises:
-        FileError: the run has not finished, or its weights do not fit its config.
-        UsageError: no such device here.
+        FileError: the run has not finished, or its weights do not match its config.
+        UsageError: this machine has no such device.
         PluginError: a component cannot be built.
     """
     if not run.complete:
         raise FileError(
             "The run has not finished, so its weights are not in the file yet.",
             where=str(run.path),
-            hint=f"`ffprobe run --resume --out {str(run.path).removesuffix('.partial')}` goes on with it.",
+            hint=f"Resume it with `ffprobe run --resume --out {str(run.path).removesuffix('.partial')}`.",
         )
     attributes: Any = run.attributes
     shape, classes = tuple(attributes["image_shape"]), tuple(attributes["class_names"])
@@ -80,13 +80,13 @@ def rebuild(run: RunFile, config: RunConfig, registry: Registry, device: str = "
             made["loss"],
         )
     state = _weights(run)
-    untaught = {i for i in range(network.depth) if _goodness_names(network, i) - set(state)}
-    network.drop_goodness(untaught)  # layers that no loss taught have none in the file
+    untrained = {i for i in range(network.depth) if _goodness_names(network, i) - set(state)}
+    network.drop_goodness(untrained)  # the file has no goodness parameters for layers that no loss trains
     try:
         network.load_named_state(state)
     except RuntimeError as error:
         raise FileError(
-            f"The weights in the run file do not fit its config: {' '.join(str(error).split())}.", where=str(run.path)
+            f"The weights in the run file do not match its config: {' '.join(str(error).split())}.", where=str(run.path)
         ) from error
     where = choose_device(device)
     precision = str(attributes["precision"])
@@ -109,7 +109,7 @@ def rebuild(run: RunFile, config: RunConfig, registry: Registry, device: str = "
 
 
 def _weights(run: RunFile) -> dict[str, torch.Tensor]:
-    """The network's state by the names that it has in the file."""
+    """The network's state, by the names in the file."""
     paths = [path for path in run.paths() if path.startswith("weights/") and ".axis" not in path]
     return {path.removeprefix("weights/").replace("/", ".", 1): torch.as_tensor(run.read(path)) for path in paths}
 

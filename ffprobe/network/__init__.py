@@ -1,1 +1,1 @@
-"""The network as a torch module: layers, pooling, and the arithmetic of activations."""
+"""The network as a torch module: layers, pooling, and operations on activations."""

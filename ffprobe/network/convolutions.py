@@ -1,4 +1,4 @@
-"""A stack of 3x3 convolutions from a plan of channels and pools."""
+"""Layer specs for a sequence of 3x3 convolutions, from a list of channels and pooling windows."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ def convolutions(
     residual: bool = False,
     dropout: float = 0.0,
 ) -> list[LayerSpec]:
-    """Layers for (channels, pool) pairs, each width times ``factor`` but at least 4 channels.
+    """Layers for (channels, pool) pairs; each has ``factor`` times its channels, and at least 4.
 
     Args:
-        name: of the network, for the message.
-        plan: channels and side of the pooling window of each layer.
-        factor: on the channels.
-        shape: of the input (channels, height, width).
-        residual: whether every layer that keeps the shape of its input adds that input, detached, to what it passes on
-            (the last one passes nothing on, and what enters the first is the image).
-        dropout: of every layer's activation.
+        name: name of the network, for the error message.
+        plan: number of channels and side of the pooling window of each layer.
+        factor: width multiplier for the channels.
+        shape: shape of the input (channels, height, width).
+        residual: whether every layer that keeps the shape of its input adds that input, detached, to its output (not
+            the last layer, which has no next layer, and not the first, whose input is the image).
+        dropout: dropout probability of every layer's activation, in [0, 1).
 
     Raises:
-        UsageError: the pools would shrink the image to nothing.
+        UsageError: the image is too small for the pooling windows.
     """
     side = 1
     for _, pool in plan:
         side *= pool
     if len(shape) != 3 or min(shape[1:]) < side:
         raise UsageError(
-            f"The network {name!r} needs images of {side}x{side} or more, not {'x'.join(map(str, shape[1:]))}.",
+            f"The network {name!r} needs images of at least {side}x{side}, not {'x'.join(map(str, shape[1:]))}.",
             hint="Use --plugin fcn, or larger images.",
         )
     widths = [max(4, round(channels * factor)) for channels, _ in plan]

@@ -1,4 +1,4 @@
-"""The first layer of a label sweep: what does not depend on the label is computed once for all labels."""
+"""The first layer of a label scan: the part that does not depend on the label is computed once for all labels."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from ffprobe.network.layer import Layer
 from ffprobe.network.network import LayeredNetwork
 
 LEAST = 512
-"""Products for each number of the first layer from which sharing pays; below, adding the parts costs as much, unless
-what they add up to is pooled."""
+"""Minimum number of products per element of the first layer for which sharing pays; below it, adding the parts costs as
+much, unless the sum is pooled."""
 
 CACHED = 2 << 20
-"""Bytes of sums that are made at a time where they are pooled at once: they stay in the processor's cache."""
+"""Bytes of sums computed at a time if they are pooled right away: they stay in the CPU cache."""
 
 
 class FirstLayer:
-    """Layer 0 of some images with whichever label, its products split into the image's part and the label's.
+    """The first layer for some images with any label, its products split into an image part and a label part.
 
-    The first map f (convolution or matrix product, behind a normalizer that is affine in evaluation) obeys
-    f(u + s v) = f(u) + s (f(v) - f(0)), so that an encoder that says image and label apart (``Encoder``, parts) costs
-    one f of every image and one f of every label, in the place of one f for every pair.
+    The first map f (convolution or matrix product, after a normalizer that is affine in evaluation) satisfies
+    f(u + s v) = f(u) + s (f(v) - f(0)). With an encoder that separates image and label (``Encoder``, parts), this costs
+    one f per image and one f per label instead of one f per pair.
 
     Args:
-        layer: the first one of a network for which ``can_share`` holds.
-        common: the image's part, ``[N, *shape]``.
-        labels: the labels' parts, ``[K, *shape]``.
-        scale: each image's factor on them, ``[N]``; None for 1.
+        layer: the first layer of a network for which ``can_share`` is true.
+        common: the image part, ``[N, *shape]``.
+        labels: the label parts, ``[K, *shape]``.
+        scale: each image's factor on the label part, ``[N]``; None for 1.
     """
 
     def __init__(self, layer: Layer, common: torch.Tensor, labels: torch.Tensor, scale: torch.Tensor | None) -> None:
@@ -38,24 +38,24 @@ class FirstLayer:
         self._scale = None if scale is None else scale.view(-1, *([1] * (self._common.dim() - 1)))
 
     def grid(self, images: slice, labels: torch.Tensor) -> torch.Tensor:
-        """The activation of some images with each of some labels: ``[n * k, *output_shape]``, an image's together.
+        """The activation of n images with each of k labels: ``[n * k, *output_shape]``, the rows of an image together.
 
         Args:
-            images: n of them.
+            images: slice of n images.
             labels: int64 ``[k]``.
         """
         common, label = self._common[images, None], self._labels[labels]
         scale = None if self._scale is None else self._scale[images, None]
-        size = self._together(len(labels)) or max(1, len(common))
-        made = []
+        size = self._chunk_size(len(labels)) or max(1, len(common))
+        activations = []
         for start in range(0, max(1, len(common)), size):
-            part = slice(start, start + size)
-            some = self._sum(common[part], label, None if scale is None else scale[part])
-            made.append(self._layer.after_map(some.flatten(0, 1)))
-        return made[0] if len(made) == 1 else torch.cat(made)
+            rows = slice(start, start + size)
+            total = self._sum(common[rows], label, None if scale is None else scale[rows])
+            activations.append(self._layer.after_map(total.flatten(0, 1)))
+        return activations[0] if len(activations) == 1 else torch.cat(activations)
 
     def pairs(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """The activation of pairs of an image and a label, both int64 ``[P]``: ``[P, *output_shape]``."""
+        """The activation of pairs (image, label), both int64 ``[P]``: ``[P, *output_shape]``."""
         scale = None if self._scale is None else self._scale[images]
         return self._layer.after_map(self._sum(self._common[images], self._labels[labels], scale))
 
@@ -63,8 +63,8 @@ class FirstLayer:
     def _sum(common: torch.Tensor, label: torch.Tensor, scale: torch.Tensor | None) -> torch.Tensor:
         return common + label if scale is None else torch.addcmul(common, label, scale)
 
-    def _together(self, labels: int) -> int:
-        """Images at a time; 0 for all of them, as on a GPU, where what counts is the number of calls."""
+    def _chunk_size(self, labels: int) -> int:
+        """Images at a time; 0 for all of them, as on a GPU, where the number of calls matters."""
         if self._layer.pool == 1 or self._common.device.type != "cpu":
             return 0
         return max(1, CACHED // (labels * self._common[:1].numel() * self._common.element_size()))
@@ -74,13 +74,13 @@ class FirstLayer:
 
 
 def first_layer(network: LayeredNetwork, images: torch.Tensor) -> FirstLayer | None:
-    """The first layer of a sweep over all labels; None where sharing would not be exact, or not pay.
+    """The first layer of a scan over all labels, or None if sharing would not be exact or would not pay.
 
-    What decides is the network alone, so that the same run is evaluated the same way everywhere.
+    The decision depends on the network alone, so that the same run is evaluated the same way everywhere.
 
     Args:
-        network: in evaluation mode.
-        images: normalized, ``[N, C, H, W]``.
+        network: the network, in evaluation mode.
+        images: normalized images ``[N, C, H, W]``.
     """
     if not can_share(network):
         return None
@@ -89,7 +89,7 @@ def first_layer(network: LayeredNetwork, images: torch.Tensor) -> FirstLayer | N
 
 
 def can_share(network: LayeredNetwork) -> bool:
-    """Whether the first layer of a label sweep is affine in the label, and dear enough to be shared."""
+    """Whether the first layer of a label scan is affine in the label, and expensive enough for sharing to pay."""
     layer = network.layer(0)
     weight = layer.weight
     if network.training or network.form != "pair" or not hasattr(network.encoder, "parts") or weight is None:

@@ -1,8 +1,9 @@
-"""The network at work: an encoder and a stack of layers."""
+"""The network as a torch module: an encoder and its layers."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, MutableMapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -11,33 +12,33 @@ from torch.nn import functional
 from ffprobe.components.base import Shape
 from ffprobe.components.encoder import Encoder
 from ffprobe.components.goodness import Goodness
-from ffprobe.components.loss import Loss
+from ffprobe.components.loss import Loss, LossContext
 from ffprobe.components.network import LayerSpec, Network
 from ffprobe.components.normalizer import Normalizer
 from ffprobe.errors import UsageError
 from ffprobe.hookspecs import LayerInfo
 from ffprobe.network.layer import Layer
+from ffprobe.network.local_loss import LocalLoss, LossPosition, local_loss, loss_arguments
 from ffprobe.network.untrained import UntrainedGoodness
 
 
 class LayeredNetwork(nn.Module):
-    """Encoder and layers; an ordinary ``nn.Module``.
+    """An encoder and a sequence of layers; an ordinary ``nn.Module``.
 
-    Names in its state are those of the run file without the ``layers.`` in front: ``0.conv.weight``,
-    ``encoder.embedding``.
+    The run file names its parameters without the prefix ``layers.``: ``0.conv.weight``, ``encoder.embedding``.
 
     Args:
-        network: which layers.
-        encoder: how labels enter.
-        normalizer: passed between layers.
-        goodness: read from activations.
-        shape: of an image (channels, height, width).
-        classes: the number of classes.
-        loss: asked for the parameters that it keeps at each layer; None where there is no loss.
+        network: component that lists the layers.
+        encoder: component that combines image and label.
+        normalizer: normalizer of every layer.
+        goodness: goodness of every layer.
+        shape: shape of an image (channels, height, width).
+        classes: number of classes.
+        loss: the loss, which may build parameters for each layer; None for no loss.
 
     Attributes:
-        shows_label: whether what a layer gets depends on the label.
-        trained_layers: the layers whose goodness means something: all but those that ``drop_goodness`` was told of.
+        shows_label: whether the input of the first layer depends on the label.
+        trained_layers: indices of the layers whose goodness is meaningful: all but those given to ``drop_goodness``.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class LayeredNetwork(nn.Module):
         if not specs:
             raise UsageError(f"The network {network.name!r} has no layers.")
         layers: list[Layer] = []
-        inputs = {0: reached}  # the shape that each layer gets
+        inputs = {0: reached}  # the input shape of each layer
         for index, spec in enumerate(specs):
             self._check_forms(goodness, spec)
             layers.append(Layer(spec, reached, normalizer, goodness, classes, loss))
@@ -74,13 +75,13 @@ class LayeredNetwork(nn.Module):
         return len(self.layers)
 
     def layer(self, index: int) -> Layer:
-        """The layer at ``index``, from 0."""
+        """The layer with this index, from 0."""
         found = self.layers[index]
         assert isinstance(found, Layer)
         return found
 
     def encode(self, images: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
-        """The input of layer 0 for images ``[B, C, H, W]`` with labels ``[B]``, or with the neutral label for None."""
+        """The input of the first layer for images ``[B, C, H, W]`` with labels ``[B]``; None is the neutral label."""
         if labels is None:
             return self.encoder.neutral(images)  # type: ignore[operator]
         return self.encoder(images, labels)
@@ -92,13 +93,14 @@ class LayeredNetwork(nn.Module):
         inputs: MutableMapping[int, torch.Tensor] | None = None,
         first: torch.Tensor | None = None,
     ) -> Iterator[torch.Tensor]:
-        """The activation of every layer, first to last, each ``[B, *output_shape]``; only as far as asked for.
+        """The activation of every layer, first to last, each ``[B, *output_shape]``; computed lazily.
 
         Args:
             images: ``[B, C, H, W]``.
             labels: ``[B]``, or None for the neutral label.
-            inputs: filled, if given, with what each layer got, by its index.
-            first: the activation of layer 0, where it is known; then nothing is encoded, and ``inputs`` lacks it.
+            inputs: if given, filled with the input of each layer, by layer index.
+            first: the activation of the first layer, if it is known; nothing is encoded then, and ``inputs`` has no
+                entry for the first layer.
         """
         inputs = {} if inputs is None else inputs
         if first is None:
@@ -110,33 +112,66 @@ class LayeredNetwork(nn.Module):
                 inputs[index + 1] = self.pass_on(index, activation, inputs)
 
     def pass_on(self, index: int, activation: torch.Tensor, inputs: Mapping[int, torch.Tensor]) -> torch.Tensor:
-        """What layer ``index + 1`` gets, shortcut included.
+        """The input of layer ``index + 1``, including a shortcut.
 
         Args:
-            index: of the layer that passes on.
+            index: index of the layer whose output is passed on.
             activation: its activation ``[B, *output_shape]``.
-            inputs: what layers got, by their index, at least of those that shortcuts start from.
+            inputs: inputs of earlier layers, by layer index; at least those that shortcuts start from.
         """
         layer = self.layer(index)
         x, shortcut = layer.pass_on(activation), layer.spec.shortcut
         if shortcut is None:
             return x
-        joined = inputs[shortcut.source + 1]  # what its source passed on is what the layer after it got
+        joined = inputs[shortcut.source + 1]  # the output of its source is the input of the layer after the source
         joined = joined.detach() if shortcut.detached else joined
         if shortcut.pool > 1:
             joined = functional.avg_pool2d(joined, shortcut.pool)
         return x + joined if shortcut.join == "add" else torch.cat([x, joined], dim=1)
 
     def drop_goodness(self, layers: Collection[int]) -> None:
-        """Take learned goodness away from layers that no loss will ever teach: theirs is NaN from then on.
+        """Remove the learned goodness of layers that no loss trains; their goodness and accuracy are NaN from then on.
 
-        A goodness without parameters stays: it needs no teaching.
+        A goodness without parameters is kept: it needs no training.
+
+        Args:
+            layers: indices of these layers.
         """
         for index in layers:
             layer = self.layer(index)
             if any(True for _ in layer.goodness.parameters()):
                 layer.goodness = UntrainedGoodness((self.classes,) if self.form == "class" else ())
                 self.trained_layers = tuple(i for i in self.trained_layers if i != index)
+
+    def local_loss(
+        self, layer: int, activation: torch.Tensor, labels: torch.Tensor, loss: Loss, **more: Any
+    ) -> LocalLoss:
+        """The loss of one layer, on its goodness: every learning rule computes its losses here.
+
+        Args:
+            layer: index of the layer, from 0.
+            activation: of that layer, with its graph: ``[2B, *shape]``, positives first, in form ``pair``;
+                ``[B, *shape]`` in form ``class``.
+            labels: int64 ``[B]``, the true labels.
+            loss: of the run; a layer with a loss of its own uses that one.
+            more: ``step``, ``epoch``, ``earlier``, ``layer_input``, ``goodness``, ``autocast`` as in
+                ``ffprobe.network.local_loss.local_loss``.
+        """
+        return local_loss(self.layer(layer), self._position(layer), activation, labels, loss, **more)
+
+    def loss_arguments(
+        self, layer: int, goodness: torch.Tensor, activation: torch.Tensor, labels: torch.Tensor, **more: Any
+    ) -> tuple[torch.Tensor, torch.Tensor, LossContext]:
+        """What a loss at this layer is called with; see ``ffprobe.network.local_loss.loss_arguments``."""
+        return loss_arguments(self.layer(layer), self._position(layer), goodness, activation, labels, **more)
+
+    def _position(self, layer: int) -> LossPosition:
+        return LossPosition(layer, self.depth, self.form)
+
+    @property
+    def passes_per_image(self) -> int:
+        """Forward passes that score every label: the number of classes in form ``pair``, 1 in form ``class``."""
+        return self.classes if self.form == "pair" else 1
 
     def forward(self, images: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """Goodness of every layer: ``[L, B]`` for form ``pair``, ``[L, B, K]`` for form ``class``."""
@@ -146,7 +181,7 @@ class LayeredNetwork(nn.Module):
         for own in (spec.goodness, spec.loss):
             if own is not None and own.form != goodness.form:
                 raise UsageError(
-                    f"A layer has a {own.kind} of form {own.form!r}, the run's goodness {goodness.form!r}."
+                    f"A layer has a {own.kind} of form {own.form!r}, but the run's goodness has form {goodness.form!r}."
                 )
 
     def named_state(self) -> dict[str, torch.Tensor]:
@@ -154,10 +189,10 @@ class LayeredNetwork(nn.Module):
         return {name.removeprefix("layers."): value for name, value in self.state_dict().items()}
 
     def load_named_state(self, state: dict[str, torch.Tensor]) -> None:
-        """Take over a state by the names of the run file; all names and shapes must fit.
+        """Load a state by the names of the run file; all names and shapes must match.
 
-        Names with a part ``feedback`` are what a rule keeps in the network (fixed matrices that carry errors back); a
-        network that was built without its rule does without them.
+        Names that contain ``feedback`` are tensors that a rule keeps in the network (fixed matrices that carry errors
+        back); they are skipped if the network was built without its rule.
 
         Raises:
             RuntimeError: names or shapes differ (torch's message lists them).
@@ -167,7 +202,7 @@ class LayeredNetwork(nn.Module):
         self.load_state_dict({n: v for n, v in found.items() if n in own or "feedback" not in n.split(".")})
 
     def describe(self) -> tuple[LayerInfo, ...]:
-        """What each layer is, for hooks and tables."""
+        """A description of each layer, for hooks and tables."""
         return tuple(
             LayerInfo(
                 str(i),
@@ -181,20 +216,23 @@ class LayeredNetwork(nn.Module):
 
 
 def _joined(layer: Layer, inputs: Mapping[int, Shape]) -> Shape:
-    # the shape of what a layer passes on, shortcut included
+    # the shape of a layer's output to the next layer, including a shortcut
     shape, shortcut = layer.passed_shape, layer.spec.shortcut
     if shortcut is None:
         return shape
     source = inputs.get(shortcut.source + 1)
     if source is None:
-        raise UsageError(f"A shortcut starts from layer {shortcut.source}, which is not an earlier one.")
+        raise UsageError(f"A shortcut starts from layer {shortcut.source + 1}, which is not an earlier layer.")
     pooled = (source[0], *(side // shortcut.pool for side in source[1:]))
     if pooled[1:] != shape[1:] or (shortcut.join == "add" and pooled != shape):
-        raise UsageError(f"A shortcut of shape {list(pooled)} cannot be joined to {list(shape)} by {shortcut.join}.")
+        raise UsageError(
+            f"A shortcut of shape {list(pooled)} cannot be joined to an output of shape {list(shape)} by "
+            f"{shortcut.join!r}."
+        )
     return shape if shortcut.join == "add" else (shape[0] + pooled[0], *shape[1:])
 
 
 def encoded_shape(encoder: nn.Module, shape: Shape) -> Shape:
-    """The shape of an encoded image, without the batch, found by encoding two black ones."""
+    """The shape of an encoded image without the batch dimension, found by encoding two black images."""
     with torch.no_grad():
         return tuple(encoder(torch.zeros(2, *shape), torch.zeros(2, dtype=torch.int64)).shape[1:])

@@ -1,4 +1,4 @@
-"""Sums of squares over everything but the batch, without a wide copy of half-precision activations."""
+"""Sums of squares over all dimensions but the batch, without a float32 copy of half-precision activations."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ import torch
 from ffprobe.network.stored import flat_as_stored
 
 CACHED = 1 << 18
-"""Numbers that are widened at a time: 1 MB in float32, what a core keeps close."""
+"""Elements converted to float32 at a time: 1 MB, which fits into a core's cache."""
 
 
 def square_sums(x: torch.Tensor) -> torch.Tensor:
     """The sum of squares of each row, for a goodness: ``[B, *shape]`` to ``[B]``.
 
-    Half precision (float16, bfloat16) is squared and added in float32, which the result has, too; a float32 copy of
-    the whole, forward and backward, would cost more than the squares. Other types are computed in their own. The
-    gradient is ``2 x`` times that of the sum, in the memory layout and type of ``x``; it cannot be derived again.
+    Half precision (float16, bfloat16) is squared and summed in float32, which is also the dtype of the result; a
+    float32 copy of the whole tensor, forward and backward, would cost more than the squares. Other dtypes are computed
+    as they are. The gradient is ``2 x`` times the gradient of the sum, in the memory layout and dtype of ``x``; it
+    cannot be differentiated again.
 
     Args:
-        x: floating point, in whatever memory layout.
+        x: floating-point tensor in any memory layout.
     """
     return _SquareSums.apply(x)
 
@@ -32,7 +33,7 @@ class _SquareSums(torch.autograd.Function):
         flat = flat_as_stored(x)
         if not _half(x):
             return flat.square().sum(dim=1)
-        return torch.cat([part.float().square().sum(dim=1) for part in flat.split(_together(x))])
+        return torch.cat([rows.float().square().sum(dim=1) for rows in flat.split(_chunk_size(x))])
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -41,17 +42,17 @@ class _SquareSums(torch.autograd.Function):
         scale = (2 * gradient).view(-1, *(1 for _ in x.shape[1:]))
         if not _half(x):
             return x * scale
-        made = torch.empty_like(x)
-        size = _together(x)
-        for part, factor, out in zip(x.split(size), scale.split(size), made.split(size), strict=True):
-            out.copy_(part.float().mul_(factor))
-        return made
+        result = torch.empty_like(x)
+        size = _chunk_size(x)
+        for rows, factor, out in zip(x.split(size), scale.split(size), result.split(size), strict=True):
+            out.copy_(rows.float().mul_(factor))
+        return result
 
 
 def _half(x: torch.Tensor) -> bool:
     return x.dtype in (torch.bfloat16, torch.float16)
 
 
-def _together(x: torch.Tensor) -> int:
-    """Rows at a time: on a GPU all of them, where what counts is the number of calls."""
+def _chunk_size(x: torch.Tensor) -> int:
+    """Rows at a time; all of them on a GPU, where the number of calls matters."""
     return len(x) if x.is_cuda else max(1, CACHED // max(1, x.shape[1:].numel()))

@@ -1,4 +1,4 @@
-"""A row's numbers in the order in which they lie in memory."""
+"""Flatten rows in their memory order."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import torch
 
 
 def flat_as_stored(x: torch.Tensor) -> torch.Tensor:
-    """``[B, C, H, W]`` to ``[B, C * H * W]`` without a copy: channel after channel, or pixel after pixel.
+    """Flatten ``[B, C, H, W]`` to ``[B, C * H * W]`` without a copy, channel by channel or pixel by pixel.
 
-    For sums and means over a row, which depend on the order by rounding alone. ``flatten(1)`` copies maps whose
-    channels come last in memory, as the trainer keeps them, and so does its gradient.
+    For sums and means over a row, which depend on the order only by rounding. ``flatten(1)`` and its gradient copy
+    feature maps in channels-last memory format, which the trainer uses.
 
     Args:
-        x: ``[B, ...]`` of any shape and dtype; all but maps with channels last are flattened as always.
+        x: ``[B, ...]`` of any shape and dtype; tensors that are not channels-last are flattened by ``flatten(1)``.
     """
     channels_last = x.dim() == 4 and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
     return (x.permute(0, 2, 3, 1) if channels_last else x).flatten(1)

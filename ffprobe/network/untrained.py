@@ -1,4 +1,4 @@
-"""The goodness of a layer that no loss teaches."""
+"""The goodness of a layer whose goodness head no loss trains."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from torch import nn
 
 
 class UntrainedGoodness(nn.Module):
-    """NaN in the place of a learned goodness (a local head) that no loss would ever reach.
+    """NaN in place of a learned goodness (a local head) that no loss trains.
 
-    An untrained head would predict at chance and be decayed by the optimizer; NaN says that nothing was asked here.
+    An untrained head would predict at chance and be decayed by the optimizer; NaN marks the layer as not measured.
 
     Args:
-        shape: of the goodness of one input: ``(K,)``, or ``()`` in form ``pair``.
+        shape: shape of the goodness of one input: ``(K,)`` in form ``class``, ``()`` in form ``pair``.
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
@@ -20,6 +20,6 @@ class UntrainedGoodness(nn.Module):
         self.shape = shape
 
     def forward(self, activation: torch.Tensor) -> torch.Tensor:
-        """An activation ``[B, ...]`` to ``[B, *shape]``."""
+        """NaN of shape ``[B, *shape]`` for an activation ``[B, ...]``."""
         dtype = torch.float64 if activation.dtype == torch.float64 else torch.float32
         return activation.new_full((len(activation), *self.shape), torch.nan, dtype=dtype)

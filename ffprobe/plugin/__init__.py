@@ -1,1 +1,1 @@
-"""Finding plugins, loading them, and naming the one that is responsible for an error."""
+"""Finding and loading plugins, and naming the plugin that is responsible for an error."""

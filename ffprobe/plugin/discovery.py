@@ -1,7 +1,7 @@
-"""Finding plugins without importing them, and loading those that are named.
+"""Finds plugins without importing them, and loads those that are named.
 
-What is installed is read from entry points (group ``ffprobe``); what a plugin offers is read from its source text, so
-that a broken third-party package cannot stop a command that does not name it.
+Installed plugins are found through entry points (group ``ffprobe``). The components of a plugin are read from its
+source text, so a broken third-party package cannot affect a command that does not name it.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ from typing import Any
 
 import pluggy
 
-from ffprobe.components.kinds import KINDS
+from ffprobe.components.kinds import FURTHER_BASES, KINDS
 from ffprobe.errors import PluginError, UsageError, did_you_mean
 from ffprobe.hookspecs import PROJECT, Hooks
 from ffprobe.plugin.hook_mistakes import Mistake, hook_mistake, version_mistake
 
 log = logging.getLogger("ffprobe")
 
-BASES = {base: kind for kind, base in KINDS.items()}
-"""How the base class of a component is written in a plugin's source, and the kind it stands for."""
+BASES = {base: kind for kind, base in KINDS.items()} | FURTHER_BASES
+"""The kind of a component by the name of its base class, as written in the source of a plugin."""
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A component as its source text announces it.
+    """A component as declared in the source text of its plugin.
 
     Attributes:
-        kind: of the component.
-        name: of the component.
-        summary: its first sentence.
-        aliases: more names.
-        class_name: of the class.
+        kind: the kind of the component.
+        name: the name of the component.
+        summary: the first paragraph of its docstring.
+        aliases: its other names.
+        class_name: the name of its class.
     """
 
     kind: str
@@ -57,13 +57,14 @@ class Offer:
 
 @dataclass(frozen=True)
 class Plugin:
-    """Something that can be loaded: an entry point, a file, or ``module:attr``.
+    """A plugin that can be loaded: an entry point, a file, or ``module:attr``.
 
     Attributes:
-        name: what a user types.
-        distribution: name of the distribution, ``file`` for a single file, ``module`` for ``module:attr``.
-        version: of the distribution, or empty.
-        target: module path with optional attribute, or the file's path.
+        name: the name that users type.
+        distribution: the name of the distribution; ``file`` for a single file, ``module`` for ``module:attr``.
+        version: the version of the distribution, or empty.
+        target: the module path with an optional attribute, or the path of the file.
+        entry: the entry point; None for a file or ``module:attr``.
     """
 
     name: str
@@ -74,19 +75,20 @@ class Plugin:
 
     @property
     def where(self) -> str:
-        """Plugin, distribution and version in words, for messages."""
+        """Plugin, distribution and version as text, for messages."""
         made_by = f"{self.distribution} {self.version}".strip()
         return f"plugin {self.name!r} of {made_by}" if self.distribution not in ("file", "module") else self.target
 
     @cached_property
     def source_path(self) -> Path | None:
-        """The plugin's source file, found without importing anything."""
+        """The source file of the plugin, found without importing anything; None if there is none."""
         if self.distribution == "file":
             return Path(self.target)
         return _find_source(self.target.partition(":")[0])
 
     @cached_property
     def source_text(self) -> str:
+        """The source text of the plugin; empty if it cannot be read."""
         try:
             return self.source_path.read_text(encoding="utf-8") if self.source_path else ""
         except (OSError, UnicodeDecodeError):
@@ -94,17 +96,17 @@ class Plugin:
 
     @property
     def digest(self) -> str:
-        """A short hash of the source text; empty when there is none to read."""
+        """A short hash of the source text; empty if there is no text."""
         return hashlib.sha256(self.source_text.encode()).hexdigest()[:12] if self.source_text else ""
 
     @cached_property
     def offers(self) -> tuple[Offer, ...]:
-        """The components that the source text announces; empty when it cannot be read that way."""
+        """The components declared in the source text; empty if it cannot be parsed or declares none."""
         return _offers(self.source_text)
 
     @property
     def hook_version(self) -> Any:
-        """The ``hook_version`` that the source text declares; None when it declares none as a literal."""
+        """The ``hook_version`` declared in the source text; None if it is not declared as a literal."""
         try:
             body = _parsed(self.source_text).body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -115,10 +117,10 @@ class Plugin:
         """Import the plugin.
 
         Raises:
-            PluginError: importing it failed, or it was made for other hooks than these; the message names plugin,
-                distribution and what was raised.
+            PluginError: the import failed, or the plugin needs another version of the hooks; the message names the
+                plugin, its distribution and the exception.
         """
-        refuse(self, version_mistake(self.hook_version))  # before importing: what it needs may not be here yet
+        refuse(self, version_mistake(self.hook_version))  # before the import, which may need a newer ffprobe
         try:
             if self.distribution == "file":
                 return _import_file(Path(self.target))
@@ -129,30 +131,30 @@ class Plugin:
             return loaded
         except (Exception, SystemExit) as error:
             raise PluginError(
-                f"The plugin {self.name!r} would not load: {type(error).__name__}: {error}.",
+                f"The plugin {self.name!r} could not be loaded: {type(error).__name__}: {error}.",
                 where=self.where,
-                hint="Mend or uninstall it; a run that does not name it is not affected.",
+                hint="Fix or uninstall it; runs that do not use it are not affected.",
             ) from error
 
 
 def installed() -> tuple[Plugin, ...]:
-    """Every plugin that an installed distribution announces, by name; nothing is imported."""
-    found: dict[tuple[str, str], Plugin] = {}
+    """All plugins of the installed distributions, sorted by name; nothing is imported."""
+    plugins: dict[tuple[str, str], Plugin] = {}
     for distribution in distributions():
-        for plugin in _announced(distribution):
-            # an egg-info beside a wheel announces the same one twice; the first on the path is the one imported
-            found.setdefault((plugin.name, plugin.distribution), plugin)
-    return tuple(sorted(found.values(), key=lambda p: (p.name, p.distribution)))
+        for plugin in _entry_points(distribution):
+            # an egg-info and a wheel may declare the same plugin; Python imports the first one on the path
+            plugins.setdefault((plugin.name, plugin.distribution), plugin)
+    return tuple(sorted(plugins.values(), key=lambda p: (p.name, p.distribution)))
 
 
-def _announced(distribution: Distribution) -> list[Plugin]:
-    # one distribution's damaged metadata must not hide the plugins of all others
+def _entry_points(distribution: Distribution) -> list[Plugin]:
+    # damaged metadata of one distribution must not hide the plugins of the others
     try:
         entries = [entry for entry in distribution.entry_points if entry.group == PROJECT]
         if not entries:
             return []
-        about: Any = distribution.metadata  # parsed anew each time it is asked for
-        name, version = str(about.get("Name") or "?"), str(about.get("Version") or "")
+        metadata: Any = distribution.metadata  # parsed again at every access
+        name, version = str(metadata.get("Name") or "?"), str(metadata.get("Version") or "")
         return [Plugin(e.name, name, version, e.value.partition("[")[0].strip(), e) for e in entries]
     except Exception as error:
         log.debug("The metadata of %r cannot be read: %s: %s", distribution, type(error).__name__, error)
@@ -160,16 +162,17 @@ def _announced(distribution: Distribution) -> list[Plugin]:
 
 
 def find(name: str, plugins: Sequence[Plugin] | None = None, kind: str = "") -> Plugin:
-    """The plugin that ``--plugin`` means by a name, ``./file.py`` or ``module:attr``.
+    """The plugin for an argument of ``--plugin``.
 
     Args:
-        name: as typed.
-        plugins: what is installed; asked of the environment when not given.
-        kind: of the component that is wanted, where that is known; plugins that offer another kind by this name are
-            then not meant.
+        name: a plugin's or component's name, ``./file.py`` or ``module:attr``.
+        plugins: the available plugins; those installed in the environment by default.
+        kind: the kind of component that is wanted, if known; plugins that provide another kind under this name are then
+            ignored.
 
     Raises:
-        PluginError: none has that name (the nearest names are given), or two distributions claim it.
+        PluginError: there is none (the message suggests the closest names), or several distributions have one.
+        UsageError: the file does not exist.
     """
     if name.endswith(".py") or os.sep in name:
         return _file_plugin(name)
@@ -183,8 +186,8 @@ def find(name: str, plugins: Sequence[Plugin] | None = None, kind: str = "") -> 
         who = " and ".join(f"{p.distribution} {p.version}".strip() for p in matches)
         what = f"{kind} {name!r}" if kind else f"plugin name {name!r}"
         raise PluginError(
-            f"Two distributions claim the {what}: {who}.",
-            hint=f"Uninstall one, or name the one you mean: {' or '.join(_exactly(p, name) for p in matches)}.",
+            f"Two distributions provide the {what}: {who}.",
+            hint=f"Uninstall one of them, or select one with {' or '.join(_exactly(p, name) for p in matches)}.",
         )
     if matches:
         return matches[0]
@@ -192,28 +195,34 @@ def find(name: str, plugins: Sequence[Plugin] | None = None, kind: str = "") -> 
         return Plugin(name, "module", "", name)
     raise PluginError(
         f"There is no plugin {name!r}.",
-        hint=f"{did_you_mean(name, [p.name for p in plugins])} `ffprobe plugins list` shows all.",
+        hint=f"{did_you_mean(name, [p.name for p in plugins])} `ffprobe plugins list` lists all.",
     )
 
 
 def _exactly(plugin: Plugin, name: str) -> str:
-    """What to type for this plugin's component and no other of its name."""
+    """The argument that selects this plugin's component and no other of the same name."""
     offer = next((o for o in plugin.offers if o.name == name and o.class_name), None)
     return f"--plugin {plugin.target}:{offer.class_name}" if offer and ":" not in plugin.target else plugin.target
 
 
 def build_manager() -> pluggy.PluginManager:
-    """A fresh plugin manager with every hook specified and no plugin in it."""
+    """A new plugin manager with the specifications of all hooks and without plugins."""
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(Hooks)
     return manager
 
 
 def register(manager: pluggy.PluginManager, plugin: object, name: str, where: str) -> None:
-    """Put a plugin object into the manager and check that every hook in it exists.
+    """Register a plugin object after checking its hooks.
+
+    Args:
+        manager: the plugin manager.
+        plugin: a module or an object with hooks.
+        name: its name in the manager.
+        where: its source, for messages.
 
     Raises:
-        PluginError: a hook is misspelt, not marked, marked for another project, or has the wrong argument.
+        PluginError: a hook is misspelt, not marked, marked for another project, or has a wrong argument.
     """
     mistake = hook_mistake(plugin)
     if mistake:
@@ -225,17 +234,17 @@ def register(manager: pluggy.PluginManager, plugin: object, name: str, where: st
         if manager.has_plugin(name):
             manager.unregister(name=name)
         raise PluginError(
-            f"The plugin {name!r} has a hook that does not fit: {error}",
+            f"The plugin {name!r} has an invalid hook: {error}",
             where=where,
-            hint="The hooks and their arguments are listed in docs/hooks.md.",
+            hint="docs/hooks.md lists the hooks and their arguments.",
         ) from error
 
 
 def refuse(plugin: Plugin, mistake: Mistake | None) -> None:
-    """Do nothing when there is no mistake.
+    """Raise an error for a mistake in the hooks of a plugin; do nothing without a mistake.
 
     Raises:
-        PluginError: with the mistake, the plugin and its distribution.
+        PluginError: the mistake, with the plugin and its distribution.
     """
     if mistake:
         raise PluginError(f"The plugin {plugin.name!r} {mistake.what}.", where=plugin.where, hint=mistake.hint)
@@ -249,7 +258,7 @@ def _file_plugin(name: str) -> Plugin:
 
 
 def _import_file(path: Path) -> ModuleType:
-    # a name of its own for each path, so that two files called norm.py can be used together
+    # each path gets its own module name, so that two files named norm.py can be used together
     name = f"ffprobe_file_{abs(hash(str(path.resolve()))):x}_{path.stem}"
     if name in sys.modules:
         return sys.modules[name]
@@ -257,7 +266,7 @@ def _import_file(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # pydantic looks a class's module up by name
+    sys.modules[name] = module  # pydantic looks up the module of a class by name
     try:
         spec.loader.exec_module(module)
     except BaseException:
@@ -267,7 +276,7 @@ def _import_file(path: Path) -> ModuleType:
 
 
 def _find_source(module: str) -> Path | None:
-    # importlib.util.find_spec would import the parents; asking the finders step by step imports nothing
+    # importlib.util.find_spec would import the parent packages; calling the finders one by one imports nothing
     path: Sequence[str] | None = None
     origin = None
     parts = module.split(".")
@@ -277,7 +286,7 @@ def _find_source(module: str) -> Path | None:
             look = getattr(finder, "find_spec", None)
             try:
                 spec = look(".".join(parts[: index + 1]), path) if look else None
-            except Exception:  # another package's finder is none of our business
+            except Exception:  # a broken finder of another package must not break the search
                 continue
             if spec is not None:
                 break
@@ -291,19 +300,19 @@ def _find_source(module: str) -> Path | None:
 
 
 def _parsed(source: str) -> ast.Module:
-    with warnings.catch_warnings():  # an odd escape in somebody's text is for its author, not for every user
+    with warnings.catch_warnings():  # a warning about an invalid escape is for the plugin's author, not for users
         warnings.simplefilter("ignore")
         return ast.parse(source)
 
 
-@lru_cache(maxsize=4096)  # a text announces the same each time, and parsing is what listing spends its time on
+@lru_cache(maxsize=4096)  # parsing takes most of the time of listing plugins
 def _offers(source: str) -> tuple[Offer, ...]:
     try:
         tree = _parsed(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ()
-    found = []
-    about = (ast.get_docstring(tree) or "").strip()
+    offers = []
+    module_doc = (ast.get_docstring(tree) or "").strip()
     for node in tree.body:
         if not isinstance(node, ast.ClassDef):
             continue
@@ -317,10 +326,10 @@ def _offers(source: str) -> tuple[Offer, ...]:
             doc = (ast.get_docstring(node) or "").strip()
             aliases = literals.get("aliases")
             aliases = tuple(a for a in aliases if isinstance(a, str)) if isinstance(aliases, tuple | list) else ()
-            found.append(Offer(kind, name, _first_line(doc), aliases, node.name))
-    if len(found) == 1 and about:  # one idea, one file: the file's own sentence is the shortest account of it
-        found = [replace(found[0], summary=_first_line(about))]
-    return tuple(found)
+            offers.append(Offer(kind, name, _first_line(doc), aliases, node.name))
+    if len(offers) == 1 and module_doc:  # the docstring of a file with one component is its shortest summary
+        offers = [replace(offers[0], summary=_first_line(module_doc))]
+    return tuple(offers)
 
 
 def _first_line(doc: str) -> str:
@@ -339,6 +348,6 @@ def _literals(body: Sequence[ast.stmt]) -> dict[str, Any]:
         try:
             if isinstance(target, ast.Name) and statement.value is not None:
                 values[target.id] = ast.literal_eval(statement.value)
-        except (ValueError, TypeError, RecursionError, MemoryError):  # computed, so only loading would tell
+        except (ValueError, TypeError, RecursionError, MemoryError):  # not a literal
             continue
     return values

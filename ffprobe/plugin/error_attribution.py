@@ -1,4 +1,4 @@
-"""Naming the plugin in whose code an error arose."""
+"""Finds the plugin whose code raised an error."""
 
 from __future__ import annotations
 
@@ -14,36 +14,38 @@ from ffprobe.plugin.registry import Registry
 
 @contextmanager
 def attribute_errors(registry: Registry, doing: str, kind: type[FfprobeError] = PluginError) -> Iterator[None]:
-    """Turn an error that arises inside into one that names the plugin whose file the traceback enters last.
+    """Turn an exception raised inside the block into an error that names the responsible plugin.
 
-    Nothing is wrapped around a plugin's code, so naming it costs nothing while all is well.
+    That is the plugin whose source file appears last in the traceback. The code of plugins is not wrapped, so this
+    costs nothing if there is no error.
 
     Args:
-        registry: with the loaded plugins.
-        doing: what was being done, in words: "building the normalizer".
-        kind: what to raise.
+        registry: the registry with the loaded plugins.
+        doing: what the block does, as a participle phrase: "building the normalizer".
+        kind: the exception class to raise if a plugin is responsible.
 
     Raises:
-        FfprobeError: of ``kind`` where a plugin is to blame, plainly otherwise; errors of ffprobe pass unchanged.
+        FfprobeError: of class ``kind`` if a plugin is responsible, otherwise an ``FfprobeError``. Exceptions that
+            already are an ``FfprobeError`` pass unchanged.
     """
     try:
         yield
     except FfprobeError:
         raise
-    except (Exception, SystemExit) as error:  # a plugin that exits must not end the program without a word
+    except (Exception, SystemExit) as error:  # a plugin that exits must not end the program without a message
         plugin = responsible_plugin(error, registry)
-        told = f"{type(error).__name__}: {error}".strip().removesuffix(".")
+        message = f"{type(error).__name__}: {error}".strip().removesuffix(".")
         if plugin is None:
-            raise FfprobeError(f"{doing[0].upper()}{doing[1:]} failed: {told}.") from error
-        raise kind(f"The plugin {plugin.name!r} failed while {doing}: {told}.", where=plugin.where) from error
+            raise FfprobeError(f"{doing[0].upper()}{doing[1:]} failed: {message}.") from error
+        raise kind(f"The plugin {plugin.name!r} failed while {doing}: {message}.", where=plugin.where) from error
 
 
 def responsible_plugin(error: BaseException, registry: Registry) -> Plugin | None:
-    """The loaded plugin whose source file the error's traceback enters last, None when it enters none."""
+    """The loaded plugin whose source file appears last in the traceback; None if no plugin appears in it."""
     sources = {str(path): p for p in registry.loaded if (path := p.source_path)}
     resolved = {str(Path(path).resolve()): p for path, p in sources.items()}
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        found = sources.get(frame.filename) or resolved.get(str(Path(frame.filename).resolve()))
-        if found is not None:
-            return found
+        plugin = sources.get(frame.filename) or resolved.get(str(Path(frame.filename).resolve()))
+        if plugin is not None:
+            return plugin
     return None

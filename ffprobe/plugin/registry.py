@@ -1,4 +1,4 @@
-"""Which component a name means, and which plugin supplies it."""
+"""Finds the component for a name, and the plugin that provides it."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ log = logging.getLogger("ffprobe")
 
 @dataclass(frozen=True)
 class Provided:
-    """A component class and the plugin it came from."""
+    """A component class and the plugin that provides it."""
 
     component: type[Component]
     plugin: Plugin
 
 
 class Registry:
-    """Loads plugins by name and remembers what they provide; one for each run or command, never global.
+    """Loads plugins by name and keeps the components that they provide. Each run or command has its own registry.
 
     Args:
-        plugins: what is installed; asked of the environment when not given.
+        plugins: the available plugins; those installed in the environment by default.
     """
 
     def __init__(self, plugins: Sequence[Plugin] | None = None) -> None:
@@ -45,38 +45,42 @@ class Registry:
         return tuple(self._loaded)
 
     def load(self, name: str) -> list[type[Component]]:
-        """Load the plugin that ``name`` means and return what it is picked for.
+        """Load a plugin by name.
+
+        Args:
+            name: a plugin's or component's name, ``./file.py`` or ``module:attr``.
 
         Returns:
-            The component of that name if the plugin has one, else everything it offers (nothing for a pure observer).
+            The component of that name if the plugin has one, otherwise all its components; an empty list for a plugin
+            that has only observer hooks.
 
         Raises:
-            PluginError: not found, would not load, or what it offers breaks the contract.
-            UsageError: a plugin file does not exist.
+            PluginError: the plugin is missing, cannot be loaded, or provides something invalid.
+            UsageError: the plugin file does not exist.
         """
         offered = self.take(find(name, self.plugins))
         return [c for c in offered if c.name == name] or offered
 
     def take(self, plugin: Plugin) -> list[type[Component]]:
-        """Load a plugin and return everything it offers.
+        """Load a plugin and return all its components.
 
         Raises:
-            PluginError: it would not load, or what it offers breaks the contract.
+            PluginError: the plugin cannot be loaded, or provides something invalid.
         """
         if plugin not in self._loaded:
             self._loaded[plugin] = self._components(plugin)
         return self._loaded[plugin]
 
     def component(self, kind: str, name: str, plugin: str = "") -> type[Component]:
-        """The component of this kind and name.
+        """The component of this kind and name; its plugin is loaded if necessary.
 
         Args:
             kind: one of ``ffprobe.components.kinds.KINDS``.
             name: the component's name.
-            plugin: where to load it from when its own name does not say so (a file, ``module:attr``).
+            plugin: what to load it from (a file, ``module:attr``); empty if its name is enough.
 
         Raises:
-            PluginError: there is none; the nearest names of that kind are given.
+            PluginError: there is none; the message suggests the closest names of that kind.
         """
         known = self._provided.get((kind, name))
         if known is None:
@@ -88,15 +92,18 @@ class Registry:
             self.take(find(plugin or name, self.plugins, "" if plugin else kind))
             known = self._provided.get((kind, name))
         if known is None:
-            raise PluginError(f"The plugin {plugin or name!r} offers no {kind} {name!r}.")
+            raise PluginError(f"The plugin {plugin or name!r} provides no {kind} {name!r}.")
         return known.component
 
     def provider(self, component: type[Component]) -> Plugin:
-        """The plugin that supplied this component."""
+        """The plugin that provides this component."""
         return self._provided[component.kind, component.name].plugin
 
     def by_alias(self, kind: str, alias: str) -> str | None:
-        """The name of the component of this kind that goes by ``alias`` (or has that name), without loading it."""
+        """The name of the component of this kind that has the alias or the name ``alias``; None if there is none.
+
+        No plugin is loaded.
+        """
         for plugin in self.plugins:
             for offer in plugin.offers:
                 if offer.kind == kind and alias in (offer.name, *offer.aliases):
@@ -104,7 +111,7 @@ class Registry:
         return None
 
     def _announced(self, kind: str, name: str) -> bool:
-        # a plugin whose source cannot be read ahead is given the chance to answer for its own name
+        # a plugin whose source text announces nothing may still provide a component of its own name
         return any(
             p.name == name if not p.offers else any((o.kind, o.name) == (kind, name) for o in p.offers)
             for p in self.plugins
@@ -135,17 +142,17 @@ class Registry:
             return []
         others = [p for p in self.manager.get_plugins() if p is not loaded]
         try:
-            answers = self.manager.subset_hook_caller("ffprobe_components", others)()
+            returned = self.manager.subset_hook_caller("ffprobe_components", others)()
         except (Exception, SystemExit) as error:
             raise PluginError(
                 f"ffprobe_components of the plugin {plugin.name!r} failed: {type(error).__name__}: {error}.",
                 where=plugin.where,
             ) from error
-        offered = answers[0] if answers else None
+        offered = returned[0] if returned else None
         if not isinstance(offered, list | tuple):
-            told, hint = _not_a_list(offered)
+            returned, hint = _not_a_list(offered)
             raise PluginError(
-                f"ffprobe_components of the plugin {plugin.name!r} returned {told}, not a list of component classes.",
+                f"ffprobe_components of the plugin {plugin.name!r} returned {returned}, not a list of classes.",
                 where=plugin.where,
                 hint=hint,
             )
@@ -154,33 +161,33 @@ class Registry:
     def _admit(self, plugin: Plugin, component: Any) -> None:
         problem, hint = _problem(component)
         if problem:
-            raise PluginError(f"The plugin {plugin.name!r} offers {problem}.", where=plugin.where, hint=hint)
+            raise PluginError(f"The plugin {plugin.name!r} provides {problem}.", where=plugin.where, hint=hint)
         refuse(plugin, hook_mistake(component) or _silent_hook(component))
         key = (component.kind, component.name)
         present = self._provided.get(key)
         if present and present.plugin == plugin and present.component is not component:
             raise PluginError(
-                f"The plugin {plugin.name!r} offers two {component.kind} components called {component.name!r}: "
+                f"The plugin {plugin.name!r} provides two {component.kind} components named {component.name!r}: "
                 f"{present.component.__name__} and {component.__name__}.",
                 where=plugin.where,
                 hint="Rename one of them.",
             )
         if present and present.plugin != plugin:
             raise PluginError(
-                f"Two plugins supply the {component.kind} {component.name!r}: "
+                f"Two plugins provide the {component.kind} {component.name!r}: "
                 f"{present.plugin.where} and {plugin.where}.",
-                hint="Name only one of them, or rename one.",
+                hint="Use only one of them, or rename one.",
             )
         self._provided[key] = Provided(component, plugin)
 
 
 def registered(kind: str) -> dict[str, type[Component]]:
-    """The components of one kind that are installed, by name, sorted; loads each.
+    """All installed components of one kind by name, sorted; their plugins are loaded.
 
-    A plugin that would not load is left out with a warning, so that it does not stand in the way of the others.
+    A plugin that cannot be loaded is skipped with a warning.
 
     Args:
-        kind: ``loss``, ``normalizer`` ... (``ffprobe.components.kinds.KINDS``).
+        kind: ``loss``, ``normalizer`` ... (one of ``ffprobe.components.kinds.KINDS``).
 
     Raises:
         ValueError: there is no such kind.
@@ -188,31 +195,31 @@ def registered(kind: str) -> dict[str, type[Component]]:
     if kind not in KINDS:
         raise ValueError(f"no kind {kind!r}; there are {sorted(KINDS)}")
     registry = Registry()
-    found = {}
+    components = {}
     for name in sorted({o.name for plugin in registry.plugins for o in plugin.offers if o.kind == kind}):
         try:
-            found[name] = registry.component(kind, name)
+            components[name] = registry.component(kind, name)
         except PluginError as error:
             log.warning("%s", error)
-    return found
+    return components
 
 
 def _problem(component: Any) -> tuple[str, str]:
-    """What is wrong with an offered component, and what to do; empty when nothing is."""
+    """The problem with a provided component, and a hint; two empty strings if it is valid."""
     if isinstance(component, Component):
         made = type(component).__name__
-        return f"an instance of {made}, not the class", f"Offer {made} itself, without the parentheses."
+        return f"an instance of {made}, not the class", f"Return {made} itself, without the parentheses."
     if not (inspect.isclass(component) and issubclass(component, Component)):
-        told = f"{component!r}, which is not a component class"
-        return told, "Derive a class from ffprobe.Normalizer or another kind."
+        problem = f"{component!r}, which is not a component class"
+        return problem, "Derive a class from ffprobe.Normalizer or another base class."
     name = component.__name__
     if component.kind not in KINDS:
-        return f"{name}, which has no kind", "Derive it from ffprobe.Normalizer or another kind."
+        return f"{name}, which has no kind", "Derive it from ffprobe.Normalizer or another base class."
     if not isinstance(component.name, str) or not component.name:
-        return f"{name}, which has no name", 'Set the class attribute name = "...", which is what a user types.'
+        return f"{name}, which has no name", 'Set the class attribute name = "..."; users type this name.'
     if inspect.isabstract(component):
-        lacking = ", ".join(sorted(component.__abstractmethods__))
-        return f"{name}, which lacks {lacking}", f"`help(ffprobe.{_base(component)})` says what it must give."
+        missing = ", ".join(sorted(component.__abstractmethods__))
+        return f"{name}, which lacks {missing}", f"`help(ffprobe.{_base(component)})` describes what to implement."
     return "", ""
 
 
@@ -221,22 +228,22 @@ def _base(component: type[Component]) -> str:
 
 
 def _not_a_list(offered: Any) -> tuple[str, str]:
-    """What came instead of a list of classes, and what to do about it."""
+    """What was returned instead of a list of classes, and a hint."""
     if offered is None:
-        return "None", "Is a return forgotten? Write return [YourClass]."
+        return "None", "Is the return statement missing? Write return [YourClass]."
     if isinstance(offered, type):
-        return f"the class {offered.__name__} alone", f"Put it into a list: return [{offered.__name__}]."
+        return f"the class {offered.__name__}", f"Put it into a list: return [{offered.__name__}]."
     return type(offered).__name__, "Write return [YourClass]."
 
 
 def _silent_hook(component: type[Component]) -> Mistake | None:
-    # only probes are told what happens in a run; a hook in another kind of component would never be called
+    # of all components only probes are registered as observers; a hook in any other kind would never be called
     hooks = [name for name in HOOKS if callable(getattr(component, name, None))]
     if not hooks or component.kind == "probe":
         return None
     return Mistake(
         f"has the hook {hooks[0]} in the {component.kind} {component.__name__}, where it is never called",
-        "Write it as a function of the module, or in an ffprobe.Probe.",
+        "Define it as a function of the module, or in an ffprobe.Probe.",
     )
 
 

@@ -1,1 +1,1 @@
-"""Reading a prediction from goodness, recorded or live, without paying for every label."""
+"""Predictions from goodness, recorded or computed on demand, without the cost of every label."""

@@ -1,4 +1,4 @@
-"""What an evaluator may choose by: the validation set, and activations of images learned from; never the test set."""
+"""The data for calibrating an evaluator: the validation set and activations of training images, never the test set."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ffprobe.prediction.recorded_label_scan import RecordedLabelScan
 
 @dataclass(frozen=True)
 class Calibration:
-    """Validation images as the trained network sees them.
+    """Goodness and features of validation images in the trained network.
 
     Attributes:
-        goodness: float ``[L, N, K]`` of N validation images; NaN in layers whose learned goodness no loss ever taught.
-        labels: int64 ``[N]``, true.
-        form: of the goodness.
-        features: of the same images with the neutral label, by layer, float32 ``[N, units]``; None when the evaluator
-            did not ask for them.
-        fit_features: the same of M images that the network learned from, float32 ``[M, units]``.
-        fit_labels: int64 ``[M]``, their true labels.
+        goodness: goodness of N validation images, float ``[L, N, K]``; NaN in layers whose head no loss trains.
+        labels: true labels, int64 ``[N]``.
+        form: form of the goodness.
+        features: features of the same images with the neutral label, by layer, float32 ``[N, features]``; None if the
+            evaluator does not need them.
+        fit_features: features of M training images, by layer, float32 ``[M, features]``.
+        fit_labels: true labels of these training images, int64 ``[M]``.
     """
 
     goodness: torch.Tensor
@@ -31,8 +31,8 @@ class Calibration:
     features: Mapping[int, torch.Tensor] | None = None
     fit_features: Mapping[int, torch.Tensor] | None = None
     fit_labels: torch.Tensor | None = None
-    _kept: dict[Any, Any] = field(default_factory=dict, repr=False)
-    _own: dict[Any, Any] = field(default_factory=dict, repr=False)
+    _shared_cache: dict[Any, Any] = field(default_factory=dict, repr=False)
+    _cache: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @property
     def classes(self) -> int:
@@ -44,32 +44,32 @@ class Calibration:
 
     @property
     def trained_layers(self) -> list[int]:
-        """The layers whose goodness means something."""
+        """Indices of the layers whose goodness is meaningful: those without NaN."""
         return [i for i in range(self.depth) if not bool(self.goodness[i].isnan().any())]
 
-    def sweep(self) -> RecordedLabelScan:
-        """A fresh sweep over the validation images."""
+    def scan(self) -> RecordedLabelScan:
+        """A new label scan over the validation images."""
         return RecordedLabelScan(self.goodness, self.features, self.form)
 
     def subset(self, rows: torch.Tensor) -> Calibration:
-        """The same with the validation images ``rows`` (bool or int64) only; the fit images stay."""
+        """A calibration with the validation images ``rows`` (bool or int64) only; the fit images stay the same."""
         features = self.features and {layer: value[rows] for layer, value in self.features.items()}
-        return replace(self, goodness=self.goodness[:, rows], labels=self.labels[rows], features=features, _own={})
+        return replace(self, goodness=self.goodness[:, rows], labels=self.labels[rows], features=features, _cache={})
 
     def halves(self) -> tuple[Calibration, Calibration]:
-        """Every other image, and the rest: for choosing on one half and looking at the other."""
+        """The images with even and with odd index: one half to choose on, the other to check the choice."""
         rows = torch.arange(len(self.labels))
         return self.subset(rows[::2]), self.subset(rows[1::2])
 
     def once(self, key: Any, make: Callable[[], Any], *, subsets: bool = False) -> Any:
-        """What ``make()`` gives, computed once and kept.
+        """The result of ``make()``, computed once and cached.
 
         Args:
-            key: names it.
-            make: computes it.
-            subsets: whether all subsets share it, since it depends on the fit images alone.
+            key: cache key.
+            make: computes the value.
+            subsets: whether all subsets share the value because it depends on the fit images alone.
         """
-        kept = self._kept if subsets else self._own
-        if key not in kept:
-            kept[key] = make()
-        return kept[key]
+        cache = self._shared_cache if subsets else self._cache
+        if key not in cache:
+            cache[key] = make()
+        return cache[key]

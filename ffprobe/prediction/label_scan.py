@@ -1,4 +1,4 @@
-"""Goodness handed out layer after layer, for the pairs of image and label that still matter."""
+"""Goodness layer by layer, for the pairs of image and label that can still win."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import torch
 
 
 class LabelScan(ABC):
-    """N images on their way through L layers with K labels each, and what that costs.
+    """A pass of N images with K labels each through L layers, which counts its cost.
 
-    An evaluator that reads from a sweep works on a recorded tensor and on a live network alike. It must treat every
-    image by itself: how many images stand in one sweep must not decide anything.
+    An evaluator that reads from a label scan works the same on recorded goodness and on a network. It must treat every
+    image independently: the number of images in a scan must not change a result.
 
     Args:
-        images: N.
-        depth: L.
-        classes: K.
-        form: ``pair``: every label is a pass of its own; ``class``: one pass gives all labels.
+        images: number of images, N.
+        depth: number of layers, L.
+        classes: number of classes, K.
+        form: ``pair``: every label needs its own forward pass; ``class``: one forward pass gives all labels.
 
     Attributes:
-        evaluations: how many inputs have gone through each layer so far, ints ``[L]``: in form ``pair`` one for each
-            pair of image and label, in form ``class`` one for each image; the pass with the neutral label counts too.
+        evaluations: number of inputs that have gone through each layer so far, ints ``[L]``: one per pair of image and
+            label in form ``pair``, one per image in form ``class``; the pass with the neutral label counts too.
     """
 
     def __init__(self, images: int, depth: int, classes: int, form: Literal["pair", "class"] = "pair") -> None:
@@ -33,27 +33,28 @@ class LabelScan(ABC):
         self._alive: torch.Tensor | None = None
 
     def everyone(self) -> torch.Tensor:
-        """All pairs: bool ``[N, K]``, true."""
+        """A mask of all pairs: bool ``[N, K]``, all True."""
         return torch.ones(self.images, self.classes, dtype=torch.bool)
 
     def advance(self, alive: torch.Tensor) -> torch.Tensor:
-        """Let the living pairs through the next layer.
+        """Run the active pairs through the next layer.
 
         Args:
-            alive: bool ``[N, K]`` on the CPU. A pair that was left out once does not come back.
+            alive: mask of the active pairs, bool ``[N, K]`` on the CPU. A pair that was dropped cannot become active
+                again.
 
         Returns:
-            Goodness of that layer, float ``[N, K]`` on the CPU, NaN where a pair is not alive.
+            Goodness of that layer, float ``[N, K]`` on the CPU, NaN for pairs that are not active.
 
         Raises:
-            ValueError: the shape or dtype is another, a dead pair is asked for, or there is no layer left.
+            ValueError: the shape or dtype is wrong, a dropped pair is active, or no layer is left.
         """
         if alive.dtype != torch.bool or alive.shape != (self.images, self.classes):
             raise ValueError(f"alive must be bool {[self.images, self.classes]}, not {alive.dtype} {list(alive.shape)}")
         if self._layer == self.depth:
-            raise ValueError(f"all {self.depth} layers have been handed out")
+            raise ValueError(f"all {self.depth} layers have been read")
         if self._alive is not None and bool((alive & ~self._alive).any()):
-            raise ValueError("a pair that was left out does not come back")
+            raise ValueError("a pair that was dropped cannot become active again")
         goodness = self._advance(self._layer, alive)
         self.evaluations[self._layer] += self._count(alive)
         self._alive = alive.clone()
@@ -63,30 +64,33 @@ class LabelScan(ABC):
     def full(self, layers: Sequence[int]) -> torch.Tensor:
         """Goodness of every pair in these layers: float ``[L, N, K]`` on the CPU, NaN in the other layers.
 
-        It costs every layer down to the deepest of them, and stands instead of ``advance``, not beside it.
+        It costs every layer up to the deepest of them. Use it instead of ``advance``, not after it.
+
+        Raises:
+            ValueError: ``advance`` or ``full`` was called before.
         """
         if self._layer:
-            raise ValueError("a sweep that has advanced cannot start over")
+            raise ValueError("a label scan that has advanced cannot start over")
         deepest = max(layers) + 1
         self._layer = self.depth
-        self._pay(deepest, self._count(self.everyone()))
+        self._add_cost(deepest, self._count(self.everyone()))
         return self._full(sorted(set(layers)))
 
     def features(self, layers: Sequence[int]) -> dict[int, torch.Tensor]:
-        """Features of one pass with the neutral label, by layer: float32 ``[N, units]`` on the CPU.
+        """Features from one forward pass with the neutral label, by layer: float32 ``[N, features]`` on the CPU.
 
         They are the layer's activation, reduced as in the run file (``activations/<layer>/pre``). It costs every layer
-        down to the deepest of them, once for each image.
+        up to the deepest of them, once per image.
 
         Raises:
             FileError: no activations were recorded.
         """
-        found = self._features(sorted(set(layers)))
-        self._pay(max(layers) + 1, self.images)
-        return found
+        features = self._features(sorted(set(layers)))
+        self._add_cost(max(layers) + 1, self.images)
+        return features
 
-    def _pay(self, deep: int, count: int) -> None:
-        for layer in range(deep):
+    def _add_cost(self, depth: int, count: int) -> None:
+        for layer in range(depth):
             self.evaluations[layer] += count
 
     def _count(self, alive: torch.Tensor) -> int:

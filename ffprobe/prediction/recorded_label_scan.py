@@ -1,4 +1,4 @@
-"""A sweep over goodness that was recorded: nothing is computed, the cost is only counted."""
+"""A label scan over recorded goodness: nothing is computed, the cost is only counted."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ffprobe.prediction.label_scan import LabelScan
 
 
 class RecordedLabelScan(LabelScan):
-    """What a live sweep would hand out, from the file.
+    """The results of a label scan over a network, from recorded goodness.
 
     Args:
-        goodness: float ``[L, N, K]``.
-        features: of the same N images, by layer, each ``[N, units]``; None when none were recorded.
-        form: of the goodness; decides what is counted.
+        goodness: recorded goodness, float ``[L, N, K]``.
+        features: features of the same N images, by layer, each ``[N, features]``; None if none were recorded.
+        form: form of the goodness; it decides how the cost is counted.
     """
 
     def __init__(
@@ -36,15 +36,15 @@ class RecordedLabelScan(LabelScan):
     def _full(self, layers: Sequence[int]) -> torch.Tensor:
         if len(layers) == self.depth:
             return self._goodness
-        found = torch.full_like(self._goodness, torch.nan)
-        found[list(layers)] = self._goodness[list(layers)]
-        return found
+        goodness = torch.full_like(self._goodness, torch.nan)
+        goodness[list(layers)] = self._goodness[list(layers)]
+        return goodness
 
     def _features(self, layers: Sequence[int]) -> dict[int, torch.Tensor]:
         if self._recorded is None:
-            raise FileError("There are no recorded activations to read features from.", hint=RECORD)
+            raise FileError("The run has no recorded activations, which features need.", hint=RECORD)
         return {layer: self._recorded[layer] for layer in layers}
 
 
 RECORD = "Train again with --set recording.activations=true, or with the plugin probes."
-"""What to do when activations are missing."""
+"""The hint for missing activations."""

@@ -1,4 +1,4 @@
-"""Replaying recorded trajectories through the ordinary trainer and plugins."""
+"""Replay of recorded trajectories with the ordinary trainer and plugins."""
 
 from ffprobe.components.peer import Tolerance as Tolerance
 from ffprobe.replay.comparing import Replay as Replay

@@ -1,4 +1,4 @@
-"""Listening to a replay as any probe could: at steps, at updates, at modules; nothing is changed."""
+"""Recording of a replay with the hooks that any probe has: steps, updates and module outputs; nothing is changed."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from ffprobe.plugin.registry import Registry
 
 
 class ReplayObserver:
-    """Fills a ``ReplayRecord`` while it is entered.
+    """Context manager that fills a ``ReplayRecord``.
 
     Args:
-        heard: with its network.
-        modules: names of modules whose outputs are kept.
-        registry: whose hooks it listens to.
+        record: the record to fill, with its network.
+        modules: names of modules whose outputs are recorded.
+        registry: registry in whose hooks the observer is registered.
 
     Raises:
         KeyError: the network has no module of that name.
     """
 
-    def __init__(self, heard: ReplayRecord, modules: Sequence[str], registry: Registry) -> None:
-        self.heard, self.registry = heard, registry
-        self._modules = {name: dict(heard.network.named_modules())[name] for name in modules}
+    def __init__(self, record: ReplayRecord, modules: Sequence[str], registry: Registry) -> None:
+        self.record, self.registry = record, registry
+        self._modules = {name: dict(record.network.named_modules())[name] for name in modules}
         self._outputs: dict[str, list[np.ndarray]] = {}
         self._updated: list[range] = []
         self._handles: list[Any] = []
@@ -35,7 +35,7 @@ class ReplayObserver:
     def __enter__(self) -> Self:
         self.registry.manager.register(self, name="replay")
         for name, module in self._modules.items():
-            self._handles.append(module.register_forward_hook(self._keeper(name)))
+            self._handles.append(module.register_forward_hook(self._output_hook(name)))
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -43,11 +43,11 @@ class ReplayObserver:
         for handle in self._handles:
             handle.remove()
 
-    def _keeper(self, name: str) -> Any:
-        def keep(module: object, given: object, output: torch.Tensor) -> None:
+    def _output_hook(self, name: str) -> Any:
+        def record_output(module: object, inputs: object, output: torch.Tensor) -> None:
             self._outputs.setdefault(name, []).append(_array(output))
 
-        return keep
+        return record_output
 
     @hookimpl
     def ffprobe_after_update(self, context: UpdateContext) -> None:
@@ -56,18 +56,18 @@ class ReplayObserver:
 
     @hookimpl
     def ffprobe_after_step(self, context: StepContext) -> None:
-        self._gradients()  # what a peer's head learned from beside the updates
+        self._gradients()  # also of parameters that are trained outside the updates, such as a peer's head
         loss, positive, negative = (_array(v) for v in (context.loss, context.positive, context.negative))
         step = StepRecord(loss, positive, negative, context.learning_rate, self._updated, self._outputs)
         self._updated, self._outputs = [], {}
-        if not self.heard.steps:
-            self.heard.first_state = {name: _array(v) for name, v in self.heard.network.named_state().items()}
-        self.heard.steps.append(step)
+        if not self.record.steps:
+            self.record.first_state = {name: _array(v) for name, v in self.record.network.named_state().items()}
+        self.record.steps.append(step)
 
     def _gradients(self) -> None:
-        for name, parameter in self.heard.network.named_parameters():
-            if parameter.grad is not None and name.removeprefix("layers.") not in self.heard.first_gradients:
-                self.heard.first_gradients[name.removeprefix("layers.")] = _array(parameter.grad)
+        for name, parameter in self.record.network.named_parameters():
+            if parameter.grad is not None and name.removeprefix("layers.") not in self.record.first_gradients:
+                self.record.first_gradients[name.removeprefix("layers.")] = _array(parameter.grad)
 
 
 def _array(value: torch.Tensor) -> np.ndarray:

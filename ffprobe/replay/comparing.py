@@ -1,4 +1,4 @@
-"""Holding what a replay gave against what was recorded."""
+"""Comparison of a replay with the recorded trajectory."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from ffprobe.components.peer import Peer, ReplayPlan, ReplayRecord, Tolerance, T
 from ffprobe.errors import FileError
 
 GIVEN = ("init/", "batch/", "eval/x", "eval/y")
-"""What a trajectory gives to a replay; the rest is what a replay must give back."""
+"""Keys of a trajectory that are inputs of a replay; all others are results that the replay must reproduce."""
 
 STATES = ("final", "step1", "first_grad")
 
 
 @dataclass
 class Replay:
-    """What came of one trajectory.
+    """The result of replaying one trajectory.
 
     Attributes:
-        file: its path.
-        peer: who said how it is repeated.
-        deviations: the largest absolute deviation by quantity: ``loss``, ``weights`` (after the last step), ``step1``
-            (weights after the first), ``first_grad``, ``evaluation_goodness`` and whatever else was recorded.
-        excess: the largest deviation as a share of what is allowed, by quantity; above 1 fails.
-        worst_weight: the parameter that strayed most after the last step.
-        components: what the trajectory was replayed with, by slot.
-        not_compared: what was recorded and not compared, with the reason.
+        file: path of the trajectory.
+        peer: name of the peer that planned the replay.
+        deviations: largest absolute deviation by quantity: ``loss``, ``weights`` (after the last step), ``step1``
+            (weights after the first step), ``first_grad``, ``evaluation_goodness`` and every other recorded quantity.
+        excess: largest deviation divided by the tolerance, by quantity; a value above 1 fails.
+        worst_weight: the parameter with the largest deviation after the last step.
+        components: components of the replay, by slot.
+        not_compared: recorded quantities that were not compared, with the reason.
     """
 
     file: str
@@ -43,11 +43,11 @@ class Replay:
 
     @property
     def passed(self) -> bool:
-        """Whether everything stayed within the tolerance."""
+        """Whether every deviation is within its tolerance."""
         return bool(self.excess) and all(value <= 1 for value in self.excess.values())
 
     def to_dict(self) -> dict[str, Any]:
-        """As a JSON object."""
+        """The result as a JSON object."""
         return {
             "file": self.file,
             "peer": self.peer,
@@ -65,46 +65,46 @@ def compare(
     trajectory: Trajectory,
     peer: Peer,
     plan: ReplayPlan,
-    heard: ReplayRecord,
+    record: ReplayRecord,
     tolerance: Tolerance | None,
 ) -> None:
     """Fill ``result`` with every deviation.
 
     Args:
-        result: of this trajectory, still empty.
-        trajectory: what was recorded.
-        peer: whose words the recorded names are.
-        plan: with the tolerances.
-        heard: what the replay gave.
-        tolerance: in place of the plan's.
+        result: the result of this trajectory, still empty.
+        trajectory: the recorded trajectory.
+        peer: the peer, which translates the recorded names.
+        plan: the plan, with its tolerances.
+        record: the quantities of the replay.
+        tolerance: replaces the plan's tolerances; None keeps them.
 
     Raises:
         FileError: a quantity has another shape than recorded, or there is nothing to compare.
     """
-    judge = _Judge(result, plan, tolerance)
-    observed = peer.observed(heard, trajectory)
+    comparison = _Comparison(result, plan, tolerance)
+    observed = peer.observed(record, trajectory)
     for key, recorded in trajectory.arrays.items():
         first = key.partition("/")[0]
         if key.startswith(GIVEN) or first in STATES:
             continue
         if key in observed:
-            judge.quantity(key, recorded, np.asarray(observed[key]))
+            comparison.quantity(key, recorded, np.asarray(observed[key]))
         else:
             reason = next((why for pattern, why in plan.ignored.items() if fnmatchcase(key, pattern)), "")
-            result.not_compared[key] = reason or "the peer does not say what it is"
-    final = {name: v.detach().cpu().numpy() for name, v in heard.network.named_state().items()}
-    for first, got in zip(STATES, (final, heard.first_state, heard.first_gradients), strict=True):
+            result.not_compared[key] = reason or "the peer does not know this quantity"
+    final = {name: v.detach().cpu().numpy() for name, v in record.network.named_state().items()}
+    for first, got in zip(STATES, (final, record.first_state, record.first_gradients), strict=True):
         recorded_state = {
             name: value
             for name, value in trajectory.under(first).items()
-            if not judge.ignored(f"{first}/{name}", result)
+            if not comparison.ignored(f"{first}/{name}", result)
         }
-        judge.state(first, peer.state(recorded_state), got)
+        comparison.state(first, peer.state(recorded_state), got)
     if not result.excess:
-        raise FileError("The trajectory records nothing to compare.", where=trajectory.path)
+        raise FileError("The trajectory contains nothing to compare.", where=trajectory.path)
 
 
-class _Judge:
+class _Comparison:
     def __init__(self, result: Replay, plan: ReplayPlan, tolerance: Tolerance | None) -> None:
         self.result, self.plan, self.tolerance = result, plan, tolerance or plan.tolerance
         self.named: Mapping[str, float] = {} if tolerance else plan.tolerances
@@ -118,30 +118,31 @@ class _Judge:
 
     def quantity(self, key: str, recorded: np.ndarray, got: np.ndarray) -> None:
         if recorded.shape != got.shape:
-            told = f"{key} is recorded as {recorded.shape}, the replay gives {got.shape}."
-            raise FileError(told, where=self.result.file)
-        expected, found = recorded.astype(np.float64), got.astype(np.float64)
+            message = f"{key} is recorded with shape {recorded.shape}, but the replay gives {got.shape}."
+            raise FileError(message, where=self.result.file)
+        expected, actual = recorded.astype(np.float64), got.astype(np.float64)
         named = self.named.get(key, self.named.get(key.partition("/")[0]))
         allowed = self.tolerance.absolute + self.tolerance.relative * np.abs(np.nan_to_num(expected))
-        self._note(_title(key), expected, found, allowed if named is None else np.full_like(expected, named))
+        self._note(_title(key), expected, actual, allowed if named is None else np.full_like(expected, named))
 
     def state(self, first: str, recorded: Mapping[str, np.ndarray], got: Mapping[str, np.ndarray]) -> None:
         allowed = self.named.get(first, self.tolerance.weights)
         worst = -1.0
         for name, value in recorded.items():
-            expected, found = value.astype(np.float64), got[name].astype(np.float64)
-            if expected.shape != found.shape:
-                raise FileError(f"{first}/{name} is recorded as {expected.shape}, not {found.shape}.")
-            deviation = self._note(_title(first), expected, found, np.full_like(expected, allowed))
+            expected, actual = value.astype(np.float64), got[name].astype(np.float64)
+            if expected.shape != actual.shape:
+                shapes = f"{expected.shape}, but the replay gives {actual.shape}"
+                raise FileError(f"{first}/{name} is recorded with shape {shapes}.", where=self.result.file)
+            deviation = self._note(_title(first), expected, actual, np.full_like(expected, allowed))
             if first == "final" and deviation > worst:
                 worst, self.result.worst_weight = deviation, name
 
-    def _note(self, title: str, expected: np.ndarray, found: np.ndarray, allowed: np.ndarray) -> float:
+    def _note(self, title: str, expected: np.ndarray, actual: np.ndarray, allowed: np.ndarray) -> float:
         deviations, excess = self.result.deviations, self.result.excess
-        if not np.array_equal(np.isfinite(expected), np.isfinite(found)):
-            deviations[title] = excess[title] = float("inf")  # NaN: other layers were updated than recorded
+        if not np.array_equal(np.isfinite(expected), np.isfinite(actual)):
+            deviations[title] = excess[title] = float("inf")  # NaN: the replay updated other layers than the recording
             return float("inf")
-        deviation = np.abs(np.nan_to_num(found) - np.nan_to_num(expected))
+        deviation = np.abs(np.nan_to_num(actual) - np.nan_to_num(expected))
         with np.errstate(divide="ignore", invalid="ignore"):
             share = np.where(deviation > 0, deviation / allowed, 0.0)
         largest = float(deviation.max(initial=0.0))

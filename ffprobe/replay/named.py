@@ -1,4 +1,4 @@
-"""Trajectories that name their components themselves, one word for each slot."""
+"""Trajectories that name their own components, one name per slot."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from ffprobe.errors import PluginError
 from ffprobe.plugin.registry import Registry
 
 SLOTS = ("normalizer", "goodness", "loss", "scheduler", "encoder")
-# what meta may say beside the slots; anything else is part of the method and must be known
+# keys of meta beside the slots; any other key is part of the method and must be known
 DESCRIPTIVE = {"peer", "layers", "image", "classes", "optimizer", "updated_layers_at_step_t", *SLOTS}
 
 
 class NamedComponents(Peer):
-    """The format for those who record a trajectory to be replayed: no peer needs to know it.
+    """The format for trajectories that were recorded for a replay; it needs no other peer.
 
-    ``meta`` has a word for each of ``SLOTS``, a component's name or one of its ``aliases``, and constants under the
-    names of the settings that they are for. Batches are ``batch/x`` ``[T, B, C, H, W]`` or ``[B, C, H, W]`` for one
-    full batch, ``batch/y_pos`` and ``batch/y_neg``; ``eval/goodness`` is ``[K, L, N]``.
+    ``meta`` has an entry for each of ``SLOTS``: a component's name or one of its ``aliases``. Constants have the names
+    of the settings that they set. Batches are ``batch/x`` ``[T, B, C, H, W]``, or ``[B, C, H, W]`` for one full batch,
+    ``batch/y_pos`` and ``batch/y_neg``; ``eval/goodness`` is ``[K, L, N]``.
     """
 
     name = "named-components"
@@ -33,11 +33,11 @@ class NamedComponents(Peer):
         self.registry = registry
 
     def claims(self, meta: Mapping[str, Any]) -> bool:
-        """True: what it does not understand it names."""
+        """Always True; ``plan`` names everything that it does not know."""
         return True
 
     def plan(self, trajectory: Trajectory) -> ReplayPlan:
-        """With the components that ``meta`` names."""
+        """The plan with the components that ``meta`` names."""
         meta, arrays = trajectory.meta, trajectory.arrays
         components = self._components(meta)
         optimizer = meta["optimizer"]
@@ -63,34 +63,34 @@ class NamedComponents(Peer):
             negatives=negatives[steps],
         )
 
-    def observed(self, heard: ReplayRecord, trajectory: Trajectory) -> dict[str, Any]:
-        """Losses, goodness in training, goodness in evaluation."""
-        steps = heard.steps
-        found: dict[str, Any] = {
-            "loss": heard.losses(),
+    def observed(self, record: ReplayRecord, trajectory: Trajectory) -> dict[str, Any]:
+        """Losses, goodness in training and goodness in evaluation."""
+        steps = record.steps
+        quantities: dict[str, Any] = {
+            "loss": record.losses(),
             "goodness_pos": np.stack([step.positive for step in steps]),
             "goodness_neg": np.stack([step.negative for step in steps]),
         }
         if "eval/goodness" in trajectory.arrays:
-            found["eval/goodness"] = heard.evaluate(trajectory.arrays["eval/x"]).transpose(2, 0, 1)
-        return found
+            quantities["eval/goodness"] = record.evaluate(trajectory.arrays["eval/x"]).transpose(2, 0, 1)
+        return quantities
 
     def _components(self, meta: Mapping[str, Any]) -> dict[str, Any]:
-        who = meta.get("peer") or meta.get("method") or "an unnamed peer"
+        source = meta.get("peer") or meta.get("method") or "an unnamed peer"
         if any(not isinstance(meta.get(kind, ""), str) for kind in SLOTS):
             raise PluginError(
-                f"No peer here knows the code of {who}.",
+                f"No installed peer supports the code of {source}.",
                 hint="Install a plugin with an ffprobe.Peer for it, or name components in the trajectory's meta.",
             )
         unknown = []
         chosen: dict[str, dict[str, Any]] = {}
         known: set[str] = set()
         for kind in SLOTS:
-            # a component may be described as "name: formula" or "name, remark"
-            words = str(meta.get(kind, "")).split(":")[0].split(",")[0].strip()
-            name = self.registry.by_alias(kind, words)
+            # a component may be described as "name: formula" or "name, comment"
+            alias = str(meta.get(kind, "")).split(":")[0].split(",")[0].strip()
+            name = self.registry.by_alias(kind, alias)
             if name is None:
-                unknown.append(f"{kind} {words or '(not named)'!r}")
+                unknown.append(f"{kind} {alias or '(not named)'!r}")
                 continue
             keys = _keys(self.registry.component(kind, name), kind)
             known |= keys
@@ -101,8 +101,8 @@ class NamedComponents(Peer):
                 unknown.append(f"{key} {value!r:.60}")
         if unknown:
             raise PluginError(
-                f"A trajectory of {who} needs what is not here: {'; '.join(unknown)}.",
-                hint="Install a plugin that supplies it under that name or alias.",
+                f"A trajectory of {source} needs components that are not installed: {'; '.join(unknown)}.",
+                hint="Install a plugin that provides them under that name or alias.",
             )
         return chosen
 
@@ -112,11 +112,11 @@ def _layer(entry: Mapping[str, Any]) -> LayerSpec:
         return LayerSpec("conv", int(entry["out_channels"]), 2 if entry["maxpool"] else 1, bool(entry.get("bias")))
     if entry["kind"] == "linear":
         return LayerSpec("linear", int(entry["out_features"]), bias=bool(entry.get("bias")))
-    raise PluginError(f"The trajectory has a layer {entry['kind']!r}, which no component here is.")
+    raise PluginError(f"The trajectory has a layer of the unknown kind {entry['kind']!r}.")
 
 
 def _keys(component: type[Component], kind: str) -> set[str]:
-    # a setting may go by its own name, by an alias, or with the slot in front (encoder_learned)
+    # a setting may have its own name, an alias, or the slot as prefix (encoder_learned)
     keys = set()
     for name, info in component.Params.model_fields.items():
         choices = getattr(info.validation_alias, "choices", [])

@@ -1,4 +1,4 @@
-"""Recorded batches, wrong labels and layers in the places of a loader, of negatives and of a network."""
+"""Recorded batches, wrong labels and layers in place of a loader, negatives and a network."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from ffprobe.components.peer import ReplayPlan
 
 
 class RecordedBatches:
-    """The batches of a plan, in the place of a loader.
+    """The batches of a plan, in place of a loader.
 
     Args:
-        plan: how a trajectory is repeated.
+        plan: the plan of the replay.
 
     Raises:
-        ValueError: inputs, labels, negatives, rates or epochs are not of one length, or inputs not of the plan's shape.
+        ValueError: inputs, labels, negatives, rates and epochs differ in length, or the inputs do not have the plan's
+            shape.
     """
 
     def __init__(self, plan: ReplayPlan) -> None:
         self.x, self.labels = torch.from_numpy(plan.inputs), torch.from_numpy(plan.labels)
         self.negatives = None if plan.negatives is None else torch.from_numpy(plan.negatives)
         if tuple(self.x.shape[2:]) != tuple(plan.shape):
-            raise ValueError(f"inputs are {list(self.x.shape)}, not [T, B, {', '.join(map(str, plan.shape))}]")
+            raise ValueError(f"inputs have shape {list(self.x.shape)}, not [T, B, {', '.join(map(str, plan.shape))}]")
         for name, values in (("labels", self.labels), ("negatives", self.negatives)):
             if values is not None and (values.shape != self.x.shape[:2] or values.dtype != torch.int64):
                 raise ValueError(f"{name} are {values.dtype} {list(values.shape)}, not int64 {list(self.x.shape[:2])}")
@@ -45,7 +46,7 @@ class RecordedBatches:
 
 
 def recorded_negatives(batches: RecordedBatches) -> type[Negatives]:
-    """The recorded wrong labels, one batch a call."""
+    """The recorded wrong labels, one batch per call."""
     assert batches.negatives is not None
     rows = iter(batches.negatives)
 
@@ -61,7 +62,7 @@ def recorded_negatives(batches: RecordedBatches) -> type[Negatives]:
 
 
 def recorded_network(plan: ReplayPlan, batches: RecordedBatches) -> type[Network]:
-    """The plan's layers, and its learning rates as a schedule over the base rate 1."""
+    """The plan's layers, and its learning rates as a schedule relative to the base rate 1."""
     total = batches.epochs * len(batches)
     steps = tuple((step / total, float(rate)) for step, rate in enumerate(plan.rates or ()))
 

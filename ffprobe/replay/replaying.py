@@ -1,8 +1,8 @@
-"""Replaying a recorded trajectory through the ordinary trainer and plugins, and saying how far it strays.
+"""Replay of a recorded trajectory with the ordinary trainer and plugins, and how far the results deviate.
 
-A trajectory (``.npz``) holds a network's start, every batch with its labels, and what became of it, recorded from
-somebody else's implementation. A peer (``ffprobe.Peer``) knows that code and says with which components it is repeated;
-a trajectory that no peer claims must name components itself (``ffprobe.replay.named``).
+A trajectory (``.npz``) contains the initial weights, every batch with its labels, and the results of another
+implementation. A peer (``ffprobe.Peer``) knows that implementation and lists the components that reproduce it; a
+trajectory that no peer claims must name its components itself (``ffprobe.replay.named``).
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ from ffprobe.training.split import Split
 from ffprobe.training.trainer import Trainer
 
 LARGEST = 1 << 30
-"""Bytes that the arrays of one trajectory may take; reference trajectories are below a megabyte."""
+"""Maximum size of the arrays of one trajectory, in bytes; reference trajectories are below a megabyte."""
 
 
 def read_trajectory(path: Path) -> Trajectory:
-    """A trajectory from its file.
+    """Read a trajectory from its file.
 
     Raises:
-        FileError: missing, damaged, holding objects, or larger than ``LARGEST``.
+        FileError: the file is missing, damaged, contains objects, or is larger than ``LARGEST``.
     """
     hint = "A trajectory is an .npz of plain arrays with a JSON string `meta`."
     arrays = read_arrays(path, LARGEST, "trajectory", hint)
@@ -59,18 +59,18 @@ def replay(path: Path, registry: Registry, tolerance: Tolerance | None = None, f
     """Replay one trajectory.
 
     Sums are rounded as in the recording, on one thread and channels first, unless ``fast``: Adam turns a gradient that
-    is zero up to rounding into a step of the whole learning rate, so that in float32 two right implementations can
-    part by more than the tolerance.
+    is zero up to rounding into a step of the full learning rate, so that in float32 two correct implementations can
+    differ by more than the tolerance.
 
     Args:
         path: the ``.npz`` file.
-        registry: to find peers and components in.
-        tolerance: for everything; the peer's own, by quantity, when not given.
+        registry: registry of peers and components.
+        tolerance: tolerance for all quantities; None for the peer's own tolerances.
         fast: use the memory layout and the threads of an ordinary run instead.
 
     Raises:
         FileError: the file is damaged or incomplete.
-        PluginError: a peer or a component that it needs is not there; the message names it.
+        PluginError: a required peer or component is not installed; the message names it.
     """
     trajectory = read_trajectory(path)
     threads = torch.get_num_threads()
@@ -82,11 +82,11 @@ def replay(path: Path, registry: Registry, tolerance: Tolerance | None = None, f
         result = Replay(str(path), peer=peer.name)
         experiment = _experiment(plan, trajectory, peer, registry, fast)
         result.components = {k: type(experiment.components[k]).name for k in plan.components if k != "evaluator"}
-        heard = _train(experiment, plan, registry)
-        compare(result, trajectory, peer, plan, heard, tolerance)
+        record = _train(experiment, plan, registry)
+        compare(result, trajectory, peer, plan, record, tolerance)
     except (LookupError, TypeError, ValueError, ArithmeticError, RuntimeError, AttributeError) as error:
-        told = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise FileError(f"The trajectory does not fit together: {told}.", where=str(path)) from error
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise FileError(f"The trajectory is inconsistent: {reason}.", where=str(path)) from error
     finally:
         torch.set_num_threads(threads)
     return result
@@ -100,21 +100,21 @@ def _peer(trajectory: Trajectory, registry: Registry) -> Peer:
         raise PluginError(
             f"The peers {' and '.join(repr(peer.name) for peer in claiming)} both claim the trajectory.",
             where=trajectory.path,
-            hint="Uninstall one.",
+            hint="Uninstall one of them.",
         )
     return claiming[0] if claiming else NamedComponents(registry)
 
 
 def _train(experiment: Experiment, plan: ReplayPlan, registry: Registry) -> ReplayRecord:
     network = experiment.network
-    heard = ReplayRecord(network, lambda x: _evaluate(experiment, x))
-    with ReplayObserver(heard, plan.listen, registry):
+    record = ReplayRecord(network, lambda x: _evaluate(experiment, x))
+    with ReplayObserver(record, plan.record_outputs, registry):
         trainer = Trainer(experiment, Observers(registry.manager, _no_record, _no_failure))
         network.train()
         for step, (x, y, _) in enumerate(experiment.loader):
             trainer.epoch = int(plan.epochs[step]) if plan.epochs is not None else 0
             trainer.learn(x, y)
-    return heard
+    return record
 
 
 def _evaluate(experiment: Experiment, x: np.ndarray) -> np.ndarray:
@@ -138,7 +138,7 @@ def _no_failure(plugin: str, sentence: str) -> None:
 def _experiment(plan: ReplayPlan, trajectory: Trajectory, peer: Peer, registry: Registry, fast: bool) -> Experiment:
     batches = RecordedBatches(plan)
     base = resolve(_table(plan, batches), registry)
-    slots = {**base.slots, **{kind: _choice(kind, said, registry) for kind, said in plan.components.items()}}
+    slots = {**base.slots, **{kind: _choice(kind, entry, registry) for kind, entry in plan.components.items()}}
     slots["network"] = Choice(recorded_network(plan, batches), Params())
     if plan.negatives is not None:
         slots["negatives"] = Choice(recorded_negatives(batches), Params())
@@ -155,17 +155,17 @@ def _experiment(plan: ReplayPlan, trajectory: Trajectory, peer: Peer, registry: 
     return experiment
 
 
-def _choice(kind: str, said: str | Mapping[str, Any] | type[Component], registry: Registry) -> Choice:
-    if isinstance(said, type):
-        return Choice(said, said.Params())
-    said = {"name": said} if isinstance(said, str) else said
-    component = registry.component(kind, str(said["name"]))
-    settings = {key: value for key, value in said.items() if key != "name"}
+def _choice(kind: str, entry: str | Mapping[str, Any] | type[Component], registry: Registry) -> Choice:
+    if isinstance(entry, type):
+        return Choice(entry, entry.Params())
+    entry = {"name": entry} if isinstance(entry, str) else entry
+    component = registry.component(kind, str(entry["name"]))
+    settings = {key: value for key, value in entry.items() if key != "name"}
     return Choice(component, validate(component.Params, settings, f"{kind} {component.name!r}", kind))
 
 
 def _table(plan: ReplayPlan, batches: RecordedBatches) -> dict[str, Any]:
-    # the baseline, in which the plan's components and the trajectory's layers and wrong labels are put afterwards
+    # the base preset; the plan's components and the trajectory's layers and wrong labels replace its own later
     table: dict[str, Any] = {**read_preset(BASE_PRESET), "probes": []}
     training = {
         "epochs": batches.epochs,

@@ -1,1 +1,1 @@
-"""Device and process matters: precision, seeds, memory allocation."""
+"""Device and process settings: precision, seeds, memory allocation."""

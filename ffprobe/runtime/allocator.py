@@ -1,4 +1,4 @@
-"""Whose malloc this process calls; steps on a CPU may hang on it (docs/decisions/0006)."""
+"""Which memory allocator this process uses; the speed of steps on a CPU can depend on it (docs/decisions/0006)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def preloaded_allocator() -> str:
-    """The file name of a tcmalloc, jemalloc or mimalloc in ``LD_PRELOAD`` that this process did load; else empty."""
+    """The file name of a tcmalloc, jemalloc or mimalloc in ``LD_PRELOAD`` that this process has loaded, or ""."""
     maps = Path("/proc/self/maps")
     loaded = maps.read_text(encoding="utf-8") if maps.is_file() else ""
-    names = [Path(word).name for word in re.split("[: ]", os.environ.get("LD_PRELOAD", ""))]
+    names = [Path(entry).name for entry in re.split("[: ]", os.environ.get("LD_PRELOAD", ""))]
     allocators = [name for name in names if re.search("tcmalloc|jemalloc|mimalloc", name)]
     return next((name for name in allocators if name in loaded), "")

@@ -1,4 +1,4 @@
-"""The device and the number format of forward passes."""
+"""The device and the precision of forward passes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ffprobe.errors import UsageError
 
 
 def choose_device(name: str) -> torch.device:
-    """The device that ``--device`` means; ``auto`` is the first CUDA card, else the CPU.
+    """The device that ``--device`` names; ``auto`` is the first CUDA GPU, or the CPU if there is none.
 
     Raises:
-        UsageError: no such device here.
+        UsageError: this machine has no such device.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -28,17 +28,18 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device) -> str:
-    """``fp32``, ``bf16`` or ``fp64``; ``auto`` is bf16 where the hardware multiplies it natively, else fp32.
+    """``fp32``, ``bf16`` or ``fp64``; ``auto`` is bf16 where the hardware supports it natively, else fp32.
 
-    fp16 is not offered: local losses divide by batch times features, so that fp16 gradients of activations underflow.
+    fp16 is not offered: local losses divide by batch times features, so fp16 gradients of activations underflow.
 
     Raises:
-        UsageError: bf16 was asked for on a device that lacks it.
+        UsageError: bf16 was requested on a device that does not support it.
     """
     if name == "auto":
         return "bf16" if native_bf16(device) else "fp32"
     if name == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
-        raise UsageError(f"{torch.cuda.get_device_name(device)} has no bfloat16.", hint="Use --precision fp32.")
+        name = torch.cuda.get_device_name(device)
+        raise UsageError(f"{name} does not support bfloat16.", hint="Use --precision fp32.")
     return name
 
 
@@ -48,12 +49,12 @@ def native_bf16(device: torch.device) -> bool:
         return torch.cuda.get_device_capability(device)[0] >= 8
     if device.type != "cpu":
         return False
-    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # private, so absence must not hurt
-    return any(bool(getattr(torch.cpu, name, bool)()) for name in asked)
+    features = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # private names, which torch may remove
+    return any(bool(getattr(torch.cpu, name, bool)()) for name in features)
 
 
 def autocast(precision: str, device: torch.device) -> Callable[[], AbstractContextManager[None]]:
-    """A maker of fresh context managers for forward passes in this precision."""
+    """A function that returns a new context manager for forward passes in this precision."""
     if precision != "bf16":
         return nullcontext
     return lambda: torch.autocast(device.type, torch.bfloat16)

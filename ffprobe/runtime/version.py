@@ -1,3 +1,3 @@
-"""The version of this ffprobe, where every room can read it without importing the package's public names."""
+"""The version of ffprobe, in a module that every package can import without the public names."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"

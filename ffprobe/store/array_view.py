@@ -1,4 +1,4 @@
-"""One recorded array on a terminal and in a notebook: its axes and what labels them, not its numbers."""
+"""The view of a recorded array in a terminal and in a notebook: its axes and their labels, not its values."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from ffprobe.store.recorded import RecordedArray
 
 FEW = 6
-"""So many labels are shown in full, of more only the ends."""
+"""Up to this number all labels are shown; of longer axes only the first three and the last."""
 
 
 def terminal_view(array: RecordedArray) -> Text:
-    """For rich."""
+    """The view for rich."""
     from rich.text import Text
 
     lines = [Text(_title(array), style="bold"), *map(Text, _sentences(array))]
@@ -25,7 +25,7 @@ def terminal_view(array: RecordedArray) -> Text:
 
 
 def notebook_view(array: RecordedArray) -> str:
-    """As HTML."""
+    """The view as HTML."""
     axes = _axes(array)
     tables = [HtmlTable(("axis", "length", "labels"), axes, numbers=(1,))] if axes else []
     return html_view(_title(array), tables, _sentences(array))
@@ -44,15 +44,15 @@ def _sentences(array: RecordedArray) -> list[str]:
 
 def _axes(array: RecordedArray) -> list[tuple[str, str, str]]:
     coordinates = array.coordinates
-    found = []
+    rows = []
     for name, length in zip(array.dims, array.shape, strict=True):
         labels = _labels(coordinates[name]) if name in coordinates else ""
-        found.append((name, str(length), labels))
-    return found
+        rows.append((name, str(length), labels))
+    return rows
 
 
 def _labels(scale: RecordedArray) -> str:
-    """A few labels, read from either end; nothing of a file that was closed meanwhile."""
+    """The first and last labels; "" if the file has been closed."""
     if not scale.is_open:
         return ""
     if len(scale) <= FEW:

@@ -1,4 +1,4 @@
-"""HDF5 attributes to and from plain Python values: str, int, float, and flat lists of one of them."""
+"""Conversion between HDF5 attributes and plain Python values: str, int, float, and flat lists of one of them."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import h5py
 import numpy as np
 
 OWN_TO_HDF5 = frozenset({"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "DIMENSION_LABELS"})
-"""Written by HDF5's dimension scales; never declared, never reported."""
+"""Attributes of HDF5's dimension scales; a schema does not declare them, and they are not reported."""
 
 LONGEST = 1_000_000
-"""No attribute of a run file has more elements; a longer one is left unread."""
+"""Maximum number of elements of an attribute in a run file; longer attributes are not read."""
 
 
 def write_attributes(target: h5py.HLObject, attributes: Mapping[str, object]) -> None:
     """Write every attribute of a group or dataset.
 
     Raises:
-        ValueError: a value is neither str, number, nor a flat list of one of them; the message names it.
+        ValueError: a value is not a str, a number or a flat list of one of them; the message names it.
     """
     for name, value in attributes.items():
         target.attrs[name] = storable(name, value)
 
 
 def storable(name: str, value: object) -> str | np.generic | np.ndarray:
-    """The value as h5py must get it, so that netCDF4 reads it too: vlen UTF-8, int64, float64; bools are 0 or 1."""
+    """The value in a form that h5py writes and netCDF4 reads: vlen UTF-8, int64, float64; bools become 0 or 1."""
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, (bool, int, np.bool_, np.integer)):
@@ -45,14 +45,14 @@ def storable(name: str, value: object) -> str | np.generic | np.ndarray:
 
 
 def clean(text: str) -> str:
-    """The text as valid UTF-8 without NUL, neither of which HDF5 or netCDF would take."""
+    """The text as valid UTF-8 without NUL; HDF5 and netCDF reject anything else."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\0", "\\0")
 
 
 def read_attributes(source: h5py.HLObject) -> dict[str, object]:
-    """Every attribute that is text or numbers, decoded; HDF5's own ones and anything stranger are left out."""
-    found: dict[str, object] = {}
-    attributes = source.attrs  # made anew by h5py at each mention
+    """Every attribute that is text or numbers, decoded; attributes of HDF5 itself and other types are skipped."""
+    values: dict[str, object] = {}
+    attributes = source.attrs  # h5py creates a new object at each access
     for name in attributes:
         if name in OWN_TO_HDF5:
             continue
@@ -64,12 +64,12 @@ def read_attributes(source: h5py.HLObject) -> dict[str, object]:
         except (OSError, TypeError, KeyError, UnicodeDecodeError):
             continue
         if (simple := plain(value)) is not None:
-            found[name] = simple
-    return found
+            values[name] = simple
+    return values
 
 
 def plain(value: object) -> object | None:
-    """A value read by h5py as str, int, float or list; None when it is something else, as a reference is."""
+    """A value read by h5py as str, int, float or list; None for any other type, such as a reference."""
     if isinstance(value, h5py.Empty):
         return []
     if isinstance(value, bytes):

@@ -1,4 +1,4 @@
-"""The commit record: which rows of a file that is still growing, or was killed, are to be believed."""
+"""The commit record: which rows are valid in a file that is still being written, or whose writer was killed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ffprobe.errors import FileError
 LENGTH, CHECKSUM, DIMENSION, COMMIT = "commit/length", "commit/checksum", "commit/dimension", "commit/commit"
 
 MOST_ROWS = 1 << 24
-"""No run commits more often; a file that says so is not read."""
+"""Maximum number of commits; a file with more is not read."""
 
 
 def row_checksum(lengths: Sequence[int] | np.ndarray) -> int:
@@ -26,11 +26,11 @@ def append_commit(datasets: Mapping[str, h5py.Dataset], lengths: Sequence[int] |
     """Add a row to the record.
 
     Args:
-        datasets: by path, those of the record among them.
-        lengths: one for each growing dimension, in the order of ``commit/dimension``.
+        datasets: datasets by path, including those of the record.
+        lengths: length of each growing dimension, in the order of ``commit/dimension``.
 
     Returns:
-        The number of the commit, from 0. Raises what HDF5 raises.
+        The number of the commit, from 0. Errors of HDF5 are not caught.
     """
     at = int(datasets[LENGTH].shape[0])
     for path, value in ((COMMIT, at), (LENGTH, lengths), (CHECKSUM, row_checksum(lengths))):
@@ -41,11 +41,11 @@ def append_commit(datasets: Mapping[str, h5py.Dataset], lengths: Sequence[int] |
 
 @dataclass(frozen=True)
 class Commits:
-    """The commits of a file that hold.
+    """The valid commits of a file.
 
     Attributes:
-        dimensions: the paths of the dimensions that grow, ``metrics/epoch``.
-        lengths: int64 ``[commits, dimensions]``, oldest first; rows with a wrong checksum are not in it.
+        dimensions: paths of the growing dimensions, such as ``metrics/epoch``.
+        lengths: committed lengths, int64 ``[commits, dimensions]``, oldest first, without rows whose checksum is wrong.
     """
 
     dimensions: tuple[str, ...]
@@ -55,7 +55,7 @@ class Commits:
         return len(self.lengths)
 
     def at(self, commit: int | None = None) -> dict[str, int]:
-        """The length of each growing dimension at a commit (None: the last; all 0 before the first).
+        """The length of each growing dimension at a commit (None: the last commit; all 0 if there is none).
 
         Raises:
             IndexError: there is no such commit.
@@ -74,10 +74,10 @@ def read_commits(datasets: Mapping[str, h5py.Dataset]) -> Commits:
     """Read the commit record.
 
     Args:
-        datasets: of the whole file, by path.
+        datasets: datasets of the file, by path.
 
     Raises:
-        FileError: the record is missing or has another shape than declared.
+        FileError: the record is missing or has a wrong shape.
     """
     try:
         length, checksum, dimension = datasets[LENGTH], datasets[CHECKSUM], datasets[DIMENSION]
@@ -87,23 +87,23 @@ def read_commits(datasets: Mapping[str, h5py.Dataset]) -> Commits:
         raise FileError("The run file's commit record has a wrong shape.", hint="It was not written by ffprobe.")
     rows = min(length.shape[0], checksum.shape[0])
     if rows > MOST_ROWS or dimension.shape[0] > MOST_ROWS or rows * dimension.shape[0] > MOST_ROWS:
-        raise FileError("The run file's commit record is too long to be true.", hint="It was not written by ffprobe.")
+        raise FileError("The run file's commit record is too long.", hint="It was not written by ffprobe.")
     names = tuple(str(name) for name in dimension.asstr(errors="replace")[:])
     lengths = np.asarray(length[:rows], dtype="i8").reshape(rows, len(names))
     sums = checksum[:rows]
-    reach = np.array([_extent(datasets, name) for name in names], dtype="i8")
-    # a row beyond the arrays' own extents is as wrong as one with a wrong checksum; while a writer is at work it may be
-    # right, but newer than the arrays as they were opened, and the commit before it then holds
-    good = [i for i in range(rows) if row_checksum(lengths[i]) == sums[i] and _within(lengths[i], reach)]
-    return Commits(names, lengths[good])
+    extents = np.array([_extent(datasets, name) for name in names], dtype="i8")
+    # a row beyond the extents of the arrays is invalid, like one with a wrong checksum; during a run it may be valid
+    # but newer than the opened arrays, and then the commit before it counts
+    valid = [i for i in range(rows) if row_checksum(lengths[i]) == sums[i] and _within(lengths[i], extents)]
+    return Commits(names, lengths[valid])
 
 
-def _within(row: np.ndarray, reach: np.ndarray) -> bool:
-    return bool(np.all(row >= 0) and np.all(row <= reach))
+def _within(row: np.ndarray, extents: np.ndarray) -> bool:
+    return bool(np.all(row >= 0) and np.all(row <= extents))
 
 
 def _extent(datasets: Mapping[str, h5py.Dataset], dimension: str) -> int:
-    """How far every growing array of the dimension's group reaches."""
+    """The length up to which all growing arrays of the dimension's group are allocated."""
     group = dimension.rpartition("/")[0]
     lengths = []
     for path, dataset in datasets.items():

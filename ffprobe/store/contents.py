@@ -1,4 +1,4 @@
-"""What an HDF5 file holds, found without leaving the file and without trusting it."""
+"""The groups and datasets of an untrusted HDF5 file, listed without opening anything outside the file."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ DEEPEST = 16
 
 @dataclass
 class Contents:
-    """Everything in a file, by path.
+    """The contents of a file, by path.
 
     Attributes:
-        groups: every group but the root.
-        datasets: every dataset that may be read.
-        refused: what may not be read, and why, as the end of a sentence that begins with its path.
+        groups: every group except the root.
+        datasets: every dataset that can be read.
+        refused: every object that is not read, with the reason as the rest of a sentence that begins with the path.
     """
 
     groups: dict[str, h5py.Group] = field(default_factory=dict)
@@ -36,46 +36,46 @@ class Contents:
     refused: dict[str, str] = field(default_factory=dict)
 
 
-def contents(file: h5py.File, part: str | None = None) -> Contents:
-    """Find every group and dataset of a file, or of one of its top groups alone.
+def contents(file: h5py.File, top: str | None = None) -> Contents:
+    """List every group and dataset of a file, or of its top-level group ``top`` alone.
 
-    Soft and external links, arrays whose numbers lie in another file, types that a run file never has and filters that
-    HDF5 would have to load code for are listed as refused, not opened further.
+    Soft and external links, arrays stored in another file, types that a run file never has, and filters for which HDF5
+    would have to load code are listed as refused and not opened.
     """
-    found = Contents()
+    listed = Contents()
     seen: set[int] = set()
 
     def enter(group: h5py.Group, prefix: str, depth: int) -> None:
         seen.add(h5py.h5o.get_info(group.id).addr)
-        names = group if depth or part is None else [part] if part in group else []
+        names = group if depth or top is None else [top] if top in group else []
         for name in names:
             path = f"{prefix}{name}"
             try:
                 if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                    found.refused[path] = "is a link to another place, which is not followed"
+                    listed.refused[path] = "is a link, which is not followed"
                     continue
                 info = h5py.h5o.get_info(group.id, name.encode("utf-8", "surrogateescape"))
                 if info.type == h5py.h5o.TYPE_GROUP:
                     if info.addr in seen or depth >= DEEPEST:
-                        found.refused[path] = "is a group inside itself, or too deep"
+                        listed.refused[path] = "is a group inside itself, or nested too deeply"
                         continue
-                    found.groups[path] = group[name]
-                    enter(found.groups[path], f"{path}/", depth + 1)
+                    listed.groups[path] = group[name]
+                    enter(listed.groups[path], f"{path}/", depth + 1)
                 elif info.type == h5py.h5o.TYPE_DATASET:
                     dataset = group[name]
                     if reason := _refusal(dataset):
-                        found.refused[path] = reason
+                        listed.refused[path] = reason
                     else:
-                        found.datasets[path] = dataset
+                        listed.datasets[path] = dataset
             except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
-                found.refused[path] = f"cannot be opened ({str(error)[:80]})"
+                listed.refused[path] = f"cannot be opened ({str(error)[:80]})"
 
     enter(file["/"], "", 0)
-    return found
+    return listed
 
 
 def dtype_name(dataset: h5py.Dataset) -> DType | None:
-    """The dataset's type as schemas name it; None when it has none of those."""
+    """The name of the dataset's type in a schema; None if schemas have no such type."""
     text = h5py.check_string_dtype(dataset.dtype)
     if text is not None:
         return "str" if text.length is None else None
@@ -86,12 +86,12 @@ def dtype_name(dataset: h5py.Dataset) -> DType | None:
 
 def _refusal(dataset: h5py.Dataset) -> str | None:
     if dataset.is_virtual or dataset.external:
-        return "keeps its numbers in another file, which is not read"
+        return "is stored in another file, which is not read"
     if dataset.shape is None or dtype_name(dataset) is None:
         return "has a type that a run file never has"
     plist = dataset.id.get_create_plist()
     if any(plist.get_filter(i)[0] not in _FILTERS for i in range(plist.get_nfilters())):
-        return "is compressed in a way that a run file never is"
+        return "has a compression filter that a run file never has"
     if dataset.chunks and math.prod(dataset.chunks) * dataset.dtype.itemsize > LARGEST_CHUNK:
-        return "has chunks that are too large to be true"
+        return "has chunks larger than 256 MiB"
     return None

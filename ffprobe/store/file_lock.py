@@ -1,7 +1,7 @@
-"""One writer to a file: a lock that lasts exactly as long as the process that holds it.
+"""A lock that allows one writer per file and lasts exactly as long as the process that holds it.
 
-HDF5's own lock does not do this. It is dropped when SWMR begins, so that readers can open the file, and then
-``h5py.File(path, "w")`` truncates the file of a running writer without a word (measured with HDF5 2.0.0).
+HDF5's own lock does not do this. It is released when SWMR begins, so that readers can open the file, and then
+``h5py.File(path, "w")`` truncates the file of a running writer without an error (measured with HDF5 2.0.0).
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from ffprobe.store.hdf5_errors import file_error
 
 try:
     import fcntl
-except ImportError:  # Windows: no lock, as before
+except ImportError:  # Windows: no lock
     fcntl = None  # type: ignore[assignment]
 
 
 class FileLock:
-    """The right to write one file, released by ``close`` or by the end of the process.
+    """An exclusive lock for writing one file, released by ``close`` or by the end of the process.
 
-    An "open file description" lock: unlike a POSIX lock it is not lost when some other part of this process opens and
-    closes the same file, and unlike ``flock`` it does not meet HDF5's own locks.
+    It is an "open file description" lock: unlike a POSIX lock it is not lost when another part of this process opens
+    and closes the same file, and unlike ``flock`` it does not interfere with HDF5's own locks.
 
     Args:
         path: the file.
-        create: make the file, which must not be there yet; otherwise it must be there.
+        create: create the file, which must not exist; otherwise it must exist.
 
     Raises:
-        FileExistsError: it is there and ``create`` is asked.
-        FileError: another process holds it, or the operating system refuses.
+        FileExistsError: the file exists and ``create`` is True.
+        FileError: another process holds the lock, or the operating system refuses.
     """
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
@@ -49,12 +49,12 @@ class FileLock:
             self.close()
             raise another_writes(path) from error
         except OSError:
-            pass  # a file system without locks: go on as HDF5 does
+            pass  # a file system without locks: continue, as HDF5 does
 
     def reserve(self, size: int) -> None:
-        """See that the disk would take so many bytes, and leave the file empty; raises OSError.
+        """Check that the disk has room for ``size`` bytes, and leave the file empty; raises OSError.
 
-        Asked of the operating system before HDF5 gets to see the file, since HDF5 fails on a full disk in disorder.
+        The check precedes HDF5's first access to the file, since HDF5 does not fail cleanly on a full disk.
         """
         if self._descriptor is None or not hasattr(os, "posix_fallocate"):
             return
@@ -62,12 +62,12 @@ class FileLock:
             os.posix_fallocate(self._descriptor, 0, max(1, size))
         except OSError as error:
             if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.ENODEV):
-                raise  # those four only say that this file system cannot be asked
+                raise  # those four only mean that this file system does not support the check
         finally:
             os.ftruncate(self._descriptor, 0)
 
     def is_at(self, path: Path) -> bool:
-        """Whether the path still names the file that is held, and not another one that took its place."""
+        """Whether the path still names the locked file, and not another one that replaced it."""
         try:
             return self._descriptor is not None and os.path.samestat(os.fstat(self._descriptor), os.stat(path))
         except FileNotFoundError:
@@ -79,20 +79,20 @@ class FileLock:
             os.fsync(self._descriptor)
 
     def close(self) -> None:
-        """Let go; does nothing the second time."""
+        """Release the lock; does nothing the second time."""
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
             os.close(descriptor)
 
 
 def another_writes(path: Path) -> FileError:
-    """What is said when another process has the right."""
+    """The error for a file that another process is writing."""
     hint = "Wait until that run ends, or choose another name with --out."
     return FileError("Another process is writing this run file.", where=str(path), hint=hint)
 
 
 def is_held(path: Path) -> bool:
-    """Whether a living process holds the file, or may do so as far as this one can tell; takes nothing."""
+    """Whether a process holds the lock, or may hold it if this process cannot tell; does not take the lock."""
     if fcntl is None or not hasattr(fcntl, "F_OFD_GETLK"):
         return True
     try:
@@ -100,12 +100,12 @@ def is_held(path: Path) -> bool:
     except OSError:
         return True
     try:
-        answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _flock(fcntl.F_WRLCK))
+        lock = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, _flock(fcntl.F_WRLCK))
     except OSError:
         return True
     finally:
         os.close(descriptor)
-    return bool(struct.unpack_from("h", answer)[0] != fcntl.F_UNLCK)
+    return bool(struct.unpack_from("h", lock)[0] != fcntl.F_UNLCK)
 
 
 def _flock(kind: int) -> bytes:
@@ -116,12 +116,12 @@ def _lock(descriptor: int) -> None:
     if fcntl is None:
         return
     if not hasattr(fcntl, "F_OFD_SETLK"):
-        return  # no such locks here, and the others would keep readers out
+        return  # this system has no such locks, and other kinds of locks would keep readers out
     fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _flock(fcntl.F_WRLCK))
 
 
 def sync_directory(directory: Path) -> None:
-    """Wait until the disk has the directory's names, without which a rename may be lost with the power."""
+    """Wait until the directory is on the disk (``fsync``); otherwise a power failure may undo a rename."""
     if os.name == "nt":
         return
     descriptor = os.open(directory, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""Arrays of a run file as objects of xarray and pandas, with their labels; both libraries are extras."""
+"""Arrays of a run file as xarray and pandas objects, with their labels; both libraries are optional."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ if TYPE_CHECKING:
 
 
 def library(name: str) -> Any:
-    """An optional library.
+    """Import an optional library.
 
     Raises:
-        UsageError: it is not installed, and the message says what installs it; or it is broken.
+        UsageError: the library is not installed or cannot be imported; the hint has the command that installs it.
     """
-    hint = f"`pip install 'ffprobe-nn[{name}]'` installs it."
+    hint = f"Install it with `pip install 'ffprobe-nn[{name}]'`."
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
         if error.name == name:
             raise UsageError(f"{name} is not installed.", hint=hint) from error
-        raise UsageError(f"{name} lacks {error.name}.", hint=hint) from error
+        raise UsageError(f"{name} requires {error.name}, which is not installed.", hint=hint) from error
     except ImportError as error:
         raise UsageError(f"{name} cannot be imported: {error}.", hint=hint) from error
 
 
 def data_array(array: RecordedArray) -> xarray.DataArray:
-    """The array for xarray: labels as coordinates, numbers read when they are used."""
+    """The array as an xarray.DataArray: labels as coordinates, values read on demand."""
     xr = library("xarray")
     return xr.DataArray(_variable(array), _coordinates(array), name=array.path.rpartition("/")[2])
 
 
 def data_set(run: RunFile, group: str) -> xarray.Dataset:
-    """The arrays of one group for xarray; labels are read, everything else when it is used."""
+    """The arrays of one group as an xarray.Dataset; labels are read now, all other values on demand."""
     xr = library("xarray")
     group = group.strip("/")
     paths = [path for path in run.paths() if path.rpartition("/")[0] == group]
     if not paths:
         raise FileError(
-            f"The run file holds no arrays in the group {group!r}.",
+            f"The run file has no arrays in the group {group!r}.",
             where=str(run.path),
-            hint=f"Groups: {', '.join(sorted({path.rpartition('/')[0] for path in run.paths()}))}.",
+            hint=f"It has these groups: {', '.join(sorted({path.rpartition('/')[0] for path in run.paths()}))}.",
         )
     names = {path.rpartition("/")[2]: run.variable(path) for path in paths}
     scales = {name for name, array in names.items() if array.dims == (name,)}
@@ -57,20 +57,20 @@ def data_set(run: RunFile, group: str) -> xarray.Dataset:
 
 
 def series_or_frame(array: RecordedArray) -> pandas.Series[Any] | pandas.DataFrame:
-    """The array for pandas, read whole: a Series, for two axes a DataFrame, for more a Series again."""
+    """The array for pandas, read in full: a DataFrame for two axes, otherwise a Series."""
     pd = library("pandas")
     labels = [_labels(array, axis) for axis in range(array.ndim)]
     indexes = [pd.Index(values, name=name) for values, name in zip(labels, array.dims, strict=True)]
     name = array.path.rpartition("/")[2]
-    found: Any
+    result: Any
     if array.ndim == 2:
-        found = pd.DataFrame(array[...], *indexes)
+        result = pd.DataFrame(array[...], *indexes)
     elif array.ndim > 2:
-        found = pd.Series(array[...].reshape(-1), pd.MultiIndex.from_product(indexes), name=name)
+        result = pd.Series(array[...].reshape(-1), pd.MultiIndex.from_product(indexes), name=name)
     else:
-        found = pd.Series(array[...].reshape(-1), *indexes, name=name)
-    found.attrs.update(_attributes(array))
-    return found
+        result = pd.Series(array[...].reshape(-1), *indexes, name=name)
+    result.attrs.update(_attributes(array))
+    return result
 
 
 def _variable(array: RecordedArray) -> xarray.Variable:

@@ -1,4 +1,4 @@
-"""Creates everything a schema declares in an empty HDF5 file, before SWMR forbids creating anything."""
+"""Creates everything that a schema declares in an empty HDF5 file; after SWMR begins nothing can be created."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ffprobe.store.attributes import OWN_TO_HDF5, clean, storable, write_attribu
 from ffprobe.store.schema import Dimension, Schema, Variable, groups_of
 
 LOCKING = "best-effort"
-"""One value wherever a file is opened: HDF5 refuses a second opening in a process with another one."""
+"""The locking mode for every opening of a file: within a process HDF5 refuses to open a file with two modes."""
 
 FILL: Mapping[str, float | int] = {"f4": math.nan, "f8": math.nan, "i4": -1, "i8": -1, "u1": 0}
-"""What an element holds that was never written."""
+"""The value of an element that was never written, by dtype."""
 
 LARGEST_CHUNK = 1 << 20
 SMALL_CHUNK = 1 << 15
@@ -26,14 +26,14 @@ LONGEST_CHUNK = 1024
 
 
 def new_file(path: Path, schema: Schema) -> h5py.File:
-    """Create (or truncate) the file and lay the schema, which was checked, out in it.
+    """Create (or truncate) the file and create everything in the schema, which must have been checked.
 
-    The file format is that of HDF5 1.10, which is the oldest with SWMR: a newer one could not be read by netCDF.
+    The file format is that of HDF5 1.10, the oldest with SWMR: netCDF cannot read a newer one.
 
     Raises:
-        OSError: of any kind, from HDF5.
+        OSError: any error of HDF5.
     """
-    # the cache is per dataset, and a row of a compressed array is written whole, so a chunk's worth is enough
+    # the cache is per dataset, and a row of a compressed array is written in one piece, so one chunk is enough
     file = h5py.File(path, "w", libver=("v110", "v110"), locking=LOCKING, rdcc_nbytes=LARGEST_CHUNK)
     try:
         lay_out(file, schema)
@@ -58,7 +58,7 @@ def lay_out(file: h5py.File, schema: Schema) -> None:
 
 
 def room_for(schema: Schema) -> int:
-    """About how many bytes the arrays of fixed size and the descriptions of all of them take."""
+    """The approximate size in bytes of all arrays of fixed size and of the metadata of all arrays."""
     sizes = {d.path: d.size for d in schema.dimensions}
     total = sum((d.size or 0) * 8 for d in schema.dimensions)
     for v in schema.variables:
@@ -69,11 +69,11 @@ def room_for(schema: Schema) -> int:
 
 
 def check_schema(schema: Schema) -> None:
-    """See that a schema can be laid out.
+    """Check that a schema can be created in a file.
 
     Raises:
-        ValueError: a path is declared twice or is a group as well, a dimension is missing, grows in the wrong place or
-            is empty in an array that grows, a string is not a label, or an attribute cannot be stored.
+        ValueError: a path is declared twice or is also a group, a dimension is missing, a growing dimension is not the
+            first one, a dimension of a growing array is empty, text is not a label, or an attribute cannot be stored.
     """
     dimensions = {d.path: d for d in schema.dimensions}
     paths = sorted([d.path for d in schema.dimensions] + [v.path for v in schema.variables])
@@ -83,18 +83,18 @@ def check_schema(schema: Schema) -> None:
     groups = groups_of(paths)
     for path in paths:
         if "/" not in path or not all(part not in ("", ".", "..") for part in path.split("/")):
-            raise ValueError(f"{path!r} must be GROUP/NAME.")
+            raise ValueError(f"{path!r} must have the form GROUP/NAME.")
         if path in groups:
-            raise ValueError(f"{path} is declared as an array and as a group.")
+            raise ValueError(f"{path} is declared both as an array and as a group.")
     for d in schema.dimensions:
         if d.dtype == "str" and (d.size is None or d.values is None):
-            raise ValueError(f"{d.path}: labels that are text must be known before the run, HDF5 cannot append them.")
+            raise ValueError(f"{d.path}: text labels must be known before the run, since HDF5 cannot append them.")
         if d.values is not None and d.size is not None and len(d.values) != d.size:
             raise ValueError(f"{d.path} has {len(d.values)} labels for a length of {d.size}.")
     growing: dict[str, str] = {}
     for d in schema.dimensions:
         if d.size is None and growing.setdefault(d.group, d.path) != d.path:
-            raise ValueError(f"{growing[d.group]} and {d.path} both grow; only one dimension of a group may.")
+            raise ValueError(f"{growing[d.group]} and {d.path} both grow; only one dimension of a group may grow.")
     for v in schema.variables:
         _check_variable(v, dimensions)
 
@@ -109,7 +109,7 @@ def _check_variable(v: Variable, dimensions: Mapping[str, Dimension]) -> None:
         if d.size is None and axis:
             raise ValueError(f"{v.path}: only its first dimension may grow, not {name!r}.")
         if d.size == 0 and dimensions[f"{v.group}/{v.dims[0]}"].size is None:
-            raise ValueError(f"{v.path}: {name!r} has length 0; HDF5 cannot let such an array grow.")
+            raise ValueError(f"{v.path}: {name!r} has length 0; such an array cannot grow in HDF5.")
     for name, value in v.attributes.items():
         if name in OWN_TO_HDF5 | {"units", "long_name"}:
             raise ValueError(f"{v.path}: the attribute {name!r} is written by the store itself.")
@@ -141,7 +141,7 @@ def _create_variable(file: h5py.File, v: Variable, dimensions: list[Dimension]) 
     elif v.compress and 0 not in shape and shape:
         options["chunks"] = _block(shape, np.dtype(v.dtype).itemsize)
     else:
-        # room on the disk is taken now: a disk that is too small says so at the start of a run, not at its end
+        # disk space is allocated now: a run on a full disk fails at its start, not at its end
         early = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         early.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
         options["dcpl"] = early
@@ -153,9 +153,9 @@ def _create_variable(file: h5py.File, v: Variable, dimensions: list[Dimension]) 
 
 
 def chunk(row: tuple[int, ...], itemsize: int, compress: bool) -> tuple[int, ...]:
-    """The chunk of an array that grows by rows of this shape.
+    """The chunk shape of an array that grows by rows of shape ``row``.
 
-    A compressed chunk holds one row at most: to add to it later would leave its old copy behind as waste.
+    A compressed chunk holds at most one row: adding to it later would leave its old copy in the file as waste.
     """
     size = math.prod(row) * itemsize
     rows = 1 if compress else max(1, min(LONGEST_CHUNK, SMALL_CHUNK // max(size, 1)))
@@ -163,7 +163,7 @@ def chunk(row: tuple[int, ...], itemsize: int, compress: bool) -> tuple[int, ...
 
 
 def _block(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """The largest block of at most 1 MiB, found by halving the slowest axes first."""
+    """The shape of a block of at most 1 MiB, found by halving the slowest axes first."""
     block = list(shape)
     for axis in range(len(block)):
         while block[axis] > 1 and math.prod(block) * itemsize > LARGEST_CHUNK:

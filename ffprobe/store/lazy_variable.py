@@ -1,4 +1,4 @@
-"""An array of a run file inside an ``xarray.Variable``, read when it is used; imported only where xarray is."""
+"""An array of a run file as an ``xarray.Variable``, read on demand; imported only if xarray is installed."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ffprobe.store.recorded import RecordedArray
 
 
 class _InFile(BackendArray):
-    """What xarray asks of a backend: shape, dtype, and indexing by one list at a time, as ours does."""
+    """xarray's interface of a backend: shape, dtype, and indexing with at most one list, as in ``RecordedArray``."""
 
     def __init__(self, array: RecordedArray) -> None:
         self.array, self.shape, self.dtype = array, array.shape, array.dtype
 
     def __deepcopy__(self, memo: object) -> _InFile:
-        return self  # xarray copies before it changes; what is in the file never changes
+        return self  # the array in the file never changes, so a copy is not needed
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> np.ndarray:
         one_list = indexing.IndexingSupport.OUTER_1VECTOR
@@ -28,6 +28,6 @@ class _InFile(BackendArray):
 
 
 def lazy_variable(array: RecordedArray, attributes: Mapping[str, object]) -> xarray.Variable:
-    """The array with its dimensions' names; the file must be open when its numbers are used."""
+    """The array with the names of its dimensions; the file must be open when the values are read."""
     data: Any = indexing.LazilyIndexedArray(_InFile(array))
     return xarray.Variable(array.dims, data, dict(attributes))

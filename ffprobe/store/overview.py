@@ -1,4 +1,4 @@
-"""What a run file says of itself: one document, shown on a terminal and in a notebook."""
+"""The overview of a run file: one document, shown in a terminal and in a notebook."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from ffprobe.store.reader import RunFile
 
-SAID = (
+FACTS = (
     "title",
     "command",
     "created_utc",
@@ -25,11 +25,11 @@ SAID = (
     "training_images",
     "test_set_read",
 )
-"""Attributes of the file that are worth a line."""
+"""Attributes of the file that the overview shows, one per line."""
 
 
 def overview(run: RunFile) -> dict[str, Any]:
-    """The document: nested plain values, NaN where a layer was not measured.
+    """The overview as nested plain values; NaN for a layer that was not measured.
 
     Raises:
         FileError: the file is damaged.
@@ -51,7 +51,7 @@ def overview(run: RunFile) -> dict[str, Any]:
 
 
 def terminal_view(document: Mapping[str, Any]) -> Group:
-    """The document for rich."""
+    """The overview for rich."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
@@ -67,12 +67,12 @@ def terminal_view(document: Mapping[str, Any]) -> Group:
     contents = Table("group", "holds", box=None, pad_edge=False)
     for row in _contents(document):
         contents.add_row(*map(Text, row))
-    said = [Text(text, style="yellow") for text in _messages(document)]
-    return Group(Text(_title(document), style="bold"), facts, layers, *said, contents)
+    messages = [Text(text, style="yellow") for text in _messages(document)]
+    return Group(Text(_title(document), style="bold"), facts, layers, *messages, contents)
 
 
 def notebook_view(document: Mapping[str, Any]) -> str:
-    """The document as HTML."""
+    """The overview as HTML."""
     tables = [
         HtmlTable((), list(_facts(document))),
         HtmlTable(("layer", "validation", "test"), list(_layers(document)), numbers=(1, 2)),
@@ -88,7 +88,7 @@ def _title(document: Mapping[str, Any]) -> str:
 
 
 def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name in SAID:
+    for name in FACTS:
         if name in document["attributes"]:
             yield name, str(document["attributes"][name])
     for kind, choice in document["config"].items():
@@ -98,12 +98,13 @@ def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _layers(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    # the file names layers 0, 1, ...; a reader sees their position from 1
     for index, layer in enumerate(document["layers"]):
-        one, two = (
+        validation, test = (
             _percent(document[key][index] if document[key] else None)
             for key in ("validation_accuracy", "test_accuracy")
         )
-        yield str(int(layer) + 1) if layer.isdigit() else layer, one, two
+        yield str(index + 1) if layer.isdigit() else layer, validation, test
 
 
 def _messages(document: Mapping[str, Any]) -> list[str]:
@@ -114,7 +115,7 @@ def _contents(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     groups: dict[str, list[str]] = {}
     for path, shape in document["contents"].items():
         group, _, name = path.rpartition("/")
-        if ".axis" in name:  # the scale of a weight's axis, which counts and says nothing
+        if ".axis" in name:  # the scale of a weight's axis, which only counts
             continue
         groups.setdefault(group, []).append(f"{name}{tuple(shape)}".replace(",)", ")"))
     for group, names in groups.items():

@@ -1,4 +1,4 @@
-"""The layout of a run file as a page of documentation."""
+"""The documentation page of a run file's layout."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from ffprobe.store.schema import Dimension, Schema, Variable, groups_of
 
 
 def schema_page(schema: Schema) -> str:
-    """Describe a schema in Markdown, one section with a table per group.
+    """Describe a schema in Markdown, with one section and one table per group.
 
     Args:
-        schema: the declaration, usually that of an example run.
+        schema: the schema, usually that of an example run.
 
     Returns:
         Markdown without a title, ending in a newline.
     """
     lines = [
-        "An axis marked `*` grows while the run goes on. An element that was never measured is "
+        "An axis marked `*` grows during the run. An element that was never measured is "
         + ", ".join(f"`{value}` ({dtype})" for dtype, value in FILL.items())
         + ".",
         "",

@@ -1,4 +1,4 @@
-"""Named plain arrays in an ``.npz``, read without trusting it: checkpoints and trajectories."""
+"""Safe reading of named plain arrays from an untrusted ``.npz`` file: checkpoints and trajectories."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from ffprobe.errors import FileError
 
 
 def read_arrays(path: Path, limit: int, what: str, hint: str = "") -> dict[str, np.ndarray]:
-    """Every array of an ``.npz``; nothing in it is unpickled, every member's checksum is compared.
+    """Every array of an ``.npz`` file; nothing is unpickled, and every member's checksum is verified.
 
     Args:
         path: the file.
-        limit: bytes that its members may declare in all; more is refused before anything is read.
-        what: what the file is called in messages: "checkpoint".
-        hint: what to do when it is damaged.
+        limit: maximum total size of its members in bytes; a larger file is refused before anything is read.
+        what: name of the kind of file in messages, such as "checkpoint".
+        hint: the hint of the error for a damaged file.
 
     Raises:
-        FileError: missing, damaged, holding objects, or larger than ``limit``.
+        FileError: the file is missing, damaged, contains objects, or is larger than ``limit``.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             declared = sum(info.file_size for info in archive.infolist())
             if declared > limit:
-                raise FileError(f"The {what} declares {declared} bytes, more than {limit}.", where=str(path))
+                message = f"The {what} declares {declared} bytes; the maximum is {limit}."
+                raise FileError(message, where=str(path))
             damaged = archive.testzip()
             if damaged:
                 raise ValueError(f"{damaged} does not match its checksum")
@@ -36,6 +37,6 @@ def read_arrays(path: Path, limit: int, what: str, hint: str = "") -> dict[str, 
         raise
     except FileNotFoundError as error:
         raise FileError(f"There is no such {what}.", where=str(path)) from error
-    except Exception as error:  # zlib, zip and numpy each have their own way to say "damaged"
-        told = f"{type(error).__name__}: {error}"
-        raise FileError(f"This is not a readable {what}: {told}.", where=str(path), hint=hint) from error
+    except Exception as error:  # zlib, zip and numpy raise different exceptions for damaged files
+        reason = f"{type(error).__name__}: {error}"
+        raise FileError(f"This is not a readable {what}: {reason}.", where=str(path), hint=hint) from error

@@ -1,4 +1,4 @@
-"""Opens a run file, finished, still growing or killed, and reads from it what was committed."""
+"""Opens a run file (finished, still being written, or killed) and reads its committed part."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ffprobe.store.attributes import read_attributes
 from ffprobe.store.commits import Commits, grows, read_commits
 from ffprobe.store.contents import Contents, contents
 from ffprobe.store.file_lock import is_held
-from ffprobe.store.hdf5_errors import HDF5_FAILURES, errno_of, file_error, told
+from ffprobe.store.hdf5_errors import HDF5_FAILURES, as_file_error, errno_of, file_error
 from ffprobe.store.layout import LOCKING
 from ffprobe.store.names import PARTIAL, is_partial
 from ffprobe.store.recorded import RecordedArray, closed
@@ -31,52 +31,53 @@ if TYPE_CHECKING:
     from rich.console import Group
 
 LIMIT = 4 << 30
-"""The most bytes that one reading takes unless asked otherwise."""
+"""Default maximum memory of one read, in bytes."""
 
 
 def open_run(path: str | Path, *, limit: int = LIMIT, held_here: bool = False) -> RunFile:
     """Open a run file for reading.
 
-    A ``.partial`` is opened whether its writer is alive, was killed or closed it; what is read is what had been
-    committed at this moment, and stays so.
+    A ``.partial`` can be opened while its writer is alive and after it was killed or closed. The view is a snapshot of
+    what is committed at this moment.
 
     Args:
         path: ``run.h5`` or ``run.h5.partial``.
-        limit: the most bytes that one reading may take.
-        held_here: whether this process holds the partial for itself, so that no writer can be alive.
+        limit: maximum memory of one read, in bytes.
+        held_here: whether this process holds the lock of the partial file, so that no writer can be alive.
 
     Raises:
-        FileError: it is missing, unfinished under this name, damaged, not ffprobe's, or of a newer format.
+        FileError: the file is missing, exists only as ``.partial``, is damaged, was not written by ffprobe, or has a
+            newer format.
     """
     return RunFile.open(path, limit=limit, held_here=held_here)
 
 
 class RunFile:
-    """An open run file; get one from :func:`open_run`. Also a context manager.
+    """An open run file; get one from :func:`open_run`. It is also a context manager.
 
     Attributes:
-        path: of the file.
-        complete: whether the run finished, which is what the name ``run.h5`` without ``.partial`` says.
-        attributes: of the root, as str, int, float and lists.
+        path: path of the file.
+        complete: whether the run finished, that is, whether the name does not end in ``.partial``.
+        attributes: attributes of the root group, as str, int, float and lists.
     """
 
     def __init__(self, path: Path, file: h5py.File, limit: int, attributes: dict[str, object]) -> None:
         self.path, self._file, self._limit = path, file, limit
         self.complete = not is_partial(path)
         self.attributes = attributes
-        self._parts: dict[str, frozenset[str]] = {}
-        if self.complete:  # a file without the record is refused here; how far it is to be believed is asked later
+        self._names: dict[str, frozenset[str]] = {}  # paths of arrays, by top-level group
+        if self.complete:  # a file without the commit record is refused here; its commits are read on demand
             read_commits(contents(file, "commit").datasets)
-        else:  # what had been committed at this moment is what stays
+        else:  # a snapshot of the commits at this moment
             self.commits  # noqa: B018
 
     @classmethod
     def open(cls, path: str | Path, *, limit: int = LIMIT, held_here: bool = False) -> Self:
-        """As :func:`open_run`, for this class or one derived from it."""
+        """Like :func:`open_run`, for this class or a subclass."""
         path = Path(path)
         file = _open(path, held_here)
         try:
-            with told(path, "The run file is damaged"):
+            with as_file_error(path, "The run file is damaged"):
                 attributes = read_attributes(file)
                 _check_format(attributes, path)
                 return cls(path, file, limit, attributes)
@@ -86,9 +87,9 @@ class RunFile:
 
     @property
     def config(self) -> dict[str, Any]:
-        """The resolved config, from the root attribute ``config_json``; empty when there is none.
+        """The resolved config, from the root attribute ``config_json``; empty if there is none.
 
-        Settings have the names of today, also where the file has those of version 0.1.0.
+        Settings have their current names, even if the file has those of version 0.1.0.
 
         Raises:
             FileError: it is not a JSON object.
@@ -96,62 +97,62 @@ class RunFile:
         try:
             config = json.loads(str(self.attributes.get("config_json", "{}")))
         except (ValueError, RecursionError) as error:
-            raise FileError("The config in the run file is not JSON.", where=str(self.path)) from error
+            raise FileError("The config in the run file is not valid JSON.", where=str(self.path)) from error
         if not isinstance(config, dict):
             raise FileError("The config in the run file is not a JSON object.", where=str(self.path))
         return current_names(config)
 
     @cached_property
     def schema(self) -> Schema:
-        """The declaration of the file, read back from it; raises FileError when ffprobe did not write it so."""
-        with told(self.path, "The run file is damaged"):
-            return schema_of(self._file, self._found)
+        """The schema of the file, read from the file; raises FileError if ffprobe did not write it."""
+        with as_file_error(self.path, "The run file is damaged"):
+            return schema_of(self._file, self._contents)
 
     @cached_property
     def commits(self) -> Commits:
-        """The commits that hold; raises FileError when the record of them is missing or damaged."""
-        with told(self.path, "The run file is damaged"):
-            return read_commits(self._found.datasets)
+        """The valid commits; raises FileError if the commit record is missing or damaged."""
+        with as_file_error(self.path, "The run file is damaged"):
+            return read_commits(self._contents.datasets)
 
     @property
     def committed(self) -> int:
-        """How many commits hold."""
+        """Number of valid commits."""
         return len(self.commits)
 
     @property
     def epochs(self) -> int:
-        """How many epochs are committed."""
+        """Number of committed epochs."""
         return self._lengths.get("metrics/epoch", 0)
 
     def groups(self) -> list[str]:
         """The path of every group, sorted."""
-        return sorted(self._found.groups)
+        return sorted(self._contents.groups)
 
     def group_attributes(self, group: str) -> dict[str, object]:
-        """The attributes of a group; raises FileError when there is no such group."""
-        found = self._found.groups
-        if group.strip("/") not in found:
-            raise self._missing(group, found)
-        return read_attributes(found[group.strip("/")])
+        """The attributes of a group; raises FileError if there is no such group."""
+        groups = self._contents.groups
+        if group.strip("/") not in groups:
+            raise self._missing(group, groups)
+        return read_attributes(groups[group.strip("/")])
 
     def paths(self) -> list[str]:
-        """The path of every array, scales included, sorted."""
-        return sorted(self._found.datasets)
+        """The path of every array, including scales, sorted."""
+        return sorted(self._contents.datasets)
 
     def has(self, path: str) -> bool:
-        """Whether there is an array of this path."""
+        """Whether there is an array with this path."""
         return self._readable(path.strip("/"))
 
     def variable(self, path: str) -> RecordedArray:
-        """An array to be read piece by piece.
+        """An array that is read on demand.
 
         Raises:
-            FileError: there is none of this path (the message has the nearest), or it may not be read.
+            FileError: there is no array with this path (the hint has the nearest one), or it cannot be read.
         """
         path = path.strip("/")
         if not self._readable(path):
-            raise self._missing(path, self._found.datasets)
-        with told(self.path, "The run file is damaged"):
+            raise self._missing(path, self._contents.datasets)
+        with as_file_error(self.path, "The run file is damaged"):
             dataset = self._dataset(path)
             length = self._committed_length(path) if grows(dataset) else None
             filename, group = str(self.path), path.rpartition("/")[0]
@@ -163,7 +164,7 @@ class RunFile:
             return RecordedArray(path, dataset, dims_of(path, dataset), length, self._limit, filename, sibling)
 
     def __getitem__(self, path: str) -> RecordedArray:
-        """As :meth:`variable`: ``run["test/goodness"][-1]``."""
+        """Like :meth:`variable`: ``run["test/goodness"][-1]``."""
         return self.variable(path)
 
     def __contains__(self, path: object) -> bool:
@@ -176,7 +177,7 @@ class RunFile:
         return self.paths()
 
     def to_xarray(self, group: str) -> xarray.Dataset:
-        """The arrays of one group, ``metrics`` for instance; numbers are read when they are used, so keep the run open.
+        """The arrays of one group, such as ``metrics``; values are read on demand, so keep the run open.
 
         Raises:
             UsageError: xarray is not installed.
@@ -187,15 +188,15 @@ class RunFile:
         return data_set(self, group)
 
     def read(self, path: str) -> np.ndarray:
-        """The whole committed array; labels as an object array of str, a single number as an array of shape ().
+        """The whole committed array; labels as an object array of str, a scalar as an array of shape ().
 
         Raises:
-            FileError: as :meth:`variable`, or it is larger than the limit.
+            FileError: as in :meth:`variable`, or the array is larger than the limit.
         """
         return np.asarray(self.variable(path)[...])
 
     def messages(self) -> list[tuple[int, str]]:
-        """The log: (optimizer steps done, text), oldest first."""
+        """The log: (number of optimizer steps done, text), oldest first."""
         if not self.has("log/message"):
             return []
         steps, texts = self.read("log/step"), self.read("log/message")
@@ -231,60 +232,62 @@ class RunFile:
         return notebook_view(overview(self)) if self._file else None
 
     @cached_property
-    def _found(self) -> Contents:
+    def _contents(self) -> Contents:
         self._refuse_if_closed()
-        with told(self.path, "The run file is damaged"):
+        with as_file_error(self.path, "The run file is damaged"):
             return contents(self._file)
 
     def _readable(self, path: str) -> bool:
-        """Whether there is such an array, without a look at more of the file than the top group that it stands in.
+        """Whether there is such an array; only its top-level group of the file is listed.
 
-        Only names are kept: with a thousand files open, each object that is held makes h5py slower at closing them.
+        Only names are kept: with a thousand files open, each object that is kept makes h5py slower at closing files.
         """
         self._refuse_if_closed()
-        part = path.partition("/")[0]
-        if "_found" in self.__dict__ or not part:
-            return path in self._found.datasets
-        if part not in self._parts:
-            with told(self.path, "The run file is damaged"):
-                self._parts[part] = frozenset(contents(self._file, part).datasets)
-        return path in self._parts[part]
+        top = path.partition("/")[0]
+        if "_contents" in self.__dict__ or not top:
+            return path in self._contents.datasets
+        if top not in self._names:
+            with as_file_error(self.path, "The run file is damaged"):
+                self._names[top] = frozenset(contents(self._file, top).datasets)
+        return path in self._names[top]
 
     def _refuse_if_closed(self) -> None:
         if not self._file:
             raise closed(str(self.path))
 
     def _dataset(self, path: str) -> h5py.Dataset:
-        return self._found.datasets[path] if "_found" in self.__dict__ else self._file[path]
+        return self._contents.datasets[path] if "_contents" in self.__dict__ else self._file[path]
 
     @cached_property
     def _lengths(self) -> dict[str, int]:
         return self.commits.at()
 
     @cached_property
-    def _grown(self) -> dict[str, int]:
+    def _group_lengths(self) -> dict[str, int]:
         return {dimension.rpartition("/")[0]: n for dimension, n in self._lengths.items()}
 
     def _committed_length(self, path: str) -> int:
         group = path.rpartition("/")[0]
         if group == "commit":
             return int(self._dataset(path).shape[0])
-        return self._grown.get(group, 0)
+        return self._group_lengths.get(group, 0)
 
     def _missing(self, path: str, known: dict[str, Any]) -> FileError:
-        if path in self._found.refused:
-            return FileError(f"{path} {self._found.refused[path]}.", where=str(self.path))
+        if path in self._contents.refused:
+            return FileError(f"{path} {self._contents.refused[path]}.", where=str(self.path))
         near = nearest(path, known)
         hint = (
-            f"Did you mean {' or '.join(repr(n) for n in near)}?" if near else f"`ffprobe show {self.path}` lists all."
+            f"Did you mean {' or '.join(repr(n) for n in near)}?"
+            if near
+            else f"List its contents with `ffprobe show {self.path}`."
         )
-        return FileError(f"The run file holds no {path!r}.", where=str(self.path), hint=hint)
+        return FileError(f"The run file has no {path!r}.", where=str(self.path), hint=hint)
 
 
 def _open(path: Path, held_here: bool) -> h5py.File:
     partial = is_partial(path)
     if not path.is_file():
-        raise _not_there(path)
+        raise _missing_file(path)
     try:
         return (
             open_swmr(path, LOCKING, patient=not held_here and is_held(path))
@@ -295,15 +298,16 @@ def _open(path: Path, held_here: bool) -> h5py.File:
         raise _unreadable(path, error, partial) from error
 
 
-def _not_there(path: Path) -> FileError:
+def _missing_file(path: Path) -> FileError:
     if path.is_dir():
         return FileError("This is a directory, not a run file.", where=str(path), hint="Name a run.h5 inside it.")
-    waiting = path.with_name(path.name + PARTIAL)
-    if not is_partial(path) and waiting.is_file():
+    unfinished = path.with_name(path.name + PARTIAL)
+    if not is_partial(path) and unfinished.is_file():
         return FileError(
-            "The run has not finished: there is only its unfinished file.",
-            where=str(waiting),
-            hint=f"`ffprobe run --resume --out {path}` goes on with it; `ffprobe repair {waiting}` makes it readable.",
+            "The run has not finished: only its unfinished file exists.",
+            where=str(unfinished),
+            hint=f"Resume it with `ffprobe run --resume --out {path}`, or make it readable with "
+            f"`ffprobe repair {unfinished}`.",
         )
     return FileError("There is no such run file.", where=str(path), hint="Check the spelling of the path.")
 
@@ -317,28 +321,28 @@ def _unreadable(path: Path, error: Exception, partial: bool) -> FileError:
         return FileError("The run file is open for writing in another process.", where=where, hint=hint)
     if partial:
         return FileError(
-            "Nothing can be read from this unfinished file: it is not HDF5, or its beginning is damaged.",
+            "The unfinished file cannot be read: it is not HDF5, or its beginning is damaged.",
             where=where,
-            hint="`ffprobe run --overwrite` begins it anew.",
+            hint="Start the run again with `ffprobe run --overwrite`.",
         )
     if "file is already open for write" in text or "flag" in text:
-        hint = f"Rename it to {path.name}{PARTIAL}, then `ffprobe repair {path}{PARTIAL}`."
+        hint = f"Rename it to {path.name}{PARTIAL}, then run `ffprobe repair {path}{PARTIAL}`."
         return FileError("The file was not closed by its writer.", where=where, hint=hint)
     if "truncated" in text:
-        hint = "The copy is incomplete: fetch it again, or repeat the run."
-        return FileError("The run file is cut short.", where=where, hint=hint)
+        hint = "The copy is incomplete: copy the file again, or repeat the run."
+        return FileError("The run file is truncated.", where=where, hint=hint)
     hint = "Name a file that `ffprobe run` wrote."
     return FileError("This is not an HDF5 file, or its beginning is damaged.", where=where, hint=hint)
 
 
 def _check_format(attributes: dict[str, object], path: Path) -> None:
-    found = attributes.get("ffprobe_format")
-    if not isinstance(found, int):
-        hint = "Name a file that `ffprobe run` wrote; any other HDF5 file is for h5py or xarray."
+    version = attributes.get("ffprobe_format")
+    if not isinstance(version, int):
+        hint = "Name a file that `ffprobe run` wrote; open any other HDF5 file with h5py or xarray."
         raise FileError("This HDF5 file was not written by ffprobe.", where=str(path), hint=hint)
-    if found > FORMAT:
+    if version > FORMAT:
         raise FileError(
-            f"The run file is of format {found}; this ffprobe reads up to format {FORMAT}.",
+            f"The run file has format {version}; this version of ffprobe reads formats up to {FORMAT}.",
             where=str(path),
-            hint="`pip install --upgrade ffprobe-nn` gets a newer one.",
+            hint="Install a newer version with `pip install --upgrade ffprobe-nn`.",
         )

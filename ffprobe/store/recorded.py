@@ -1,4 +1,4 @@
-"""One array of a run file, read piece by piece and never past the last commit."""
+"""One array of a run file, read on demand and never past the last commit."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 SPARSE = 4
-"""A list of indices is read one by one when it asks for less than this fraction of the range it spans."""
+"""A list of indices is read one by one if it contains less than 1/SPARSE of the range it spans."""
 
 
 class RecordedArray:
     """An array in a run file; nothing is read until it is indexed.
 
-    Indexing follows numpy (whole numbers, slices, ``...``, one list of indices or mask at most) and reads only what is
-    asked. Numbers come in the machine's byte order, labels as an object array of str.
+    Indexing follows numpy (integers, slices, ``...``, at most one list of indices or mask) and reads only the requested
+    part. Numbers have the machine's byte order; labels are an object array of str.
 
     Args:
-        path: its path in the file.
-        dataset: the dataset.
-        dims: the names of its dimensions.
-        length: how much of the first axis is committed; None when the array does not grow.
-        limit: the most bytes that one reading may take.
-        filename: for messages.
-        sibling: gives the array of another name in the same group, None where there is none.
+        path: path of the array in the file.
+        dataset: the HDF5 dataset.
+        dims: names of its dimensions.
+        length: committed length of the first axis; None if the array does not grow.
+        limit: maximum memory of one read, in bytes.
+        filename: path of the file, for messages.
+        sibling: function that returns another array of the same group by name, or None if there is none.
     """
 
     def __init__(
@@ -63,22 +63,22 @@ class RecordedArray:
 
     @property
     def ndim(self) -> int:
-        """How many dimensions."""
+        """Number of dimensions."""
         return len(self.shape)
 
     @property
     def size(self) -> int:
-        """How many elements."""
+        """Number of elements."""
         return math.prod(self.shape)
 
     @property
     def is_open(self) -> bool:
-        """Whether the run that it belongs to is still open."""
+        """Whether the array's run file is open."""
         return bool(self._dataset)
 
     @property
     def coordinates(self) -> dict[str, RecordedArray]:
-        """What labels each axis: epochs, layers, class names ..., by the name of the dimension; not read yet."""
+        """The labels of each axis (epochs, layers, class names ...), by name of the dimension; read on demand."""
         if not self.is_open:
             return {}
         own = self.path.rpartition("/")[2]
@@ -86,7 +86,7 @@ class RecordedArray:
         return {name: scale for name, scale in scales.items() if scale is not None}
 
     def to_xarray(self) -> xarray.DataArray:
-        """The array with its labels and units; its numbers are read when they are used, so keep the run open.
+        """The array with its labels and units; values are read on demand, so keep the run open.
 
         Raises:
             UsageError: xarray is not installed.
@@ -96,9 +96,9 @@ class RecordedArray:
         return data_array(self)
 
     def to_pandas(self) -> pandas.Series[Any] | pandas.DataFrame:
-        """The array with its labels, read whole: a Series, a DataFrame where there are two axes.
+        """The array with its labels, read in full: a DataFrame for two axes, otherwise a Series.
 
-        More axes come as a Series whose index has a level for each.
+        For more than two axes the Series has an index with one level per axis.
 
         Raises:
             UsageError: pandas is not installed.
@@ -110,7 +110,7 @@ class RecordedArray:
 
     def __len__(self) -> int:
         if not self.shape:
-            raise TypeError(f"{self.path} is a single number.")
+            raise TypeError(f"{self.path} is a scalar and has no length.")
         return self.shape[0]
 
     def __repr__(self) -> str:
@@ -130,7 +130,7 @@ class RecordedArray:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
-            raise ValueError(f"{self.path} is in a file and cannot be had without a copy.")
+            raise ValueError(f"{self.path} is in a file and cannot be converted without a copy.")
         return np.asarray(self[...], dtype=dtype)
 
     def __getitem__(self, key: Any) -> Any:
@@ -138,10 +138,10 @@ class RecordedArray:
 
         Raises:
             IndexError: as in numpy.
-            UsageError: the run was closed.
+            UsageError: the run file was closed.
             FileError: the part is larger than the limit, or HDF5 cannot read it.
         """
-        if not self.is_open:  # what h5py says of a closed file sounds like a damaged one
+        if not self.is_open:  # h5py's error for a closed file reads like one for a damaged file
             raise closed(self._filename)
         reads, then, count = [], [], 1
         for index, length in zip(_expand(key, self.ndim, self.path), self.shape, strict=True):
@@ -165,32 +165,32 @@ class RecordedArray:
         return part
 
     def blocks(self, rows: int) -> Iterator[np.ndarray]:
-        """The array in pieces of at most so many rows of the first axis, in order.
+        """The array in blocks of at most ``rows`` rows of the first axis, in order.
 
         Raises:
-            ValueError: it has no axis, or ``rows`` is not positive.
+            ValueError: the array is a scalar, or ``rows`` is not positive.
             FileError: as in indexing.
         """
         if not self.shape or rows < 1:
-            raise ValueError(f"{self.path} has the shape {self.shape}: no blocks of {rows} rows.")
+            raise ValueError(f"{self.path} has shape {self.shape} and cannot be read in blocks of {rows} rows.")
         for start in range(0, self.shape[0], rows):
             yield self[start : start + rows]
 
     def _check(self, count: int) -> None:
-        # an object array costs a pointer and a str per element
+        # an object array takes a pointer and a str per element
         nbytes = count * (64 if self._text else self.dtype.itemsize)
         if nbytes > self._limit:
             raise FileError(
-                f"{self.path} would take {nbytes / 2**30:.1f} GiB of memory, more than the limit of "
-                f"{self._limit / 2**30:.1f} GiB.",
+                f"{self.path} would take {nbytes / 2**30:.1f} GiB of memory; the limit is {self._limit / 2**30:.1f} "
+                "GiB.",
                 where=self._filename,
                 hint="Read a part of it, by indexing or with blocks().",
             )
 
 
 def closed(filename: str) -> UsageError:
-    """What is said when something is asked of a run that was closed."""
-    hint = "Read what you need before it is closed, or open it again."
+    """The error for a read from a run file that was closed."""
+    hint = "Read the data before the file is closed, or open it again."
     return UsageError("The run file was closed.", where=filename, hint=hint)
 
 
@@ -205,7 +205,7 @@ def _expand(key: Any, ndim: int, path: str) -> list[Any]:
 
 
 def _plan(index: Any, length: int, path: str) -> tuple[int | slice | list[int], Any]:
-    """What HDF5 is asked for along one axis, and how the answer is indexed afterwards (None: not at all)."""
+    """The selection that HDF5 reads along one axis, and the numpy index to apply to the result (None: no index)."""
     if isinstance(index, slice):
         wanted = range(*index.indices(length))
         if not wanted:

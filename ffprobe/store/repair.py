@@ -1,4 +1,4 @@
-"""Makes the unfinished file of a killed run readable by every program again."""
+"""Repairs the unfinished file of a killed run, so that every program can read it."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ from ffprobe.store.rewrite import rewritten
 
 
 def repair(partial: str | Path, out: str | Path | None = None) -> Path:
-    """Rewrite what a killed run had committed as a cleanly closed file.
+    """Rewrite the committed part of a killed run's file as a cleanly closed file.
 
-    The new file opens in h5py, xarray and netCDF4, and `ffprobe run --resume` goes on with it as before. It stays a
-    ``.partial``, even if every epoch is there: only a run that finished itself gets the final name, by ``--resume``.
+    The new file opens in h5py, xarray and netCDF4, and `ffprobe run --resume` still resumes it. It stays a
+    ``.partial``, even if it contains every epoch: the file gets its final name when the run finishes, by ``--resume``.
 
     Args:
         partial: ``run.h5.partial``.
-        out: where to; None replaces ``partial`` itself, in one step at the end. Its name must end in ``.partial`` too.
+        out: path of the repaired file, which must also end in ``.partial``; None replaces ``partial`` itself, in one
+            step at the end.
 
     Returns:
-        The repaired file.
+        The path of the repaired file.
 
     Raises:
         UsageError: a name is not that of an unfinished file, or ``out`` exists.
-        FileError: nothing can be read from it, its writer is still alive, or the new file cannot be written.
+        FileError: the file cannot be read, its writer is still alive, or the new file cannot be written.
     """
     partial = Path(partial)
     target = partial if out is None else Path(out)
     _check_names(partial, target, out is not None)
-    hold = FileLock(partial)
+    lock = FileLock(partial)
     rewrite = rewrite_of(target)
     try:
         with open_run(partial, held_here=True) as source:
@@ -52,22 +53,22 @@ def repair(partial: str | Path, out: str | Path | None = None) -> Path:
     except HDF5_FAILURES as error:
         raise file_error(error, rewrite, "The repaired file could not be written") from error
     finally:
-        hold.close()
+        lock.close()
     return target
 
 
-def _check_names(partial: Path, target: Path, asked: bool) -> None:
+def _check_names(partial: Path, target: Path, is_new: bool) -> None:
     if not partial.exists():
         raise FileError("There is no such unfinished file.", where=str(partial), hint="Check the spelling of the path.")
     if not is_partial(partial):
         raise UsageError(
-            "Only an unfinished file needs repair.", where=str(partial), hint=f"Its name would end in {PARTIAL}."
+            "Only an unfinished file can be repaired.", where=str(partial), hint=f"Its name must end in {PARTIAL}."
         )
     if not is_partial(target):
         raise UsageError(
-            "A repaired file is still unfinished, and its name must say so.",
+            f"A repaired file is still unfinished, so its name must end in {PARTIAL}.",
             where=str(target),
             hint=f"Name it {target.name}{PARTIAL}.",
         )
-    if asked and target.exists():
-        raise UsageError("The file to write exists already.", where=str(target), hint="Choose another name.")
+    if is_new and target.exists():
+        raise UsageError("The output file already exists.", where=str(target), hint="Choose another name.")

@@ -1,9 +1,9 @@
-"""How often HDF5 reads a piece of metadata again when its checksum is wrong.
+"""The number of times that HDF5 reads a piece of metadata again when its checksum is wrong.
 
-In SWMR mode it tries a hundred times with pauses, since a living writer may be in the middle of it. On a damaged file
-whose writer is gone nothing will change, and the pauses add up to minutes for each object (measured: 16 of 30 damaged
-partials took longer than 6 s to open). h5py does not offer the setting, so it is made through the library that h5py
-has loaded; where that cannot be found, HDF5's own number stays.
+In SWMR mode it tries a hundred times with pauses, since a writer may be in the middle of an update. On a damaged file
+without a writer nothing will change, and the pauses add up to minutes per object (measured: 16 of 30 damaged partials
+took longer than 6 s to open). h5py does not expose the setting, so it is set through the library that h5py has loaded;
+if that library is not found, HDF5's default stays.
 """
 
 from __future__ import annotations
@@ -17,11 +17,17 @@ from typing import Any
 import h5py
 
 WHILE_WRITTEN = 100
-"""HDF5's own number for SWMR."""
+"""HDF5's default for SWMR."""
 
 
 def open_swmr(path: Path, locking: str, *, patient: bool) -> h5py.File:
-    """Open a partial for reading in SWMR mode, ``patient`` while its writer may live; raises what h5py raises."""
+    """Open a partial file for reading in SWMR mode; errors of h5py are not caught.
+
+    Args:
+        path: the file.
+        locking: h5py's locking mode.
+        patient: whether its writer may be alive, so that HDF5 retries.
+    """
     access = h5py.h5p.create(h5py.h5p.FILE_ACCESS)
     if locking == "best-effort":
         access.set_file_locking(True, True)

@@ -1,6 +1,6 @@
-"""Rewrites the committed part of a run file into a new one, through the layout that the file itself declares.
+"""Rewrites the committed part of a run file into a new file, with the layout that the file itself declares.
 
-Not by ``Group.copy``: that leaves the references between scales and arrays dangling (measured, 16 of 16 files).
+``Group.copy`` is not used: it leaves the references between scales and arrays dangling (measured, 16 of 16 files).
 """
 
 from __future__ import annotations
@@ -24,43 +24,43 @@ BLOCK = 1 << 24
 """Bytes copied at a time."""
 
 LOST = "repair_lost"
-"""Root attribute: arrays of fixed size that a kill had damaged; they hold fill values."""
+"""Root attribute with the paths of arrays of fixed size that a kill had damaged; they contain fill values."""
 
 
 def refuse_other_layout(partial: Path, schema: Schema, found: Schema) -> None:
-    """Raise UsageError when a file's arrays are not those declared; the message names the first three."""
+    """Raise UsageError if a file's arrays differ from the declared ones; the message names the first three."""
     if differ := differences(schema, found):
         more = f" and {len(differ) - 3} more" if len(differ) > 3 else ""
         raise UsageError(
             f"The unfinished file has another layout: {'; '.join(differ[:3])}{more}.",
             where=str(partial),
-            hint="Resume with the settings it was begun with, or begin anew with --overwrite.",
+            hint="Resume with the settings of the original run, or start again with --overwrite.",
         )
 
 
 def rewritten(
     source: RunFile, target: Path, *, commit: int | None = None, attributes: Mapping[str, object] | None = None
 ) -> h5py.File:
-    """Write a new file with what ``source`` had at a commit.
+    """Write a new file with the contents of ``source`` at a commit.
 
     Args:
         source: the file to read.
-        target: the new file, overwritten when it is there.
-        commit: which commit, from 0; None for the last.
-        attributes: of the root, to add or replace.
+        target: path of the new file; an existing file is overwritten.
+        commit: number of the commit, from 0; None for the last.
+        attributes: root attributes to add or replace.
 
     Returns:
-        The new file, still open, not yet in SWMR mode.
+        The new file, still open and not yet in SWMR mode.
 
     Raises:
         FileError: committed rows cannot be read, or there is no such commit.
-        OSError: of any kind, from HDF5, when the target cannot be written.
+        OSError: any error of HDF5 when it writes the target.
     """
     commits = source.commits
     try:
         lengths = commits.at(commit)
     except IndexError as error:
-        hint = f"Choose one from 0 to {len(commits) - 1}." if len(commits) else "It has none."
+        hint = f"Choose a commit from 0 to {len(commits) - 1}." if len(commits) else "It has no commits."
         raise FileError(f"The run file has no commit {commit}.", where=str(source.path), hint=hint) from error
     kept = len(commits) if commit is None else commit + 1
     declared = source.schema
@@ -68,7 +68,7 @@ def rewritten(
     file = new_file(target, Schema(declared.dimensions, declared.variables, merged, declared.groups))
     try:
         lost = _copy(source, file, lengths)
-        for row in commits.lengths[:kept]:  # rows that did not hold are gone, so the count begins anew
+        for row in commits.lengths[:kept]:  # invalid rows are dropped, so commits are numbered again from 0
             append_commit(file, row)
         if lost:
             file.attrs[LOST] = np.array(lost, dtype=h5py.string_dtype())

@@ -1,4 +1,4 @@
-"""Rows on their way to the file: checked at once, written together."""
+"""Rows to be written: each is checked immediately, and they are written together."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from ffprobe.store.commits import grows
 from ffprobe.store.layout import FILL
 
 MOST_BYTES = 1 << 22
-"""Rows of a group are written when they reach 4 MiB, and at every commit."""
+"""The rows of a group are written when they reach 4 MiB, and at every commit."""
 
 
 def as_array(path: str, value: object) -> np.ndarray:
-    """The value as numpy sees it; raises ValueError, beginning with the path, for a ragged list or a GPU's tensor."""
+    """The value as a numpy array; raises ValueError, beginning with the path, for a ragged list or a GPU tensor."""
     try:
         return np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -25,22 +25,24 @@ def as_array(path: str, value: object) -> np.ndarray:
 
 
 def fitted(path: str, value: object, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
-    """A copy of the value in the shape and type of the file.
+    """A copy of the value with the dtype of the file.
 
     Raises:
-        ValueError: another shape, text for numbers, fractions or too large numbers for a whole-number array; the
-            message begins with the path.
+        ValueError: the shape is wrong, the value is text, or an integer array gets fractions or numbers out of range;
+            the message begins with the path.
     """
     array = as_array(path, value)
     if array.shape != shape:
         raise ValueError(f"{path}: the shape must be {shape}, not {array.shape}.")
     if array.dtype.kind not in ("biuf" if dtype.kind == "f" else "biu"):
-        raise ValueError(f"{path}: {array.dtype} numbers do not go into {dtype}.")
+        raise ValueError(f"{path}: {array.dtype} cannot be stored as {dtype}.")
     if dtype.kind in "iu" and array.size:
         least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
         if int(array.min()) < least or int(array.max()) > most:
-            raise ValueError(f"{path}: {dtype} holds {least} to {most}, not {array.min()} to {array.max()}.")
-    with np.errstate(over="ignore"):  # beyond f4 is inf, as everywhere in training
+            raise ValueError(
+                f"{path}: {dtype} holds values from {least} to {most}, not {array.min()} to {array.max()}."
+            )
+    with np.errstate(over="ignore"):  # values beyond the range of f4 become inf, as in training
         return array.astype(dtype)
 
 
@@ -48,27 +50,27 @@ class GrowingGroup:
     """The arrays of one group that share a growing dimension.
 
     Args:
-        group: its path.
-        dimension: the name of the dimension that grows.
-        datasets: every growing array of the group by name, the scale among them.
+        group: path of the group.
+        dimension: name of the growing dimension.
+        datasets: every growing array of the group by name, including the scale.
     """
 
     def __init__(self, group: str, dimension: str, datasets: Mapping[str, h5py.Dataset]) -> None:
         self.group, self.dimension, self._datasets = group, dimension, datasets
         self._written = int(datasets[dimension].shape[0])
-        self._waiting: list[dict[str, np.ndarray]] = []
+        self._pending: list[dict[str, np.ndarray]] = []
         self._rows = self._bytes = 0
 
     @property
     def length(self) -> int:
-        """How many rows there are, waiting ones included."""
+        """Number of rows, including pending ones."""
         return self._written + self._rows
 
     def add(self, values: Mapping[str, object], rows: int | None) -> None:
-        """Take rows in; ``rows`` None is one row, given without the first axis.
+        """Add rows; None for ``rows`` means one row, given without the first axis.
 
         Raises:
-            ValueError: an unknown name, or a value that does not fit; nothing of the call is then taken.
+            ValueError: a name is unknown, or a value has a wrong shape or dtype; no row is added then.
         """
         count = 1 if rows is None else rows
         block: dict[str, np.ndarray] = {}
@@ -77,7 +79,7 @@ class GrowingGroup:
             path = f"{self.group}/{name}"
             if dataset is None:
                 known = ", ".join(sorted(self._datasets))
-                raise ValueError(f"{path} is not an array that grows; {self.group} has {known}.")
+                raise ValueError(f"{path} is not a growing array; the growing arrays of {self.group} are {known}.")
             row = dataset.shape[1:]
             shape = row if rows is None else (count, *row)
             block[name] = fitted(path, value, shape, dataset.dtype).reshape(count, *row)
@@ -86,26 +88,26 @@ class GrowingGroup:
         if self.dimension not in block:
             kind = self._datasets[self.dimension].dtype
             block[self.dimension] = np.arange(self.length, self.length + count).astype(kind)
-        self._waiting.append(block)
+        self._pending.append(block)
         self._rows += count
         self._bytes += sum(array.nbytes for array in block.values())
 
     @property
     def full(self) -> bool:
-        """Whether the rows are worth writing."""
+        """Whether the pending rows have reached ``MOST_BYTES``."""
         return self._bytes >= MOST_BYTES
 
     def write(self) -> None:
-        """Write the waiting rows; arrays without a value get their fill. Raises what HDF5 raises."""
-        if not self._waiting:
+        """Write the pending rows; arrays without a value get their fill value. Errors of HDF5 are not caught."""
+        if not self._pending:
             return
         start, end = self._written, self.length
         for name, dataset in self._datasets.items():
             dataset.resize(end, axis=0)
-            if any(name in block for block in self._waiting):
-                dataset[start:end] = np.concatenate([self._block(name, dataset, b) for b in self._waiting])
+            if any(name in block for block in self._pending):
+                dataset[start:end] = np.concatenate([self._block(name, dataset, b) for b in self._pending])
         self._written, self._rows, self._bytes = end, 0, 0
-        self._waiting.clear()
+        self._pending.clear()
 
     def _block(self, name: str, dataset: h5py.Dataset, block: Mapping[str, np.ndarray]) -> np.ndarray:
         if name in block:
@@ -115,31 +117,31 @@ class GrowingGroup:
 
 
 def growing_groups(datasets: Mapping[str, h5py.Dataset], dimensions: Iterable[str]) -> dict[str, GrowingGroup]:
-    """The groups of a file that grow, by path, given all its datasets and the paths of its growing dimensions."""
+    """The growing groups of a file by path, from all its datasets and the paths of its growing dimensions."""
     groups = {}
     for dimension in dimensions:
         group, _, name = dimension.rpartition("/")
-        inside = {p.rpartition("/")[2]: d for p, d in datasets.items() if p.rpartition("/")[0] == group and grows(d)}
-        groups[group] = GrowingGroup(group, name, inside)
+        growing = {p.rpartition("/")[2]: d for p, d in datasets.items() if p.rpartition("/")[0] == group and grows(d)}
+        groups[group] = GrowingGroup(group, name, growing)
     return groups
 
 
 def region_shape(path: str, shape: tuple[int, ...], index: Any) -> tuple[int, ...]:
-    """The shape of the part of an array that an index names, without making the array.
+    """The shape of the part of an array that an index selects, without creating the array.
 
     Raises:
-        ValueError: the index is outside; the message begins with the path.
+        ValueError: the index is out of range; the message begins with the path.
     """
     if index is None:
         return shape
     try:
-        stand_in = np.broadcast_to(np.zeros((), "u1"), shape)
-        return np.shape(stand_in[index]) if math.prod(shape) else shape
+        placeholder = np.broadcast_to(np.zeros((), "u1"), shape)
+        return np.shape(placeholder[index]) if math.prod(shape) else shape
     except (IndexError, TypeError) as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def text_row(text: str, room: int) -> np.ndarray:
-    """The text as uint8 ``[room]``, UTF-8 padded with zeros, cut between two characters when it is too long."""
-    kept = text.encode("utf-8", "backslashreplace")[:room].decode("utf-8", "ignore").encode()
-    return np.frombuffer(kept.ljust(room, b"\0"), "u1")
+def text_row(text: str, size: int) -> np.ndarray:
+    """The text as uint8 ``[size]``, UTF-8 padded with zeros; a longer text is cut between two characters."""
+    kept = text.encode("utf-8", "backslashreplace")[:size].decode("utf-8", "ignore").encode()
+    return np.frombuffer(kept.ljust(size, b"\0"), "u1")

@@ -1,7 +1,7 @@
 """The declared layout of ``run.h5``: every group, dimension, variable and attribute, before anything is written.
 
-The conventions are those of CF and NeXus as xarray, netCDF4 and h5web read them: each dimension has a scale in the
-variable's own group, each numeric variable has ``units`` and ``long_name``, NaN means "not measured".
+The layout follows the conventions of CF and NeXus as xarray, netCDF4 and h5web read them: each dimension has a scale in
+the variable's own group, each numeric variable has ``units`` and ``long_name``, NaN means "not measured".
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 FORMAT = 1
-"""Raised when an older reader would misread the file; a newer file is refused politely."""
+"""Version of the file format; increased when an older reader would misread the file. A newer file is refused."""
 
 DType = Literal["f4", "f8", "i4", "i8", "u1", "str"]
 STAGES = {"random": "activation pre normalizer, random label"}
@@ -23,11 +23,11 @@ class Dimension:
 
     Attributes:
         path: group and name, ``metrics/epoch``.
-        size: its length; None for unlimited (at most one such dimension in a group).
-        dtype: of the scale; ``str`` scales are written before the run begins.
-        values: the labels; None for 0, 1, 2 ... (for unlimited: appended row by row).
-        units: of the scale, ``1`` when it only counts.
-        long_name: for people.
+        size: its length; None for unlimited (at most one such dimension per group).
+        dtype: dtype of the scale; ``str`` scales are written before the run starts.
+        values: the labels; None for 0, 1, 2 ... (for an unlimited dimension: appended row by row).
+        units: units of the scale; ``1`` if it only counts.
+        long_name: description for readers.
     """
 
     path: str
@@ -51,14 +51,14 @@ class Variable:
     """One recorded array.
 
     Attributes:
-        path: group and name, ``metrics/loss``. A probe gives its own names; they are put below ``probes/NAME``.
+        path: group and name, ``metrics/loss``. A probe uses its own names; they are stored below ``probes/NAME``.
         dims: names of dimensions of the same group, slowest first; only the first may be unlimited.
-        dtype: ``f4`` unless there is a reason.
-        units: ``1`` for pure numbers.
-        long_name: for people; becomes the axis label in xarray plots.
-        compress: gzip level 1 with shuffle, for large arrays.
+        dtype: ``f4`` unless there is a reason for another dtype.
+        units: ``1`` for dimensionless numbers.
+        long_name: description for readers; the axis label in xarray plots.
+        compress: whether to use gzip level 1 with shuffle, for large arrays.
         attributes: more attributes, plain values.
-        dimensions: used by probes to declare dimensions of their own along with the variable.
+        dimensions: dimensions that a probe declares together with the variable.
     """
 
     path: str
@@ -81,12 +81,12 @@ class Variable:
 
 @dataclass(frozen=True)
 class Schema:
-    """A whole file, declared.
+    """The declared layout of a whole file.
 
     Attributes:
-        dimensions: every scale.
+        dimensions: every dimension with its scale.
         variables: every array.
-        attributes: of the root.
+        attributes: attributes of the root group.
         groups: attributes of groups, by path.
     """
 
@@ -96,11 +96,11 @@ class Schema:
     groups: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     def paths(self) -> set[str]:
-        """The path of every dataset in a file of this schema."""
+        """The path of every dataset in a file with this schema."""
         return {d.path for d in self.dimensions} | {v.path for v in self.variables}
 
     def unlimited(self) -> tuple[Dimension, ...]:
-        """The dimensions that grow, in the order of the commit record's columns."""
+        """The growing dimensions, in the order of the commit record's columns."""
         return tuple(d for d in self.dimensions if d.size is None and d.group != "commit")
 
 
@@ -109,11 +109,12 @@ class ActivationRecord:
     """Recorded activations of one layer at one stage.
 
     Attributes:
-        layer: its name, or ``input`` for the images themselves.
-        stage: ``pre`` or ``post`` the normalizer, with the neutral label; ``random``: ``pre`` with a random label.
-        units: how many numbers a sample has after reduction.
-        shape: the full shape without the batch, before reduction.
-        reduction: ``none`` or ``average-pool HxW``, what was done to keep within the limit.
+        layer: name of the layer, or ``input`` for the images themselves.
+        stage: ``pre`` or ``post``: before or after the normalizer, with the neutral label; ``random``: ``pre`` with a
+            random label.
+        units: number of features per sample after reduction.
+        shape: shape without the batch dimension, before reduction.
+        reduction: the reduction to stay within the limit: ``none``, ``average-pool HxW`` or ``every Nth unit``.
     """
 
     layer: str
@@ -125,18 +126,18 @@ class ActivationRecord:
 
 @dataclass(frozen=True)
 class RunMetadata:
-    """What the layout of a run file depends on.
+    """The properties of a run that determine the layout of its file.
 
     Attributes:
         layers: layer names, first to last.
         classes: class names.
-        validation: how many validation images.
-        test: how many test images; 0 when the test set is not read.
-        weights: shape and dtype of every entry of the network's state, by name.
-        activations: what is recorded of activations; empty for nothing.
-        activation_samples: (images to fit on, images to score on).
+        validation: number of validation images.
+        test: number of test images; 0 if the test set is not read.
+        weights: shape and dtype of every entry of the network's state dict, by name.
+        activations: the recorded activations; empty if none are recorded.
+        activation_samples: number of images (to fit on, to score on).
         probes: the variables of each probe, by probe name.
-        attributes: of the root.
+        attributes: attributes of the root group.
     """
 
     layers: tuple[str, ...]
@@ -150,15 +151,15 @@ class RunMetadata:
     attributes: Mapping[str, object] = field(default_factory=dict)
 
 
-def run_schema(facts: RunMetadata) -> Schema:
+def run_schema(run: RunMetadata) -> Schema:
     """The layout of one run's file."""
     dimensions: list[Dimension] = []
     variables: list[Variable] = []
     groups: dict[str, Mapping[str, object]] = {}
-    for part in (_initial, _metrics, _steps, _evaluation, _test, _final, _activations, _weights, _probes, _log):
-        part(facts, dimensions, variables, groups)
+    for add in (_initial, _metrics, _steps, _evaluation, _test, _final, _activations, _weights, _probes, _log):
+        add(run, dimensions, variables, groups)
     _commit(dimensions, variables, groups)
-    attributes = {"NX_class": "NXroot", "default": "metrics", "ffprobe_format": FORMAT, **facts.attributes}
+    attributes = {"NX_class": "NXroot", "default": "metrics", "ffprobe_format": FORMAT, **run.attributes}
     return Schema(tuple(dimensions), tuple(variables), attributes, groups)
 
 
@@ -167,13 +168,13 @@ Vars: TypeAlias = list[Variable]
 Groups: TypeAlias = dict[str, Mapping[str, object]]
 
 
-def _layer(group: str, facts: RunMetadata) -> Dimension:
-    return Dimension(f"{group}/layer", len(facts.layers), "str", facts.layers, long_name="layer, first to last")
+def _layer(group: str, run: RunMetadata) -> Dimension:
+    return Dimension(f"{group}/layer", len(run.layers), "str", run.layers, long_name="layer, first to last")
 
 
-def _initial(facts: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> None:
+def _initial(run: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> None:
     g = "initial"
-    dims.append(_layer(g, facts))
+    dims.append(_layer(g, run))
     variables += [
         Variable(f"{g}/weight_norm", ("layer",), long_name="l2 norm of the layer's weight before the first step"),
         Variable(f"{g}/weight_maximum", ("layer",), long_name="largest absolute value in it before the first step"),
@@ -181,9 +182,9 @@ def _initial(facts: RunMetadata, dims: Dims, variables: Vars, groups: Groups) ->
     groups[g] = {}
 
 
-def _metrics(facts: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> None:
+def _metrics(run: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> None:
     g = "metrics"
-    dims += [Dimension(f"{g}/epoch", None, "i4", units="epoch", long_name="epochs done"), _layer(g, facts)]
+    dims += [Dimension(f"{g}/epoch", None, "i4", units="epoch", long_name="epochs done"), _layer(g, run)]
     per_layer = {
         "loss": "loss of the layer, mean over the epoch's steps",
         "goodness_positive": "goodness of positives, mean over the epoch",
@@ -208,9 +209,9 @@ def _metrics(facts: RunMetadata, dims: Dims, variables: Vars, groups: Groups) ->
     }
 
 
-def _steps(facts: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> None:
+def _steps(run: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> None:
     g = "steps"
-    dims += [Dimension(f"{g}/step", None, "i8", units="step", long_name="optimizer step, from 0"), _layer(g, facts)]
+    dims += [Dimension(f"{g}/step", None, "i8", units="step", long_name="optimizer step, from 0"), _layer(g, run)]
     for name, text in (
         ("loss", "loss of the layer at this step, before its update"),
         ("goodness_positive", "goodness of positives, mean over the batch"),
@@ -220,15 +221,15 @@ def _steps(facts: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> N
     groups[g] = {"NX_class": "NXdata", "signal": "loss", "axes": ["step", "."]}
 
 
-def _evaluation(facts: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> None:
-    if not facts.validation:  # HDF5 has no array that grows by empty rows
+def _evaluation(run: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> None:
+    if not run.validation:  # an array cannot grow by empty rows in HDF5
         return
     g = "evaluation"
     dims += [
         Dimension(f"{g}/epoch", None, "i4", units="epoch", long_name="epochs done when evaluated"),
-        _layer(g, facts),
-        Dimension(f"{g}/sample", facts.validation, long_name="validation image"),
-        Dimension(f"{g}/label", len(facts.classes), "str", facts.classes, long_name="label tried"),
+        _layer(g, run),
+        Dimension(f"{g}/sample", run.validation, long_name="validation image"),
+        Dimension(f"{g}/label", len(run.classes), "str", run.classes, long_name="label tried"),
     ]
     variables += [
         Variable(f"{g}/goodness", ("epoch", "layer", "sample", "label"), compress=True, long_name="goodness"),
@@ -238,14 +239,14 @@ def _evaluation(facts: RunMetadata, dims: Dims, variables: Vars, groups: Groups)
     groups[g] = {}
 
 
-def _test(facts: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> None:
-    if not facts.test:
+def _test(run: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> None:
+    if not run.test:
         return
     g = "test"
     dims += [
-        _layer(g, facts),
-        Dimension(f"{g}/sample", facts.test, long_name="test image"),
-        Dimension(f"{g}/label", len(facts.classes), "str", facts.classes, long_name="label tried"),
+        _layer(g, run),
+        Dimension(f"{g}/sample", run.test, long_name="test image"),
+        Dimension(f"{g}/label", len(run.classes), "str", run.classes, long_name="label tried"),
     ]
     variables += [
         Variable(f"{g}/goodness", ("layer", "sample", "label"), compress=True, long_name="goodness"),
@@ -254,9 +255,9 @@ def _test(facts: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> No
     groups[g] = {}
 
 
-def _final(facts: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> None:
+def _final(run: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> None:
     g = "final"
-    dims.append(_layer(g, facts))
+    dims.append(_layer(g, run))
     variables += [
         Variable(f"{g}/validation_accuracy", ("layer",), long_name="validation accuracy from this layer alone"),
         Variable(f"{g}/test_accuracy", ("layer",), long_name="test accuracy from this layer alone"),
@@ -268,11 +269,11 @@ def _final(facts: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> N
     groups[g] = {}
 
 
-def _activations(facts: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> None:
-    if not facts.activations:
+def _activations(run: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> None:
+    if not run.activations:
         return
-    fit, score = facts.activation_samples
-    for record in facts.activations:
+    fit, score = run.activation_samples
+    for record in run.activations:
         g = f"activations/{record.layer}/{record.stage}"
         dims += [
             Dimension(f"{g}/epoch", None, "i4", units="epoch", long_name="epochs done; 0 is the untrained network"),
@@ -299,8 +300,8 @@ def _activations(facts: RunMetadata, dims: Dims, variables: Vars, groups: Groups
     groups[g] = {"label_input": "neutral"}
 
 
-def _weights(facts: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> None:
-    for name, (shape, dtype) in facts.weights.items():
+def _weights(run: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> None:
+    for name, (shape, dtype) in run.weights.items():
         owner, dot, parameter = name.partition(".")
         g, parameter = (f"weights/{owner}", parameter) if dot else ("weights", name)
         names = tuple(f"{parameter}.axis{axis}" for axis in range(len(shape)))
@@ -309,8 +310,8 @@ def _weights(facts: RunMetadata, dims: Dims, variables: Vars, groups: Groups) ->
         groups.setdefault(g, {})
 
 
-def _probes(facts: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> None:
-    for probe, declared in facts.probes.items():
+def _probes(run: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> None:
+    for probe, declared in run.probes.items():
         seen: dict[str, Dimension] = {}
         for variable in declared:
             for d in variable.dimensions:
@@ -319,7 +320,7 @@ def _probes(facts: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> 
                     seen[path] = d
                     dims.append(Dimension(path, d.size, d.dtype, d.values, d.units, d.long_name))
                 elif seen[path] != d:
-                    raise ValueError(f"{path} is declared twice, and differently.")
+                    raise ValueError(f"{path} is declared twice with different properties.")
             variables.append(
                 Variable(
                     f"probes/{probe}/{variable.path}",
@@ -334,7 +335,7 @@ def _probes(facts: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> 
             groups.setdefault(f"probes/{probe}", {})
 
 
-def _log(facts: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> None:
+def _log(run: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> None:
     g = "log"
     dims += [
         Dimension(f"{g}/entry", None, "i8", long_name="entry"),
@@ -362,9 +363,9 @@ def _commit(dims: Dims, variables: Vars, groups: Groups) -> None:
 
 
 def groups_of(paths: Iterable[str]) -> set[str]:
-    """Every group that holds one of the paths, parents included."""
-    found: set[str] = set()
+    """Every group that contains one of the paths, including parent groups."""
+    groups: set[str] = set()
     for path in paths:
-        parts = path.split("/")[:-1]
-        found |= {"/".join(parts[: i + 1]) for i in range(len(parts))}
-    return found
+        parents = path.split("/")[:-1]
+        groups |= {"/".join(parents[: i + 1]) for i in range(len(parents))}
+    return groups

@@ -1,4 +1,4 @@
-"""The schema of an existing file, read back from the file itself, and how two schemas differ."""
+"""The schema of an existing file, read from the file, and the differences between two schemas."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from ffprobe.store.schema import Dimension, Schema, Variable
 MOST_LABELS = 1 << 26
 
 
-def schema_of(file: h5py.File, found: Contents | None = None) -> Schema:
-    """Reconstruct the declaration that a file was laid out by.
+def schema_of(file: h5py.File, listed: Contents | None = None) -> Schema:
+    """Reconstruct the schema of a file.
 
     Args:
         file: an open file written by :class:`ffprobe.store.writer.RunWriter`.
-        found: its contents, when they are already known.
+        listed: its contents, if they are already known.
 
     Returns:
-        The schema in canonical order (see :func:`normal`); its growing dimensions stand in the order of the commit
-        record's columns.
+        The schema in canonical order (see :func:`normal`); growing dimensions are in the order of the commit record's
+        columns.
 
     Raises:
         FileError: an array has an axis without a scale in its own group, which ffprobe never writes.
     """
-    found = contents(file) if found is None else found
+    listed = contents(file) if listed is None else listed
     dimensions, variables = [], []
-    for path, dataset in found.datasets.items():
+    for path, dataset in listed.datasets.items():
         attributes = read_attributes(dataset)
         units, long_name = str(attributes.pop("units", "1")), str(attributes.pop("long_name", ""))
         dtype = dtype_name(dataset)
-        assert dtype is not None  # contents() lists no other
+        assert dtype is not None  # contents() lists only known dtypes
         if dataset.is_scale:
             size = None if grows(dataset) else dataset.shape[0]
             dimensions.append(Dimension(path, size, dtype, _labels(path, dataset), units, long_name))
@@ -45,7 +45,7 @@ def schema_of(file: h5py.File, found: Contents | None = None) -> Schema:
             compress = dataset.compression == "gzip"
             names = dims_of(path, dataset)
             variables.append(Variable(path, names, dtype, units, long_name, compress, attributes))
-    groups = {path: attributes for path, group in found.groups.items() if (attributes := read_attributes(group))}
+    groups = {path: attributes for path, group in listed.groups.items() if (attributes := read_attributes(group))}
     return normal(Schema(tuple(dimensions), tuple(variables), read_attributes(file), groups))
 
 
@@ -64,28 +64,28 @@ def dims_of(path: str, dataset: h5py.Dataset) -> tuple[str, ...]:
         where, _, name = str(scales[0].name).strip("/").rpartition("/") if len(scales) else ("", "", "")
         if not name or where != group:
             raise FileError(
-                f"Axis {axis} of {path} has no scale in its own group.", hint="ffprobe did not write it so."
+                f"Axis {axis} of {path} has no scale in its own group.", hint="ffprobe did not write this file."
             )
         names.append(name)
     return tuple(names)
 
 
 def normal(schema: Schema) -> Schema:
-    """The same layout in canonical form, so that ``==`` compares what would be in the file.
+    """The layout in canonical form, so that ``==`` compares what would be in the file.
 
-    Sorted by path, growing dimensions first and in the order of the commit record; labels 0, 1, 2 ... as None;
-    attributes as they are read back; groups without attributes left out; the dimensions that a probe's variable brought
-    along dropped from the variable, since the schema lists them itself.
+    It is sorted by path, growing dimensions first and in the order of the commit record. Labels 0, 1, 2 ... become
+    None; attributes have the types in which they are read; groups without attributes are omitted; variables of probes
+    do not repeat their dimensions, which the schema lists itself.
     """
     record = next((d.values or () for d in schema.dimensions if d.path == DIMENSION), ())
     order = {str(path): column for column, path in enumerate(record)}
 
-    def place(d: Dimension) -> tuple[float, str]:
+    def sort_key(d: Dimension) -> tuple[float, str]:
         return (order.get(d.path, len(order)) if d.size is None else math.inf, d.path)
 
     dimensions = [
         Dimension(d.path, d.size, d.dtype, _normal_labels(d), d.units, d.long_name)
-        for d in sorted(schema.dimensions, key=place)
+        for d in sorted(schema.dimensions, key=sort_key)
     ]
     variables = [
         Variable(v.path, tuple(v.dims), v.dtype, v.units, v.long_name, v.compress, _normal_attributes(v.attributes))
@@ -96,25 +96,25 @@ def normal(schema: Schema) -> Schema:
 
 
 def differences(declared: Schema, found: Schema) -> list[str]:
-    """How the arrays of two schemas differ, one sentence each; units, texts and attributes are not compared."""
-    said = []
-    ours, theirs = _arrays(declared), _arrays(found)
-    said += [f"{path} is not in the file" for path in sorted(ours.keys() - theirs.keys())]
-    said += [f"{path} is not declared" for path in sorted(theirs.keys() - ours.keys())]
-    for path in sorted(ours.keys() & theirs.keys()):
-        if ours[path] != theirs[path]:
-            said.append(f"{path} is {_short(theirs[path])} in the file, declared as {_short(ours[path])}")
-    return said
+    """The differences between the arrays of two schemas, one sentence each; units, texts and attributes are ignored."""
+    sentences = []
+    expected, actual = _arrays(declared), _arrays(found)
+    sentences += [f"{path} is not in the file" for path in sorted(expected.keys() - actual.keys())]
+    sentences += [f"{path} is not declared" for path in sorted(actual.keys() - expected.keys())]
+    for path in sorted(expected.keys() & actual.keys()):
+        if expected[path] != actual[path]:
+            sentences.append(f"{path} is {_short(actual[path])} in the file, declared as {_short(expected[path])}")
+    return sentences
 
 
 def _arrays(schema: Schema) -> dict[str, tuple[object, ...]]:
     schema = normal(schema)
-    found: dict[str, tuple[object, ...]] = {d.path: (d.size, d.dtype, d.values) for d in schema.dimensions}
-    return found | {v.path: (v.dims, v.dtype) for v in schema.variables}
+    scales: dict[str, tuple[object, ...]] = {d.path: (d.size, d.dtype, d.values) for d in schema.dimensions}
+    return scales | {v.path: (v.dims, v.dtype) for v in schema.variables}
 
 
 def _short(array: tuple[object, ...]) -> str:
-    text = " ".join(str(part) for part in array if part is not None)
+    text = " ".join(str(item) for item in array if item is not None)
     return text if len(text) < 120 else f"{text[:117]}..."
 
 
@@ -122,14 +122,14 @@ def _labels(path: str, dataset: h5py.Dataset) -> tuple[object, ...] | None:
     if grows(dataset):
         return None
     if dataset.ndim != 1 or dataset.shape[0] > MOST_LABELS:
-        raise FileError(f"The scale {path} has the shape {dataset.shape}.", hint="ffprobe did not write it so.")
+        raise FileError(f"The scale {path} has shape {dataset.shape}.", hint="ffprobe did not write this file.")
     if dtype_name(dataset) == "str":
         return tuple(str(label) for label in dataset.asstr(errors="replace")[:])
     return _counted(dataset[:])
 
 
 def _counted(values: np.ndarray) -> tuple[object, ...] | None:
-    """None for 0, 1, 2 ..., which is what a dimension without labels gets."""
+    """None for 0, 1, 2 ..., the labels of a dimension without given labels."""
     return None if np.array_equal(values, np.arange(len(values))) else tuple(values.tolist())
 
 

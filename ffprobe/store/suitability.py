@@ -1,4 +1,4 @@
-"""Whether a folder suits run files: can they be written, locked, and read while they are written?"""
+"""Whether a folder is suitable for run files: can they be written, locked, and read while they are written?"""
 
 from __future__ import annotations
 
@@ -15,44 +15,44 @@ from ffprobe.store.writer import RunWriter
 
 
 def check_folder(folder: Path) -> dict[str, str]:
-    """Try in ``folder`` what a run does, with a small file that is removed again.
+    """Write, lock and read a small run file in ``folder``, and remove it again.
 
     Args:
-        folder: where run files will be written.
+        folder: the folder for run files.
 
     Returns:
         ``path``, ``free`` space, and ``writing``, ``locking`` and ``reading while written``, each ``ok`` or a sentence.
     """
-    found = {"path": str(folder.resolve())}
+    results = {"path": str(folder.resolve())}
     if not folder.is_dir():
-        return {**found, "writing": "there is no such folder"}
-    found["free"] = f"{shutil.disk_usage(folder).free / 2**30:.1f} GiB"
+        return {**results, "writing": "there is no such folder"}
+    results["free"] = f"{shutil.disk_usage(folder).free / 2**30:.1f} GiB"
     try:
         with tempfile.TemporaryDirectory(prefix=".ffprobe-doctor-", dir=folder) as inner:
-            return {**found, **_try(Path(inner) / "run.h5")}
+            return {**results, **_try(Path(inner) / "run.h5")}
     except OSError as error:
-        return {**found, "writing": f"not possible: {error.strerror}"}
+        return {**results, "writing": f"not possible: {error.strerror}"}
 
 
 def _try(path: Path) -> dict[str, str]:
-    facts = RunMetadata(("0",), ("a", "b"), 1, 0, {"0.weight": ((1,), "f4")}, attributes={"config_json": "{}"})
+    metadata = RunMetadata(("0",), ("a", "b"), 1, 0, {"0.weight": ((1,), "f4")}, attributes={"config_json": "{}"})
     try:
-        writer = RunWriter.create(path, run_schema(facts))
+        writer = RunWriter.create(path, run_schema(metadata))
     except FfprobeError as error:
         return {"writing": str(error)}
-    found = {"writing": "ok"}
+    results = {"writing": "ok"}
     with writer:
         writer.append("metrics", {"epoch": 1, "loss": [1.0]})
         writer.commit()
-        found["locking"] = _locked(writer.partial)
+        results["locking"] = _locked(writer.partial)
         try:
             with open_run(writer.partial) as run:
                 good = run.read("metrics/loss").tolist() == [[1.0]]
-            found["reading while written"] = "ok" if good else "a reader does not see what was committed"
+            results["reading while written"] = "ok" if good else "a reader does not see committed data"
         except (FfprobeError, *HDF5_FAILURES) as error:
-            found["reading while written"] = f"not possible: {error}"
+            results["reading while written"] = f"not possible: {error}"
         writer.finish()
-    return found
+    return results
 
 
 def _locked(partial: Path) -> str:
@@ -60,4 +60,4 @@ def _locked(partial: Path) -> str:
         FileLock(partial).close()
     except FileError:
         return "ok"
-    return "this file system does not lock: two runs into one file would not be noticed"
+    return "this file system does not support locks: two runs that write one file would not be detected"

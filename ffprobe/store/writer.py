@@ -1,7 +1,7 @@
-"""Writes a run file so that a kill at any moment costs at most what was not committed.
+"""Writes a run file; a kill at any moment loses only what was not committed.
 
-Everything is created first, under another name, then HDF5's SWMR mode keeps the file readable at every moment, and each
-commit is a row of lengths with its checksum, written after the data it stands for has reached the disk.
+Everything is created first, under another name. Then HDF5's SWMR mode keeps the file readable at every moment. A commit
+is a row of lengths with its checksum, written after the data that it covers has reached the disk.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ffprobe.store.abandon import abandon
 from ffprobe.store.commits import CHECKSUM, COMMIT, DIMENSION, LENGTH, append_commit, grows
 from ffprobe.store.contents import contents
 from ffprobe.store.file_lock import FileLock, sync_directory
-from ffprobe.store.hdf5_errors import HDF5_FAILURES, told
+from ffprobe.store.hdf5_errors import HDF5_FAILURES, as_file_error
 from ffprobe.store.layout import check_schema, new_file, room_for
 from ffprobe.store.names import claim, final_of, fresh, partial_of, refuse_finished, rewrite_of
 from ffprobe.store.reader import open_run
@@ -30,21 +30,21 @@ from ffprobe.store.schema import Schema
 
 
 class RunWriter:
-    """The one writer of a run file; get one from :meth:`create` or :meth:`resume`.
+    """The writer of a run file; get one from :meth:`create` or :meth:`resume`.
 
-    A context manager: leaving it without :meth:`finish` closes the file and keeps it as ``.partial``. Every method that
-    writes raises :class:`~ffprobe.errors.FileError` when the disk or HDF5 fails; from then on every further one raises
-    the same error, ``close`` raises nothing, and the earlier commits stay readable.
+    It is a context manager: leaving it without :meth:`finish` closes the file and keeps it as ``.partial``. Every
+    method that writes raises :class:`~ffprobe.errors.FileError` if the disk or HDF5 fails; after that every further
+    call raises the same error, ``close`` raises nothing, and earlier commits stay readable.
 
     Attributes:
         path: the final name, ``run.h5``.
         partial: the name until the run finishes.
-        committed: how many commits there are.
+        committed: number of commits.
     """
 
-    def __init__(self, path: Path, partial: Path, file: h5py.File, hold: FileLock, *, overwrite: bool) -> None:
+    def __init__(self, path: Path, partial: Path, file: h5py.File, lock: FileLock, *, overwrite: bool) -> None:
         self.path, self.partial = path, partial
-        self._file, self._hold, self._overwrite = file, hold, overwrite
+        self._file, self._lock, self._overwrite = file, lock, overwrite
         self._failure: FileError | None = None
         self._open = True
         datasets = contents(file).datasets
@@ -57,31 +57,31 @@ class RunWriter:
 
     @classmethod
     def create(cls, path: str | Path, schema: Schema, *, overwrite: bool = False) -> RunWriter:
-        """Begin a new run file.
+        """Create a new run file.
 
         Args:
-            path: the final name; ``path.partial`` is what is written.
-            schema: everything that the file will hold.
-            overwrite: throw away an unfinished file of that name once the new one is laid out, and a finished one when
-                this run finishes.
+            path: the final name; the file is written as ``path.partial``.
+            schema: everything that the file will contain.
+            overwrite: replace an unfinished file of that name once the new one is created, and a finished one when this
+                run finishes.
 
         Raises:
-            UsageError: there is a finished or an unfinished file and ``overwrite`` was not asked.
-            FileError: the place cannot be written, or another process is writing there.
-            ValueError: the schema contradicts itself.
+            UsageError: a finished or unfinished file exists and ``overwrite`` is False.
+            FileError: the file cannot be written, or another process is writing it.
+            ValueError: the schema is inconsistent.
         """
         path, partial = final_of(path), partial_of(path)
         check_schema(schema)
         refuse_finished(path, overwrite)
-        new, hold, old = claim(partial, overwrite)
+        new, lock, old = claim(partial, overwrite)
         try:
-            with told(partial, "The run file could not be created"):
-                hold.reserve(room_for(schema))
+            with as_file_error(partial, "The run file could not be created"):
+                lock.reserve(room_for(schema))
                 file = new_file(new, schema)
-                return _begin(cls, path, partial, new, file, hold, overwrite)
+                return _begin(cls, path, partial, new, file, lock, overwrite)
         except BaseException:
             new.unlink(missing_ok=True)
-            hold.close()
+            lock.close()
             raise
         finally:
             if old is not None:
@@ -97,39 +97,41 @@ class RunWriter:
         attributes: Mapping[str, object] | None = None,
         overwrite: bool = False,
     ) -> RunWriter:
-        """Go on with an unfinished run file, whatever ended its last writer.
+        """Continue an unfinished run file, whatever ended its last writer.
 
-        The file is rewritten up to the commit and then put in the old one's place in one step, so a kill meanwhile
-        costs nothing. Attributes stay those of the run as it was begun.
+        The file is rewritten up to the commit and then replaces the old file in one step, so that a kill in between
+        loses nothing. Attributes stay those of the original run.
 
         Args:
             path: the final name.
             schema: the same layout as before (attributes and texts may differ).
-            commit: which commit to go back to, from 0; None for the last one.
-            attributes: of the root, to add or replace.
+            commit: the commit to continue from, from 0; None for the last one.
+            attributes: root attributes to add or replace.
             overwrite: whether a finished file of that name may be replaced when this run finishes.
 
         Raises:
-            UsageError: there is nothing to resume, another layout, or a finished file.
+            UsageError: there is no unfinished file, its layout differs, or a finished file exists.
             FileError: the file cannot be read or written, has no such commit, or another process is writing it.
         """
         path, partial = final_of(path), partial_of(path)
         refuse_finished(path, overwrite)
         if not partial.is_file():
-            raise UsageError("There is no unfinished run to resume.", where=str(partial), hint="Run without --resume.")
+            raise UsageError(
+                "There is no unfinished run to resume.", where=str(partial), hint="Start it without --resume."
+            )
         old, rewrite = FileLock(partial), rewrite_of(partial)
         try:
             with open_run(partial, held_here=True) as source:
                 refuse_other_layout(partial, schema, source.schema)
-                hold = fresh(rewrite)
+                lock = fresh(rewrite)
                 try:
-                    with told(rewrite, "The run file could not be rewritten"):
-                        hold.reserve(partial.stat().st_size)
+                    with as_file_error(rewrite, "The run file could not be rewritten"):
+                        lock.reserve(partial.stat().st_size)
                         file = rewritten(source, rewrite, commit=commit, attributes=attributes)
-                        return _begin(cls, path, partial, rewrite, file, hold, overwrite)
+                        return _begin(cls, path, partial, rewrite, file, lock, overwrite)
                 except BaseException:
                     rewrite.unlink(missing_ok=True)
-                    hold.close()
+                    lock.close()
                     raise
         finally:
             old.close()
@@ -138,35 +140,35 @@ class RunWriter:
         """Add one row to a group.
 
         Args:
-            group: as ``metrics``.
-            values: by name in the group, each of the shape of one row. What is missing is NaN (-1, 0 for whole
-                numbers). The growing dimension's own label counts up when it is not given.
+            group: path of the group, such as ``metrics``.
+            values: values by name in the group, each with the shape of one row. Missing values become NaN (-1 or 0 in
+                integer arrays). The label of the growing dimension counts up if it is not given.
 
         Raises:
-            ValueError: no such group or name, or a value that does not fit; nothing is then added.
-            FileError: it cannot be written.
+            ValueError: there is no such group or name, or a value has a wrong shape or dtype; nothing is added then.
+            FileError: the file cannot be written.
         """
         self._add(group, values, None)
 
     def extend(self, group: str, values: Mapping[str, object]) -> None:
-        """Add several rows to a group: as :meth:`append`, every value with a first axis, all of the same length."""
+        """Add several rows to a group: like :meth:`append`, but every value has a first axis of the same length."""
         arrays = {name: as_array(f"{group}/{name}", value) for name, value in values.items()}
         lengths = {name: array.shape[:1] for name, array in arrays.items()}
         if len(set(lengths.values())) != 1 or () in lengths.values():
-            raise ValueError(f"{group}: the values must share a first axis; theirs are {lengths}.")
+            raise ValueError(f"{group}: the first axes of all values must have one length; they are {lengths}.")
         self._add(group, arrays, next(iter(lengths.values()))[0])
 
     def put(self, path: str, value: object, index: Any = None) -> None:
-        """Write an array of fixed size, or the part of it that ``index`` names.
+        """Write an array of fixed size, or the part of it that ``index`` selects.
 
-        It is safe after the next :meth:`commit`. Readers see it at once, and going back to an earlier commit does not
-        undo it, so only a finished file vouches for it.
+        It is durable after the next :meth:`commit`. Readers see it immediately, and resuming from an earlier commit
+        does not undo it, so its value is only certain in a finished file.
 
         Raises:
-            ValueError: no such array, an index outside, or a value that does not fit.
-            FileError: it cannot be written.
+            ValueError: there is no such array, the index is out of range, or the value has a wrong shape or dtype.
+            FileError: the file cannot be written.
         """
-        self._ready()
+        self._check_open()
         path = path.strip("/")
         dataset = self._fixed.get(path)
         if dataset is None:
@@ -176,78 +178,79 @@ class RunWriter:
             dataset[() if index is None else index] = array
 
     def log(self, step: int, text: str) -> None:
-        """Add an entry to the group ``log``; the text is cut to what its row holds, between two characters.
+        """Add an entry to the group ``log``; a text longer than a row is cut between two characters.
 
         Raises:
             ValueError: the schema has no log.
-            FileError: it cannot be written.
+            FileError: the file cannot be written.
         """
-        self._ready()
+        self._check_open()
         if "log/message" not in self._file:
             raise ValueError("log/message is not in this file.")
         self.append("log", {"step": step, "message": text_row(text, self._file["log/message"].shape[1])})
 
     def commit(self) -> int:
-        """Make everything so far durable, first the data, then the record that vouches for it.
+        """Make everything so far durable: first the data, then the row of the commit record.
 
         Returns:
-            The number of this commit, from 0: what :meth:`resume` takes.
+            The number of this commit, from 0, for :meth:`resume`.
 
         Raises:
-            FileError: it cannot be written; the commit then did not happen.
+            FileError: the file cannot be written; the commit did not happen.
         """
-        self._ready()
+        self._check_open()
         with self._guard():
             for group in self._groups.values():
                 group.write()
             self._file.flush()
-            self._hold.sync()  # or a power cut could keep the record and lose what it stands for
+            self._lock.sync()  # otherwise a power failure could keep the record and lose the data
             row = [self._groups[column.rpartition("/")[0]].length for column in self._columns]
             at = append_commit(self._record, row)
             self._file.flush()
-            self._hold.sync()
+            self._lock.sync()
         self.committed, self._changed = at + 1, False
         return at
 
     def finish(self) -> Path:
-        """Commit rows that are not yet committed, close the file and give it its final name.
+        """Commit pending rows, close the file and rename it to its final name.
 
         Returns:
             The final name.
 
         Raises:
-            FileError: it cannot be written, or a file of the final name appeared meanwhile; the partial is kept.
+            FileError: the file cannot be written, or a file with the final name was created meanwhile; the partial file
+                is kept.
         """
-        self._ready()
+        self._check_open()
         if self._changed:
             self.commit()
         with self._guard():
             self._file.close()
-            self._hold.sync()
+            self._lock.sync()
             if self.path.exists() and not self._overwrite:
                 raise FileError(
-                    "A finished file of this name appeared while the run went on.",
+                    "A finished file of this name was created during the run.",
                     where=str(self.path),
-                    hint=f"This run is complete in {self.partial}; give it another name by hand.",
+                    hint=f"This run is complete in {self.partial}; rename that file by hand.",
                 )
             os.replace(self.partial, self.path)
             sync_directory(self.path.parent)
         self._open = False
-        self._hold.close()
+        self._lock.close()
         return self.path
 
     def close(self) -> None:
-        """Close the file and leave it unfinished; rows since the last commit are lost. Raises nothing, ever."""
+        """Close the file and leave it unfinished; rows since the last commit are lost. Never raises."""
         if not self._open:
             return
         self._open = False
-        if self._failure is None:  # after a failure the file is abandoned already, and to touch it again may crash
+        if self._failure is None:  # after a failure the file is abandoned already, and using it again may crash
             try:
-                self._file.flush()  # if the disk is full, better told here than by close, which cannot be repeated
+                self._file.flush()  # a full disk should fail here and not in close, which cannot be repeated
                 self._file.close()
             except HDF5_FAILURES:
                 abandon(self._file)
-        self._hold.close()
+        self._lock.close()
 
     def __enter__(self) -> RunWriter:
         return self
@@ -259,17 +262,18 @@ class RunWriter:
         return f"<writer of {self.partial}, {self.committed} commits{'' if self._open else ', closed'}>"
 
     def _add(self, group: str, values: Mapping[str, object], rows: int | None) -> None:
-        self._ready()
+        self._check_open()
         growing = self._groups.get(group.strip("/"))
         if growing is None:
-            raise ValueError(f"{group} is not a group that grows; these do: {', '.join(sorted(self._groups))}.")
+            known = ", ".join(sorted(self._groups))
+            raise ValueError(f"{group} is not a growing group; the growing groups are {known}.")
         growing.add(values, rows)
         self._changed = True
         if growing.full:
             with self._guard():
                 growing.write()
 
-    def _ready(self) -> None:
+    def _check_open(self) -> None:
         if self._failure is not None:
             raise self._failure
         if not self._open:
@@ -278,7 +282,7 @@ class RunWriter:
     @contextmanager
     def _guard(self) -> Iterator[None]:
         try:
-            with told(self.partial, "The run file could not be written", resumable=self.committed > 0):
+            with as_file_error(self.partial, "The run file could not be written", resumable=self.committed > 0):
                 yield
         except FileError as error:
             self._failure = error
@@ -287,14 +291,14 @@ class RunWriter:
 
 
 def _begin(
-    cls: type[RunWriter], path: Path, partial: Path, at: Path, file: h5py.File, hold: FileLock, overwrite: bool
+    cls: type[RunWriter], path: Path, partial: Path, at: Path, file: h5py.File, lock: FileLock, overwrite: bool
 ) -> RunWriter:
-    """Start SWMR on a file that is laid out, make it durable and put it in place."""
+    """Start SWMR on a file in which everything is created, make it durable and rename it to the partial name."""
     try:
-        file.swmr_mode = True  # from here on nothing may be created
+        file.swmr_mode = True  # from here on nothing can be created
         file.flush()
-        hold.sync()
-        writer = cls(path, partial, file, hold, overwrite=overwrite)
+        lock.sync()
+        writer = cls(path, partial, file, lock, overwrite=overwrite)
         os.replace(at, partial)
         sync_directory(partial.parent)
     except BaseException:

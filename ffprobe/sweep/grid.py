@@ -1,11 +1,11 @@
-"""A grid of runs, read from TOML: options that every run has, and axes along which runs differ."""
+"""Reads a grid of runs from TOML: options that all runs share, and axes along which the runs differ."""
 
 from __future__ import annotations
 
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import product
 from pathlib import Path
@@ -17,39 +17,41 @@ from ffprobe.config.parsing import assignments
 from ffprobe.config.preset_files import read_toml
 from ffprobe.config.settings import RunSettings
 from ffprobe.errors import UsageError, did_you_mean
-from ffprobe.sweep.toml_lines import key_lines, line_of
 
 OPTIONS = {field.name.strip("_"): field.name for field in fields(RunOptions)}
 SETTINGS = (*SINGLE_SLOTS, *RunSettings.model_fields, "probes", "observers")
-"""What the first part of a setting's key can be."""
+"""All valid first parts of a setting's key."""
 LISTS = ("plugin", "set")
+"""Options that may be given several times."""
+NOT_IN_A_GRID = ("out", "resume", "overwrite", "json", "verbose", "dry_run", "allow_changes")
+"""Options of ``ffprobe run`` that the sweep itself sets."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One place on an axis.
+    """One point of an axis.
 
     Attributes:
-        axis: the axis's name; empty for what every run has.
-        name: what it is called in the names of files.
-        options: option of ``ffprobe run`` -> value; settings are under ``set``, as ``{dotted key: value}``.
-        line: of the grid file; None where it is not known.
+        axis: name of the axis; empty for the options that all runs share.
+        name: name of the point, used in file names.
+        options: options of ``ffprobe run`` by name; settings are under ``set``, as ``{dotted key: value}``.
+        location: table and key in the grid file, such as ``[axes] seed, point 2``, for messages.
     """
 
     axis: str
     name: str
     options: Mapping[str, Any]
-    line: int | None
+    location: str
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Which runs a sweep has: one for each combination of a point of every axis.
+    """The runs of a sweep: one for each combination of points, one point from every axis.
 
     Attributes:
-        path: the file it was read from.
-        out: the directory for run files, as written in the file; empty when nothing was said.
-        each: what every run has.
+        path: the TOML file.
+        out: the directory for run files, as written in the file; empty if it names none.
+        each: the options that all runs share.
         axes: the points of each axis, in the order of the file.
     """
 
@@ -59,21 +61,21 @@ class Grid:
     axes: Mapping[str, tuple[Point, ...]] = field(default_factory=dict)
 
     def cells(self) -> Iterator[tuple[Point, ...]]:
-        """Every combination; the last axis changes fastest.
+        """Every combination of points; the last axis changes fastest.
 
-        With seeds before the plugins, a sweep that is cut short has every set of plugins, at fewer seeds.
+        If seeds come before plugins, a sweep that is stopped early covers all sets of plugins with fewer seeds.
         """
         return product(*self.axes.values())
 
     def only(self, words: Sequence[str]) -> Grid:
-        """The part of the grid with these points alone: the same runs under the same names, but fewer.
+        """The grid restricted to some points; the remaining runs keep their names.
 
         Args:
-            words: ``AXIS=POINT`` or ``AXIS=POINT,POINT``; an axis that is not named keeps all its points, one that is
-                named again the points of both words.
+            words: ``AXIS=POINT`` or ``AXIS=POINT,POINT``. An axis that is not named keeps all its points; an axis that
+                is named several times keeps the points of all of them.
 
         Raises:
-            UsageError: no such axis, or no such point on it.
+            UsageError: there is no such axis or point.
         """
         wanted: dict[str, set[str]] = {}
         for word in words:
@@ -93,134 +95,162 @@ class Grid:
         }
         return replace(self, axes=axes)
 
-    def place(self, line: int | None) -> str:
-        """``file:line``, for messages."""
-        return f"{self.path}:{line}" if line else str(self.path)
+    def where(self, point: Point) -> str:
+        """File, table and key of a point, for messages."""
+        return f"{self.path}, in {point.location}"
 
 
 def read_grid(path: Path, over: Sequence[str] = ()) -> Grid:
-    """Read a grid; what its options mean is checked when it is planned.
+    """Read a grid. Plugins and settings are validated later, by ``plan``.
 
     Args:
-        path: of the TOML file.
-        over: ``key=value`` words laid over what the grid says of every run.
+        path: the TOML file.
+        over: ``key=value`` arguments that override ``[each]``.
 
     Raises:
-        FileError: missing, unreadable or not TOML.
-        UsageError: an unknown key, an axis without points, a value of the wrong kind; with the line.
+        FileError: the file is missing, unreadable or not valid TOML.
+        UsageError: an unknown key, an axis without points, or a value of the wrong type; ``where`` names the table and
+            the key.
     """
     table = read_toml(path)
-    lines = key_lines(path.read_text(encoding="utf-8"))
-    reader = _Reader(path, lines)
+    reader = _Reader(path)
     for key in table:
         if key not in ("out", "each", "axes"):
-            raise reader.error(f"A grid has no {key!r}.", did_you_mean(key, ("out", "each", "axes")), (key,))
+            raise reader.error(f"A grid has no {key!r}.", did_you_mean(key, ("out", "each", "axes")), key)
     out = table.get("out", "")
     if not isinstance(out, str):
-        raise reader.error("out must be the name of a directory.", 'Write out = "runs/mine".', ("out",))
-    options = reader.options(table.get("each", {}), ("each",))
-    typed = _Reader(Path("--set"), {}).options(assignments(over), ("--set",))
+        raise reader.error("out must be the name of a directory.", 'Write out = "runs/mine".', "out")
+    options = reader.options(table.get("each", {}), "[each] ")
+    typed = _Reader(None).options(assignments(over), "--set ")
     options = {**options, **typed, "set": {**options.get("set", {}), **typed.get("set", {})}}
-    each = Point("", "", options, line_of(lines, ("each",)))
+    each = Point("", "", options, "[each]")
     axes = table.get("axes", {})
     if not isinstance(axes, Mapping) or not axes:
-        raise reader.error("The grid has no axis.", "Write [axes] and, for example, seed = [0, 1, 2].", ("axes",))
+        raise reader.error("The grid has no axis.", "Write [axes] and, for example, seed = [0, 1, 2].")
     return Grid(path, out, each, {name: reader.axis(name, points) for name, points in _unnested(axes).items()})
 
 
 @dataclass(frozen=True)
 class _Reader:
-    path: Path
-    lines: dict[tuple[str, ...], int]
+    """Reads the tables of one grid.
 
-    def error(self, what: str, hint: str, path: tuple[str, ...]) -> UsageError:
-        line = line_of(self.lines, path)
-        return UsageError(what, where=f"{self.path}:{line}" if line else str(self.path), hint=hint)
+    Attributes:
+        path: the grid file, for messages; None for options from the command line.
+    """
+
+    path: Path | None
+
+    def error(self, what: str, hint: str, location: str = "") -> UsageError:
+        """An error at a table and key of the file, such as ``[each] epochs``."""
+        if self.path is None:
+            return UsageError(what, where=location, hint=hint)
+        return UsageError(what, where=f"{self.path}, in {location}" if location else str(self.path), hint=hint)
 
     def axis(self, name: str, points: Any) -> tuple[Point, ...]:
-        path = ("axes", *name.split(".")) if ("axes", name) not in self.lines else ("axes", name)
+        """The points of an axis, from a list of values or a table of named points."""
+        location = f"[axes] {name}"
         if isinstance(points, Mapping) and all(isinstance(v, Mapping) for v in points.values()):
-            found = [
-                Point(name, point, self.options(options, (*path, point)), line_of(self.lines, (*path, point)))
+            axis = [
+                Point(name, point, self.options(options, f"[axes.{name}] {point}."), f"[axes.{name}] {point}")
                 for point, options in points.items()
             ]
         elif isinstance(points, list) and (key := _key(name)):
-            line = line_of(self.lines, path)
-            found = [Point(name, _called(key, value), self.options({key: value}, path), line) for value in points]
+            axis = []
+            for number, value in enumerate(points, 1):
+                at = f"{location}, point {number}"
+                axis.append(Point(name, _point_name(key, value), self._merged([self._option(key, value, at)]), at))
         elif isinstance(points, list):
-            hint = f"Name an option or a setting ({', '.join(OPTIONS)}, network.width ...), or give every point a name."
-            raise self.error(f"The axis {name!r} is a list, but names nothing that a run has.", hint, path)
+            hint = f"Use an option or a setting ({', '.join(OPTIONS)}, network.width ...), or give every point a name."
+            raise self.error(
+                f"The axis {name!r} is a list, but is not named after an option or setting.", hint, location
+            )
         else:
             hint = 'Write seed = [0, 1, 2], or [axes.loss] with lines like symba = {plugin = "symba"}.'
-            raise self.error(f"The axis {name!r} is neither a list of values nor a table of named points.", hint, path)
-        if not found:
-            raise self.error(f"The axis {name!r} is empty, so there is no run.", "Give it a point, or drop it.", path)
-        return tuple(found)
+            what = f"The axis {name!r} is neither a list of values nor a table of named points."
+            raise self.error(what, hint, location)
+        if not axis:
+            raise self.error(
+                f"The axis {name!r} is empty, so the grid has no run.", "Add a point or remove it.", location
+            )
+        return tuple(axis)
 
-    def options(self, table: Any, path: tuple[str, ...]) -> dict[str, Any]:
+    def options(self, table: Any, prefix: str) -> dict[str, Any]:
+        """The options in a table of the grid.
+
+        Args:
+            table: options of ``ffprobe run`` and settings, nested or with dotted keys.
+            prefix: the location of the table, followed by the separator before a key: ``"[each] "``.
+        """
         if not isinstance(table, Mapping):
-            raise self.error(f"{'.'.join(path)} must be a table of options.", 'For example {plugin = "olu"}.', path)
-        found: dict[str, Any] = {}
-        for key, value in table.items():
-            option = key.replace("-", "_")
-            if option in ("out", "resume", "overwrite", "json", "verbose", "dry_run", "allow_changes"):
-                raise self.error(f"{key!r} is the sweep's own affair.", "Leave it out of the grid.", (*path, key))
-            if option == "set" and not isinstance(value, Mapping):
-                raise self.error("set must be a table.", 'Write set = {"network.width" = 0.25}.', (*path, key))
-            if option == "set":
-                found.setdefault("set", {}).update(_flat(value))
-            elif option in OPTIONS:
-                found[option] = self._value(option, value, (*path, key))
-            elif key.partition(".")[0] in SETTINGS:
-                found.setdefault("set", {}).update(_flat({key: value}))
-            else:
-                hint = did_you_mean(key, [*OPTIONS, *SETTINGS])
-                raise self.error(f"A run has no option or setting {key!r}.", hint, (*path, key))
-        return found
+            location = prefix.rstrip(" .")
+            raise self.error(f"{location} must be a table of options.", 'For example {plugin = "olu"}.', location)
+        return self._merged(self._option(key, value, f"{prefix}{key}") for key, value in table.items())
 
-    def _value(self, option: str, value: Any, path: tuple[str, ...]) -> Any:
+    @staticmethod
+    def _merged(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+        options: dict[str, Any] = {}
+        for part in parts:
+            settings = {**options.get("set", {}), **part.get("set", {})}
+            options |= {**part, "set": settings} if settings else part
+        return options
+
+    def _option(self, key: str, value: Any, location: str) -> dict[str, Any]:
+        option = key.replace("-", "_")
+        if option in NOT_IN_A_GRID:
+            raise self.error(f"A grid cannot set {key!r}; the sweep does.", "Remove it from the grid.", location)
+        if option == "set" and not isinstance(value, Mapping):
+            raise self.error("set must be a table.", 'Write set = {"network.width" = 0.25}.', location)
+        if option == "set":
+            return {"set": _flat(value)}
+        if option in OPTIONS:
+            return {option: self._value(option, value, location)}
+        if key.partition(".")[0] in SETTINGS:
+            return {"set": _flat({key: value})}
+        raise self.error(f"A run has no option or setting {key!r}.", did_you_mean(key, [*OPTIONS, *SETTINGS]), location)
+
+    def _value(self, option: str, value: Any, location: str) -> Any:
         if option == "plugin":
             words = [value] if isinstance(value, str) else value
             if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-                raise self.error("plugin must be a name, or a list of names.", 'For example ["olu", "symba"].', path)
-            return [self._filled(word, path) for word in words]
+                raise self.error("plugin must be a name or a list of names.", 'For example ["olu", "symba"].', location)
+            return [self._expanded(word, location) for word in words]
         whole = option in ("epochs", "batch_size", "seed")
         kind: type = int if whole else bool if option == "download" else str
         if type(value) is not kind:
-            raise self.error(f"{option} cannot be {value!r}.", f"It must be of the type {kind.__name__}.", path)
-        return self._filled(str(value), path) if kind is str else value
+            raise self.error(f"{option} cannot be {value!r}.", f"It must be of the type {kind.__name__}.", location)
+        return self._expanded(str(value), location) if kind is str else value
 
-    def _filled(self, text: str, path: tuple[str, ...]) -> str:
-        """The text with ``${NAME}`` replaced by the environment variable."""
+    def _expanded(self, text: str, location: str) -> str:
+        """The text with every ``${NAME}`` replaced by the environment variable."""
         for name in re.findall(r"\$\{(\w+)\}", text):
             if name not in os.environ:
-                hint = f"For example: {name}=/path/to/it ffprobe sweep {self.path}"
-                raise self.error(f"The environment variable {name} is not set.", hint, path)
-        return re.sub(r"\$\{(\w+)\}", lambda found: os.environ[found[1]], text)
+                hint = f"For example: {name}=/path/to/it ffprobe sweep {self.path or 'GRID.toml'}"
+                raise self.error(f"The environment variable {name} is not set.", hint, location)
+        return re.sub(r"\$\{(\w+)\}", lambda match: os.environ[match[1]], text)
 
 
 def _value(point: Point) -> str:
-    """What a point is called without the name of a listed axis before it: ``0`` of ``seed=0``."""
+    """The name of a point without the key of its axis: ``0`` for ``seed=0``."""
     return point.name.removeprefix(f"{point.axis.rpartition('.')[2]}=")
 
 
 def _key(axis: str) -> str | None:
-    """What of a run the values of an axis of this name are; None when the name is only a name."""
+    """The option or setting that an axis of this name varies; None if the name is neither."""
     option = axis.replace("-", "_")
     return option if option in OPTIONS and option != "set" else axis if axis.partition(".")[0] in SETTINGS else None
 
 
 def _unnested(axes: Mapping[str, Any]) -> dict[str, Any]:
-    """Axes with ``loss.alpha = [...]`` under that name, which TOML reads as a table in a table."""
-    found: dict[str, Any] = {}
+    """The axes with ``loss.alpha = [...]`` under its dotted name, which TOML reads as a nested table."""
+    flat: dict[str, Any] = {}
     for name, points in axes.items():
         nested = isinstance(points, Mapping) and points and all(isinstance(v, list) for v in points.values())
-        found |= {f"{name}.{key}": values for key, values in points.items()} if nested else {name: points}
-    return found
+        flat |= {f"{name}.{key}": values for key, values in points.items()} if nested else {name: points}
+    return flat
 
 
-def _called(key: str, value: Any) -> str:
-    """What a value of a listed axis is called in a file name."""
+def _point_name(key: str, value: Any) -> str:
+    """The name of a value of a listed axis, as used in file names."""
     if key == "plugin":
         words = [value] if isinstance(value, str) else value if isinstance(value, list) else [str(value)]
         return "+".join(str(word) for word in words) or "none"
@@ -230,23 +260,20 @@ def _called(key: str, value: Any) -> str:
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    """A nested table as one table with dotted keys."""
+    flat: dict[str, Any] = {}
     for key, value in table.items():
         name = f"{prefix}{key}"
-        found |= _flat(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
-    return found
+        flat |= _flat(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
+    return flat
 
 
 def toml_value(value: Any) -> str:
-    """A value as ``--set`` reads it back.
-
-    Raises:
-        UsageError: TOML has no such value.
-    """
+    """A value as text that ``--set`` parses back to the same value."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        try:  # quoted only where it would otherwise be read as something else
+        try:  # quoted only if it would otherwise be parsed as another value
             tomllib.loads(f"value = {value}")
         except tomllib.TOMLDecodeError:
             return value

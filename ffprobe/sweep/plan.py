@@ -1,4 +1,4 @@
-"""From a grid to runs: one command line and one file for each, and what has become of them so far."""
+"""Turns a grid into runs: the command line, the run file and the status of each."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from ffprobe.store.file_lock import is_held
 from ffprobe.store.names import partial_of
 from ffprobe.sweep.grid import LISTS, Grid, Point, toml_value
 
-Status = Literal["finished", "running", "begun", "new"]
+Status = Literal["finished", "running", "unfinished", "new"]
 LOGS = "logs"
-CIRCUMSTANCES = ("data", "device", "preset")
-"""Keys of a config that say where and how a run was asked for, and nothing of what is learned."""
+"""Subdirectory of the output directory for logs."""
+ENVIRONMENT_KEYS = ("data", "device", "preset")
+"""Keys of a config that do not affect what is learned."""
 
 
 @dataclass(frozen=True)
@@ -30,30 +31,30 @@ class PlannedRun:
     """One run of a sweep.
 
     Attributes:
-        job: its command and its file.
-        config: everything resolved, as the run will have it.
-        standing: ``finished``: the file is there; ``running``: some process writes it now; ``begun``: it was left
-            unfinished and will be gone on with; ``new``.
+        job: its command and its run file.
+        config: the resolved config of the run.
+        status: ``finished``: the run file exists; ``running``: a process is writing it; ``unfinished``: it was
+            interrupted and will be resumed; ``new``: there is no file.
     """
 
     job: Job
     config: RunConfig
-    standing: Status
+    status: Status
 
 
 def plan(grid: Grid, out: Path, registry: Registry, folder: Path | None = None) -> list[PlannedRun]:
-    """Every run of a grid, checked before anything starts.
+    """All runs of a grid, validated before the first one starts.
 
     Args:
-        grid: what to run.
-        out: the directory for run files; need not be there yet.
-        registry: where plugins are found.
-        folder: the directory to start the runs in; the current one unless given.
+        grid: the grid.
+        out: the directory for run files; it need not exist.
+        registry: the plugins to search.
+        folder: the working directory of the runs; the current one by default.
 
     Raises:
-        FfprobeError: a run cannot be put together (unknown plugin, clashing slots, a setting out of range): with the
-            line of the point that brought it in.
-        UsageError: two runs have the same file name, or a finished file was made with other settings.
+        FfprobeError: the config of a run is invalid (unknown plugin, two plugins for one slot, a setting out of range);
+            ``where`` names the table and key of the point that causes it.
+        UsageError: two runs have the same file name, or an existing file was made with other settings.
     """
     folder = folder or Path.cwd()
     runs: dict[str, tuple[PlannedRun, tuple[Point, ...]]] = {}
@@ -66,20 +67,20 @@ def plan(grid: Grid, out: Path, registry: Registry, folder: Path | None = None) 
         file = out / f"{name}.h5"
         command = ("run", *options.words(), "--out", str(file), "--resume")
         job = Job(name, command, file, out / LOGS / f"{name}.log", folder)
-        runs[name] = (PlannedRun(job, config, standing(file)), points)
-    found = [run for run, _ in runs.values()]
-    _refuse_other_settings(found, registry)
-    return found
+        runs[name] = (PlannedRun(job, config, run_status(file)), points)
+    planned = [run for run, _ in runs.values()]
+    _refuse_other_settings(planned, registry)
+    return planned
 
 
-def standing(out: Path) -> Status:
-    """What has become of a run file so far."""
+def run_status(out: Path) -> Status:
+    """The status of the run that writes ``out``."""
     partial = partial_of(out)
     if out.exists():
         return "finished"
     if not partial.exists():
         return "new"
-    return "running" if is_held(partial) else "begun"
+    return "running" if is_held(partial) else "unfinished"
 
 
 def _options(grid: Grid, points: Sequence[Point]) -> RunOptions:
@@ -106,13 +107,13 @@ def _options(grid: Grid, points: Sequence[Point]) -> RunOptions:
 
 
 def _refuse_two(grid: Grid, by: dict[str, Point], point: Point, key: str, old: Any, new: Any) -> None:
-    """An axis may change what every run has; two axes may not fight over one setting."""
+    """An axis may override ``[each]``; two axes must not set one option to different values."""
     before = by.get(key)
     if before is not None and before.axis and old != new:
         raise UsageError(
             f"The axes {before.axis!r} and {point.axis!r} both set {key!r}, to {old!r} and to {new!r}.",
-            where=grid.place(point.line),
-            hint="Let one of them set it.",
+            where=grid.where(point),
+            hint="Set it in only one of them.",
         )
     by[key] = point
 
@@ -121,53 +122,48 @@ def _resolved(grid: Grid, points: Sequence[Point], options: RunOptions, registry
     try:
         return resolve(options.table(registry), registry)
     except FfprobeError as error:
-        raise _placed(grid, points, error, registry) from error
+        raise _located(grid, points, error, registry) from error
 
 
-def _placed(grid: Grid, points: Sequence[Point], error: FfprobeError, registry: Registry) -> FfprobeError:
-    """The error with the line of the first point with which the run can no longer be put together."""
+def _located(grid: Grid, points: Sequence[Point], error: FfprobeError, registry: Registry) -> FfprobeError:
+    """The error with the location of the first point whose options make the config invalid."""
     for count in range(len(points) + 1):
         try:
             resolve(_options(grid, points[:count]).table(registry), registry)
         except FfprobeError as earlier:
-            last = points[count - 1] if count else grid.each
-            placed = type(earlier)(earlier.what, where=grid.place(last.line), hint=earlier.hint)
-            return placed if not earlier.where else _told_where(placed, earlier)
+            where = grid.where(points[count - 1] if count else grid.each)
+            where = f"{where}; {earlier.where}" if earlier.where else where
+            return type(earlier)(earlier.what, where=where, hint=earlier.hint)
     return error
 
 
-def _told_where(placed: FfprobeError, error: FfprobeError) -> FfprobeError:
-    placed.where = f"{placed.where}; {error.where}"
-    return placed
-
-
 def _slug(name: str) -> str:
-    """What of a name may stand in a file name everywhere."""
+    """A name without the characters that are invalid in a file name on some system."""
     return re.sub(r"[^A-Za-z0-9.+=-]+", "-", name.replace(":", "-")).strip("-.") or "x"
 
 
 def _refuse_same_name(grid: Grid, name: str, points: Sequence[Point], others: Sequence[Point]) -> None:
-    line = next((p.line for p, o in zip(points, others, strict=True) if p is not o), points[0].line)
+    different = next((p for p, o in zip(points, others, strict=True) if p is not o), points[0])
     raise UsageError(
         f"Two runs of the grid would write the same file, {name}.h5.",
-        where=grid.place(line),
-        hint="Every axis needs points with different names; drop the one that is there twice.",
+        where=grid.where(different),
+        hint="The points of an axis must have different names; remove or rename one of them.",
     )
 
 
 def _refuse_other_settings(runs: Sequence[PlannedRun], registry: Registry) -> None:
-    """A finished or begun file must be of the run that the grid asks for now, else its numbers would pass for it."""
+    """Refuse an existing run file with another config than the grid has: its results would be taken for this run's."""
     for run in runs:
-        if run.standing == "new":
+        if run.status == "new":
             continue
-        file = run.job.out if run.standing == "finished" else partial_of(run.job.out)
+        file = run.job.out if run.status == "finished" else partial_of(run.job.out)
         try:
             recorded = recorded_config(file)
         except FileError:
-            if run.standing == "finished":
+            if run.status == "finished":
                 raise
-            continue  # begun and cut short before its first commit: the run itself starts it afresh or says why not
-        changed = list(differences(_deciding(_filled(recorded, registry)), _deciding(run.config.to_dict())))
+            continue  # interrupted before its first commit: the run itself starts again or reports the error
+        changed = list(differences(_relevant(_completed(recorded, registry)), _relevant(run.config.to_dict())))
         if changed:
             raise UsageError(
                 f"This file was made with other settings than the grid has now: {'; '.join(changed[:4])}.",
@@ -176,23 +172,23 @@ def _refuse_other_settings(runs: Sequence[PlannedRun], registry: Registry) -> No
             )
 
 
-def _filled(recorded: dict[str, Any], registry: Registry) -> dict[str, Any]:
-    """A recorded config with the defaults of settings that have come since; as it is where it no longer resolves."""
+def _completed(recorded: dict[str, Any], registry: Registry) -> dict[str, Any]:
+    """A recorded config with defaults for settings added since; unchanged if it is no longer valid."""
     try:
         return resolve(recorded, registry).to_dict()
     except FfprobeError:
         return recorded
 
 
-def _deciding(document: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in document.items() if key not in CIRCUMSTANCES}
+def _relevant(config: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key not in ENVIRONMENT_KEYS}
 
 
 def left_to_do(runs: Sequence[PlannedRun]) -> list[Job]:
-    """The jobs of runs that are neither finished nor in somebody's work."""
-    return [run.job for run in runs if run.standing in ("new", "begun")]
+    """The jobs of all new and unfinished runs."""
+    return [run.job for run in runs if run.status in ("new", "unfinished")]
 
 
 def refreshed(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
-    """The same runs as the disk has them now."""
-    return [replace(run, standing=standing(run.job.out)) for run in runs]
+    """The same runs with their current status."""
+    return [replace(run, status=run_status(run.job.out)) for run in runs]

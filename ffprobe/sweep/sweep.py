@@ -1,4 +1,4 @@
-"""Working off the runs of a plan: what is told while they go on, and what became of them."""
+"""Runs the jobs of a plan and keeps track of their states."""
 
 from __future__ import annotations
 
@@ -11,82 +11,83 @@ from pathlib import Path
 from ffprobe.components.executor import Executor, Job, JobEvent, JobState, ResourceLimits
 
 TAIL = 4096
-"""Bytes at the end of a log in which its last line is looked for."""
+"""Number of bytes at the end of a log that are searched for its last line."""
 
 
 @dataclass
 class Progress:
-    """Where the jobs of a sweep stand.
+    """The states of the jobs of a sweep.
 
     Attributes:
-        jobs: all that are to be done, in order.
-        events: the last event of each job that has had one, by name.
+        jobs: all jobs, in order.
+        events: the latest event of each job that has had one, by job name.
     """
 
     jobs: Sequence[Job]
     events: dict[str, JobEvent] = field(default_factory=dict)
 
-    def take(self, event: JobEvent) -> JobEvent:
-        """Take an event in; what counts in the end is the file: a job that left none has failed, whatever it said."""
+    def update(self, event: JobEvent) -> JobEvent:
+        """Store an event. A job that is reported as finished but left no run file counts as failed."""
         if event.state == "finished" and not event.job.out.exists():
             event = JobEvent(event.job, "failed", event.where, "ended without a run file")
         self.events[event.job.name] = event
         return event
 
     def of(self, *states: JobState) -> list[JobEvent]:
-        """The last events that are of these states."""
+        """The latest events whose state is one of these."""
         return [event for event in self.events.values() if event.state in states]
 
     def counts(self) -> Counter[str]:
-        """How many jobs are in each state; ``queued`` where nothing was heard yet."""
+        """The number of jobs in each state; a job without an event is ``queued``."""
         return Counter(self.events[job.name].state if job.name in self.events else "queued" for job in self.jobs)
 
 
 def sweep(
-    jobs: Sequence[Job], executor: Executor, share: ResourceLimits, tell: Callable[[Progress, JobEvent | None], None]
+    jobs: Sequence[Job],
+    executor: Executor,
+    limits: ResourceLimits,
+    on_event: Callable[[Progress, JobEvent | None], None],
 ) -> Progress:
-    """Have an executor work the jobs off.
+    """Run jobs with an executor.
 
     Args:
         jobs: from ``left_to_do``.
-        executor: where.
-        share: how much at a time.
-        tell: called with every event, and with None between them at least every few seconds.
+        executor: starts and stops the runs.
+        limits: the resources that may be used at a time.
+        on_event: called with the progress and every event, and with None at least every few seconds in between.
 
     Returns:
-        What became of each.
+        The final states of the jobs.
 
     Raises:
-        KeyboardInterrupt: after the executor has stopped what was still running.
+        KeyboardInterrupt: on an interruption, after the executor has stopped the runs in progress.
     """
     progress = Progress(jobs)
     if not jobs:
         return progress
-    with closing(executor.work(jobs, share)) as events:  # type: ignore[type-var]
+    with closing(executor.run_jobs(jobs, limits)) as events:
         for event in events:
-            tell(progress, progress.take(event) if event else None)
+            on_event(progress, progress.update(event) if event else None)
     return progress
 
 
 def last_line(log: Path) -> str:
-    """The last line of a log with anything in it; empty where there is none."""
-    try:
-        with log.open("rb") as file:
-            file.seek(0, 2)
-            file.seek(max(0, file.tell() - TAIL))
-            lines = file.read().decode("utf-8", "replace").splitlines()
-    except OSError:
-        return ""
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+    """The last line of a log that is not empty; an empty string if there is none."""
+    return next((line.strip() for line in reversed(_tail(log).splitlines()) if line.strip()), "")
 
 
 def reason(log: Path) -> str:
-    """Why a run failed, as far as its log knows: from the last ``error:`` on, in one line."""
+    """Why a run failed, in one line: its log from the last ``error:`` on, or else the last line."""
+    text = _tail(log)
+    return " ".join(text[text.rindex("error:") :].split()) if "error:" in text else last_line(log)
+
+
+def _tail(log: Path) -> str:
+    """The end of a log; empty if it cannot be read."""
     try:
         with log.open("rb") as file:
             file.seek(0, 2)
             file.seek(max(0, file.tell() - TAIL))
-            text = file.read().decode("utf-8", "replace")
+            return file.read().decode("utf-8", "replace")
     except OSError:
         return ""
-    return " ".join(text[text.rindex("error:") :].split()) if "error:" in text else last_line(log)

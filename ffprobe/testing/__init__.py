@@ -1,4 +1,4 @@
-"""The kit with which a plugin is tested: contracts of every kind, a run of a second, a recorder of hooks.
+"""The test kit for plugins: contracts of every kind, a toy run of one second, a recorder of hooks.
 
 A plugin's whole test file::
 
@@ -6,7 +6,7 @@ A plugin's whole test file::
 
     test_contract = contract_tests("powernorm")
 
-Importing this package loads neither torch nor pytest; each name is loaded when first used.
+Importing this package loads neither torch nor pytest; each name is loaded on first use.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Checking a plugin: every component it offers against the contract of its kind, and what only watches."""
+"""Checks a plugin: every component that it offers against the contract of its kind, or its observer."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ def check_plugin(
     settings: Mapping[str, Any] | None = None,
     data_dir: str | Path | None = None,
 ) -> Report:
-    """Hold a plugin against the contracts of what it offers.
+    """Check a plugin against the contracts of its components.
 
     Args:
-        what: a plugin's name, ``./file.py``, ``module:attr``, or a module that was imported.
-        settings: for its component, instead of the defaults.
-        data_dir: where the files of a data set lie; what needs them is skipped where they are not there.
+        what: a plugin's name, ``./file.py``, ``module:attr``, or an imported module.
+        settings: settings for its component, in place of the defaults.
+        data_dir: folder with the files of a data set; checks that need missing files are skipped.
 
     Returns:
-        One finding for each check; a failure does not raise (``report.raise_for_failures()`` does).
+        One finding per check; a failed check does not raise (``report.raise_for_failures()`` does).
 
     Raises:
-        PluginError: there is no such plugin, it would not load, or it offers nothing.
-        UsageError: there is no such file, or a setting does not fit.
+        PluginError: there is no such plugin, it cannot be loaded, or it offers nothing.
+        UsageError: there is no such file, or a setting is invalid.
     """
     plugin = find_plugin(what)
     made = contracts(what, settings=settings, data_dir=data_dir)
@@ -45,21 +45,21 @@ def contracts(
     settings: Mapping[str, Any] | None = None,
     data_dir: str | Path | None = None,
 ) -> list[Contract]:
-    """The contracts that a plugin must keep, one for each component; one for its watching when it offers none.
+    """The contracts of a plugin, one per component; the contract of an observer if it offers no component.
 
     Raises:
-        PluginError: there is no such plugin, it would not load, or it offers nothing.
-        UsageError: there is no such file, or a setting does not fit.
+        PluginError: there is no such plugin, it cannot be loaded, or it offers nothing.
+        UsageError: there is no such file, or a setting is invalid.
     """
     plugin = find_plugin(what)
-    registry, found = subjects(plugin, settings, Path(data_dir) if data_dir is not None else None)
-    made = [CONTRACTS[subject.component.kind](subject) for subject in _picked(what, found)]
-    if not found:
+    registry, components = subjects(plugin, settings, Path(data_dir) if data_dir is not None else None)
+    made = [CONTRACTS[subject.component.kind](subject) for subject in _selected(what, components)]
+    if not components:
         made.append(ObserverContract(Subject(Watcher.named(plugin.name), Watcher.Params(), plugin, registry)))
     return made
 
 
-def _picked(what: What, found: tuple[Subject, ...]) -> Iterator[Subject]:
-    # a name that one of several components has means that one
-    named = [subject for subject in found if subject.component.name == what]
-    yield from named or found
+def _selected(what: What, components: tuple[Subject, ...]) -> Iterator[Subject]:
+    # the name of one of several components selects that component
+    named = [subject for subject in components if subject.component.name == what]
+    yield from named or components

@@ -1,4 +1,4 @@
-"""A contract: small checks with names, each of which says what was expected, what came, and why it matters."""
+"""A contract: small named checks, each with the expected result, the actual result, and why it matters."""
 
 from __future__ import annotations
 
@@ -20,39 +20,39 @@ _Check = TypeVar("_Check", bound=Callable[..., None])
 
 
 class Broken(AssertionError):
-    """A check does not hold."""
+    """A check failed."""
 
-    def __init__(self, expected: str, came: str) -> None:
-        super().__init__(f"expected {expected}; came {came}")
-        self.expected, self.came = expected, came
+    def __init__(self, expected: str, got: str) -> None:
+        super().__init__(f"expected {expected}, got {got}")
+        self.expected, self.got = expected, got
 
 
 class Skip(Exception):
-    """A check that cannot be made here; the message is the reason."""
+    """A check cannot run here; the message is the reason."""
 
 
-def expect(holds: object, expected: str, came: str) -> None:
-    """Go on if ``holds`` is true.
+def expect(holds: object, expected: str, got: str) -> None:
+    """Do nothing if ``holds`` is true.
 
     Args:
-        holds: what the contract says.
-        expected: in words, with shapes and numbers.
-        came: in words, what came instead.
+        holds: the condition that the contract requires.
+        expected: description of the expected result, with shapes and numbers.
+        got: description of the actual result.
 
     Raises:
-        Broken: it is not true.
+        Broken: ``holds`` is false.
     """
     if not holds:
-        raise Broken(expected, came)
+        raise Broken(expected, got)
 
 
 def check(why: str) -> Callable[[_Check], _Check]:
-    """Mark a method of a contract as one of its checks.
+    """Mark a method of a contract as a check.
 
-    The check's name is the method's with hyphens; the first line of its docstring is what the contract says.
+    The check's name is the method's name with hyphens; the first paragraph of its docstring is the requirement.
 
     Args:
-        why: why it matters, one sentence.
+        why: why the requirement matters, one sentence.
     """
 
     def mark(method: _Check) -> _Check:
@@ -66,7 +66,7 @@ class Contract:
     """The checks of one kind of component.
 
     Args:
-        subject: whose contract it is.
+        subject: the component under test.
     """
 
     kind: ClassVar[str] = ""
@@ -76,27 +76,27 @@ class Contract:
 
     @classmethod
     def checks(cls) -> tuple[str, ...]:
-        """The names of all checks, those of the parents first, else as they are written."""
-        found: dict[str, None] = {}
+        """The names of all checks, in the order of the source, those of base classes first."""
+        names: dict[str, None] = {}
         for base in reversed(cls.__mro__):
-            found |= {name.replace("_", "-"): None for name, value in vars(base).items() if hasattr(value, "__why__")}
-        return tuple(found)
+            names |= {name.replace("_", "-"): None for name, value in vars(base).items() if hasattr(value, "__why__")}
+        return tuple(names)
 
     def run(self, name: str) -> Finding:
-        """Make one check; what it draws at random is the same every time and moves no generator of the caller.
+        """Run one check; its random draws are the same every time and do not change the caller's generators.
 
         Raises:
             ValueError: the contract has no check of this name.
         """
         if name not in self.checks():
-            raise ValueError(f"no check {name!r}; there are {', '.join(self.checks())}")
+            raise ValueError(f"no check {name!r}; the checks are {', '.join(self.checks())}")
         method = getattr(self, name.replace("-", "_"))
-        says = " ".join((method.__doc__ or "").split("\n\n")[0].split())
+        requirement = " ".join((method.__doc__ or "").split("\n\n")[0].split())
         common: dict[str, Any] = {
             "component": self.subject.component.name,
             "kind": self.kind,
             "check": name,
-            "says": says,
+            "requirement": requirement,
             "why": method.__why__,
         }
         with undisturbed():
@@ -105,27 +105,27 @@ class Contract:
             except Skip as skip:
                 return Finding(status="skipped", reason=str(skip), **common)
             except Broken as broken:
-                return Finding(status="failed", expected=broken.expected, came=broken.came, **common)
+                return Finding(status="failed", expected=broken.expected, got=broken.got, **common)
             except Exception as error:
-                expected = f"that {says[0].lower()}{says[1:].rstrip('.')}" if says else "no error"
-                return Finding(status="failed", expected=expected, came=self.told(error), **common)
+                expected = f"no error: {requirement}".rstrip(". ") if requirement else "no error"
+                return Finding(status="failed", expected=expected, got=self.describe_error(error), **common)
         return Finding(status="passed", **common)
 
     @cached_property
     def scratch(self) -> Path:
-        """A folder for this contract's files, removed with the contract."""
+        """A temporary folder for this contract's files, deleted with the contract."""
         folder = tempfile.mkdtemp(prefix="ffprobe-check-")
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         return Path(folder)
 
-    def told(self, error: BaseException) -> str:
-        """An error in one line, with the line of the plugin's file that it came through last."""
-        place = ""
+    def describe_error(self, error: BaseException) -> str:
+        """An error in one line, with the last line of the plugin's file in its traceback."""
+        location = ""
         source = self.subject.plugin.source_path
         for frame in traceback.extract_tb(error.__traceback__):
             if source and Path(frame.filename) == source:
-                place = f" ({source.name}, line {frame.lineno})"
+                location = f" ({source.name}, line {frame.lineno})"
         text = " ".join(str(error).split())
         if isinstance(error, FfprobeError):
-            return f"{type(error).__name__}: {text}{place}"
-        return f"{type(error).__name__}: {text[:300]}{place}"
+            return f"{type(error).__name__}: {text}{location}"
+        return f"{type(error).__name__}: {text[:300]}{location}"

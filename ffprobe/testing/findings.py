@@ -1,4 +1,4 @@
-"""What came of checking a plugin: one finding for each check, and the report of all."""
+"""The results of checking a plugin: one finding per check, and the report of all findings."""
 
 from __future__ import annotations
 
@@ -11,48 +11,48 @@ from ffprobe.errors import CheckFailed
 
 @dataclass(frozen=True)
 class Finding:
-    """What came of one check.
+    """The result of one check.
 
     Attributes:
-        component: the component's name.
-        kind: the component's kind.
-        check: the check's name, kebab-case.
+        component: name of the component.
+        kind: kind of the component.
+        check: name of the check, in kebab-case.
         status: ``passed``, ``failed`` or ``skipped``.
-        says: what the contract says, one sentence.
+        requirement: what the contract requires, one sentence.
         why: why it matters, one sentence.
-        expected: what the contract expects, when it failed.
-        came: what came instead, when it failed.
-        reason: why the check could not be made, when it was skipped.
+        expected: the expected result, if the check failed.
+        got: the actual result, if the check failed.
+        reason: why the check could not run, if it was skipped.
     """
 
     component: str
     kind: str
     check: str
     status: Literal["passed", "failed", "skipped"]
-    says: str
+    requirement: str
     why: str
     expected: str = ""
-    came: str = ""
+    got: str = ""
     reason: str = ""
 
     def __str__(self) -> str:
-        """One line; a failure has three more."""
+        """One line; four lines for a failed check."""
         line = f"{self.status:7} {self.kind} {self.component}: {self.check}"
         if self.status == "skipped":
             return f"{line}, {self.reason}"
         if self.status == "failed":
-            return f"{line}\n    expected  {self.expected}\n    came      {self.came}\n    why       {self.why}"
+            return f"{line}\n    expected  {self.expected}\n    got       {self.got}\n    why       {self.why}"
         return line
 
 
 @dataclass(frozen=True)
 class Report:
-    """What came of all checks of one plugin.
+    """The results of all checks of one plugin.
 
     Attributes:
-        plugin: its name.
-        where: plugin, distribution and version in words.
-        findings: in the order in which the checks were made.
+        plugin: name of the plugin.
+        where: plugin, distribution and version as text.
+        findings: one finding per check, in the order of the checks.
     """
 
     plugin: str
@@ -61,7 +61,7 @@ class Report:
 
     @property
     def failures(self) -> tuple[Finding, ...]:
-        """The findings that failed."""
+        """The findings of failed checks."""
         return tuple(finding for finding in self.findings if finding.status == "failed")
 
     @property
@@ -71,19 +71,19 @@ class Report:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many ``passed``, ``failed`` and ``skipped``."""
-        counted = Counter(finding.status for finding in self.findings)
-        return {"passed": counted["passed"], "failed": counted["failed"], "skipped": counted["skipped"]}
+        """Number of checks that ``passed``, ``failed`` and were ``skipped``."""
+        counts = Counter(finding.status for finding in self.findings)
+        return {"passed": counts["passed"], "failed": counts["failed"], "skipped": counts["skipped"]}
 
     def raise_for_failures(self) -> None:
-        """Do nothing when no check failed.
+        """Raise an error if a check failed.
 
         Raises:
-            CheckFailed: with every failure in its message.
+            CheckFailed: a check failed; the message has every failure.
         """
         if self.failures:
-            told = "\n".join(map(str, self.failures))
-            raise CheckFailed(f"{len(self.failures)} of {len(self.findings)} checks failed:\n{told}", where=self.where)
+            lines = "\n".join(map(str, self.failures))
+            raise CheckFailed(f"{len(self.failures)} of {len(self.findings)} checks failed:\n{lines}", where=self.where)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as a JSON object."""

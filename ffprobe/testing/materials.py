@@ -1,4 +1,4 @@
-"""What components are tried on: shapes, images, activations, labels; small, and the same every time."""
+"""Test data for components: small shapes, images, activations and labels, the same every time."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ MAPS: Shape = (6, 4, 4)
 VECTORS: Shape = (24,)
 
 SHAPES: dict[str, Shape] = {"images": IMAGES, "feature maps": MAPS, "vectors": VECTORS}
-"""Inputs that a component meets between layers, without the batch."""
+"""Input shapes of components between layers, without the batch dimension."""
 
 
 def generator(seed: int = 0) -> torch.Generator:
-    """A CPU generator of its own."""
+    """A new CPU generator."""
     return torch.Generator().manual_seed(seed)
 
 
 def numbers(count: int, shape: Shape, seed: int = 0) -> torch.Tensor:
-    """Float32 ``[count, *shape]`` from N(0, 1): images as a loader normalizes them."""
+    """Float32 ``[count, *shape]`` from N(0, 1), like images normalized by a loader."""
     return torch.randn(count, *shape, generator=generator(seed))
 
 
 def activations(count: int, shape: Shape, seed: int = 0) -> torch.Tensor:
-    """Float32 ``[count, *shape]``, what a ReLU leaves: no number below 0, about half of them 0."""
+    """Float32 ``[count, *shape]`` after a ReLU: no value below 0, about half of them 0."""
     return numbers(count, shape, seed).relu()
 
 
 def labels(count: int, classes: int) -> torch.Tensor:
-    """Int64 ``[count]``, every class in turn."""
+    """Int64 ``[count]``, the classes in turn."""
     return torch.arange(count) % classes
 
 
@@ -47,7 +47,7 @@ def context(
     classes: int = 10,
     module: nn.Module | None = None,
 ) -> LossContext:
-    """What a loss may look at beside goodness, for a batch of ``rows`` images; activations are of the shape MAPS."""
+    """The context of a loss for a batch of ``rows`` images; activations have the shape MAPS."""
     seen = 2 * rows if form == "pair" else rows
     shape = (rows,) if form == "pair" else (rows, classes)
     earlier = []
@@ -59,15 +59,15 @@ def context(
     return LossContext(layer, depth, step, 0, activation, labels(rows, classes), tuple(earlier), given, module)
 
 
-def told(value: object) -> str:
-    """A tensor's dtype and shape, or what else it is."""
+def describe(value: object) -> str:
+    """The dtype and shape of a tensor, or the type and repr of another value."""
     if isinstance(value, torch.Tensor):
         return f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
     return " ".join(f"{type(value).__name__} {value!r}".split())[:120]
 
 
 def distance(first: torch.Tensor, second: torch.Tensor) -> float:
-    """The largest difference, as a share of the largest number in ``second``; NaN where one has a NaN."""
+    """The largest difference, relative to the largest absolute value in ``second``; NaN if either has a NaN."""
     if not first.numel():
         return 0.0
     first, second = first.detach().double(), second.detach().double()
@@ -77,5 +77,5 @@ def distance(first: torch.Tensor, second: torch.Tensor) -> float:
 
 
 def is_finite(value: torch.Tensor) -> bool:
-    """Whether no number is NaN or infinite."""
+    """Whether no value is NaN or infinite."""
     return bool(torch.isfinite(value).all())

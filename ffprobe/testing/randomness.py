@@ -1,4 +1,4 @@
-"""The global random generators of torch, numpy and Python: kept, compared, put back."""
+"""The global random generators of torch, numpy and Python: saving, comparing and restoring their states."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 
 @contextmanager
 def undisturbed(seed: int = 0) -> Iterator[None]:
-    """All global generators seeded inside the block, and as they were before after it; gradients on."""
+    """Seed all global generators inside the block and restore their states afterwards; gradients are enabled."""
     python, numbers = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(seed)
@@ -27,7 +27,7 @@ def undisturbed(seed: int = 0) -> Iterator[None]:
 
 
 def global_states() -> dict[str, Any]:
-    """The state of each global generator, by whose it is; equal exactly when nothing was drawn."""
+    """The state of each global generator, by name; two states are equal exactly if nothing was drawn in between."""
     return {
         "torch": torch.get_rng_state().numpy().tobytes(),
         "numpy.random": repr([np.asarray(part).tolist() for part in np.random.get_state(legacy=True)]),
@@ -36,6 +36,6 @@ def global_states() -> dict[str, Any]:
 
 
 def moved(before: dict[str, Any]) -> list[str]:
-    """The generators that were drawn from or seeded since ``before``."""
+    """The names of the generators that were used or seeded since ``before``."""
     now = global_states()
     return [name for name, state in before.items() if now[name] != state]

@@ -1,4 +1,4 @@
-"""An observer that writes down every hook it is told of."""
+"""An observer that records every hook call."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from ffprobe.hookspecs import OBSERVERS, hookimpl
 
 
 class HookRecorder:
-    """Give one to ``toy_run(..., observers=[recorder])``, then look at what it heard.
+    """Pass one to ``toy_run(..., observers=[recorder])``, then read the recorded calls.
 
     Attributes:
-        calls: (hook, context) in the order in which they came; the contexts are those of the run, so tensors in them
-            may have gone on since.
+        calls: (hook, context) in the order of the calls; contexts are not copied, so tensors in them may have changed
+            since.
     """
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class HookRecorder:
 
     @property
     def names(self) -> list[str]:
-        """The hooks, in order."""
+        """The names of the hooks, in order."""
         return [name for name, _ in self.calls]
 
     def contexts(self, hook: str) -> list[Any]:
@@ -30,18 +30,18 @@ class HookRecorder:
             ValueError: there is no such hook.
         """
         if hook not in OBSERVERS:
-            raise ValueError(f"no hook {hook!r}; there are {', '.join(OBSERVERS)}")
+            raise ValueError(f"no hook {hook!r}; the hooks are {', '.join(OBSERVERS)}")
         return [context for name, context in self.calls if name == hook]
 
 
-def _listener(name: str) -> Any:
-    def hear(self: HookRecorder, context: Any) -> None:
+def _recording_hook(name: str) -> Any:
+    def record(self: HookRecorder, context: Any) -> None:
         self.calls.append((name, context))
 
-    hear.__name__ = name
-    hear.__doc__ = "Write the call down."
-    return hookimpl(hear)
+    record.__name__ = name
+    record.__doc__ = "Record the call."
+    return hookimpl(record)
 
 
 for _hook in OBSERVERS:
-    setattr(HookRecorder, _hook, _listener(_hook))
+    setattr(HookRecorder, _hook, _recording_hook(_hook))

@@ -1,4 +1,4 @@
-"""What is checked: a plugin found and loaded by whatever name the caller has for it, and its components."""
+"""The subject of a check: a plugin, found by name, path or module, and its components."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ffprobe.plugin.discovery import Plugin, find, installed
 from ffprobe.plugin.registry import Registry
 
 What: TypeAlias = "str | Path | ModuleType | Plugin"
-"""By what a plugin may be meant: a name, ``./file.py``, ``module:attr``, a module that was imported."""
+"""The ways to specify a plugin: a name, ``./file.py``, ``module:attr``, an imported module."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Subject:
     """One component under test.
 
     Attributes:
-        component: the class.
+        component: the component class.
         params: its settings.
-        plugin: where it comes from.
-        registry: which loaded it; other components can be had from it.
-        data_dir: where the files of data sets lie; None when nothing was said.
+        plugin: the plugin that offers it.
+        registry: the registry that loaded it, which also has other components.
+        data_dir: folder with the files of data sets; None if the caller gave none.
     """
 
     component: type[Component]
@@ -39,15 +39,15 @@ class Subject:
     data_dir: Path | None = None
 
     def build(self) -> Any:
-        """A fresh instance with these settings."""
+        """A new instance with these settings."""
         return self.component(self.params)
 
 
 def find_plugin(what: What) -> Plugin:
-    """The plugin that is meant by a name, a path, ``module:attr`` or a module.
+    """The plugin with this name, path, ``module:attr`` or module.
 
     Raises:
-        PluginError: there is none of that name.
+        PluginError: there is no plugin of that name.
         UsageError: there is no such file.
     """
     if isinstance(what, Plugin):
@@ -61,7 +61,7 @@ def find_plugin(what: What) -> Plugin:
 
 
 def registry_with(plugin: Plugin) -> Registry:
-    """A registry that knows everything installed and this plugin, by its name."""
+    """A registry with all installed plugins and this plugin."""
     others = [other for other in installed() if other != plugin]
     return Registry([*others, plugin])
 
@@ -69,21 +69,24 @@ def registry_with(plugin: Plugin) -> Registry:
 def subjects(
     plugin: Plugin, settings: Mapping[str, Any] | None = None, data_dir: Path | None = None
 ) -> tuple[Registry, tuple[Subject, ...]]:
-    """Load a plugin: the registry that did, and each component that it offers.
+    """Load a plugin: the registry that loaded it, and each component that it offers.
 
     Args:
-        plugin: to be loaded.
-        settings: for its component, instead of the defaults.
-        data_dir: where the files of data sets lie.
+        plugin: the plugin.
+        settings: settings for its component, in place of the defaults.
+        data_dir: folder with the files of data sets.
 
     Raises:
-        PluginError: it would not load, or what it offers is no component.
-        UsageError: a setting is unknown or out of range, or there is not one component that it could belong to.
+        PluginError: the plugin cannot be loaded, or it offers something that is not a component.
+        UsageError: a setting is unknown or out of range, or the plugin does not offer exactly one component.
     """
     registry = registry_with(plugin)
     offered = registry.take(plugin)
     if settings and len(offered) != 1:
-        raise UsageError(f"{plugin.name!r} offers {len(offered)} components; whose settings are meant is not clear.")
+        raise UsageError(
+            f"{plugin.name!r} offers {len(offered)} components, so settings are ambiguous.",
+            hint="Check one component: name it as module:attr.",
+        )
     made = []
     for component in offered:
         owner = f"{component.kind} {component.name!r}"
@@ -95,5 +98,5 @@ def subjects(
 def _defaults(component: type[Component]) -> Any:
     try:
         return component.Params()
-    except Exception:  # the check "defaults-build" says so by name
+    except Exception:  # the check "defaults-build" reports it
         return None

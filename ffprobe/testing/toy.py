@@ -1,4 +1,4 @@
-"""A run of a second: 64 digits, three small convolutions, two epochs; to try plugins in."""
+"""The toy run: 64 digits, three small convolutions, two epochs; one second of training to try plugins."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TOY: dict[str, Any] = {
     "training": {"epochs": 2, "batch_size": 32, "max_images": 64, "evaluation_batch": 512, "augmentation": False},
     "recording": {"samples": 80, "max_features": 16},
 }
-"""What the toy run sets over the base preset."""
+"""The settings of the toy run, which override the base preset."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class ToyRun:
     """A finished toy run.
 
     Attributes:
-        path: of the run file.
+        path: path of the run file.
         outcome: accuracies and times.
-        experiment: network, learner and streams as they ended.
-        messages: what the file's log says: (optimizer steps done, sentence).
+        experiment: network, learner and random streams at the end of the run.
+        messages: the log of the run file: (number of optimizer steps done, sentence).
     """
 
     path: Path
@@ -61,13 +61,13 @@ def toy_run(
     settings: Mapping[str, Any] | None = None,
     observers: Sequence[Any] = (),
 ) -> ToyRun:
-    """Train for a second with some plugins, and record it.
+    """Train for a second with some plugins, and record the run.
 
     Args:
-        plugins: names, paths, ``module:attr`` or modules; a text may have settings, ``name:key=value``.
-        out: the run file; an existing one is replaced.
-        settings: more of the config over the toy's, as nested tables: ``{"training": {"epochs": 5}}``.
-        observers: more objects with hooks, such as a ``HookRecorder``.
+        plugins: names, paths, ``module:attr`` or modules; a string may have settings, ``name:key=value``.
+        out: path of the run file; an existing file is replaced.
+        settings: settings that override those of the toy run, as nested tables: ``{"training": {"epochs": 5}}``.
+        observers: objects with hooks, such as a ``HookRecorder``.
 
     Raises:
         FfprobeError: the run failed; the message names the plugin.
@@ -82,21 +82,21 @@ def toy_run(
 
 
 def named(plugins: Sequence[str | Path | ModuleType]) -> tuple[Registry, list[str]]:
-    """A registry that knows all of these, and each as ``--plugin`` would say it."""
+    """A registry with all of these plugins, and each as a word for ``--plugin``."""
     registry, words = Registry(), []
     for plugin in plugins:
         if isinstance(plugin, ModuleType):
-            found = find_plugin(plugin)
-            if found not in registry.plugins:
-                registry = Registry([*registry.plugins, found])
-            words.append(found.name)
+            loaded = find_plugin(plugin)
+            if loaded not in registry.plugins:
+                registry = Registry([*registry.plugins, loaded])
+            words.append(loaded.name)
         else:
             words.append(str(plugin))
     return registry, words
 
 
 def toy_config(registry: Registry, words: Sequence[str], settings: Mapping[str, Any]) -> RunConfig:
-    """The base preset, the toy over it, then plugins, then settings; probes of the preset are left out."""
+    """The base preset, overridden by the toy's settings, plugins and settings; without the preset's probes."""
     table = merge(merge(read_preset(BASE_PRESET), TOY), {"probes": []})
     return resolve(merge(merge(table, picks(words, registry)), settings), registry)
 
@@ -104,25 +104,25 @@ def toy_config(registry: Registry, words: Sequence[str], settings: Mapping[str, 
 def toy_session(
     registry: Registry, words: Sequence[str], out: Path, settings: Mapping[str, Any], observers: Sequence[Any] = ()
 ) -> Session:
-    """The toy run, built but not begun."""
+    """The session of the toy run, built but not started."""
     config = toy_config(registry, words, settings)
-    watching = [(f"observer-{index}", observer) for index, observer in enumerate(observers)]
-    return Session(config, registry, out, overwrite=True, observers=watching)
+    named_observers = [(f"observer-{index}", observer) for index, observer in enumerate(observers)]
+    return Session.start(config, registry, out, overwrite=True, observers=named_observers)
 
 
 def word_for(plugin: Plugin) -> str:
-    """What ``--plugin`` is given for a plugin that a registry of ``registry_with`` knows."""
+    """The word for ``--plugin`` that means this plugin in a registry of ``registry_with``."""
     return plugin.target if plugin.distribution == "file" else plugin.name
 
 
 def registry_for(plugin: Plugin) -> Registry:
-    """A fresh registry in which ``word_for(plugin)`` means this plugin and no other."""
+    """A new registry in which ``word_for(plugin)`` means this plugin and no other."""
     others = [other for other in registry_with(plugin).plugins if other.name != plugin.name or other == plugin]
     return Registry(others)
 
 
 def numbers_of(run: RunFile) -> dict[str, Any]:
-    """Every recorded array that a plugin that only watches must not change, by path."""
+    """Every recorded array that an observer must not change, by path."""
     timed = ("wall_time", "images_per_second", "peak_memory")
     groups = ("weights/", "metrics/", "steps/", "evaluation/", "test/", "final/", "initial/")
     paths = [p for p in run.paths() if p.startswith(groups) and not p.endswith(timed)]
@@ -130,5 +130,5 @@ def numbers_of(run: RunFile) -> dict[str, Any]:
 
 
 def ended(experiment: Experiment) -> dict[str, torch.Tensor]:
-    """Where the run's random streams stand, by name."""
+    """The states of the run's random streams at the end, by name."""
     return {name: stream.get_state() for name, stream in experiment.streams.items()}

@@ -1,4 +1,4 @@
-"""A toy run with a plugin that watches, held against the same run without it."""
+"""A toy run with an observer, compared with the same run without it."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ SENSITIVE: dict[str, Any] = {
     "loss": {"name": "symba"},
     "scheduler": {"name": "olu"},
 }
-"""What makes the toy notice more: one forward pass too many moves running statistics, one backward pass a shared
-gradient, and the mode of the network decides the numbers."""
+"""Settings that make the toy run more sensitive: an extra forward pass changes running statistics, an extra backward
+pass changes a shared gradient, and the network's mode changes the results."""
 
 
 @dataclass(frozen=True)
 class Watched:
-    """How a toy run ended.
+    """The results of a toy run.
 
     Attributes:
-        path: of the run file.
-        numbers: what no observer may change, by path in the file.
-        streams: where the run's random streams stand at the end.
-        drawn: global generators that moved during the run, which a run by itself never does.
-        messages: of the file's log.
-        context: what observers were told of the run.
+        path: path of the run file.
+        numbers: arrays that no observer may change, by path in the file.
+        streams: states of the run's random streams at the end.
+        drawn: global generators that were used during the run; a run itself uses none.
+        messages: messages in the file's log.
+        context: the run context that observers received.
     """
 
     path: Path
@@ -54,7 +54,7 @@ class Watched:
 def watched(
     registry: Registry, words: Sequence[str], out: Path, settings: Mapping[str, Any], observers: Sequence[Any] = ()
 ) -> Watched:
-    """Run the toy with whatever ``words``, ``settings`` and ``observers`` add to it."""
+    """Run the toy with additional ``words`` (plugins), ``settings`` and ``observers``."""
     with undisturbed():
         before = global_states()
         session = toy_session(registry, words, out, {**SENSITIVE, **settings}, observers)
@@ -67,25 +67,25 @@ def watched(
 
 @cache
 def baseline() -> Watched:
-    """The toy run that nobody watches; made once in a process."""
+    """The toy run without observers; computed once per process."""
     folder = Path(tempfile.mkdtemp(prefix="ffprobe-baseline-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    watched(Registry(), [], folder / "run.h5", {})  # the first run of a process imports what draws from generators
+    watched(Registry(), [], folder / "run.h5", {})  # imports in a process's first run use generators
     return watched(Registry(), [], folder / "run.h5", {})
 
 
 def compare(seen: Watched) -> None:
-    """Hold a watched run against the one that nobody watched.
+    """Compare a run with observers to the run without observers.
 
     Raises:
-        Broken: a number, a stream or a global generator differs.
+        Broken: an array, a random stream or a global generator differs.
     """
     alone = baseline()
     for path, value in alone.numbers.items():
         same = path in seen.numbers and np.array_equal(value, seen.numbers[path], equal_nan=value.dtype.kind == "f")
-        expect(same, f"{path} bit for bit as in a run without it", "other numbers")
+        expect(same, f"{path} as in a run without it, bit for bit", "different values")
     for name, state in alone.streams.items():
         same = torch.equal(state, seen.streams[name])
-        expect(same, f"the random stream {name!r} where it stands without it", "a stream that was drawn from")
+        expect(same, f"the same state of the random stream {name!r} as without it", "another state")
     drawn = [name for name in seen.drawn if name not in alone.drawn]
-    expect(not drawn, "no draw from a global generator", f"draws from {', '.join(drawn)}")
+    expect(not drawn, "no draws from global generators", f"draws from {', '.join(drawn)}")

@@ -1,1 +1,1 @@
-"""From a config to a trained network: everything between the plugins and the file."""
+"""Training: from a resolved config to a trained network and its run file."""

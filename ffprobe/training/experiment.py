@@ -1,4 +1,4 @@
-"""From a config to everything a run needs: images, network, learner, streams."""
+"""Builds everything that a run needs from its config: images, network, learner, random streams."""
 
 from __future__ import annotations
 
@@ -38,24 +38,24 @@ from ffprobe.training.split import Split, load_split
 
 @dataclass(frozen=True)
 class Experiment:
-    """Everything a trainer needs.
+    """Everything that a trainer needs.
 
     Attributes:
-        config: resolved.
-        registry: which supplied the components.
-        split: the images.
+        config: the resolved config.
+        registry: the registry that supplied the components.
+        split: the images for training, validation and testing.
         network: the network, on its device.
-        learner: the rule at work on it.
-        bench: what that rule was built on.
-        components: the instances that may keep a state of their own, by slot or ``probe NAME``.
-        evaluator: how a prediction is read.
-        probes: instances, in the order of the config.
-        loader: batches of the training images.
-        streams: the generators that training draws from, by name.
-        device: of network and batches.
+        learner: the learner that the rule built for the network.
+        setup: the setup that the learner was built from.
+        components: the instances that may have state, by slot or ``probe NAME``.
+        evaluator: the evaluator, which predicts from goodness or features.
+        probes: the probes, in the order of the config.
+        loader: the batches of the training images.
+        streams: the random generators of training, by name.
+        device: the device of the network and of the batches.
         precision: ``fp32``, ``bf16`` or ``fp64``.
-        autocast: maker of the precision's context.
-        learning_rate_steps: the network's own schedule.
+        autocast: returns a new context manager for forward passes in this precision.
+        learning_rate_steps: the network's own learning rate schedule, as (fraction of the run, factor) pairs.
         process_group: the processes that share each batch.
     """
 
@@ -78,7 +78,7 @@ class Experiment:
 
     @property
     def context(self) -> RunContext:
-        """What observers are told of the run."""
+        """The context of the run that observers receive."""
         return RunContext(
             config=self.config.to_dict(),
             layers=self.network.describe(),
@@ -98,16 +98,16 @@ def build(
     optimizer: Callable[[Sequence[nn.Parameter]], torch.optim.Optimizer] | None = None,
     process_group: ProcessGroup | None = None,
 ) -> Experiment:
-    """Everything a run needs; the same config gives the same initial weights on every machine.
+    """Build everything that a run needs; the same config gives the same initial weights on every machine.
 
     Args:
-        config: resolved.
-        registry: that resolved it.
-        split: the images, when they do not come from the config's data set.
-        loader: batches, when they do not come from the split.
-        memory_format: of weights; decides nothing but speed and the rounding of sums.
-        optimizer: builds an optimizer over parameters, when it is not the config's.
-        process_group: the processes that share each batch; this one alone unless given.
+        config: the resolved config.
+        registry: the registry that resolved it.
+        split: the images; by default those of the config's data set.
+        loader: the batches; by default those of the split's training images.
+        memory_format: memory format of the weights; affects only speed and the rounding of sums.
+        optimizer: builds an optimizer for a list of parameters; by default the config's optimizer.
+        process_group: the processes that share each batch; by default this process alone.
 
     Raises:
         FfprobeError: something cannot be built; the message names the plugin.
@@ -117,17 +117,17 @@ def build(
     process_group = process_group or ProcessGroup()
     device = choose_device(settings.device)
     precision = choose_precision(settings.precision, device)
-    casting = autocast(precision, device)
-    split = split or _load_in_turn(config, registry, process_group)
+    new_autocast = autocast(precision, device)
+    split = split or _load_split(config, registry, process_group)
     slots = config.slots
-    made: dict[str, Any] = {kind: choice.build() for kind, choice in slots.items() if kind != "dataset"}
-    classes, encoder = len(split.train.classes), made["encoder"]
+    components: dict[str, Any] = {kind: choice.build() for kind, choice in slots.items() if kind != "dataset"}
+    classes, encoder = len(split.train.classes), components["encoder"]
     with attribute_errors(registry, "building the network"), seeded(settings.seed, "init"):
-        parts = (made["network"], encoder, made["normalizer"], made["goodness"])
-        network = LayeredNetwork(*parts, split.train.shape, classes, made["loss"])
+        parts = (components["network"], encoder, components["normalizer"], components["goodness"])
+        network = LayeredNetwork(*parts, split.train.shape, classes, components["loss"])
     if process_group.size > 1:
         batch = min(training.batch_size, len(split.train))
-        refuse_what_needs_the_whole_batch(made, network, process_group, batch, training.sync_batch_norm)
+        refuse_what_needs_the_whole_batch(components, network, process_group, batch, training.sync_batch_norm)
         if training.sync_batch_norm:
             share_batch_statistics(network, process_group)
     dtype = torch.float64 if precision == "fp64" else torch.float32
@@ -136,30 +136,30 @@ def build(
     if loader is None:
         loader = _loader(config, split, device, dtype, streams, process_group)
     with attribute_errors(registry, "planning the update groups"):
-        groups = plan(made["scheduler"], network.depth, training.epochs, len(loader))
+        groups = plan(components["scheduler"], network.depth, training.epochs, len(loader))
     network.drop_goodness(set(range(network.depth)) - {stop - 1 for _, stop in groups})
     if choose_compile(training.compile, device):
         compile_layers(network)
-    _check_labels(made["negatives"], encoder, network)
-    _check_taught(made["evaluator"], made["scheduler"], network)
+    _check_labels(components["negatives"], encoder, network)
+    _check_trained(components["evaluator"], components["scheduler"], network)
     learned = encoder.learned if encoder.learned is not None else any(b - a > 1 for a, b in groups)
     network.encoder.requires_grad_(learned)
     setup = LearnerSetup(
         network=network,
-        loss=made["loss"],
-        scheduler=made["scheduler"],
-        negatives=WholeBatchNegatives(made["negatives"], process_group)
+        loss=components["loss"],
+        scheduler=components["scheduler"],
+        negatives=WholeBatchNegatives(components["negatives"], process_group)
         if process_group.size > 1
-        else made["negatives"],
+        else components["negatives"],
         generator=streams["negatives"],
         optimizer=optimizer or partial(build_optimizer, settings=training),
         groups=groups,
-        autocast=casting,
+        autocast=new_autocast,
         classes=classes,
         process_group=process_group,
     )
     with attribute_errors(registry, "building the rule"), seeded(settings.seed, "rule"):
-        learner = made["rule"].build(setup)
+        learner = components["rule"].build(setup)
     probes = tuple(choice.build() for choice in config.probes)
     return Experiment(
         config,
@@ -168,21 +168,21 @@ def build(
         network,
         learner,
         setup,
-        {**made, **{f"probe {probe.name}": probe for probe in probes}},
-        made["evaluator"],
+        {**components, **{f"probe {probe.name}": probe for probe in probes}},
+        components["evaluator"],
         probes,
         loader,
         streams,
         device,
         precision,
-        casting,
-        made["network"].learning_rate_steps,
+        new_autocast,
+        components["network"].learning_rate_steps,
         process_group,
     )
 
 
-def _load_in_turn(config: RunConfig, registry: Registry, process_group: ProcessGroup) -> Split:
-    # the leader first: it may download, or fill a cache, which the others then find
+def _load_split(config: RunConfig, registry: Registry, process_group: ProcessGroup) -> Split:
+    # the main process loads first: it may download files or fill a cache, which the other processes then use
     if not process_group.is_main:
         process_group.barrier()
     split = load_split(config, registry)
@@ -196,31 +196,31 @@ def _check_labels(negatives: Negatives, encoder: Encoder, network: LayeredNetwor
         return
     if negatives.gives == "labels" and not encoder.shows_label:
         raise UsageError(
-            f"The encoder {encoder.name!r} shows no label, and the negatives {negatives.name!r} are wrong labels: "
+            f"The encoder {encoder.name!r} ignores the label, but the negatives {negatives.name!r} are wrong labels: "
             "positives and negatives would be the same.",
             hint="Use --plugin label-channel, or negatives that are images: --plugin masked-hybrid.",
         )
     if negatives.gives == "images" and encoder.shows_label:
         raise UsageError(
-            f"The negatives {negatives.name!r} are images, which are learned without labels; the encoder "
-            f"{encoder.name!r} shows one.",
+            f"The negatives {negatives.name!r} are images, which are learned without labels, but the encoder "
+            f"{encoder.name!r} puts the label into the input.",
             hint="Use --plugin no-label --plugin one-pass, or negatives that are labels: --plugin uniform-wrong.",
         )
 
 
-def _check_taught(evaluator: Evaluator, scheduler: UpdateScheduler, network: LayeredNetwork) -> None:
+def _check_trained(evaluator: Evaluator, scheduler: UpdateScheduler, network: LayeredNetwork) -> None:
     if not evaluator.reads_goodness:
         return
     if network.form == "pair" and not network.shows_label:
         raise UsageError(
-            f"The evaluator {evaluator.name!r} compares the goodness of labels, and no label enters the network.",
+            f"The evaluator {evaluator.name!r} compares the goodness of labels, but no label enters the network.",
             hint="Use --plugin one-pass, which reads the layers' activations.",
         )
-    idle = sorted(set(evaluator.layers(network.depth)) - set(network.trained_layers))
-    if idle:
+    untrained = sorted(index + 1 for index in set(evaluator.layers(network.depth)) - set(network.trained_layers))
+    if untrained:
         raise UsageError(
-            f"The evaluator {evaluator.name!r} reads the goodness of layers {idle}, which is learned; under the "
-            f"scheduler {scheduler.name!r} no loss teaches it there.",
+            f"The evaluator {evaluator.name!r} uses the goodness of layers {untrained}, which has "
+            f"parameters, but with the scheduler {scheduler.name!r} no loss trains them.",
             hint="Use --plugin layer-goodness:layers=last, or --plugin greedy.",
         )
 
@@ -235,7 +235,7 @@ def _loader(
 ) -> Loader:
     training = config.settings.training
     side = min(split.train.shape[1:])
-    # a rotation to the nearest pixel redraws an 8 px digit: it costs 5 points of validation accuracy there
+    # a rotation to the nearest pixel distorts 8x8 digits: it costs 5 points of validation accuracy there
     augmented = side >= 16 if training.augmentation == "auto" else training.augmentation
     shift = default_shift(side) if training.crop_padding is None else training.crop_padding
     return Loader(

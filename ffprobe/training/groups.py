@@ -1,4 +1,4 @@
-"""The update groups of a scheduler, checked once before the run."""
+"""The update groups of a scheduler, validated once before the run."""
 
 from __future__ import annotations
 
@@ -9,39 +9,49 @@ Group = tuple[int, int]
 
 
 def plan(scheduler: UpdateScheduler, depth: int, epochs: int, steps_per_epoch: int) -> tuple[Group, ...]:
-    """Prepare the scheduler; every group that it will ask for, shortest first.
+    """Prepare the scheduler and collect the groups that it will request.
 
-    The first steps of every epoch are looked at; a group that appears only later gets its optimizer when it appears.
+    Only the first ``4 * depth`` steps of every epoch are examined; a group that appears later gets its optimizer when
+    it appears.
+
+    Args:
+        scheduler: the scheduler; its ``prepare`` is called.
+        depth: number of layers.
+        epochs: number of epochs of the run.
+        steps_per_epoch: number of optimizer steps in one epoch.
+
+    Returns:
+        Pairs (a, b): layers a to b - 1, shortest group first.
 
     Raises:
-        PluginError: a group is empty or leaves the network, a step has none, or a layer is in none ever.
+        PluginError: a group is empty or leaves the network, no step has a group, or a layer is never in a group.
     """
     scheduler.prepare(depth, epochs, steps_per_epoch)
-    found: set[Group] = set()
+    groups: set[Group] = set()
     for epoch in range(epochs):
         for offset in range(min(steps_per_epoch, 4 * depth)):
-            found |= set(groups_of_step(scheduler, epoch * steps_per_epoch + offset, epoch, depth))
-    reached = {layer for a, b in found for layer in range(a, b)}
-    idle = sorted(set(range(depth)) - reached)
-    # a schedule longer than the run may leave layers out; that is the user's business, an empty one is not
-    if not found:
-        raise PluginError(f"The scheduler {scheduler.name!r} updates no layer at all.")
+            groups |= set(groups_of_step(scheduler, epoch * steps_per_epoch + offset, epoch, depth))
+    updated = {layer for a, b in groups for layer in range(a, b)}
+    idle = sorted(layer + 1 for layer in set(range(depth)) - updated)
+    # a schedule that is longer than the run may leave layers out: that is the user's choice; an empty schedule is not
+    if not groups:
+        raise PluginError(f"The scheduler {scheduler.name!r} never updates any layer.")
     if idle and epochs * steps_per_epoch >= 4 * depth:
-        raise PluginError(f"The scheduler {scheduler.name!r} never updates the layers {idle} of {depth}.")
-    return tuple(sorted(found, key=lambda g: (g[1] - g[0], g)))
+        raise PluginError(f"The scheduler {scheduler.name!r} never updates layers {idle} of {depth}.")
+    return tuple(sorted(groups, key=lambda g: (g[1] - g[0], g)))
 
 
 def groups_of_step(scheduler: UpdateScheduler, step: int, epoch: int, depth: int) -> list[Group]:
-    """The groups of one step in the order in which they are worked through: by their last layer, then their first.
+    """The groups of one step in the order in which they are updated: by their last layer, then by their first.
 
     Args:
-        scheduler: whose groups.
-        step: optimizer steps done before this one, from 0.
-        epoch: from 0.
-        depth: the number of layers.
+        scheduler: the scheduler.
+        step: number of optimizer steps completed before this one, from 0, over the whole run.
+        epoch: index of the epoch, from 0.
+        depth: number of layers.
 
     Returns:
-        Pairs ``(a, b)``: layers ``a`` to ``b - 1``, each pair once.
+        Pairs (a, b): layers a to b - 1; each pair once.
 
     Raises:
         PluginError: a group is empty or leaves the network.
@@ -51,7 +61,7 @@ def groups_of_step(scheduler: UpdateScheduler, step: int, epoch: int, depth: int
         a, b = part.start or 0, depth if part.stop is None else part.stop
         if not 0 <= a < b <= depth or part.step not in (None, 1):
             raise PluginError(
-                f"The scheduler {scheduler.name!r} asks for the group {part} of a network of {depth} layers.",
+                f"The scheduler {scheduler.name!r} requests an invalid group {part} for a network of {depth} layers.",
                 hint="A group is slice(a, b) with 0 <= a < b <= depth.",
             )
         groups.append((a, b))

@@ -1,4 +1,4 @@
-"""Which parameters each layer's loss reaches, found by letting a toy network learn and looking at what moved."""
+"""Which parameters each layer's loss changes, measured by training a toy network and comparing its parameters."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from ffprobe.training.split import Split
 
 EPOCHS, IMAGES, CLASSES = 30, 24, 10
 WIDTH = 0.16
-"""Of networks that have a width: as narrow as leaves ten channels, one for each class, to 64."""
+"""The width of networks with this setting: the narrowest at which 64 channels become ten, one for each class."""
 REPEATS = 3
-"""How often a set of groups is looked at: a head that starts at zero passes nothing back in its first step."""
+"""Number of steps measured per set of groups: a head that starts at zero passes no gradient back in its first step."""
 
 
 @dataclass(frozen=True)
-class Reach:
-    """What one layer's loss reaches.
+class LossReach:
+    """The parameters that one layer's loss changes.
 
     Attributes:
-        layer: that the loss sits on, from 0.
-        layers: those with a parameter that it changed.
-        encoder: whether it changed the encoder.
-        parameters: all that it changed, by the names of the run file.
+        layer: index of the layer that the loss is computed on, from 0.
+        layers: indices of the layers with a parameter that the loss changed, in increasing order.
+        encoder: whether the loss changed the encoder.
+        parameters: names of all parameters that it changed, as in the run file.
     """
 
     layer: int
@@ -49,77 +49,85 @@ class Reach:
 
 @dataclass(frozen=True)
 class LocalityReport:
-    """What every loss of a network reaches.
+    """The parameters that each loss of a network changes.
 
     Attributes:
-        depth: layers of the network.
-        reaches: one for each layer that a loss sits on, first layer first.
+        depth: number of layers of the network.
+        losses: one entry for each layer that has a loss, first layer first.
     """
 
     depth: int
-    reaches: tuple[Reach, ...]
+    losses: tuple[LossReach, ...]
 
     def lines(self) -> list[str]:
-        """One line for all losses that reach equally far, such as ``losses of layers 2-6: its own layer``."""
+        """One line for consecutive losses with the same reach, such as ``losses of layers 2-6: its own layer``."""
         lines: list[tuple[list[int], str]] = []
-        for one in self.reaches:
-            said = _far(one, self.depth)
-            if lines and lines[-1][1] == said:
-                lines[-1][0].append(one.layer + 1)
+        for loss in self.losses:
+            text = _reach_text(loss, self.depth)
+            if lines and lines[-1][1] == text:
+                lines[-1][0].append(loss.layer + 1)
             else:
-                lines.append(([one.layer + 1], said))
-        return [f"{_losses(layers)}: {said}" for layers, said in lines]
+                lines.append(([loss.layer + 1], text))
+        return [f"{_losses_text(layers)}: {text}" for layers, text in lines]
 
 
-def reach(config: RunConfig, registry: Registry) -> LocalityReport:
-    """What each loss of a run of this config reaches.
+def loss_locality(config: RunConfig, registry: Registry) -> LocalityReport:
+    """Measure which parameters each loss of a run with this config changes.
 
-    The network is narrow where it has a setting ``width``, and learns from random images of 8x8 pixels; epochs are gone
-    through as far as the scheduler has something new to say. Torch's generator is left as it was.
+    The network is narrow if it has a setting ``width``, and learns from random images of 8x8 pixels. Each distinct set
+    of update groups that the scheduler requests is computed at most ``REPEATS`` times. The state of torch's global
+    generator is restored.
+
+    Args:
+        config: a config of ``toy``.
+        registry: the registry that resolved it.
 
     Raises:
-        FfprobeError: the run cannot be built on such images.
+        FfprobeError: the run cannot be built for such images.
     """
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(0)
-        made = build(config, registry, _split())
-        made.network.train()
-        found = _moved(made, made.learner)
-        if not all(found.values()):  # several losses make one update: each is let alone
-            for layer in found:
-                setup = replace(made.setup, loss=_Alone(made.setup.loss, layer))
-                learner: Learner = made.components["rule"].build(setup)  # type: ignore[attr-defined]
-                found[layer] = set().union(*_moved(made, learner).values())
-    return LocalityReport(made.network.depth, tuple(_told(layer, names) for layer, names in sorted(found.items())))
+        experiment = build(config, registry, _split())
+        experiment.network.train()
+        changed = _changed_parameters(experiment, experiment.learner)
+        if not all(changed.values()):  # several losses share one update: each is measured with the others at zero
+            for layer in changed:
+                setup = replace(experiment.setup, loss=_SingleLayerLoss(experiment.setup.loss, layer))
+                learner: Learner = experiment.components["rule"].build(setup)  # type: ignore[attr-defined]
+                changed[layer] = set().union(*_changed_parameters(experiment, learner).values())
+    losses = tuple(_loss_reach(layer, names) for layer, names in sorted(changed.items()))
+    return LocalityReport(experiment.network.depth, losses)
 
 
-def reach_of(component: type[Component], registry: Registry, plugin: str = "") -> tuple[str, RunConfig, LocalityReport]:
-    """What losses reach where one component is chosen, in the plainest preset that it fits into.
+def component_loss_locality(
+    component: type[Component], registry: Registry, plugin: str = ""
+) -> tuple[str, RunConfig, LocalityReport]:
+    """Measure the locality of a component in the simplest preset that accepts it.
 
-    Plain is the base preset; else one that keeps its scheduler and rule, that has the component already, that has least
-    changed, in this order.
+    The base preset is tried first. The others follow in this order: presets with the base preset's scheduler and rule,
+    presets that have the component already, presets with fewer differences from the base preset.
 
     Args:
-        component: of a kind of which a run has one.
-        registry: that supplied it.
-        plugin: which plugin supplied it, where several have one of this name.
+        component: a component of a kind of which a run has exactly one.
+        registry: the registry that supplied it.
+        plugin: the plugin that supplied it, if several components have this name.
 
     Returns:
-        The preset, the whole config, and what its losses reach.
+        The name of the preset, the whole config, and the report.
 
     Raises:
-        FfprobeError: there is no preset that it fits into; the last refusal.
+        FfprobeError: no preset accepts the component; the error of the first preset that was tried.
     """
     base = read_preset(BASE_PRESET)
-    chosen = {"name": component.name, **({"plugin": plugin} if plugin else {})}
+    table_entry = {"name": component.name, **({"plugin": plugin} if plugin else {})}
     refusal: FfprobeError | None = None
-    for name in sorted(preset_names(), key=lambda one: _distance(one, base, component)):
+    for name in sorted(preset_names(), key=lambda preset: _distance(preset, base, component)):
         table = merge(base, read_preset(name))
         if table[component.kind].get("name") != component.name:
-            table |= {component.kind: chosen}
+            table |= {component.kind: table_entry}
         try:
             config = toy(table, registry)
-            return name, config, reach(config, registry)
+            return name, config, loss_locality(config, registry)
         except FfprobeError as error:
             refusal = refusal or error
     assert refusal is not None
@@ -127,7 +135,7 @@ def reach_of(component: type[Component], registry: Registry, plugin: str = "") -
 
 
 def toy(table: Mapping[str, Any], registry: Registry) -> RunConfig:
-    """A config's table made small: narrow where its network has a setting for it, with batches of a dozen images."""
+    """Resolve a config's table as a toy run: a narrow network if it has a width, batches of 12 images, on the CPU."""
     network: Any = registry.component("network", table["network"]["name"], table["network"].get("plugin", ""))
     narrow = {"width": WIDTH} if "width" in network.Params.model_fields else {}
     training = {
@@ -141,65 +149,65 @@ def toy(table: Mapping[str, Any], registry: Registry) -> RunConfig:
     return resolve(merge(table, small), registry)
 
 
-class _Alone(Loss):
-    """One layer's loss; those of all others times nothing."""
+class _SingleLayerLoss(Loss):
+    """The run's loss at one layer; at every other layer the loss is multiplied by zero."""
 
-    name = "alone"
+    name = "single-layer"
 
-    def __init__(self, chosen: Loss, layer: int) -> None:
-        super().__init__(chosen.params)
-        self.chosen, self.layer = chosen, layer
+    def __init__(self, loss: Loss, layer: int) -> None:
+        super().__init__(loss.params)
+        self.loss, self.layer = loss, layer
 
     def __call__(self, first: torch.Tensor, second: torch.Tensor, context: LossContext) -> torch.Tensor:
-        return self.chosen(first, second, context) * (context.layer == self.layer)
+        return self.loss(first, second, context) * (context.layer == self.layer)
 
 
-def _moved(made: Experiment, learner: Learner) -> dict[int, set[str]]:
-    # by the layer that a loss sits on: the parameters that had changed when its update was told
-    batches, depth = list(made.loader), made.network.depth
-    found: dict[int, set[str]] = {}
-    seen: dict[tuple[tuple[int, int], ...], int] = {}
-    before = {name: p.detach().clone() for name, p in _parameters(made.network)}
-    learner.set_learning_rate(made.config.settings.training.learning_rate)
+def _changed_parameters(experiment: Experiment, learner: Learner) -> dict[int, set[str]]:
+    # by the index of the layer with the loss: names of the parameters that had changed when its update was yielded
+    batches, depth = list(experiment.loader), experiment.network.depth
+    changed: dict[int, set[str]] = {}
+    counts: dict[tuple[tuple[int, int], ...], int] = {}
+    before = {name: p.detach().clone() for name, p in _parameters(experiment.network)}
+    learner.set_learning_rate(experiment.config.settings.training.learning_rate)
     for step in range(EPOCHS * len(batches)):
         epoch = step // len(batches)
-        groups = tuple(groups_of_step(made.setup.scheduler, step, epoch, depth))
-        seen[groups] = seen.get(groups, 0) + 1
-        if seen[groups] > REPEATS:
+        groups = tuple(groups_of_step(experiment.setup.scheduler, step, epoch, depth))
+        counts[groups] = counts.get(groups, 0) + 1
+        if counts[groups] > REPEATS:
             continue
         images, labels, _ = batches[step % len(batches)]
         for update in learner.step(images, labels, step, epoch):
-            moved = found.setdefault(update.loss_layer, set())
-            for name, parameter in _parameters(made.network):
+            names = changed.setdefault(update.loss_layer, set())
+            for name, parameter in _parameters(experiment.network):
                 if not torch.equal(parameter.detach(), before[name]):
-                    moved.add(name)
+                    names.add(name)
                     before[name].copy_(parameter.detach())
-    return found
+    return changed
 
 
-def _far(one: Reach, depth: int) -> str:
-    first, last = (min(one.layers), max(one.layers)) if one.layers else (one.layer, one.layer)
-    whole = len(one.layers) == last - first + 1
-    if not one.layers:
-        said = "no layer"
-    elif depth > 1 and one.layers == tuple(range(depth)):
-        said = "every layer"
-    elif whole and last == one.layer:
+def _reach_text(loss: LossReach, depth: int) -> str:
+    first, last = (min(loss.layers), max(loss.layers)) if loss.layers else (loss.layer, loss.layer)
+    contiguous = len(loss.layers) == last - first + 1
+    if not loss.layers:
+        text = "no layer"
+    elif depth > 1 and loss.layers == tuple(range(depth)):
+        text = "every layer"
+    elif contiguous and last == loss.layer:
         before = last - first
-        said = "its own layer" + (f" and {before} before" if before else "")
+        text = "its own layer" + (f" and {before} before" if before else "")
     else:
-        said = "layers " + ", ".join(str(i + 1) for i in one.layers)
-    return said + (", and the encoder" if one.encoder else "")
+        text = "layers " + ", ".join(str(i + 1) for i in loss.layers)
+    return text + (", and the encoder" if loss.encoder else "")
 
 
-def _losses(layers: list[int]) -> str:
+def _losses_text(layers: list[int]) -> str:
     return f"loss of layer {layers[0]}" if len(layers) == 1 else f"losses of layers {layers[0]}-{layers[-1]}"
 
 
-def _told(layer: int, names: set[str]) -> Reach:
+def _loss_reach(layer: int, names: set[str]) -> LossReach:
     owners = {name.partition(".")[0] for name in names}
     layers = tuple(sorted(int(owner) for owner in owners if owner.isdecimal()))
-    return Reach(layer, layers, "encoder" in owners, tuple(sorted(names)))
+    return LossReach(layer, layers, "encoder" in owners, tuple(sorted(names)))
 
 
 def _parameters(network: torch.nn.Module) -> list[tuple[str, torch.nn.Parameter]]:

@@ -1,4 +1,4 @@
-"""What the run file's layout depends on, and what its root says about the run."""
+"""The metadata of a run: what the layout of its file depends on, and the attributes of the file's root."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def run_metadata(
     probes: Mapping[str, Sequence[Variable]],
     command: str = "",
 ) -> RunMetadata:
-    """The facts of one experiment.
+    """The metadata of one experiment.
 
     Args:
-        experiment: built.
-        records: what is recorded of activations.
-        samples: images of it to fit on, and to score on.
-        probes: each probe's own variables.
-        command: the command line, to be repeated by whoever reads the file.
+        experiment: the experiment.
+        records: the activations that are recorded.
+        samples: number of images for fitting and number of held-out images among the recorded activations.
+        probes: the variables of each probe, by the probe's name.
+        command: the command line, saved so that a reader of the file can repeat it.
     """
     split = experiment.split
     return RunMetadata(

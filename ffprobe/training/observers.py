@@ -1,4 +1,4 @@
-"""Telling plugins what happens, one at a time, so that a failing one can be named and switched off."""
+"""Calls the hooks of observers one by one, so that a failing observer can be named and switched off."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ffprobe.hookspecs import OBSERVERS
 log = logging.getLogger("ffprobe")
 
 Record = Callable[[str, str, object], None]
-"""``(plugin, variable, value)``."""
+"""Called with (plugin, variable, value)."""
 
 
 class Observers:
-    """The plugins of one run that watch.
+    """The observers of one run: plugins that implement hooks.
 
     Args:
-        manager: with every observer registered.
-        record: where a plugin's own variables go.
-        on_failure: called with (plugin, sentence) when one is switched off.
+        manager: the plugin manager with every observer registered.
+        record: writes a value of a plugin's own variable.
+        on_failure: called with (plugin, message) when an observer is switched off.
     """
 
     def __init__(self, manager: pluggy.PluginManager, record: Record, on_failure: Callable[[str, str], None]) -> None:
@@ -37,37 +37,42 @@ class Observers:
                 if caller.name in self._callers:
                     self._callers[caller.name][name] = manager.subset_hook_caller(caller.name, others)
 
-    def listens(self, hook: str) -> bool:
-        """Whether anyone would be told; nothing is computed for a hook to which nobody listens."""
+    def has_observers(self, hook: str) -> bool:
+        """Whether any observer implements the hook; without one, nothing is computed for it."""
         return bool(self._callers[hook])
 
     def fire(self, hook: str, context: Any) -> None:
-        """Tell every observer, each with a ``record`` of its own.
+        """Call the hook of every observer.
 
-        An observer that raises, or that returns something, is switched off for the rest of the run.
+        An observer that raises an exception or returns a value is switched off for the rest of the run. The state of
+        torch's global generator is restored afterwards.
+
+        Args:
+            hook: name of the hook.
+            context: the context of the hook; each observer receives a copy with its own ``record``.
         """
         if not self._callers[hook]:
             return
-        # an observer may draw random numbers; the run must not notice
+        # an observer may draw random numbers; that must not change the run
         state = torch.get_rng_state()
         try:
-            self._tell(hook, context)
+            self._call(hook, context)
         finally:
             torch.set_rng_state(state)
 
-    def _tell(self, hook: str, context: Any) -> None:
+    def _call(self, hook: str, context: Any) -> None:
         for name, caller in list(self._callers[hook].items()):
             try:
-                answer = caller(context=replace(context, record=self._recorder(name)))
-                if answer:
-                    raise TypeError(f"it returned {answer[0]!r}; observers return nothing")
-            except (Exception, SystemExit) as error:  # nor may one that exits take the run with it
+                returned = caller(context=replace(context, record=self._recorder(name)))
+                if returned:
+                    raise TypeError(f"it returned {returned[0]!r}; observers must return nothing")
+            except (Exception, SystemExit) as error:  # an observer that exits must not end the run
                 for callers in self._callers.values():
                     callers.pop(name, None)
                 step = f" at step {context.step}" if hasattr(context, "step") else ""
-                sentence = f"{name} failed in {hook}{step} and was switched off: {type(error).__name__}: {error}"
-                log.warning("%s", sentence, exc_info=log.isEnabledFor(logging.DEBUG))
-                self._on_failure(name, sentence)
+                message = f"{name} failed in {hook}{step} and was switched off: {type(error).__name__}: {error}"
+                log.warning("%s", message, exc_info=log.isEnabledFor(logging.DEBUG))
+                self._on_failure(name, message)
 
     def _recorder(self, plugin: str) -> Callable[[str, object], None]:
         return lambda variable, value: self._record(plugin, variable, value)

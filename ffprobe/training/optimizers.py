@@ -1,4 +1,4 @@
-"""The run's optimizer, and the learning rate at every step."""
+"""The optimizer of a run, and its learning rate at every step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ffprobe.config.settings import Training
 
 
 def build_optimizer(parameters: Sequence[nn.Parameter], settings: Training) -> torch.optim.Optimizer:
-    """An optimizer over ``parameters``; each update group has one, with moments of its own."""
+    """Build an optimizer for ``parameters``; each update group has its own, with its own moments."""
     rate, decay = settings.learning_rate, settings.weight_decay
     if settings.optimizer == "sgd":
         return torch.optim.SGD(parameters, lr=rate, momentum=settings.momentum, weight_decay=decay)
@@ -24,10 +24,10 @@ def learning_rate(settings: Training, steps: Sequence[tuple[float, float]], done
     """The learning rate of the next step.
 
     Args:
-        settings: base rate and schedule.
-        steps: the network's own schedule, (share of the run, factor) pairs (Trifecta, App. B, scaled to the run).
-        done: optimizer steps done so far.
-        total: optimizer steps of the whole run.
+        settings: base learning rate and schedule.
+        steps: the network's own schedule, (fraction of the run, factor) pairs (Trifecta, App. B, scaled to the run).
+        done: number of optimizer steps completed so far.
+        total: number of optimizer steps of the whole run.
     """
     share = done / max(total, 1)
     if settings.lr_schedule == "constant":

@@ -1,35 +1,39 @@
-"""Going on with a run: what must be the same, and what the trainer takes over."""
+"""Resumes a run: checks that nothing changed, finds the checkpoint, and restores its state."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from ffprobe.config.differences import differences
-from ffprobe.errors import UsageError
+from ffprobe.errors import FileError, UsageError
 from ffprobe.runtime.version import __version__
+from ffprobe.store.names import partial_of
+from ffprobe.store.reader import open_run
+from ffprobe.training.checkpoint import checkpoint_of, read_checkpoint
 from ffprobe.training.experiment import Experiment
 
 
 def environment(experiment: Experiment) -> dict[str, Any]:
-    """What the numbers of a run depend on: settings, data, versions, device, threads, plugins."""
+    """Everything that the numbers of a run depend on: settings, data, versions, device, threads, plugins."""
     split = experiment.split
     process_group = experiment.process_group
-    together = (
+    processes = (
         {"processes": process_group.size, "process_backend": process_group.backend} if process_group.size > 1 else {}
     )
     return {
-        **together,
+        **processes,
         "config": experiment.config.to_dict(),
         "data": {
             "training": split.train.sha256(),
             "validation": split.validation.sha256(),
             "test": split.test.sha256() if split.test else None,
         },
-        "versions": {"ffprobe": __version__, "torch": torch.__version__, "numpy": np.__version__},
+        "versions": {"ffprobe": __version__, "torch": str(torch.__version__), "numpy": np.__version__},
         "plugins": [f"{p.name} {p.distribution} {p.version} {p.digest}" for p in experiment.registry.loaded],
         "device": str(experiment.device),
         "precision": experiment.precision,
@@ -38,22 +42,67 @@ def environment(experiment: Experiment) -> dict[str, Any]:
 
 
 def refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any], allow: bool) -> list[str]:
-    """What changed; nothing may have, unless ``allow``.
+    """List the differences between two environments, and refuse them unless ``allow``.
+
+    Args:
+        before: the environment of the run that was started.
+        now: the environment of the run that resumes it.
+        allow: whether differences are accepted.
 
     Raises:
-        UsageError: something changed; the message says what.
+        UsageError: the environments differ; the message lists the differences.
     """
     changed = list(differences(before, now))
     if changed and not allow:
         raise UsageError(
-            f"The run cannot go on as it began; changed: {'; '.join(changed)}.",
-            hint="Run it as before, or say --allow-changes; the file then records them.",
+            f"The run to resume differs: {'; '.join(changed)}.",
+            hint="Use the same settings, or --allow-changes; the changes are then recorded in the file.",
         )
     return changed
 
 
+def resumable_state(experiment: Experiment, out: Path, allow_changes: bool) -> dict[str, Any] | None:
+    """The state to resume from; None if there is no committed epoch that could be lost.
+
+    Args:
+        experiment: the experiment of the current command.
+        out: the run file; its partial file and its checkpoint are read.
+        allow_changes: whether to accept a run that differs; the state then lists the changes.
+
+    Raises:
+        UsageError: the run differs from the one that was started.
+        FileError: the checkpoint is missing, damaged, or belongs to another run.
+    """
+    partial = partial_of(out)
+    if not partial.exists():
+        return None
+    with open_run(partial) as run:
+        committed, epochs, created = run.committed, run.epochs, run.attributes.get("created_utc")
+    path = checkpoint_of(out)
+    if not path.exists():
+        if epochs == 0:
+            return None
+        raise FileError(
+            f"{epochs} epochs are committed, but the checkpoint is missing.",
+            where=str(path),
+            hint="Use --overwrite to start again; analyses can read the partial file as it is.",
+        )
+    state = read_checkpoint(path)
+    try:
+        if state["created_utc"] != created:
+            if not committed:  # killed before it could delete the checkpoint of the run that it overwrites
+                return None
+            raise FileError("The checkpoint belongs to another run.", where=str(path))
+        changed = refuse_changes(state["environment"], environment(experiment), allow_changes)
+        state["resumed"] = [*state["resumed"], f"after epoch {state['progress']['epoch']}"]
+        state["changes"] = [*state["changes"], *changed]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise FileError(f"The checkpoint lacks {error}.", where=str(path)) from error
+    return state
+
+
 def experiment_state(experiment: Experiment) -> dict[str, Any]:
-    """Weights, moments, streams and whatever components keep, between two epochs."""
+    """The state between two epochs: weights, optimizer state, random generators and the state of components."""
     return {
         "network": dict(experiment.network.state_dict()),
         "learner": experiment.learner.state_dict(),
@@ -64,7 +113,7 @@ def experiment_state(experiment: Experiment) -> dict[str, Any]:
 
 
 def restore(experiment: Experiment, state: Mapping[str, Any]) -> None:
-    """Take over what ``experiment_state`` gave; torch's global stream last."""
+    """Restore the state that ``experiment_state`` returned; torch's global generator comes last."""
     experiment.network.load_state_dict(state["network"])
     experiment.learner.load_state_dict(state["learner"])
     for name, stream in experiment.streams.items():

@@ -1,4 +1,4 @@
-"""A copy of the run to try things on: same weights, same components, a learner that cannot move them."""
+"""A copy of a run for experiments: same weights, same components, and a learner with learning rate 0."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from ffprobe.training.experiment import Experiment
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A run's double; whatever is done to it, the run does not notice.
+    """A copy of a run; changes to it do not affect the run.
 
     Attributes:
         network: a deep copy of the ``ffprobe.LayeredNetwork``, in training mode, without gradients.
-        setup: the ``ffprobe.LearnerSetup`` of that network: copies of loss, scheduler and negatives (they may have
-            state), and a generator of its own.
-        learner: built afresh by the run's rule on that setup, at learning rate 0: gradients stand in ``network`` after
-            each update that its ``step`` yields, weights stay where they are.
+        setup: the ``ffprobe.LearnerSetup`` of this network: copies of loss, scheduler and negatives (which may have
+            state), and its own random generator.
+        learner: a new learner that the run's rule built from this setup, with learning rate 0: after each update that
+            ``step`` yields, the gradients are in ``network`` and the weights are unchanged.
     """
 
     network: Any
@@ -35,33 +35,38 @@ class Sandbox:
 
 @contextmanager
 def sandbox(experiment: Experiment, step: int) -> Iterator[Sandbox]:
-    """A double of the experiment as it stands after ``step`` steps.
+    """Copy the experiment as it is after ``step`` steps.
 
-    Negatives and torch's global generator draw from the run's stream ``probes`` at this step, so that two rehearsals at
-    one step draw the same, whatever else watches, and a resumed run records what an unbroken one does.
+    Negatives and torch's global generator are seeded from the run's stream ``probes`` and this step. Two sandboxes at
+    the same step therefore draw the same numbers, whatever other observers do, and a resumed run records the same
+    values as an uninterrupted one.
 
-    A rule that changes weights by other means than an optimizer at ``set_learning_rate`` moves the copy's weights.
+    A rule that changes weights without an optimizer that follows ``set_learning_rate`` changes the weights of the copy.
 
     Args:
-        experiment: not changed.
-        step: optimizer steps done so far.
+        experiment: the experiment; it is not changed.
+        step: number of optimizer steps completed so far.
+
+    Yields:
+        The sandbox.
 
     Raises:
-        RuntimeError: something in the network or a component cannot be copied.
+        RuntimeError: a part of the network or a component cannot be copied.
     """
     seed, setup, device = experiment.config.settings.seed, experiment.setup, experiment.device
-    # one copy of all together, so that what two of them share they still share
+    # a single deep copy of all of them, so that objects that two of them share are still shared
     network, loss, scheduler, negatives, rule = copy.deepcopy(
         (setup.network, setup.loss, setup.scheduler, setup.negatives, experiment.components["rule"])
     )
     generator = stream(seed, "probes", step)
     copies = {"network": network, "loss": loss, "scheduler": scheduler, "negatives": negatives}
-    twin = replace(setup, **copies, generator=generator, process_group=ProcessGroup())  # nobody else rehearses
-    cards = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cards), torch.enable_grad():
+    # other processes create no sandbox, so the copy is a group of one process
+    copied_setup = replace(setup, **copies, generator=generator, process_group=ProcessGroup())
+    gpus = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=gpus), torch.enable_grad():
         torch.manual_seed(stream_seed(seed, "probes", step))
         network.train()
         network.zero_grad(set_to_none=True)
-        learner = rule.build(twin)  # type: ignore[attr-defined]
+        learner = rule.build(copied_setup)  # type: ignore[attr-defined]
         learner.set_learning_rate(0.0)
-        yield Sandbox(network, twin, learner)
+        yield Sandbox(network, copied_setup, learner)

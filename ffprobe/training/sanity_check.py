@@ -1,6 +1,6 @@
-"""Every component is tried on the first batch before anything learns, and held to its contract.
+"""Checks every component against its contract on one batch, before training starts.
 
-What is tried is a copy of the network with copies of the random streams, so trying changes nothing.
+The check runs a copy of the network and its own random generators, so it changes nothing.
 """
 
 from __future__ import annotations
@@ -13,22 +13,21 @@ import torch
 from torch import nn
 
 from ffprobe.components.base import Component
-from ffprobe.components.loss import LossContext
 from ffprobe.errors import FfprobeError
 from ffprobe.network.network import LayeredNetwork
 from ffprobe.training.experiment import Experiment
 
 
 def sanity_check(experiment: Experiment, images: torch.Tensor, labels: torch.Tensor) -> None:
-    """Run encoder, negatives, normalizers, layers, goodness, loss and evaluator once, and look at what they give.
+    """Run encoder, negatives, normalizers, layers, goodness, loss and evaluator once, and check what they return.
 
     Args:
-        experiment: before its first step; not changed.
-        images: float ``[B, C, H, W]``, a first batch.
-        labels: int64 ``[B]``.
+        experiment: the experiment before its first step; it is not changed.
+        images: a batch of images, float ``[B, C, H, W]``, normalized.
+        labels: the true labels, int64 ``[B]``.
 
     Raises:
-        FfprobeError: one breaks its contract; the message names it, what was expected and what came.
+        FfprobeError: a component breaks its contract; the message names it, what was expected and what it returned.
     """
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         network = copy.deepcopy(experiment.network)
@@ -46,9 +45,9 @@ class _Check:
     def run(self) -> None:
         network, images = self.network, self.images
         pair = network.form == "pair"
-        rows, given = self._pairs() if pair else (images, None)
+        rows, labels = self._pairs() if pair else (images, None)
         with self.experiment.autocast():
-            x = self._call("encoder", "the encoding", lambda: network.encode(rows, given), rows)
+            x = self._call("encoder", "the encoding", lambda: network.encode(rows, labels), rows)
             self._expect("encoder", "the encoding", x, (len(rows), *network.layer(0).input_shape))
             earlier: list[Any] = []
             inputs = {0: x.detach()}
@@ -60,7 +59,7 @@ class _Check:
 
     def _layer(self, index: int, x: torch.Tensor, earlier: list[Any]) -> torch.Tensor:
         layer = self.network.layer(index)
-        what = f"layer {index}'s"
+        what = f"layer {index + 1}'s"
         if layer.position == "input" and layer.spec.input_avg_pool == 1:
             flat = x.flatten(1) if layer.flattens else x
             inner = self._normalized(layer.normalizer, flat, what)
@@ -78,7 +77,7 @@ class _Check:
     def _passed_on(self, index: int, activation: torch.Tensor, inputs: dict[int, torch.Tensor]) -> torch.Tensor:
         layer = self.network.layer(index)
         if layer.position == "output":
-            self._normalized(layer.normalizer, activation, f"layer {index}'s")
+            self._normalized(layer.normalizer, activation, f"layer {index + 1}'s")
         return self.network.pass_on(index, activation, inputs).detach()
 
     def _normalized(self, module: nn.Module, x: torch.Tensor, what: str) -> torch.Tensor:
@@ -89,20 +88,19 @@ class _Check:
     def _loss(
         self, index: int, goodness: torch.Tensor, activation: torch.Tensor, x: torch.Tensor, earlier: list[Any]
     ) -> None:
-        half = len(goodness) // 2
-        pair = self.network.form == "pair"
-        first, second = (goodness[:half], goodness[half:]) if pair else (goodness, self.labels)
         layer = self.network.layer(index)
-        module = getattr(layer, "loss", None)
-        context = LossContext(index, self.network.depth, 0, 0, activation, self.labels, tuple(earlier), x, module)
+        first, second, context = self.network.loss_arguments(
+            index, goodness, activation, self.labels, earlier=earlier, layer_input=x
+        )
         function: Any = copy.deepcopy(layer.spec.loss or self.experiment.components["loss"])
         second_before = second.detach().clone()
-        loss = self._call("loss", f"layer {index}'s loss", lambda: function(first, second, context), goodness)
-        self._expect("loss", f"layer {index}'s loss", loss, ())
+        loss = self._call("loss", f"layer {index + 1}'s loss", lambda: function(first, second, context), goodness)
+        self._expect("loss", f"layer {index + 1}'s loss", loss, ())
         if not torch.equal(second_before, second.detach()):
-            self._blame("loss", "it changed its input in place")
+            self._fail("loss", "it changes its input in place")
         if not loss.requires_grad:
-            self._blame("loss", f"layer {index}'s loss has no graph to the goodness, so nothing would be learned")
+            self._fail("loss", f"layer {index + 1}'s loss has no graph to the goodness, so nothing would be learned")
+        pair = self.network.form == "pair"
         earlier.append((first.detach(), second.detach()) if pair else first.detach())
 
     def _pairs(self) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -121,61 +119,61 @@ class _Check:
         classes = self.network.classes
         wrong = self._call(
             "negatives",
-            f"the {negatives.gives}",
+            f"the tensor of {negatives.gives}",
             lambda: negatives(self.images, self.labels, classes, generator, goodness),
             self.images,
         )
         if negatives.gives == "images":
-            self._expect("negatives", "the images", wrong, tuple(self.images.shape), self.images.dtype)
+            self._expect("negatives", "the tensor of images", wrong, tuple(self.images.shape), self.images.dtype)
             return wrong
         if wrong.dtype != torch.int64 or wrong.shape != self.labels.shape:
-            told = f"{_told(wrong)} as labels, int64 {list(self.labels.shape)} was expected"
-            self._blame("negatives", f"it gave {told}")
+            expected = f"int64 {list(self.labels.shape)}"
+            self._fail("negatives", f"the tensor of labels is {_describe(wrong)}, expected {expected}")
         if int(wrong.min()) < 0 or int(wrong.max()) >= classes:
-            self._blame(
-                "negatives", f"it gave labels from {int(wrong.min())} to {int(wrong.max())} of {classes} classes"
-            )
+            smallest, largest = int(wrong.min()), int(wrong.max())
+            self._fail("negatives", f"the labels range from {smallest} to {largest}, but there are {classes} classes")
         if bool((wrong == self.labels).any()):
-            self._blame("negatives", "it gave a true label as a wrong one")
+            self._fail("negatives", "a negative has the true label")
         return wrong
 
     def _evaluator(self) -> None:
         if not self.experiment.evaluator.reads_goodness:
             return
         goodness = torch.rand(self.network.depth, 4, self.network.classes)
-        scores = self._call("evaluator", "the scores", lambda: self.experiment.evaluator.scores(goodness), goodness)
-        self._expect("evaluator", "the scores", scores, (4, self.network.classes))
+        what, evaluator = "the tensor of scores", self.experiment.evaluator
+        scores = self._call("evaluator", what, lambda: evaluator.scores(goodness), goodness)
+        self._expect("evaluator", what, scores, (4, self.network.classes))
         if scores.requires_grad:
-            self._blame("evaluator", "its scores carry a graph; an evaluator is a function of goodness alone")
+            self._fail("evaluator", "its scores have a graph; they must depend on goodness alone")
 
-    def _call(self, kind: str, what: str, function: Callable[[], Any], given: torch.Tensor) -> torch.Tensor:
-        before = given.detach().clone()
+    def _call(self, kind: str, what: str, function: Callable[[], Any], argument: torch.Tensor) -> torch.Tensor:
+        before = argument.detach().clone()
         out = function()
-        if not torch.equal(before, given.detach()):
-            self._blame(kind, f"it changed its input in place while giving {what}")
+        if not torch.equal(before, argument.detach()):
+            self._fail(kind, f"it changes its input in place while computing {what}")
         if not isinstance(out, torch.Tensor):
-            self._blame(kind, f"it gave {type(out).__name__} as {what}, a tensor was expected")
+            self._fail(kind, f"{what} is {type(out).__name__}, expected a tensor")
         return out
 
     def _expect(
         self, kind: str, what: str, value: torch.Tensor, shape: tuple[int, ...], dtype: torch.dtype | None = None
     ) -> None:
         if tuple(value.shape) != shape or not value.dtype.is_floating_point or dtype not in (None, value.dtype):
-            kind_of_number = str(dtype or "floating point").removeprefix("torch.")
-            self._blame(kind, f"it gave {_told(value)} as {what}, {kind_of_number} {list(shape)} was expected")
+            expected = str(dtype or "floating point").removeprefix("torch.")
+            self._fail(kind, f"{what} is {_describe(value)}, expected {expected} {list(shape)}")
         if not bool(torch.isfinite(value).all()):
             count = int((~torch.isfinite(value)).sum())
-            self._blame(kind, f"{count} of {value.numel()} numbers in {what} are NaN or infinite")
+            self._fail(kind, f"{count} of {value.numel()} numbers in {what} are NaN or infinite")
 
-    def _blame(self, kind: str, told: str) -> None:
+    def _fail(self, kind: str, message: str) -> None:
         component: Component = self.experiment.components[kind]
         plugin = self.experiment.registry.provider(type(component))
         raise FfprobeError(
-            f"The {kind} {component.name!r} breaks its contract on the first batch: {told}.",
+            f"The {kind} {component.name!r} breaks its contract on the first batch: {message}.",
             where=plugin.where,
-            hint=f"`ffprobe plugins info {plugin.name}` says what it is.",
+            hint=f"`ffprobe plugins info {plugin.name}` describes it.",
         )
 
 
-def _told(value: torch.Tensor) -> str:
+def _describe(value: torch.Tensor) -> str:
     return f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"

@@ -1,4 +1,4 @@
-"""The images of a run: learned from, held out for validation, and for the test at the end."""
+"""Splits the images of a run into training, validation and test sets."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Split:
     """The images of a run.
 
     Attributes:
-        train: learned from.
-        validation: held out from the training set; chooses.
-        test: None when it is never read.
-        train_indices: where ``train`` lies in the data set's training split, int64.
-        validation_indices: the same of ``validation``.
+        train: training images.
+        validation: validation images, held out from the data set's training split; used for every choice.
+        test: test images; None if the test set is never read.
+        train_indices: index in the data set's training split of each image of ``train``, int64 ``[N]``, from 0.
+        validation_indices: index in the data set's training split of each image of ``validation``, as above.
     """
 
     train: Images
@@ -36,11 +36,15 @@ class Split:
 
 
 def load_split(config: RunConfig, registry: Registry) -> Split:
-    """The images that a config asks for.
+    """Load and split the images of a config.
+
+    Args:
+        config: the resolved config.
+        registry: the registry that resolved it.
 
     Raises:
         FileError: a file is missing or damaged.
-        UsageError: too few images are left to learn from.
+        UsageError: no images remain for training or for validation, or the splits of the data set do not match.
     """
     settings = config.settings
     training = settings.training
@@ -51,23 +55,23 @@ def load_split(config: RunConfig, registry: Registry) -> Split:
         test = None if training.test == "never" else dataset.load("test")
     if test is not None and (test.shape, test.classes) != (images.shape, images.classes):
         raise UsageError(
-            f"Training and test images differ: {images.shape} with {len(images.classes)} classes against "
-            f"{test.shape} with {len(test.classes)}."
+            f"Training and test images differ: {images.shape} with {len(images.classes)} classes, but "
+            f"{test.shape} with {len(test.classes)} classes."
         )
     if not training.standardize:
         images, test = images.unscaled(), test and test.unscaled()
     generator = stream(settings.seed, "split")
     train, validation = hold_out(images, training.validation_fraction, generator)
-    # in random order, so that the first n of them are a fair sample
+    # in random order, so that the first n images are a random sample
     train = train[torch.randperm(len(train), generator=generator)]
     validation = validation[torch.randperm(len(validation), generator=generator)]
-    if training.max_images:  # a smaller run has a smaller validation set too, or it would spend its time there
+    if training.max_images:  # a smaller run also gets a smaller validation set, or evaluation would dominate its time
         share = training.validation_fraction / (1 - training.validation_fraction)
         train = train[: training.max_images]
         validation = validation[: max(100, round(training.max_images * share))]
     if len(train) == 0 or len(validation) == 0:
         raise UsageError(
-            f"{len(train)} images would be left to learn from and {len(validation)} for validation.",
-            hint="Change --set training.validation_fraction, a share of the training images above 0.",
+            f"{len(train)} images remain for training and {len(validation)} for validation.",
+            hint="Change --set training.validation_fraction, a fraction of the training images in (0, 1).",
         )
     return Split(images.subset(train), images.subset(validation), test, train, validation)

@@ -1,4 +1,4 @@
-"""The loop: epochs, batches, evaluation, commits; the only place that fires training hooks."""
+"""The training loop: epochs, batches, evaluations, commits. Only this module calls training hooks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from ffprobe.hookspecs import EpochContext, ErrorContext, RunContext, StepContex
 from ffprobe.inference.activations import ActivationSampler
 from ffprobe.inference.evaluate import goodness_tensor, layer_accuracy, model_accuracy
 from ffprobe.inference.feature_reading import feature_accuracy, feature_calibration
-from ffprobe.network.pooling import pool_memory
 from ffprobe.plugin.error_attribution import attribute_errors
 from ffprobe.prediction.calibration import Calibration
 from ffprobe.runtime.seeding import seeded
@@ -34,15 +33,15 @@ from ffprobe.training.sandbox import Sandbox, sandbox
 
 @dataclass
 class Outcome:
-    """How a run ended.
+    """The results of a run.
 
     Attributes:
-        validation_accuracy: of each layer alone, first to last, 0 to 1.
-        test_accuracy: the same on the test set; empty when it was not read.
-        model_validation_accuracy: by the run's evaluator.
-        model_test_accuracy: by the run's evaluator; None when not read.
-        seconds: of wall time, evaluation included.
-        images_per_second: in training alone.
+        validation_accuracy: validation accuracy from the goodness of each layer alone, first to last, in [0, 1].
+        test_accuracy: test accuracy of each layer alone, as above; empty if the test set was not read.
+        model_validation_accuracy: validation accuracy by the run's evaluator, in [0, 1].
+        model_test_accuracy: test accuracy by the run's evaluator, in [0, 1]; None if the test set was not read.
+        seconds: wall time in seconds, including evaluation.
+        images_per_second: training images per second in the last epoch, without evaluation.
     """
 
     validation_accuracy: list[float] = field(default_factory=list)
@@ -57,12 +56,13 @@ class Trainer:
     """Trains one experiment.
 
     Args:
-        experiment: built, at its start.
-        observers: who is told.
-        recorder: where everything goes; None to record nothing.
-        sampler: of activations; None to keep none.
-        save: called with the number of each commit that a run may go on from.
-        state: ``progress()`` of an earlier trainer with the experiment's state, to go on from; None to begin.
+        experiment: the experiment, before its first step.
+        observers: the observers, which are notified of every event.
+        recorder: writes the run file; None to record nothing.
+        sampler: samples the activations to record; None to record none.
+        save: called with the number of each commit that the run can be resumed from.
+        state: the checkpoint to resume from: ``progress()`` of the earlier trainer, and the state of its experiment;
+            None to start.
     """
 
     def __init__(
@@ -89,15 +89,15 @@ class Trainer:
         self._evaluate_after = {math.ceil(self._epochs * (i + 1) / count) for i in range(count)}
 
     def stop_after_batch(self, signal_number: int) -> None:
-        """Ask the run to stop once the batch under way is done."""
+        """Request the run to stop after the current batch."""
         self._stop_signal = signal_number
 
     def sandbox(self) -> AbstractContextManager[Sandbox]:
-        """A double of the run as it stands now, for observers to try things on."""
+        """A copy of the run in its current state, for experiments of observers."""
         return sandbox(self.experiment, self.step)
 
     def progress(self) -> dict[str, Any]:
-        """How far the run is, between two epochs: plain values."""
+        """The progress of the run between two epochs, as plain values."""
         return {
             "epoch": self._epochs_done,
             "step": self.step,
@@ -106,18 +106,17 @@ class Trainer:
         }
 
     def run(self) -> Outcome:
-        """Train to the end.
+        """Train to the last epoch.
 
         Raises:
-            Interrupted: it was asked to stop; the file is closed, with everything up to the last batch committed.
-            FfprobeError: a component failed or a loss was not finite; committed epochs are safe.
+            Interrupted: the run was requested to stop; everything up to the last batch is committed.
+            FfprobeError: a component failed or a loss is not finite; committed epochs are never lost.
         """
         try:
-            # whatever draws from torch's global generator (dropout, a plugin) draws from a stream of this run
+            # everything that draws from torch's global generator (dropout, a plugin) draws from a stream of this run
             with (
                 seeded(self.experiment.config.settings.seed, "training"),
                 attribute_errors(self.experiment.registry, "training", FfprobeError),
-                pool_memory(),
             ):
                 return self._run()
         except BaseException as error:
@@ -127,7 +126,7 @@ class Trainer:
     def _run(self) -> Outcome:
         self._began = time.monotonic()
         if self._state:
-            self._go_on(self._state)
+            self._restore(self._state)
         self.observers.fire("ffprobe_before_run", self.context)
         if not self._state:
             self._record_initial()
@@ -139,7 +138,7 @@ class Trainer:
         self._finish()
         return self.outcome
 
-    def _go_on(self, state: Mapping[str, Any]) -> None:
+    def _restore(self, state: Mapping[str, Any]) -> None:
         restore(self.experiment, state["experiment"])
         progress = state["progress"]
         self.epoch = self._epochs_done = progress["epoch"]
@@ -161,10 +160,10 @@ class Trainer:
         self._with_loss = []
         images = 0
         experiment.network.train()
-        for x, labels, places in experiment.loader:
+        for x, labels, indices in experiment.loader:
             rows.append(self.learn(x, labels))
-            images += len(places)
-            # all stop after the same batch; a signal that comes while they agree is for the next one
+            images += len(indices)
+            # all processes stop after the same batch; a signal that arrives during the all-reduce stops the next one
             if stop := experiment.process_group.all_reduce_max(self._stop_signal):
                 self._stop_signal = stop
                 self._interrupted(first, rows)
@@ -181,28 +180,28 @@ class Trainer:
             "validation_accuracy": torch.full((experiment.network.depth,), torch.nan),
         }
         self.outcome.images_per_second = images / training_seconds
-        more = self._evaluate(done) if done in self._evaluate_after else {}
-        metrics.update(more)
+        metrics.update(self._evaluate(done) if done in self._evaluate_after else {})
         if self.recorder:
             self.recorder.steps(first, loss, positive, negative)
-            self.recorder.epoch(done, {**metrics, **self._epoch_facts()})
+            self.recorder.epoch(done, {**metrics, **self._epoch_values()})
         if done == self._epochs or done in experiment.config.settings.recording.epochs:
             self._sample(done)
         per_layer = {k: v for k, v in metrics.items() if isinstance(v, torch.Tensor)}
-        told = EpochContext(self.context, epoch, self.step, per_layer, images=x, labels=labels)
-        self.observers.fire("ffprobe_after_epoch", told)
+        context = EpochContext(self.context, epoch, self.step, per_layer, images=x, labels=labels)
+        self.observers.fire("ffprobe_after_epoch", context)
         self._epochs_done = done
         self._commit()
 
     def learn(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """One step: update, tell the observers, count.
+        """Train on one batch, notify the observers, and increment the step.
 
         Args:
             images: float ``[B, C, H, W]``, normalized.
-            labels: int64 ``[B]``.
+            labels: the true labels, int64 ``[B]``.
 
         Returns:
-            Loss, mean goodness of positives and of negatives, each float ``[layers]``; NaN for layers without a loss.
+            The loss, the mean goodness of the positives and that of the negatives, each float ``[layers]``; NaN for
+            layers without a loss.
         """
         experiment, observers = self.experiment, self.observers
         settings = experiment.config.settings.training
@@ -211,7 +210,7 @@ class Trainer:
         experiment.learner.set_learning_rate(rate)
         empty = torch.full((3, experiment.network.depth), torch.nan, device=images.device, dtype=images.dtype)
         loss, positive, negative = empty.unbind()
-        hears_updates = observers.listens("ffprobe_after_update")
+        notify_updates = observers.has_observers("ffprobe_after_update")
         for update in experiment.learner.step(images, labels, self.step, self.epoch):
             at = update.loss_layer
             loss[at] = update.loss
@@ -220,7 +219,7 @@ class Trainer:
                 positive[at], negative[at] = update.positive, update.negative
             if images.device.type == "cpu" and not torch.isfinite(update.loss):
                 self._not_finite(at, self.step)
-            if hears_updates:
+            if notify_updates:
                 observers.fire(
                     "ffprobe_after_update",
                     UpdateContext(
@@ -234,7 +233,7 @@ class Trainer:
                         update.negative,
                     ),
                 )
-        if observers.listens("ffprobe_after_step"):
+        if observers.has_observers("ffprobe_after_step"):
             observers.fire(
                 "ffprobe_after_step",
                 StepContext(self.context, self.epoch, self.step, loss, positive, negative, images, labels, rate),
@@ -253,19 +252,19 @@ class Trainer:
         outcome.model_validation_accuracy = self._model_accuracy(experiment.split.validation, goodness)
         if self.recorder:
             self.recorder.evaluation(done, goodness)
-        found: dict[str, Any] = {
+        metrics: dict[str, Any] = {
             "validation_accuracy": torch.tensor(outcome.validation_accuracy),
             "model_validation_accuracy": outcome.model_validation_accuracy,
         }
         if experiment.config.settings.training.test == "every" and experiment.split.test is not None:
-            found["test_accuracy"] = layer_accuracy(*self._goodness(experiment.split.test))
-        return found
+            metrics["test_accuracy"] = layer_accuracy(*self._goodness(experiment.split.test))
+        return metrics
 
     def _model_accuracy(self, images: Images, goodness: torch.Tensor) -> float:
         experiment = self.experiment
         if experiment.evaluator.reads_goodness:
             return model_accuracy(experiment.evaluator, goodness, images.labels.cpu())
-        if self.sampler is None:  # the leader of several processes reads features, and says what it read
+        if self.sampler is None:  # with several processes, only the main process has features and records this number
             return math.nan
         batch = experiment.config.settings.training.evaluation_batch
         return feature_accuracy(experiment.evaluator, self.sampler, images, batch)
@@ -277,16 +276,16 @@ class Trainer:
         if process_group.size == 1 or len(images) < process_group.size:
             return goodness_tensor(experiment.network, images, batch, experiment.autocast), labels
         rows = process_group.shard(len(images))
-        own = images.subset(torch.arange(rows.start, rows.stop))
-        part = goodness_tensor(experiment.network, own, batch, experiment.autocast)  # [L, rows, K]
-        return process_group.all_gather(part.transpose(0, 1), len(images)).transpose(0, 1).contiguous(), labels
+        shard_images = images.subset(torch.arange(rows.start, rows.stop))
+        shard = goodness_tensor(experiment.network, shard_images, batch, experiment.autocast)  # [L, rows, K]
+        return process_group.all_gather(shard.transpose(0, 1), len(images)).transpose(0, 1).contiguous(), labels
 
     def _record_initial(self) -> None:
         if self.recorder:
-            for name, value in self._weight_facts().items():
+            for name, value in self._weight_values().items():
                 self.recorder.put(f"initial/{name}", value)
 
-    def _weight_facts(self) -> dict[str, list[float]]:
+    def _weight_values(self) -> dict[str, list[float]]:
         network = self.experiment.network
         weights = [network.layer(i).weight for i in range(network.depth)]
         return {
@@ -294,11 +293,11 @@ class Trainer:
             "weight_maximum": [math.nan if w is None else float(w.detach().abs().max()) for w in weights],
         }
 
-    def _epoch_facts(self) -> dict[str, Any]:
+    def _epoch_values(self) -> dict[str, Any]:
         settings = self.experiment.config.settings.training
         total = self._epochs * self._per_epoch
         return {
-            **self._weight_facts(),
+            **self._weight_values(),
             "learning_rate": learning_rate(settings, self.experiment.learning_rate_steps, self.step - 1, total),
             "wall_time": time.monotonic() - self._began,
             "images_per_second": self.outcome.images_per_second,
@@ -341,14 +340,14 @@ class Trainer:
             self.recorder.steps(first, loss, positive, negative)
             self.recorder.commit()
         raise Interrupted(
-            f"The run was stopped in epoch {self.epoch + 1} of {self._epochs}, after step {self.step}.",
+            f"Stopped in epoch {self.epoch + 1} of {self._epochs}, after step {self.step}.",
             signal_number=self._stop_signal,
-            hint=f"{self.epoch} epochs are committed; the same command with --resume goes on.",
+            hint=f"--resume continues after epoch {self.epoch}.",
         )
 
     def _check_finite(self, loss: torch.Tensor, first: int) -> None:
-        # on a GPU a look at each loss would wait for the device, so it is taken once an epoch; NaN also stands for
-        # "this layer had no loss in this step", hence the list of those that had
+        # on a GPU, reading each loss would synchronize with the device, so losses are checked once per epoch. NaN also
+        # means "this layer had no loss in this step", hence the list of layers that had one
         finite = torch.isfinite(loss).tolist()
         for step, layer in self._with_loss:
             if not finite[step - first][layer]:
@@ -357,13 +356,13 @@ class Trainer:
     def _not_finite(self, layer: int, step: int) -> None:
         raise FfprobeError(
             "A loss is not finite.",
-            where=f"layer {layer}, step {step}, epoch {self.epoch + 1}",
+            where=f"layer {layer + 1}, step {step}, epoch {self.epoch + 1}",
             hint=f"The last good epoch is {self.epoch}. Try a lower training.learning_rate, or another normalizer.",
         )
 
 
 def peak_memory(device: torch.device) -> float:
-    """Bytes: of the card as torch counts them, else the process's largest resident set."""
+    """Peak memory in bytes: memory allocated by torch on a GPU, else the maximum resident set size of the process."""
     if device.type == "cuda":
         return float(torch.cuda.max_memory_allocated(device))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

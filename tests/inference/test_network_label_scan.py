@@ -1,4 +1,4 @@
-"""A live sweep against one forward pass for each label, and its count against the rows that layers really saw."""
+"""A label scan over a network against one forward pass per label, and its cost against the rows of each layer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SHAPE, CLASSES, IMAGES = (1, 8, 8), 5, 7
 
 @pytest.fixture(autouse=True)
 def _every_layer_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    # rows are counted as they enter a layer; one that is shared between labels is not entered (test_first_layer)
+    # rows are counted as inputs of a layer; a first layer shared between labels is not called (test_first_layer)
     monkeypatch.setattr("ffprobe.inference.label_scan.first_layer", lambda network, images: None)
     monkeypatch.setattr("ffprobe.inference.evaluate.first_layer", lambda network, images: None)
 
@@ -71,7 +71,7 @@ def build(encoder: Any = LabelChannel, normalizer: Any = BatchNorm, goodness: An
     return network.eval().requires_grad_(False)
 
 
-def sweep_of(network: LayeredNetwork, images: torch.Tensor, rows: int = 4) -> NetworkLabelScan:
+def scan_of(network: LayeredNetwork, images: torch.Tensor, rows: int = 4) -> NetworkLabelScan:
     return NetworkLabelScan(network, images, 30, nullcontext, rows)
 
 
@@ -85,7 +85,7 @@ def brute(network: LayeredNetwork, images: torch.Tensor) -> torch.Tensor:
 
 @contextmanager
 def counted(network: LayeredNetwork) -> Iterator[list[int]]:
-    """How many rows each layer really saw."""
+    """The number of rows that each layer was called with."""
     rows = [0] * network.depth
 
     def count(index: int) -> Any:
@@ -105,46 +105,46 @@ KINDS = [
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_living_pairs_get_what_a_pass_of_their_own_gives(kind: Any) -> None:
+def test_active_pairs_get_the_goodness_of_a_separate_forward_pass(kind: Any) -> None:
     network, images = build(*kind), torch.randn(IMAGES, *SHAPE)
-    expected, sweep = brute(network, images), sweep_of(build(*kind), images)
-    alive = sweep.everyone()
+    expected, scan = brute(network, images), scan_of(build(*kind), images)
+    alive = scan.everyone()
     generator = torch.Generator().manual_seed(1)
-    with counted(sweep._stack) as rows:
+    with counted(scan._network) as rows:
         for layer in range(network.depth):
-            found = sweep.advance(alive)
-            torch.testing.assert_close(found[alive], expected[layer][alive], rtol=1e-5, atol=1e-6)
-            assert found[~alive].isnan().all()
+            result = scan.advance(alive)
+            torch.testing.assert_close(result[alive], expected[layer][alive], rtol=1e-5, atol=1e-6)
+            assert result[~alive].isnan().all()
             alive = alive & (torch.rand(alive.shape, generator=generator) < 0.6)
-            alive[layer] = False  # an image may leave as a whole
-    assert sweep.evaluations == rows
+            alive[layer] = False  # all labels of an image may be dropped
+    assert scan.evaluations == rows
     assert rows[0] == IMAGES * (1 if network.form == "class" else CLASSES)
     assert rows[0] > rows[1] > rows[2] > rows[3] > 0
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_full_sweep_is_the_recorded_one_to_the_last_bit(kind: Any) -> None:
+def test_a_full_scan_equals_the_recorded_goodness_bit_for_bit(kind: Any) -> None:
     from ffprobe.inference.evaluate import label_goodness
 
     network, images = build(*kind), torch.randn(IMAGES, *SHAPE)
     whole = label_goodness(network, images)
-    assert torch.equal(sweep_of(network, images).full(range(4)), whole)
-    sweep = sweep_of(network, images)
+    assert torch.equal(scan_of(network, images).full(range(4)), whole)
+    scan = scan_of(network, images)
     with counted(network) as rows:
-        found = sweep.full([1, 2])
-    assert torch.equal(found[1:3], whole[1:3])
-    assert found[[0, 3]].isnan().all()
-    assert rows == sweep.evaluations
+        result = scan.full([1, 2])
+    assert torch.equal(result[1:3], whole[1:3])
+    assert result[[0, 3]].isnan().all()
+    assert rows == scan.evaluations
     assert rows[3] == 0
 
 
-def test_nobody_alive_computes_nothing() -> None:
+def test_without_active_pairs_nothing_is_computed() -> None:
     network = build()
-    sweep = sweep_of(network, torch.randn(IMAGES, *SHAPE))
+    scan = scan_of(network, torch.randn(IMAGES, *SHAPE))
     with counted(network) as rows:
         for _ in range(4):
-            assert sweep.advance(torch.zeros(IMAGES, CLASSES, dtype=torch.bool)).isnan().all()
-    assert rows == sweep.evaluations == [0, 0, 0, 0]
+            assert scan.advance(torch.zeros(IMAGES, CLASSES, dtype=torch.bool)).isnan().all()
+    assert rows == scan.evaluations == [0, 0, 0, 0]
 
 
 def digits(count: int) -> ffprobe.Images:
@@ -152,42 +152,42 @@ def digits(count: int) -> ffprobe.Images:
     return ffprobe.Images(pixels, torch.arange(count) % CLASSES, tuple("abcde"), (0.4,), (0.3,))
 
 
-def test_live_features_are_the_recorded_ones() -> None:
+def test_features_of_a_network_equal_the_recorded_features() -> None:
     from ffprobe.data.loader import normalize
 
     network, images = build(), digits(IMAGES)
     recorded = ActivationSampler(network, images, 30, nullcontext).collect()
-    sweep = sweep_of(network, normalize(images.pixels, images.mean, images.std))
+    scan = scan_of(network, normalize(images.pixels, images.mean, images.std))
     with counted(network) as rows:
-        found = sweep.features([0, 2])
-    assert sorted(found) == [0, 2]
-    for layer, value in found.items():
+        result = scan.features([0, 2])
+    assert sorted(result) == [0, 2]
+    for layer, value in result.items():
         assert value.shape[1] == (24 if layer == 0 else 9)
         torch.testing.assert_close(value, recorded[str(layer), "pre"])
-    assert rows == sweep.evaluations == [IMAGES, IMAGES, IMAGES, 0]
+    assert rows == scan.evaluations == [IMAGES, IMAGES, IMAGES, 0]
 
 
-def test_the_stage_random_is_a_pass_with_those_labels() -> None:
+def test_the_stage_random_is_a_forward_pass_with_random_labels() -> None:
     from ffprobe.data.loader import normalize
 
     network, images = build(), digits(IMAGES)
     labels = torch.tensor([4, 0, 0, 2, 1, 3, 3])
     sampler = ActivationSampler(network, images, 10_000, nullcontext, labels)
-    found = sampler.collect(batch=3)
+    result = sampler.collect(batch=3)
     x = normalize(images.pixels, images.mean, images.std)
     for layer, activation in enumerate(network.activations(x, labels)):
-        torch.testing.assert_close(found[str(layer), "random"], activation.flatten(1))
+        torch.testing.assert_close(result[str(layer), "random"], activation.flatten(1))
     assert ("0", "random") not in ActivationSampler(network, images, 30, nullcontext).collect()
 
 
 def test_multiply_adds_are_those_of_the_products() -> None:
-    # 8x8 images with a label channel; layer 0 pools to 4x4, the linear maps see 6*4*4 and 9 numbers
+    # 8x8 images with a label channel; the first layer pools to 4x4, the linear maps have 6*4*4 and 9 inputs
     assert multiply_adds(build(), SHAPE) == [6 * 2 * 9 * 64, 6 * 6 * 9 * 16, 9 * 96, 8 * 9]
 
 
-def test_a_sweep_in_which_nothing_is_alive_goes_on_and_costs_nothing() -> None:
+def test_a_scan_without_active_pairs_continues_and_costs_nothing() -> None:
     network, nothing = build(), torch.zeros(IMAGES, CLASSES, dtype=torch.bool)
-    sweep = sweep_of(network, torch.randn(IMAGES, *SHAPE))
+    scan = scan_of(network, torch.randn(IMAGES, *SHAPE))
     for _ in range(network.depth):
-        assert sweep.advance(nothing).isnan().all()
-    assert sweep.evaluations == [0] * network.depth
+        assert scan.advance(nothing).isnan().all()
+    assert scan.evaluations == [0] * network.depth

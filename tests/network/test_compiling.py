@@ -12,7 +12,7 @@ from ffprobe.network.compiling import choose_compile
 
 def test_auto_compiles_where_it_was_measured_to_help() -> None:
     assert [choose_compile(name, torch.device("cpu")) for name in ("auto", "off", "on")] == [False, False, True]
-    with pytest.raises(ffprobe.UsageError, match="not offered on mps"):
+    with pytest.raises(ffprobe.UsageError, match="not supported on mps"):
         choose_compile("on", torch.device("mps"))
 
 

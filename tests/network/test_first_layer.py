@@ -1,4 +1,4 @@
-"""A sweep that shares the first layer against one pass for each pair of image and label."""
+"""A label scan that shares the first layer against one forward pass per pair of image and label."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ SHAPE, CLASSES, IMAGES = (2, 8, 8), 5, 6
 
 
 class Layers(ffprobe.Network):
-    """What a test says."""
+    """The layers that a test gives."""
 
-    name = "said"
+    name = "given"
 
     def __init__(self, specs: list[LayerSpec]) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ def _share_small_ones_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("case", SHARED)
-def test_shared_products_give_what_each_pair_gives(case: str) -> None:
+def test_shared_products_give_the_goodness_of_each_pair(case: str) -> None:
     network, images = made(*SHARED[case]), torch.randn(IMAGES, *SHAPE, dtype=torch.float64)
     rows: list[int] = []
     inner = network.layer(0).conv if SHARED[case][0] is CONV else network.layer(0).linear
@@ -101,14 +101,14 @@ def test_shared_products_give_what_each_pair_gives(case: str) -> None:
 @pytest.mark.parametrize("case", SHARED)
 @pytest.mark.parametrize("cached", [1, 10**9], ids=["image by image", "at once"])
 @pytest.mark.parametrize("share", [0.5, 1.0])
-def test_living_pairs_share_too(case: str, cached: int, share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_active_pairs_share_too(case: str, cached: int, share: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(first_layer, "CACHED", cached)
     network, images = made(*SHARED[case]), torch.randn(IMAGES, *SHAPE, dtype=torch.float64)
     expected = brute(network, images)
-    sweep = NetworkLabelScan(network, images, None, nullcontext, rows=13)  # pairs: no whole number of images
+    scan = NetworkLabelScan(network, images, None, nullcontext, rows=13)  # pairs: no whole number of images
     alive = torch.rand(IMAGES, CLASSES, generator=torch.Generator().manual_seed(2)) < share
     for layer in range(2):
-        found = sweep.advance(alive)
+        found = scan.advance(alive)
         torch.testing.assert_close(found[alive].double(), expected[layer][alive], rtol=1e-5, atol=1e-6)
         assert found[~alive].isnan().all()
 
@@ -121,7 +121,7 @@ ALONE = {
 
 
 @pytest.mark.parametrize("case", ALONE)
-def test_what_would_not_be_exact_is_not_shared(case: str) -> None:
+def test_inexact_cases_are_not_shared(case: str) -> None:
     network = made(*ALONE[case])
     assert not first_layer.can_share(network)
     if network.shows_label:
@@ -135,7 +135,7 @@ def test_a_network_in_training_and_a_cheap_first_layer_are_not_shared(monkeypatc
     assert not first_layer.can_share(network.train())
     network.eval()
     monkeypatch.setattr(first_layer, "LEAST", 3 * 9 + 1)  # 3 channels, the label's included
-    assert first_layer.can_share(network)  # for it is pooled
+    assert first_layer.can_share(network)  # because it is pooled
     unpooled = made([LayerSpec("conv", 6)], LabelChannel(), BatchNorm())
     assert not first_layer.can_share(unpooled)
 
@@ -153,7 +153,7 @@ def test_predictions_on_digits_are_the_same(monkeypatch: pytest.MonkeyPatch) -> 
     goodness = trainer._goodness(test)[0]
     monkeypatch.setattr(first_layer, "LEAST", 10**9)
     plain = trainer._goodness(test)[0]
-    assert not torch.equal(goodness, plain)  # or nothing was compared
+    assert not torch.equal(goodness, plain)  # otherwise nothing is compared
     torch.testing.assert_close(goodness, plain, rtol=1e-4, atol=1e-6)
     assert torch.equal(goodness.argmax(dim=2), plain.argmax(dim=2))
     assert float((plain[-1].argmax(dim=1) == test.labels).float().mean()) > 0.5

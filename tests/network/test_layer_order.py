@@ -1,4 +1,4 @@
-"""What a layer spec can say: where the normalizer stands, which activation, what is pooled and joined."""
+"""The options of a layer spec: the normalizer's position, the activation, pooling and shortcuts."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def x() -> torch.Tensor:
 
 
 @pytest.mark.parametrize("position", ["input", "preactivation", "activation", "output"])
-def test_the_normalizer_stands_where_it_says(position: str, x: torch.Tensor) -> None:
+def test_the_normalizer_is_applied_at_its_position(position: str, x: torch.Tensor) -> None:
     net = network(Spec("conv", 6, pool=2), position=position)
     layer = net.layer(0)
     z = functional.conv2d(norm(x) if position == "input" else x, layer.conv.weight, padding=1)
@@ -71,7 +71,7 @@ def test_activations_and_pooling_commute(name: str, x: torch.Tensor) -> None:
         "leaky-relu": lambda a: torch.where(a > 0, a, 0.01 * a),
         "tanh": torch.tanh,
         "none": lambda a: a,
-        "function": torch.cos,  # falls and rises, so pooling must come after it
+        "function": torch.cos,  # not monotonic, so pooling must come after it
     }
     activation: Any = torch.cos if name == "function" else name
     layer = network(Spec("conv", 6, pool=2, activation=activation)).layer(0)
@@ -79,7 +79,7 @@ def test_activations_and_pooling_commute(name: str, x: torch.Tensor) -> None:
     torch.testing.assert_close(layer(x), functional.max_pool2d(functions[name](z), 2))
 
 
-def test_kernel_stride_groups_and_shrink(x: torch.Tensor) -> None:
+def test_kernel_stride_groups_and_input_pooling(x: torch.Tensor) -> None:
     layer = network(
         Spec("conv", 6, kernel=5, stride=2, groups=3, input_avg_pool=2, bias=True), position="output"
     ).layer(0)
@@ -89,7 +89,7 @@ def test_kernel_stride_groups_and_shrink(x: torch.Tensor) -> None:
     assert layer.output_shape == (6, 2, 2)
 
 
-def test_what_is_passed_on_may_be_pooled_after_goodness(x: torch.Tensor) -> None:
+def test_the_output_may_be_pooled_after_goodness(x: torch.Tensor) -> None:
     net = network(Spec("conv", 6, output_max_pool=2), Spec("linear", 5), position="preactivation")
     first, second = net.activations(x, None)
     assert first.shape == (5, 6, 8, 8)
@@ -100,7 +100,7 @@ def test_what_is_passed_on_may_be_pooled_after_goodness(x: torch.Tensor) -> None
 
 
 @pytest.mark.parametrize("join", ["add", "concat"])
-def test_shortcuts_join_what_was_passed_on(join: str, x: torch.Tensor) -> None:
+def test_shortcuts_join_the_outputs_of_layers(join: str, x: torch.Tensor) -> None:
     cut = ffprobe.Shortcut(0, join, pool=2)  # type: ignore[arg-type]
     net = network(
         Spec("conv", 4), Spec("conv", 4, pool=2), Spec("conv", 4, shortcut=cut), Spec("conv", 4), position="output"
@@ -114,7 +114,7 @@ def test_shortcuts_join_what_was_passed_on(join: str, x: torch.Tensor) -> None:
     torch.testing.assert_close(activations[3], functional.conv2d(inputs[3], net.layer(3).conv.weight, padding=1).relu())
 
 
-def test_a_layer_may_have_a_normalizer_of_its_own(x: torch.Tensor) -> None:
+def test_a_layer_may_have_its_own_normalizer(x: torch.Tensor) -> None:
     none: Any = Registry().component("normalizer", "none")
     net = network(Spec("conv", 6), Spec("linear", 4, activation="none", normalizer=none()), position="preactivation")
     hidden, output = net.activations(x, None)
@@ -151,7 +151,9 @@ class Resnet(ffprobe.Network):
 
 
 @pytest.mark.parametrize("detached", [True, False])
-def test_a_shortcut_carries_gradients_within_a_group_if_asked(detached: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shortcut_carries_gradients_within_a_group_unless_detached(
+    detached: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Resnet, "detached", detached)
     made = _built(Resnet, "no-label", "linear-head", "cross-entropy", "whole", "none")
     x, labels = made.loader.preview()
@@ -215,7 +217,7 @@ class WithOutput(ffprobe.Network):
         return [Spec("linear", 12), output]
 
 
-def test_a_layer_may_have_goodness_and_loss_of_its_own() -> None:
+def test_a_layer_may_have_its_own_goodness_and_loss() -> None:
     made = _built(WithOutput, "no-label", "linear-head", "cross-entropy", "greedy", "none")
     x, labels = made.loader.preview()
     logits = list(made.network.activations(x, None))[1]

@@ -1,4 +1,4 @@
-"""The network at work."""
+"""Layers and the network built from them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_every_network_fits_small_and_odd_images(network: str, shape: tuple[int,
     assert [info.output_shape for info in net.describe()] == [layer.output_shape for layer in net.layers]
 
 
-def test_state_goes_by_the_names_of_the_run_file() -> None:
+def test_the_state_has_the_names_of_the_run_file() -> None:
     net = built("batchnorm")
     state = net.named_state()
     assert {"encoder.embedding", "0.conv.weight", "2.normalizer.running_var"} <= set(state)
@@ -46,7 +46,7 @@ def test_state_goes_by_the_names_of_the_run_file() -> None:
     assert all(torch.equal(a, b) for a, b in zip(net.state_dict().values(), other.state_dict().values(), strict=True))
 
 
-def test_a_normalizer_may_stand_on_outputs(tmp_path: Any) -> None:
+def test_a_normalizer_may_be_applied_to_outputs(tmp_path: Any) -> None:
     text = normalizer("return 2 * x").replace('name = "mine"', 'name = "mine"\n    position = "output"')
     net = built(write(tmp_path, text))
     first = net.layer(0)

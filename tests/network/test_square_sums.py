@@ -1,4 +1,4 @@
-"""Sums of squares of rows, half precision added in float32."""
+"""Sums of squares of rows; half precision is summed in float32."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ffprobe.network import square_sums as module
 
 
 def reference(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The sums and the gradient of a weighted sum of them, through a wide copy."""
+    """The sums and the gradient of a weighted sum of them, through a float32 copy."""
     leaf = x.clone(memory_format=torch.preserve_format).requires_grad_()
     sums = leaf.float().square().flatten(1).sum(dim=1) if x.dtype.itemsize == 2 else leaf.square().flatten(1).sum(dim=1)
     (sums * torch.arange(1, len(x) + 1)).sum().backward()
@@ -23,7 +23,7 @@ def reference(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 def test_sums_and_gradients(
     monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, shape: tuple[int, ...], together: int
 ) -> None:
-    monkeypatch.setattr(module, "CACHED", together)  # rows are widened in pieces of any size
+    monkeypatch.setattr(module, "CACHED", together)  # rows are converted in chunks of any size
     x = torch.randn(shape).to(dtype)
     if len(shape) == 4:
         x = x.contiguous(memory_format=torch.channels_last)
@@ -40,7 +40,7 @@ def test_sums_and_gradients(
     assert leaf.grad.stride() == x.stride()
 
 
-def test_what_is_too_large_for_half_precision_is_added_all_the_same() -> None:
+def test_sums_too_large_for_half_precision_are_exact() -> None:
     assert ffprobe.square_sums(torch.full((1, 1000), 100.0, dtype=torch.float16)).item() == 1e7
 
 

@@ -1,4 +1,4 @@
-"""Rows flattened as they are stored: the same numbers, and no copy."""
+"""Rows flattened in memory order: the same elements, without a copy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_maps_with_channels_last_are_flattened_without_a_copy() -> None:
     assert torch.equal(flat[0, :4], plain[0, :, 0, 0])
 
 
-def test_everything_else_is_flattened_as_always() -> None:
+def test_other_tensors_are_flattened_by_flatten() -> None:
     for x in (
         torch.randn(3, 4, 5, 6),
         torch.randn(3, 7),

@@ -1,4 +1,4 @@
-"""Class form, whole-network groups, local heads: what presets of local classifiers and backprop are made of."""
+"""Form class, whole-network groups and local heads: the parts of the presets for local classifiers and backprop."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_one_group_of_all_layers_is_backpropagation() -> None:
         torch.testing.assert_close(got, expected)
 
 
-def test_a_head_that_no_loss_teaches_is_not_there() -> None:
+def test_a_head_that_no_loss_trains_is_removed() -> None:
     made = experiment(*BP)
     assert made.network.trained_layers == (2,)
     assert [n for n in made.network.named_state() if "goodness" in n] == [
@@ -73,18 +73,18 @@ def test_a_head_that_no_loss_teaches_is_not_there() -> None:
     assert experiment(*LOCAL).network.trained_layers == (0, 1, 2)
 
 
-def test_goodness_without_parameters_needs_no_teaching() -> None:
+def test_goodness_without_parameters_needs_no_training() -> None:
     made = experiment("whole", "symba")
     assert made.network.trained_layers == (0, 1, 2)
     assert not made.network(torch.randn(2, 1, 8, 8, dtype=torch.float64), torch.tensor([0, 1])).isnan().any()
 
 
-def test_an_evaluator_that_reads_untaught_layers_is_refused() -> None:
-    with pytest.raises(ffprobe.UsageError, match=r"layers \[0, 1\]"):
+def test_an_evaluator_that_reads_untrained_layers_is_refused() -> None:
+    with pytest.raises(ffprobe.UsageError, match=r"layers \[1, 2\]"):
         experiment(*BP, "layer-goodness:layers=all")
 
 
-def test_a_group_s_optimizer_leaves_the_heads_of_its_lower_layers_alone() -> None:
+def test_a_group_s_optimizer_does_not_cover_the_heads_of_its_lower_layers() -> None:
     made = experiment(
         "no-label",
         "linear-head",
@@ -109,7 +109,7 @@ def test_class_form_takes_one_pass_and_the_neutral_label() -> None:
     assert rows == [len(x)]
 
 
-def test_local_heads_teach_their_own_layer_only() -> None:
+def test_local_heads_train_their_own_layer_only() -> None:
     made = experiment(*LOCAL)
     x, labels = made.loader.preview()
     made.network.train()
@@ -119,11 +119,11 @@ def test_local_heads_teach_their_own_layer_only() -> None:
 
 
 class Keeping(ffprobe.Loss):
-    """A loss with a parameter at each layer; it looks at what it was told."""
+    """A loss with a parameter at each layer; it records its context."""
 
     name = "keeping"
     form = "class"
-    seen: list[Any] = []  # of the whole class: the bench builds its own instance
+    seen: list[Any] = []  # an attribute of the class, since the setup has its own instance
 
     def build(self, shape: ffprobe.Shape, classes: int) -> nn.Module:
         return nn.Linear(torch.Size(shape).numel(), 1, bias=False)
@@ -161,7 +161,7 @@ def test_presets_train(tmp_path: Path, name: str) -> None:
     }
     registry = Registry()
     config = resolve(merge(merge(read_preset(BASE_PRESET), read_preset(name)), small), registry)
-    outcome = Session(config, registry, tmp_path / "run.h5").run()
+    outcome = Session.start(config, registry, tmp_path / "run.h5").run()
     assert outcome.model_validation_accuracy == outcome.validation_accuracy[-1]
     with ffprobe.open(tmp_path / "run.h5") as run:
         assert run.complete

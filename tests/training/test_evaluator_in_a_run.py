@@ -1,4 +1,4 @@
-"""A run's own evaluator chooses on the validation set; what is recorded for evaluation changes nothing."""
+"""The evaluator of a run is calibrated on the validation set; records for evaluation change nothing."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from ffprobe.training.session import Session
 
 def run(out: Path, *plugins: str, **changes: Any) -> Path:
     registry = Registry()
-    Session(toy_config(registry, *plugins, **changes), registry, out).run()
+    Session.start(toy_config(registry, *plugins, **changes), registry, out).run()
     return out
 
 
 @pytest.mark.parametrize("evaluator", ["goodness-classifier", "early-exit:loss=5", "interval", "propose"])
-def test_the_test_set_is_read_as_validation_chose(tmp_path: Path, evaluator: str) -> None:
+def test_the_test_set_is_evaluated_with_the_calibration_of_the_validation_set(tmp_path: Path, evaluator: str) -> None:
     with ffprobe.open(run(tmp_path / "run.h5", evaluator)) as file:
         component: Any = ffprobe.registered("evaluator")[evaluator.partition(":")[0]]
         reader = component(component.Params(loss=5.0) if ":" in evaluator else None)
@@ -36,18 +36,18 @@ def test_the_test_set_is_read_as_validation_chose(tmp_path: Path, evaluator: str
             assert float(file.read(f"final/model_{part}_accuracy")) == pytest.approx(float(accuracy))
 
 
-def test_features_are_read_as_the_file_says_later(tmp_path: Path) -> None:
+def test_features_give_the_same_accuracy_from_the_file(tmp_path: Path) -> None:
     with ffprobe.open(run(tmp_path / "run.h5", "one-pass", "olu", "batchnorm")) as file:
         reader: Any = ffprobe.registered("evaluator")["one-pass"]()
         known = ffprobe.read_calibration(file, "pre")
         reader.calibrate(known)
-        held = float((reader.predict(known.sweep()) == known.labels).float().mean())
+        held = float((reader.predict(known.scan()) == known.labels).float().mean())
         assert held > 0.2  # chance is 0.1; fitted on 45 images
         # the whole validation and test sets; recorded are 15 of them
         test = ffprobe.registered("dataset")["digits"]().load("test")  # type: ignore[call-arg]
         right = ffprobe.predict(file, test.pixels.numpy()) == test.labels.numpy()
         assert float(file.read("final/model_test_accuracy")) == pytest.approx(right.mean())
-        assert np.isfinite(file.read("final/test_accuracy")).all()  # the goodness of labels is still told
+        assert np.isfinite(file.read("final/test_accuracy")).all()  # the goodness of labels is still recorded
 
 
 def test_random_label_features_are_recorded_for_the_probe_alone_and_change_nothing(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_random_label_features_are_recorded_for_the_probe_alone_and_change_nothi
         assert len(adds) == 3  # type: ignore[arg-type]
 
 
-def test_features_stand_beside_the_goodness_of_the_same_images(tmp_path: Path) -> None:
+def test_features_belong_to_the_same_images_as_the_goodness(tmp_path: Path) -> None:
     with ffprobe.open(run(tmp_path / "run.h5", "evaluation")) as file:
         whole, held = ffprobe.read_calibration(file), ffprobe.read_calibration(file, "pre")
         index = {int(i): row for row, i in enumerate(file.read("evaluation/source_index"))}
@@ -85,7 +85,7 @@ def test_features_stand_beside_the_goodness_of_the_same_images(tmp_path: Path) -
         assert not torch.equal(held.features[2], ffprobe.read_calibration(file, "random").features[2])  # type: ignore[index]
 
 
-def test_images_are_matched_by_their_place_in_the_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_are_matched_by_their_index_in_the_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with ffprobe.open(run(tmp_path / "run.h5", "evaluation")) as file:
         read, held = file.read, ffprobe.read_calibration(file, "pre")
         kept, swapped = read("activations/held_out") != 0, read("activations/source_index").copy()

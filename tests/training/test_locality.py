@@ -1,4 +1,4 @@
-"""What losses reach, against what autograd says of a plain network."""
+"""Which parameters each loss changes, on networks whose update groups are known."""
 
 from __future__ import annotations
 
@@ -10,78 +10,78 @@ import ffprobe
 from ffprobe.config.parsing import merge
 from ffprobe.config.preset_files import BASE_PRESET, preset_names, read_preset
 from ffprobe.plugin.registry import Registry
-from ffprobe.training.locality import LocalityReport, Reach, reach, reach_of, toy
+from ffprobe.training.locality import LocalityReport, LossReach, component_loss_locality, loss_locality, toy
 
 
-def audit(**changes: Any) -> LocalityReport:
+def locality(**changes: Any) -> LocalityReport:
     registry = Registry()
-    return reach(toy(merge(read_preset(BASE_PRESET), changes), registry), registry)
+    return loss_locality(toy(merge(read_preset(BASE_PRESET), changes), registry), registry)
 
 
-def far(found: LocalityReport) -> dict[int, tuple[int, ...]]:
-    return {one.layer: one.layers for one in found.reaches}
+def reached_layers(report: LocalityReport) -> dict[int, tuple[int, ...]]:
+    return {loss.layer: loss.layers for loss in report.losses}
 
 
 def test_greedy_stays_in_its_layer() -> None:
-    found = audit()
-    assert far(found) == {i: (i,) for i in range(6)}
-    assert found.reaches[2].parameters == ("2.conv.weight",)
-    assert not any(one.encoder for one in found.reaches)
-    assert found.lines() == ["losses of layers 1-6: its own layer"]
+    report = locality()
+    assert reached_layers(report) == {i: (i,) for i in range(6)}
+    assert report.losses[2].parameters == ("2.conv.weight",)
+    assert not any(loss.encoder for loss in report.losses)
+    assert report.lines() == ["losses of layers 1-6: its own layer"]
 
 
 def test_overlapping_updates_reach_one_layer_down_and_the_encoder() -> None:
-    found = audit(scheduler={"name": "olu"})
-    assert far(found) == {0: (0,), **{i: (i - 1, i) for i in range(1, 6)}}
-    assert found.reaches[0].encoder
-    assert not found.reaches[2].encoder
-    assert found.lines()[1] == "losses of layers 2-6: its own layer and 1 before"
+    report = locality(scheduler={"name": "olu"})
+    assert reached_layers(report) == {0: (0,), **{i: (i - 1, i) for i in range(1, 6)}}
+    assert report.losses[0].encoder
+    assert not report.losses[2].encoder
+    assert report.lines()[1] == "losses of layers 2-6: its own layer and 1 before"
 
 
 def test_blocks_have_a_loss_on_their_last_layer_only() -> None:
-    assert far(audit(scheduler={"name": "blocks", "size": 3})) == {2: (0, 1, 2), 5: (3, 4, 5)}
+    assert reached_layers(locality(scheduler={"name": "blocks", "size": 3})) == {2: (0, 1, 2), 5: (3, 4, 5)}
 
 
-def test_layers_that_learn_late_are_waited_for() -> None:
-    assert far(audit(scheduler={"name": "sequential"})) == {i: (i,) for i in range(6)}
+def test_layers_that_learn_in_late_epochs_are_measured() -> None:
+    assert reached_layers(locality(scheduler={"name": "sequential"})) == {i: (i,) for i in range(6)}
 
 
-def test_losses_of_one_update_are_told_apart() -> None:
-    # all gradients are added up before anything moves, so each loss has to be let alone
-    found = audit(rule={"name": "summed-losses"})
-    assert far(found) == {i: tuple(range(i + 1)) for i in range(6)}
+def test_losses_that_share_one_update_are_measured_separately() -> None:
+    # all gradients are summed before any parameter changes, so each loss is measured with the others at zero
+    report = locality(rule={"name": "summed-losses"})
+    assert reached_layers(report) == {i: tuple(range(i + 1)) for i in range(6)}
 
 
-def test_a_head_that_starts_at_zero_is_waited_for() -> None:
-    _, config, found = reach_of(Registry().component("goodness", "local-classifier"), Registry())
+def test_the_reach_of_a_head_that_starts_at_zero_is_measured_after_its_first_step() -> None:
+    _, config, report = component_loss_locality(Registry().component("goodness", "local-classifier"), Registry())
     assert config.slots["goodness"].to_dict()["start"] == "zero"
-    assert all(f"{one.layer}.conv.weight" in one.parameters for one in found.reaches[:6])
+    assert all(f"{loss.layer}.conv.weight" in loss.parameters for loss in report.losses[:6])
 
 
 @pytest.mark.parametrize("kind", ["loss", "goodness", "rule", "scheduler", "network"])
-def test_every_component_of_ours_fits_into_some_preset(kind: str) -> None:
+def test_every_first_party_component_fits_into_some_preset(kind: str) -> None:
     registry = Registry()
     for name, component in ffprobe.registered(kind).items():
-        preset, config, found = reach_of(component, registry)
+        preset, config, report = component_loss_locality(component, registry)
         assert config.slots[kind].component.name == name
         assert preset in preset_names()
-        assert found.reaches
-        assert all(one.layer in one.layers for one in found.reaches)
+        assert report.losses
+        assert all(loss.layer in loss.layers for loss in report.losses)
 
 
 @pytest.mark.parametrize("preset", preset_names())
-def test_every_preset_can_be_asked(preset: str) -> None:
-    assert audit(**read_preset(preset)).reaches
+def test_the_locality_of_every_preset_can_be_measured(preset: str) -> None:
+    assert locality(**read_preset(preset)).losses
 
 
 def test_lines_name_layers_from_one() -> None:
-    one = LocalityReport(5, (Reach(1, (0, 3), True, ()), Reach(4, tuple(range(5)), False, ())))
-    assert one.lines() == ["loss of layer 2: layers 1, 4, and the encoder", "loss of layer 5: every layer"]
+    report = LocalityReport(5, (LossReach(1, (0, 3), True, ()), LossReach(4, tuple(range(5)), False, ())))
+    assert report.lines() == ["loss of layer 2: layers 1, 4, and the encoder", "loss of layer 5: every layer"]
 
 
-def test_torch_s_generator_is_left_alone() -> None:
+def test_the_state_of_torch_s_generator_is_restored() -> None:
     import torch
 
     state = torch.get_rng_state()
-    audit()
+    locality()
     assert torch.equal(state, torch.get_rng_state())

@@ -1,7 +1,7 @@
-"""Nothing in a step reads a number from the device: on a card, reading one waits for everything before it.
+"""A step never reads a number from the device: on a GPU, that would synchronize with everything before it.
 
-``meta`` is torch's device without numbers. Whatever asks it for one (``item``, ``float``, ``bool``, ``cpu``,
-``nonzero``, indexing by a mask) is an error, so that what runs there reads nothing.
+``meta`` is torch's device without numbers. Reading a number there (``item``, ``float``, ``bool``, ``cpu``, ``nonzero``,
+a mask as an index) is an error, so code that runs on it reads nothing.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def ffprobe_components():
 
 
 @pytest.mark.parametrize("how", ["x * float(x.mean())", "x * x.mean().cpu()", "x if (x > 0).any() else -x", "x[x > 0]"])
-def test_what_reads_is_found(tmp_path: Any, how: str) -> None:
+def test_code_that_reads_a_number_is_detected(tmp_path: Any, how: str) -> None:
     path = write(tmp_path, READS.replace("{how}", how))
     with pytest.raises((RuntimeError, NotImplementedError, FfprobeError)):
         learn(without_numbers(path))

@@ -17,5 +17,5 @@ def test_the_paper_s_steps_scale_with_the_run(done: int, rate: float) -> None:
 
 
 def test_other_schedules() -> None:
-    assert learning_rate(Training(schedule="constant"), DEEP, 499, 500) == 1e-3
-    assert learning_rate(Training(schedule="cosine"), DEEP, 250, 500) == pytest.approx(5e-4)
+    assert learning_rate(Training(lr_schedule="constant"), DEEP, 499, 500) == 1e-3
+    assert learning_rate(Training(lr_schedule="cosine"), DEEP, 250, 500) == pytest.approx(5e-4)

@@ -1,4 +1,4 @@
-"""The file of a real run against the declared schema, and in every reader that is promised."""
+"""The file of a real run matches its declared schema and opens in every supported reader."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from ffprobe.training.session import Session
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     registry = Registry()
-    made = Session(toy_config(registry, "olu", "batchnorm"), registry, tmp_path_factory.mktemp("run") / "run.h5")
+    made = Session.start(toy_config(registry, "olu", "batchnorm"), registry, tmp_path_factory.mktemp("run") / "run.h5")
     made.run()
     return made
 
 
 def test_the_file_is_the_schema_in_both_directions(session: Session) -> None:
-    declared = run_schema(session._facts)
+    assert session.prepared.metadata is not None
+    declared = run_schema(session.prepared.metadata)
     with ffprobe.open(session._out) as run:
         assert set(run.paths()) == declared.paths()
         assert normal(run.schema) == normal(declared)
@@ -41,12 +42,16 @@ def test_every_number_has_a_unit_and_a_name(session: Session) -> None:
             assert variable.units or variable.dtype.kind == "O", path
 
 
-def test_what_was_planned_is_there(session: Session) -> None:
+def test_everything_that_was_declared_is_recorded(session: Session) -> None:
     with ffprobe.open(session._out) as run:
         assert run.read("metrics/epoch").tolist() == [1, 2]
         assert run.read("steps/step").tolist() == list(range(8))
         loss = run.read("steps/loss")
-        assert np.isnan(loss[0]).tolist() == [True, False, True]  # olu, step 0: layers 0 and 1 learn by layer 1's loss
+        assert np.isnan(loss[0]).tolist() == [
+            True,
+            False,
+            True,
+        ]  # olu, step 0: layers 1 and 2 learn from layer 2's loss
         assert np.isnan(loss[1]).tolist() == [False, True, False]
         assert run.read("evaluation/goodness").shape[0] == 2
         assert np.isfinite(run.read("test/goodness")).all()
@@ -57,7 +62,7 @@ def test_what_was_planned_is_there(session: Session) -> None:
         assert {"seed", "command", "torch_version", "plugins", "dataset_sha256", "device"} <= set(run.attributes)
 
 
-def test_the_untrained_weights_are_told(session: Session) -> None:
+def test_the_norms_of_the_untrained_weights_are_recorded(session: Session) -> None:
     config = session.experiment.config
     layers = build(config, session.experiment.registry).network  # untrained
     weights = [layers.layer(i).weight.detach().numpy() for i in range(layers.depth)]

@@ -1,4 +1,4 @@
-"""Whole toy runs: determinism, watching, failing plugins."""
+"""Whole toy runs: determinism, observers, failing plugins."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OLU = ("olu", "batchnorm", "symba")
 
 def session(out: Path, *plugins: str, observers: Any = (), **changes: Any) -> Session:
     registry = Registry()
-    return Session(toy_config(registry, *plugins, **changes), registry, out, observers=observers)
+    return Session.start(toy_config(registry, *plugins, **changes), registry, out, observers=observers)
 
 
 def state(made: Session) -> dict[str, torch.Tensor]:
@@ -44,7 +44,7 @@ class Watcher:
     @ffprobe.hookimpl
     def ffprobe_after_update(self, context: Any) -> None:
         self.calls.append("update")
-        torch.rand(1)  # what an observer draws must not move the run's streams: the plugin below draws from the same
+        torch.rand(1)  # must not change the run's streams: the plugin below draws from the same generator
 
     @ffprobe.hookimpl
     def ffprobe_after_step(self, context: Any) -> None:
@@ -64,13 +64,13 @@ def test_two_runs_of_one_seed_are_bit_identical(tmp_path: Path, plain: Session) 
     assert same(state(plain), state(again))
 
 
-def test_two_files_of_one_seed_are_the_same_but_for_times(tmp_path: Path) -> None:
+def test_two_files_of_one_seed_differ_only_in_times(tmp_path: Path) -> None:
     for name in ("a.h5", "b.h5"):
         session(tmp_path / name, *OLU).run()
     with ffprobe.open(tmp_path / "a.h5") as one, ffprobe.open(tmp_path / "b.h5") as two:
         assert one.paths() == two.paths()
         for path in one.paths():
-            if not any(word in path for word in ("wall_time", "images_per_second", "peak_memory")):
+            if not any(part in path for part in ("wall_time", "images_per_second", "peak_memory")):
                 np.testing.assert_array_equal(one.read(path), two.read(path), err_msg=path)
         first, second = dict(one.attributes), dict(two.attributes)
         for attributes in (first, second):
@@ -78,7 +78,7 @@ def test_two_files_of_one_seed_are_the_same_but_for_times(tmp_path: Path) -> Non
         assert first == second
 
 
-def test_watching_changes_nothing(tmp_path: Path, plain: Session) -> None:
+def test_observers_change_nothing(tmp_path: Path, plain: Session) -> None:
     watcher = Watcher()
     watched = session(tmp_path / "run.h5", *OLU, "probes", "layers", observers=[("watcher", watcher)])
     watched.run()
@@ -86,17 +86,22 @@ def test_watching_changes_nothing(tmp_path: Path, plain: Session) -> None:
     assert same(state(plain), state(watched))
 
 
-REHEARSING = ("gradients:sandbox_every=1", "scaling:rehearse=1", "negatives:rehearse=1", "locality:every=1")
+SANDBOX_PROBES = (
+    "gradients:sandbox_every=1",
+    "scaling:sandbox_every=1",
+    "negatives:sandbox_every=1",
+    "locality:every=1",
+)
 
 
 @pytest.mark.parametrize("plugins", [OLU, ("drop.py",)], ids=["olu", "dropout"])
 def test_no_registered_probe_changes_a_number(tmp_path: Path, plugins: tuple[str, ...]) -> None:
     if plugins != OLU:
         plugins = (write(tmp_path, DROPOUT, "drop.py"),)
-    eager = {word.partition(":")[0]: word for word in REHEARSING}
+    eager = {spec.partition(":")[0]: spec for spec in SANDBOX_PROBES}
     probes = [eager.get(name, name) for name in ffprobe.registered("probe")]
-    assert {"layers", "probes", *eager} <= {word.partition(":")[0] for word in probes}
-    # activations that a probe asks for are recorded in both
+    assert {"layers", "probes", *eager} <= {spec.partition(":")[0] for spec in probes}
+    # the activations that a probe needs are recorded in both runs
     changes: Any = {"recording": {"activations": True}}
     alone = session(tmp_path / "a.h5", *plugins, probes=[], **changes)
     watched = session(tmp_path / "b.h5", *plugins, *probes, **changes)
@@ -109,11 +114,11 @@ def test_no_registered_probe_changes_a_number(tmp_path: Path, plugins: tuple[str
         assert two.messages() == []
         assert len({p.split("/")[1] for p in two.paths() if p.startswith("probes/")}) >= 4
         for path in one.paths():
-            if not any(word in path for word in ("wall_time", "images_per_second", "peak_memory", "commit/")):
+            if not any(part in path for part in ("wall_time", "images_per_second", "peak_memory", "commit/")):
                 np.testing.assert_array_equal(one.read(path), two.read(path), err_msg=path)
 
 
-def test_watching_moves_no_random_stream(tmp_path: Path) -> None:
+def test_observers_change_no_random_stream(tmp_path: Path) -> None:
     plugin = write(tmp_path, DROPOUT)
     alone = session(tmp_path / "a.h5", plugin, probes=[])
     watched = session(tmp_path / "b.h5", plugin, observers=[("watcher", Watcher())])
@@ -127,7 +132,7 @@ def test_another_seed_is_another_run(tmp_path: Path, plain: Session) -> None:
     assert not same(state(plain), state(other))
 
 
-def test_under_olu_a_layer_is_held_by_two_optimizers(plain: Session) -> None:
+def test_under_olu_a_layer_belongs_to_two_optimizers(plain: Session) -> None:
     groups = plain.experiment.learner.state_dict()
     assert set(groups) == {"0-1", "0-2", "1-3"}
     encoder = plain.experiment.network.encoder.embedding
@@ -142,7 +147,7 @@ def test_a_greedy_run_leaves_the_embedding_at_its_random_start(tmp_path: Path) -
     assert torch.equal(before, made.experiment.network.encoder.embedding)
 
 
-def test_a_failing_observer_is_switched_off_and_the_file_says_so(tmp_path: Path) -> None:
+def test_a_failing_observer_is_switched_off_and_logged_in_the_file(tmp_path: Path) -> None:
     class Bad:
         @ffprobe.hookimpl
         def ffprobe_after_step(self, context: Any) -> None:
@@ -163,7 +168,7 @@ def test_an_observer_that_returns_something_is_switched_off(tmp_path: Path) -> N
 
     session(tmp_path / "run.h5", observers=[("chatty", Chatty())]).run()
     with ffprobe.open(tmp_path / "run.h5") as run:
-        assert "observers return nothing" in run.messages()[0][1]
+        assert "observers must return nothing" in run.messages()[0][1]
 
 
 def test_a_component_that_fails_in_build_is_named(tmp_path: Path) -> None:
@@ -185,16 +190,18 @@ def test_a_component_that_fails_in_forward_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "sentence"),
+    ("body", "message"),
     [
         ("assert not (self.training and x.shape[0] > 2), 'too long'", "'mine' failed while trying the first batch"),
-        ("pass", "'mine' breaks its contract on the first batch: it gave NoneType"),
+        ("pass", "'mine' breaks its contract on the first batch: layer 1's normalized value is NoneType"),
     ],
     ids=["raises", "returns-nothing"],
 )
-def test_what_fails_on_the_first_batch_is_named_and_leaves_no_file(tmp_path: Path, body: str, sentence: str) -> None:
+def test_a_component_that_fails_the_sanity_check_is_named_and_leaves_no_file(
+    tmp_path: Path, body: str, message: str
+) -> None:
     plugin = write(tmp_path, normalizer(body if body == "pass" else f"{body}\n                return x"))
-    with pytest.raises(FfprobeError, match=sentence):
+    with pytest.raises(FfprobeError, match=message):
         session(tmp_path / "run.h5", plugin)
     assert not list(tmp_path.glob("run.h5*"))
 
@@ -202,7 +209,7 @@ def test_what_fails_on_the_first_batch_is_named_and_leaves_no_file(tmp_path: Pat
 def test_a_loss_that_is_not_finite_stops_the_run_with_layer_and_step(tmp_path: Path) -> None:
     body = "self.calls = getattr(self, 'calls', 0) + self.training\n"
     body += "                return x * (float('nan') if self.calls > 5 else 1)"
-    with pytest.raises(FfprobeError, match=r"not finite.*layer 0, step 5, epoch 2.*last good epoch is 1"):
+    with pytest.raises(FfprobeError, match=r"not finite.*layer 1, step 5, epoch 2.*last good epoch is 1"):
         session(tmp_path / "run.h5", write(tmp_path, normalizer(body)), "greedy").run()
     with ffprobe.open(tmp_path / "run.h5.partial") as run:
         assert run.epochs == 1

@@ -1,4 +1,4 @@
-"""A rehearsal is the run's double: it starts like the run, draws like nobody else, and leaves the run alone."""
+"""A sandbox is a copy of the run: it has the run's state, draws its own random numbers, and does not change the run."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def trained(made: Experiment, steps: int = 3) -> tuple[torch.Tensor, torch.Tenso
 
 
 @pytest.mark.parametrize("plugins", [OLU, ("greedy", "length")], ids=["olu", "greedy"])
-def test_the_run_does_not_notice(plugins: tuple[str, ...]) -> None:
+def test_the_run_does_not_change(plugins: tuple[str, ...]) -> None:
     made = experiment(*plugins)
     batch = trained(made)
     before = flat(experiment_state(made))
@@ -62,7 +62,7 @@ def test_the_run_does_not_notice(plugins: tuple[str, ...]) -> None:
     assert all(p.grad is None for p in made.network.parameters())
 
 
-def test_a_loss_that_counts_and_dropout_do_not_notice(tmp_path: Path) -> None:
+def test_a_loss_that_counts_and_dropout_do_not_change(tmp_path: Path) -> None:
     made = experiment(write(tmp_path, DROPOUT))
     batch = trained(made)
     before = flat(experiment_state(made))
@@ -131,46 +131,48 @@ def test_the_global_generator_is_as_it_was() -> None:
     before = torch.get_rng_state()
     with suppress(ValueError), sandbox(made, 1):
         torch.rand(5)
-        raise ValueError("a probe that fails inside")
+        raise ValueError("a probe that fails in the sandbox")
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_nothing_to_rehearse_outside_of_a_run() -> None:
+def test_there_is_no_sandbox_outside_of_a_run() -> None:
     context = RunContext({}, (), (), 1, 1)
-    with pytest.raises(RuntimeError, match="nothing is running"):
+    with pytest.raises(RuntimeError, match="does not belong to a run in progress"):
         context.sandbox()
 
 
-@pytest.mark.parametrize(("every", "told"), [(10, [3, 5]), (3, [1, 2, 3, 4, 5]), (7, [2, 4, 5]), (1000, [5])], ids=str)
-def test_what_is_due_every_so_many_steps(every: int, told: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("every", "epochs"), [(10, [3, 5]), (3, [1, 2, 3, 4, 5]), (7, [2, 4, 5]), (1000, [5])], ids=str
+)
+def test_a_measurement_is_due_every_n_steps(every: int, epochs: list[int]) -> None:
     run = RunContext({}, (), (), epochs=5, steps_per_epoch=4)
     # after 4, 8, 12, 16, 20 steps; always after the last
-    assert [e + 1 for e in range(5) if EpochContext(run, e, 4 * (e + 1)).due(every)] == told
+    assert [e + 1 for e in range(5) if EpochContext(run, e, 4 * (e + 1)).due(every)] == epochs
 
 
-def test_a_probe_gets_the_last_batch_and_may_rehearse(tmp_path: Path) -> None:
+def test_a_probe_gets_the_last_batch_and_may_use_a_sandbox(tmp_path: Path) -> None:
     from ffprobe.training.session import Session
 
-    heard: list[Any] = []
+    records: list[Any] = []
 
     class Watcher:
         @ffprobe.hookimpl
         def ffprobe_after_step(self, context: Any) -> None:
-            heard.append((context.images.clone(), context.labels.clone()))
+            records.append((context.images.clone(), context.labels.clone()))
 
         @ffprobe.hookimpl
         def ffprobe_after_epoch(self, context: Any) -> None:
-            assert torch.equal(context.images, heard[-1][0])
-            assert torch.equal(context.labels, heard[-1][1])
+            assert torch.equal(context.images, records[-1][0])
+            assert torch.equal(context.labels, records[-1][1])
             with context.run.sandbox() as copy:
                 assert isinstance(copy, ffprobe.Sandbox)
-                heard.append(copy.setup.generator.initial_seed())
+                records.append(copy.setup.generator.initial_seed())
             with sandbox(made.experiment, context.step) as copy:
-                assert heard[-1] == copy.setup.generator.initial_seed()
+                assert records[-1] == copy.setup.generator.initial_seed()
 
     registry = Registry()
-    made = Session(toy_config(registry, *OLU), registry, tmp_path / "run.h5", observers=[("watcher", Watcher())])
+    made = Session.start(toy_config(registry, *OLU), registry, tmp_path / "run.h5", observers=[("watcher", Watcher())])
     made.run()
     with ffprobe.open(tmp_path / "run.h5") as run:
         assert run.messages() == []
-    assert sum(isinstance(item, int) for item in heard) == 2
+    assert sum(isinstance(item, int) for item in records) == 2

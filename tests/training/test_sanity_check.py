@@ -66,31 +66,31 @@ def encoder(expression: str) -> str:
     return component("Encoder", body)
 
 
-LATE = "(1 if len(x) == 2 else float('nan'))"  # the two rows with which shapes are inferred are let pass
+LATE = "(1 if len(x) == 2 else float('nan'))"  # batches of two rows, with which shapes are inferred, stay finite
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         (normalizer(f"return x * {LATE}"), r"normalizer 'mine'.*NaN or infinite"),
         (
             normalizer("return x if len(x) == 2 else x[:, :1]"),
-            r"normalizer 'mine'.*float32 \[.*\] was expected|floating",
+            r"normalizer 'mine'.*float32 \[.*\], expected floating point \[.*\]",
         ),
         (normalizer("return x if len(x) == 2 else x.long()"), r"normalizer 'mine'.*int64"),
         (normalizer("return x.mul_(1 if len(x) == 2 else 2)"), r"normalizer 'mine'.*in place"),
         (normalizer("return x if len(x) == 2 else None"), r"normalizer 'mine'.*NoneType"),
-        (goodness("h.flatten(1).square().mean()"), r"goodness 'mine'.*\[\].*\[128\] was expected"),
+        (goodness("h.flatten(1).square().mean()"), r"goodness 'mine'.*\[\], expected float32 \[128\]"),
         (goodness("h.flatten(1).square()"), r"goodness 'mine'"),
         (goodness("h.flatten(1).square().mean(1).double()"), r"goodness 'mine'.*float64.*float32"),
         (goodness("h.mul_(2).flatten(1).square().mean(1)"), r"goodness 'mine'.*in place"),
         (goodness("h.flatten(1).mean(1) / 0"), r"goodness 'mine'.*NaN or infinite"),
-        (loss("return p - n"), r"loss 'mine'.*\[64\].*\[\] was expected"),
+        (loss("return p - n"), r"loss 'mine'.*\[64\], expected floating point \[\]"),
         (loss("return (p - n).mean().detach()"), r"loss 'mine'.*nothing would be learned"),
-        (loss("return 1.0"), r"loss 'mine'.*float as layer 0's loss"),
+        (loss("return 1.0"), r"loss 'mine'.*layer 1's loss is float, expected a tensor"),
         (loss("return (p - n).mean() * float('inf')"), r"loss 'mine'.*NaN or infinite"),
-        (negatives("return labels"), r"negatives 'mine'.*a true label"),
-        (negatives("return labels + 1"), r"negatives 'mine'.*labels from 1 to 10 of 10"),
+        (negatives("return labels"), r"negatives 'mine'.*the true label"),
+        (negatives("return labels + 1"), r"negatives 'mine'.*labels range from 1 to 10, but there are 10 classes"),
         (negatives("return ((labels + 1) % classes).float()"), r"negatives 'mine'.*float32 \[64\]"),
         (negatives("images.zero_(); return (labels + 1) % classes"), r"negatives 'mine'.*in place"),
         (encoder("images.add_(1)"), r"encoder 'mine'.*in place"),
@@ -109,10 +109,10 @@ LATE = "(1 if len(x) == 2 else float('nan'))"  # the two rows with which shapes 
         ),
     ],
 )
-def test_broken_components_are_named(tmp_path: Path, text: str, told: str) -> None:
+def test_broken_components_are_named(tmp_path: Path, text: str, message: str) -> None:
     registry = Registry()
     experiment = build(toy_config(registry, write(tmp_path, text)), registry)
-    with pytest.raises(FfprobeError, match=told) as caught:
+    with pytest.raises(FfprobeError, match=message) as caught:
         sanity_check(experiment, *experiment.loader.preview())
     assert "mine.py" in str(caught.value)
     assert caught.value.exit_code == 1
@@ -129,18 +129,18 @@ COMBINABLE = [
 
 @pytest.mark.parametrize("name", COMBINABLE)
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_first_party_components_keep_their_contract_and_trying_changes_nothing(name: str, precision: str) -> None:
+def test_first_party_components_keep_their_contract_and_the_check_changes_nothing(name: str, precision: str) -> None:
     registry = Registry()
     (component,) = (c for c in registry.load(name) if c.name == name)
-    # what works on class vectors needs its counterpart; layer after layer needs an epoch for each
-    beside = {"loss": ["linear-head"], "goodness": ["cross-entropy"]}
-    words = [name, *(beside[component.kind] if getattr(component, "form", "pair") == "class" else [])]
-    # an encoder without labels goes with class vectors, and with negatives that are images
-    words += ["linear-head", "cross-entropy"] if not getattr(component, "shows_label", True) else []
-    words += ["no-label", "one-pass"] if getattr(component, "gives", "labels") == "images" else []
-    # ten classes want ten groups of channels
+    # a component of form class needs its counterpart; layer after layer needs an epoch for each layer
+    counterparts = {"loss": ["linear-head"], "goodness": ["cross-entropy"]}
+    plugins = [name, *(counterparts[component.kind] if getattr(component, "form", "pair") == "class" else [])]
+    # an encoder that shows no label needs form class, or negatives that are images
+    plugins += ["linear-head", "cross-entropy"] if not getattr(component, "shows_label", True) else []
+    plugins += ["no-label", "one-pass"] if getattr(component, "gives", "labels") == "images" else []
+    # ten classes need ten groups of channels
     changes = {"precision": precision, "training": {"epochs": 3}, "network": {"name": "tiny", "width": 0.5}}
-    experiment = build(toy_config(registry, *words, **changes), registry)
+    experiment = build(toy_config(registry, *plugins, **changes), registry)
     before = str(experiment_state(experiment))
     sanity_check(experiment, *experiment.loader.preview())
     assert str(experiment_state(experiment)) == before

@@ -54,22 +54,22 @@ def test_labels_change_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("plugins", "told"),
+    ("plugins", "message"),
     [
         (("no-label",), "positives and negatives would be the same"),
         (("masked-hybrid", "one-pass"), "learned without labels"),
         (("no-label", "masked-hybrid"), "no label enters the network"),
     ],
 )
-def test_what_would_learn_nothing_is_refused(plugins: tuple[str, ...], told: str) -> None:
-    with pytest.raises(ffprobe.UsageError, match=told):
+def test_combinations_that_would_learn_nothing_are_refused(plugins: tuple[str, ...], message: str) -> None:
+    with pytest.raises(ffprobe.UsageError, match=message):
         built(*plugins)
 
 
 def test_a_run_without_recorded_activations_is_refused(tmp_path: Path) -> None:
     config = toy_config(Registry(), *PLUGINS, recording={"activations": False})
     with pytest.raises(ffprobe.UsageError, match="fitted on recorded activations"):
-        Session(config, Registry(), tmp_path / "run.h5")
+        Session.start(config, Registry(), tmp_path / "run.h5")
     assert not list(tmp_path.iterdir())
 
 
@@ -78,14 +78,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> ffprobe.RunFile:
     out = tmp_path_factory.mktemp("unlabelled") / "run.h5"
     registry = Registry()
     changes: dict[str, Any] = {"recording": {"samples": 200, "max_features": 32}}
-    Session(toy_config(registry, *PLUGINS, **changes), registry, out).run()
+    Session.start(toy_config(registry, *PLUGINS, **changes), registry, out).run()
     return ffprobe.open(out)
 
 
-def test_probes_of_negatives_go_on_without_labels(tmp_path: Path) -> None:
+def test_probes_of_negatives_work_without_labels(tmp_path: Path) -> None:
     registry = Registry()
-    words = ("scaling:sandbox_every=1", "negatives:rehearse=1", "gradients:rehearse=1", "locality")
-    Session(toy_config(registry, *PLUGINS, *words), registry, tmp_path / "run.h5").run()
+    probes = ("scaling:sandbox_every=1", "negatives:sandbox_every=1", "gradients:sandbox_every=1", "locality")
+    Session.start(toy_config(registry, *PLUGINS, *probes), registry, tmp_path / "run.h5").run()
     with ffprobe.open(tmp_path / "run.h5") as run:
         assert run.messages() == []
         assert np.isfinite(run.read("probes/scaling/separation")).all()
@@ -93,7 +93,7 @@ def test_probes_of_negatives_go_on_without_labels(tmp_path: Path) -> None:
             ffprobe.analyze("negatives", run)
 
 
-def test_nothing_is_said_of_the_goodness_of_labels(run: ffprobe.RunFile) -> None:
+def test_the_goodness_of_labels_is_nan(run: ffprobe.RunFile) -> None:
     assert np.isnan(run.read("evaluation/goodness")).all()
     assert np.isnan(run.read("final/test_accuracy")).all()
     assert np.isfinite(run.read("metrics/loss")).all()
@@ -110,8 +110,8 @@ def test_the_readout_is_a_logistic_regression_on_recorded_features(run: ffprobe.
     expected = head.predict(z[held])
     evaluator: Any = ffprobe.registered("evaluator")["one-pass"]()
     evaluator.calibrate(ffprobe.read_calibration(run, "pre"))
-    assert (evaluator.predict(ffprobe.read_calibration(run, "pre").sweep()).numpy() == expected).mean() > 0.97
-    # the run's own number is that of the whole validation set; chance is 0.1
+    assert (evaluator.predict(ffprobe.read_calibration(run, "pre").scan()).numpy() == expected).mean() > 0.97
+    # the run's own accuracy covers the whole validation set; chance is 0.1
     own = float(run.read("final/model_validation_accuracy"))
     assert abs(own - head.score(z[held], truth[held])) < 0.2
     assert own > 0.3

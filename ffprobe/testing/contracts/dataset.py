@@ -1,4 +1,4 @@
-"""What a data set must obey."""
+"""The contract of a data set."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from ffprobe.data.images import Images
 from ffprobe.errors import FileError, UsageError
 from ffprobe.testing.contract import Skip, check, expect
 from ffprobe.testing.contracts.component import ComponentContract
-from ffprobe.testing.materials import told
+from ffprobe.testing.materials import describe
 from ffprobe.testing.randomness import global_states, moved
 
 
 class DatasetContract(ComponentContract):
-    """The checks of a data set; those that need its files are skipped where they are not there."""
+    """The checks of a data set; checks that need its files are skipped if the files are missing."""
 
     kind = "dataset"
 
     def make(self, data_dir: Path | None) -> Any:
-        """The data set, told to look in ``data_dir`` and not to download."""
+        """The data set with the folder ``data_dir``, without permission to download."""
         return self.subject.component(self.subject.params, data_dir, False)  # type: ignore[call-arg]
 
     @cached_property
@@ -35,93 +35,93 @@ class DatasetContract(ComponentContract):
             with offline():
                 return {"train": made.load("train"), "test": made.load("test")}
         except (FileError, UsageError) as error:
-            return f"its files are not here: {error.what}"
+            return f"its files are missing: {error.what}"
         except Reached:
-            return "it wants the network"
+            return "it needs the network"
 
     def splits(self) -> dict[str, Images]:
-        """Both splits, or Skip where the files are not there."""
+        """Both splits; raises Skip if the files are missing."""
         if isinstance(self._loaded, str):
             raise Skip(self._loaded)
         return self._loaded
 
-    @check("Every loader, augmentation and run file is made for it.")
+    @check("Loader, augmentation and run file depend on this format.")
     def gives_images(self) -> None:
-        """load("train") and load("test") give ffprobe.Images: uint8 [N, C, H, W] and int64 labels [N]."""
+        """load("train") and load("test") return ffprobe.Images: uint8 [N, C, H, W] and int64 labels [N]."""
         for split, images in self.splits().items():
-            expect(isinstance(images, Images), f"ffprobe.Images for {split}", told(images))
+            expect(isinstance(images, Images), f"ffprobe.Images for {split}", describe(images))
             pixels, labels = images.pixels, images.labels
             good = pixels.dtype == torch.uint8 and pixels.dim() == 4 and labels.dtype == torch.int64
-            expect(good, f"uint8 [N, C, H, W] and int64 [N] for {split}", f"{told(pixels)} and {told(labels)}")
+            expect(good, f"uint8 [N, C, H, W] and int64 [N] for {split}", f"{describe(pixels)} and {describe(labels)}")
 
-    @check("What is learned on one split is tested on the other; other numbers would test something else.")
+    @check("The network is trained on one split and tested on the other, so both must have the same form.")
     def splits_share_classes_shape_mean_and_std(self) -> None:
         """Both splits have the same classes in the same order, one image shape, one mean and one std."""
         train, test = self.splits().values()
-        for what in ("classes", "shape", "mean", "std"):
-            first, second = getattr(train, what), getattr(test, what)
-            expect(first == second, f"the same {what} in both splits", f"{first!r} and {second!r}"[:200])
+        for name in ("classes", "shape", "mean", "std"):
+            first, second = getattr(train, name), getattr(test, name)
+            expect(first == second, f"the same {name} in both splits", f"{first!r} and {second!r}"[:200])
 
-    @check("A mean on the scale 0 to 255 makes every image a constant, and the run still goes on.")
+    @check("A mean on the scale 0 to 255 makes every image nearly constant, and the run continues without an error.")
     def mean_and_std_are_on_the_scale_0_to_1(self) -> None:
-        """After normalization the training images have about mean 0 and standard deviation 1 in every channel."""
+        """Normalized training images have mean about 0 and standard deviation about 1 in every channel."""
         train = self.splits()["train"]
         pixels = train.pixels[:2000].double() / 255
         for channel, (mean, std) in enumerate(zip(train.mean, train.std, strict=True)):
             x = (pixels[:, channel] - mean) / std
-            at, spread = float(x.mean()), float(x.std())
-            came = f"{at:.2f} and {spread:.2f} in channel {channel}"
-            expect(abs(at) < 2 and 0.2 < spread < 5, "a mean near 0 and a standard deviation near 1", came)
+            center, spread = float(x.mean()), float(x.std())
+            got = f"{center:.2f} and {spread:.2f} in channel {channel}"
+            expect(abs(center) < 2 and 0.2 < spread < 5, "a mean near 0 and a standard deviation near 1", got)
 
-    @check("A class without an image is one that the network cannot learn, and the tables count it.")
+    @check("The network cannot learn a class without images, but tables and accuracies count it.")
     def every_class_occurs(self) -> None:
-        """Class names are texts, all different, and each has an image in both splits."""
+        """Class names are different non-empty strings, and each class has an image in both splits."""
         for split, images in self.splits().items():
             names = images.classes
             good = all(isinstance(n, str) and n for n in names) and len(set(names)) == len(names)
             expect(good, "different names", repr(names)[:200])
-            bare = sorted(set(range(len(names))) - set(images.labels.tolist()))
-            expect(not bare, f"an image of every class in {split}", f"none of {[names[i] for i in bare][:5]}")
+            missing = sorted(set(range(len(names))) - set(images.labels.tolist()))
+            expect(not missing, f"an image of every class in {split}", f"none of {[names[i] for i in missing][:5]}")
 
-    @check("A test image that was learned from makes the test accuracy a lie.")
+    @check("A test image that is also a training image makes the test accuracy too high.")
     def splits_do_not_overlap(self) -> None:
-        """At most one test image in a hundred also lies in the training split."""
+        """At most one test image in a hundred is also in the training split."""
         train, test = self.splits().values()
         known = {row.tobytes() for row in train.pixels.flatten(1).numpy()}
         same = sum(row.tobytes() in known for row in test.pixels.flatten(1).numpy())
         expect(same <= len(test) / 100, "splits of different images", f"{same} of {len(test)} test images in both")
 
-    @check("The run file says by a hash which images were learned from; seeds decide everything else.")
+    @check("The run file identifies the training images by a hash; only seeds may make runs differ.")
     def is_deterministic(self) -> None:
-        """Loading twice gives the same images in the same order, and draws from no global generator."""
+        """Loading twice gives the same images in the same order, without draws from a global generator."""
         kept = {split: images.sha256() for split, images in self.splits().items()}
         before, made = global_states(), self.make(self.subject.data_dir)
         for split in ("test", "train"):
             again = made.load(split).sha256()
             expect(again == kept[split], f"the same images for {split} from another instance", "other images")
         drawn = moved(before)
-        expect(not drawn, "no draw from a global generator", f"draws from {', '.join(drawn)}")
+        expect(not drawn, "no draws from global generators", f"draws from {', '.join(drawn)}")
 
-    @check("A user with a wrong --data-dir must be told which file is missing and how to get it.")
+    @check("The error for a wrong --data-dir must name the missing file and how to get it.")
     def missing_files_are_a_file_error(self) -> None:
-        """In an empty folder, and in none, it loads without files, or raises FileError that says what to do."""
-        for folder in (self.scratch / "empty", self.scratch / "gone"):
+        """With an empty or missing folder it loads without files, or raises a FileError with a hint."""
+        for folder in (self.scratch / "empty", self.scratch / "missing"):
             if folder.name == "empty":
                 folder.mkdir(exist_ok=True)
             try:
                 with offline():
                     self.make(folder).load("train")
             except (FileError, UsageError) as error:
-                said = f"{error.what} {error.hint}".strip()
-                expect(error.hint or "--" in said, "a sentence that says what to do", repr(said))
+                message = f"{error.what} {error.hint}".strip()
+                expect(error.hint or "--" in message, "an error with a hint", repr(message))
             except Reached:
-                expect(False, "no use of the network", "a connection, though download is False")
+                expect(False, "no use of the network", "a connection, although download is False")
             except Exception as error:
-                expect(False, f"FileError for a data folder that is {folder.name}", self.told(error))
+                expect(False, f"FileError for a data folder that is {folder.name}", self.describe_error(error))
 
-    @check("Nothing may be fetched unless the user said --download.")
-    def downloads_nothing_unasked(self) -> None:
-        """Without download it opens no connection, whether the files are there or not."""
+    @check("Nothing may be downloaded without --download.")
+    def downloads_only_on_request(self) -> None:
+        """Without download it opens no connection, whether its files exist or not."""
         for folder in (self.subject.data_dir, self.scratch):
             try:
                 with offline():
@@ -129,16 +129,16 @@ class DatasetContract(ComponentContract):
             except (FileError, UsageError):
                 continue
             except Reached:
-                expect(False, "no use of the network", "a connection, though download is False")
+                expect(False, "no use of the network", "a connection, although download is False")
 
 
 class Reached(BaseException):
-    """Something wanted the network; not an Exception, so that no data set can swallow it."""
+    """The data set tried to use the network; not an Exception, so that no data set can catch it."""
 
 
 @contextmanager
 def offline() -> Iterator[None]:
-    """Inside, any use of the network raises."""
+    """Any use of the network inside the block raises ``Reached``."""
 
     def refuse(*_: Any, **__: Any) -> Any:
         raise Reached

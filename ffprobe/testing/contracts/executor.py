@@ -1,4 +1,4 @@
-"""What an executor must obey: it starts the runs of a sweep somewhere."""
+"""The contract of an executor, which runs the jobs of a sweep."""
 
 from __future__ import annotations
 
@@ -29,46 +29,46 @@ ENDLESS = (
 
 
 class ExecutorContract(ComponentContract):
-    """The checks of an executor, with jobs that end at once; skipped where it refuses to start any (no cluster)."""
+    """The checks of an executor, with jobs that end quickly; skipped if it cannot start any (no cluster)."""
 
     kind = "executor"
 
     def job(self, name: str, *words: str) -> Job:
-        """A job in this contract's own folder."""
+        """A job in this contract's folder."""
         return Job(name, words, self.scratch / f"{name}.h5", self.scratch / "logs" / f"{name}.log", self.scratch)
 
-    def events(self, *jobs: Job, share: ResourceLimits = ResourceLimits(jobs=1)) -> list[JobEvent]:  # noqa: B008  (frozen)
-        """All that is heard until the end."""
+    def events(self, *jobs: Job, limits: ResourceLimits = ResourceLimits(jobs=1)) -> list[JobEvent]:  # noqa: B008  (frozen)
+        """All events until the end."""
         try:
-            with closing(self.subject.build().work(list(jobs), share)) as answers:
-                return [event for event in answers if event is not None]
+            with closing(self.subject.build().run_jobs(list(jobs), limits)) as events:
+                return [event for event in events if event is not None]
         except UsageError as refusal:
             raise Skip(refusal.what) from refusal
 
-    @check("A sweep ends when every job has been told of, and a job told of twice would be counted twice.")
+    @check("A sweep ends when every job has ended; a job reported twice would be counted twice.")
     def every_job_ends_once(self) -> None:
-        """Of three jobs, one of which cannot succeed, each is told finished or failed exactly once, as it was."""
+        """Of three jobs, one of which fails, each is reported as finished or failed exactly once."""
         jobs = [self.job("a", *QUICK), self.job("wrong", *WRONG), self.job("b", *QUICK)]
-        events = self.events(*jobs, share=ResourceLimits(jobs=2))
+        events = self.events(*jobs, limits=ResourceLimits(jobs=2))
         ends = [(event.job.name, event.state) for event in events if event.state in ("finished", "failed")]
         wanted = [("a", "finished"), ("b", "finished"), ("wrong", "failed")]
         expect(sorted(ends) == wanted, f"the ends {wanted}", str(sorted(ends)))
         log = jobs[0].log.read_text() if jobs[0].log.exists() else ""
-        expect("ffprobe" in log, "what the run printed in job.log", repr(log[:60]))
+        expect("ffprobe" in log, "the output of the run in job.log", repr(log[:60]))
         why = jobs[1].log.read_text() if jobs[1].log.exists() else ""
-        expect("there-is-none" in why, "the failed run's own words in job.log", repr(why[-60:]))
+        expect("there-is-none" in why, "the error message of the failed run in job.log", repr(why[-60:]))
 
-    @check("--jobs 1 is how a user keeps a machine for something else.")
-    def no_more_at_a_time_than_its_share(self) -> None:
-        """With a share of one job no second one is running before the first has ended."""
-        living = 0
+    @check("With --jobs 1 a user keeps resources of the machine free.")
+    def respects_the_job_limit(self) -> None:
+        """With a limit of one job the second does not start before the first has ended."""
+        running = 0
         for event in self.events(*(self.job(name, *QUICK) for name in "cde")):
-            living += (event.state == "running") - (event.state in ("finished", "failed"))
-            expect(living <= 1, "at most one running job", f"{living} after {event.job.name} {event.state}")
+            running += (event.state == "running") - (event.state in ("finished", "failed"))
+            expect(running <= 1, "at most one running job", f"{running} after {event.job.name} {event.state}")
 
-    @check("An interrupted sweep that leaves runs behind would write the same files twice when it is called again.")
-    def closing_stops_what_runs(self) -> None:
-        """When its generator is closed, a run under way has let go of its file."""
+    @check("If an interrupted sweep leaves runs running, a second sweep would write the same files.")
+    def closing_stops_running_jobs(self) -> None:
+        """When its generator is closed, running jobs have stopped and released their files."""
         job = self.job("endless", *ENDLESS, "--out", str(self.scratch / "endless.h5"))
         for _ in self._until_written(job):
             pass
@@ -79,14 +79,14 @@ class ExecutorContract(ComponentContract):
 
         limit = monotonic() + 180
         try:
-            with closing(self.subject.build().work([job], ResourceLimits(jobs=1))) as answers:
-                for number, event in zip(count(), answers, strict=False):
+            with closing(self.subject.build().run_jobs([job], ResourceLimits(jobs=1))) as events:
+                for number, event in zip(count(), events, strict=False):
                     yield number
                     ended = event is not None and event.state in ("finished", "failed")
-                    expect(not ended, "a run that goes on", f"{event.state if event else ''}: {_tail(job.log)}")
+                    expect(not ended, "a job that keeps running", f"{event.state if event else ''}: {_tail(job.log)}")
                     if partial_of(job.out).exists():
                         return
-                    expect(monotonic() < limit, "a run file within 180 s, and an answer meanwhile", "none")
+                    expect(monotonic() < limit, "a run file within 180 s", "none")
         except UsageError as refusal:
             raise Skip(refusal.what) from refusal
 
@@ -94,8 +94,8 @@ class ExecutorContract(ComponentContract):
 def _expect_free(path: Path) -> None:
     from ffprobe.store.file_lock import is_held
 
-    # a run that is stopped before its first commit takes its file away again
-    expect(not path.exists() or not is_held(path), "a run file that nobody holds", "one that a process still writes")
+    # a run that is stopped before its first commit deletes its file
+    expect(not path.exists() or not is_held(path), "a run file without a writer", "a file that a process still writes")
 
 
 def _tail(log: Path) -> str:

@@ -1,4 +1,4 @@
-"""What a loss must obey."""
+"""The contract of a loss."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from torch import nn
 from ffprobe.components.loss import LossContext
 from ffprobe.testing.contract import Skip, check, expect
 from ffprobe.testing.contracts.component import ComponentContract
-from ffprobe.testing.materials import MAPS, context, distance, is_finite, labels, numbers, told
+from ffprobe.testing.materials import MAPS, context, describe, distance, is_finite, labels, numbers
 from ffprobe.testing.randomness import undisturbed
 
 ROWS, CLASSES = 8, 10
 EXTREMES = (0.0, 1e-8, 1.0, 1e4, 1e8)
-"""Goodness from dead layers to sums over wide ones."""
+"""Goodness from dead layers to sums over wide layers."""
 
 
 class LossContract(ComponentContract):
@@ -31,7 +31,7 @@ class LossContract(ComponentContract):
         return str(self.subject.component.form)  # type: ignore[attr-defined]
 
     def batch(self, gap: float = 0.0, seed: int = 0, rows: int = ROWS) -> tuple[torch.Tensor, torch.Tensor]:
-        """What the loss is called with; ``gap`` is what right goodness has more than wrong."""
+        """The arguments of the loss; ``gap`` is the mean difference between right and wrong goodness."""
         if self.form == "pair":
             first, second = (numbers(1, (rows,), seed + part)[0].square() + 1 for part in (0, 1))
             return (first + gap).requires_grad_(), second.requires_grad_()
@@ -41,60 +41,60 @@ class LossContract(ComponentContract):
         return goodness.requires_grad_(), truth
 
     def context(self, layer: int = 0, step: int = 0, rows: int = ROWS) -> LossContext:
-        """The context of a layer of three, with what the loss keeps at that layer."""
+        """The context of one of three layers, with the module that the loss builds for it."""
         with undisturbed(layer):
             module = self.subject.build().build(MAPS, CLASSES)
-        expect(module is None or isinstance(module, nn.Module), "an nn.Module or None from build()", told(module))
+        expect(module is None or isinstance(module, nn.Module), "an nn.Module or None from build()", describe(module))
         return context(layer, 3, step, self.form, rows, CLASSES, module)
 
     def doubled(self) -> LossContext:
-        """The same in double precision."""
-        said = self.context()
-        inner = said.input.double() if said.input is not None else None
-        module = said.module.double() if said.module is not None else None
-        earlier = tuple(tuple(p.double() for p in e) if isinstance(e, tuple) else e.double() for e in said.earlier)
-        return replace(said, activation=said.activation.double(), input=inner, module=module, earlier=earlier)
+        """The context in double precision."""
+        given = self.context()
+        inner = given.input.double() if given.input is not None else None
+        module = given.module.double() if given.module is not None else None
+        earlier = tuple(tuple(p.double() for p in e) if isinstance(e, tuple) else e.double() for e in given.earlier)
+        return replace(given, activation=given.activation.double(), input=inner, module=module, earlier=earlier)
 
-    def value(self, batch: tuple[torch.Tensor, torch.Tensor], said: LossContext | None = None) -> torch.Tensor:
-        """What a fresh loss gives."""
-        return _tensor(self.subject.build()(*batch, said or self.context(rows=len(batch[0]))))
+    def value(self, batch: tuple[torch.Tensor, torch.Tensor], given: LossContext | None = None) -> torch.Tensor:
+        """The value of a new loss."""
+        return _tensor(self.subject.build()(*batch, given or self.context(rows=len(batch[0]))))
 
-    @check("It decides which goodness the loss goes with.")
+    @check("The form determines which goodness the loss can be used with.")
     def form_is_known(self) -> None:
         """The class attribute form is pair or class."""
         expect(self.form in ("pair", "class"), "pair or class", repr(self.form))
 
-    @check("The trainer calls backward on it, and records it as one number for a layer.")
+    @check("The trainer calls backward on it, and records it as one number per layer.")
     def is_a_scalar(self) -> None:
-        """For the first, a middle and the last layer, and for one image, the loss is a float32 tensor of shape []."""
+        """The loss is a float32 tensor of shape [] for the first, a middle and the last layer, and for one image."""
         for layer, rows in itertools.product(range(3), (ROWS, 1)):
             loss = self.value(self.batch(rows=rows), self.context(layer, rows=rows))
             good = loss.dim() == 0 and loss.dtype == torch.float32
-            expect(good, f"float32 [] on layer {layer} for {rows} images", told(loss))
+            expect(good, f"float32 [] on layer {layer + 1} for {rows} images", describe(loss))
 
-    @check("`--precision fp64` is how a run is held against a reference; one float32 in between spoils that.")
+    @check("`--precision fp64` is for comparisons with a reference; one float32 operation makes them meaningless.")
     def works_in_float64(self) -> None:
-        """From float64 goodness comes a float64 loss."""
+        """The loss is float64 for float64 goodness."""
         first, second = (v.detach().double() if v.is_floating_point() else v for v in self.batch())
         loss = self.value((first, second), self.doubled())
-        expect(loss.dtype == torch.float64, "float64", told(loss))
+        expect(loss.dtype == torch.float64, "float64", describe(loss))
 
-    @check("A wide layer's goodness reaches millions, a dead one's is zero; one NaN ends the run.")
+    @check("Goodness of wide layers reaches millions, that of dead layers is zero; one NaN ends the run.")
     def is_finite_for_any_goodness(self) -> None:
-        """Loss and gradients are finite for goodness from 0 to 1e8, right and wrong way round."""
+        """Loss and gradients are finite for right and wrong goodness from 0 to 1e8."""
         for right, wrong in itertools.product(EXTREMES, EXTREMES):
             batch = self._constant(right, wrong)
             loss = self.value(batch)
-            said = f"right goodness {right:g} and wrong goodness {wrong:g}"
-            expect(is_finite(loss), f"a finite loss for {said}", f"{float(loss.detach()):g}")
+            values = f"right goodness {right:g} and wrong goodness {wrong:g}"
+            expect(is_finite(loss), f"a finite loss for {values}", f"{float(loss.detach()):g}")
             loss.backward()
             for value in batch:
                 if value.grad is not None:
-                    expect(is_finite(value.grad), f"finite gradients for {said}", "NaN or infinity")
+                    expect(is_finite(value.grad), f"finite gradients for {values}", "NaN or infinity")
 
     @check("Without a graph to the goodness nothing is learned.")
     def gradient_reaches_the_goodness(self) -> None:
-        """Every goodness that it is given gets a gradient other than zero."""
+        """Every goodness argument gets a nonzero gradient."""
         batch = self.batch()
         loss = self.value(batch)
         expect(loss.requires_grad, "a graph to the goodness", "a value without a graph")
@@ -104,35 +104,34 @@ class LossContract(ComponentContract):
                 good = value.grad is not None and float(value.grad.abs().max()) > 0
                 expect(good, f"a gradient for the {name} argument", "none" if value.grad is None else "zeros")
 
-    @check("Learning is local: what reaches a lower layer's graph is a global backward pass, or an error in torch.")
+    @check("Learning is local: a gradient into a lower layer's graph is a global backward pass, or an error in torch.")
     def gradient_stays_in_its_layer(self) -> None:
-        """The loss of one layer and step puts no gradient on goodness of another layer or an earlier step."""
+        """The loss of one layer and step has no gradient for goodness of another layer or an earlier step."""
         loss = self.subject.build()
         seen: list[torch.Tensor] = []
         for step, layer in itertools.product(range(2), range(3)):
             batch = self.batch(seed=7 * step + layer)
-            said = self.context(layer, step)
-            _tensor(loss(*batch, said)).backward()
+            _tensor(loss(*batch, self.context(layer, step))).backward()
             for earlier in seen:
-                expect(earlier.grad is None, "no gradient on goodness of another layer or step", "some")
+                expect(earlier.grad is None, "no gradient for goodness of another layer or step", "a gradient")
             for value in batch:
                 value.grad = None
                 if value.is_floating_point():
                     seen.append(value)
 
-    @check("The order of a batch is drawn at random; a loss that depends on it learns noise.")
+    @check("The order of a batch is random; a loss that depends on it learns noise.")
     def order_of_the_batch_does_not_matter(self) -> None:
-        """The same images in another order cost the same."""
+        """The same images in another order have the same loss."""
         order = torch.randperm(ROWS, generator=torch.Generator().manual_seed(3))
-        batch, said = self.batch(), self.context(1)
+        batch, given = self.batch(), self.context(1)
         rows = torch.cat([order, order + ROWS]) if self.form == "pair" else order
         earlier: list[Any] = [
-            tuple(part[order] for part in one) if isinstance(one, tuple) else one[order] for one in said.earlier
+            tuple(value[order] for value in pair) if isinstance(pair, tuple) else pair[order] for pair in given.earlier
         ]
-        inner = said.input[rows] if said.input is not None else None
-        activation, truth = said.activation[rows], said.labels[order]
-        other = replace(said, activation=activation, labels=truth, earlier=tuple(earlier), input=inner)
-        first = self.value(batch, said)
+        inner = given.input[rows] if given.input is not None else None
+        activation, truth = given.activation[rows], given.labels[order]
+        other = replace(given, activation=activation, labels=truth, earlier=tuple(earlier), input=inner)
+        first = self.value(batch, given)
         second = self.value((batch[0][order], batch[1][order]), other)
         far = distance(second, first)
         expect(
@@ -141,54 +140,56 @@ class LossContract(ComponentContract):
             f"{float(second.detach()):g} instead of {float(first.detach()):g}",
         )
 
-    @check("Several processes that share a batch bring together the mean of what each finds for its part.")
-    def is_a_mean_over_images_or_says_that_it_is_not(self) -> None:
-        """The loss of a batch is the mean of the losses of its images, each by itself, unless averages = False."""
+    @check("Several processes that share a batch average their losses.")
+    def is_a_mean_over_images_unless_declared_otherwise(self) -> None:
+        """The loss of a batch is the mean of the losses of its single images, unless averages is False."""
         if not self.subject.component.averages:  # type: ignore[attr-defined]
-            raise Skip("it is none, as averages = False says")
+            raise Skip("it is not a mean (averages is False)")
         for layer in range(2):
-            batch, said = self.batch(), self.context(layer)
-            whole = self.value(batch, said)
-            alone = [self.value((batch[0][i : i + 1], batch[1][i : i + 1]), self._row(said, i)) for i in range(ROWS)]
+            batch, given = self.batch(), self.context(layer)
+            whole = self.value(batch, given)
+            alone = [self.value((batch[0][i : i + 1], batch[1][i : i + 1]), self._row(given, i)) for i in range(ROWS)]
             far = distance(torch.stack(alone).mean(), whole)
-            came = f"{float(whole.detach()):g} for the batch, {float(torch.stack(alone).mean().detach()):g} as a mean"
-            expect(far < 1e-5, f"one number both ways on layer {layer}, or averages = False", came)
+            got = f"{float(whole.detach()):g} for the batch, {float(torch.stack(alone).mean().detach()):g} as a mean"
+            expect(far < 1e-5, f"the same value both ways on layer {layer + 1}, or averages = False", got)
 
-    def _row(self, said: LossContext, index: int) -> LossContext:
+    def _row(self, given: LossContext, index: int) -> LossContext:
         # the context of one image of a batch
-        own = slice(index, index + 1)
+        image = slice(index, index + 1)
         rows = [index, index + ROWS] if self.form == "pair" else [index]
-        cut = [tuple(p[own] for p in one) if isinstance(one, tuple) else one[own] for one in said.earlier]
-        inner = said.input[rows] if said.input is not None else None
-        activation, truth = said.activation[rows], said.labels[own]
-        return replace(said, activation=activation, labels=truth, earlier=tuple(cut), input=inner)
+        earlier = [tuple(p[image] for p in pair) if isinstance(pair, tuple) else pair[image] for pair in given.earlier]
+        inner = given.input[rows] if given.input is not None else None
+        activation, truth = given.activation[rows], given.labels[image]
+        return replace(given, activation=activation, labels=truth, earlier=tuple(earlier), input=inner)
 
-    @check("With the sign the other way round the network learns to tell labels apart the wrong way.")
+    @check("With the wrong sign the network learns the opposite.")
     def wrong_order_costs_more(self) -> None:
-        """A batch in which wrong goodness is larger costs more than one in which right goodness is."""
+        """The loss is larger if wrong goodness exceeds right goodness than the other way round."""
         right, wrong = (float(self.value(self._gapped(gap)).detach()) for gap in (2.0, -2.0))
-        expect(wrong > right, "the wrong way round to cost more", f"{wrong:g} against {right:g} the right way round")
+        expect(
+            wrong > right, "a larger loss for the wrong order", f"{wrong:g} for the wrong order, {right:g} otherwise"
+        )
 
-    @check("The optimizer goes down this gradient; it must lead to more right goodness than wrong.")
+    @check("The optimizer follows this gradient, which must increase right goodness relative to wrong goodness.")
     def gradient_points_the_right_way(self) -> None:
-        """A step against the gradient widens the gap between right and wrong goodness."""
+        """A step against the gradient increases the gap between right and wrong goodness."""
         batch = self._gapped(-0.5)
         self.value(batch).backward()
         widened = self._gap([-v.grad for v in batch if v.grad is not None], batch)
-        expect(widened > 0, "a wider gap after a step down the gradient", f"a gap that changes by {widened:.3g}")
+        expect(widened > 0, "a larger gap after a step against the gradient", f"a gap that changes by {widened:.3g}")
 
-    @check("Probes and the run file read the same tensors.")
-    def leaves_its_input_alone(self) -> None:
-        """It changes neither goodness nor activation nor labels."""
-        batch, said = tuple(v.detach() for v in self.batch()), self.context(1)
-        kept = [v.clone() for v in (*batch, said.activation.detach(), said.labels)]
-        self.value((batch[0], batch[1]), said)
-        now = [*batch, said.activation.detach(), said.labels]
-        expect(all(map(torch.equal, kept, now)), "the input as it was", "a tensor changed in place")
+    @check("Probes and the run file use the same tensors.")
+    def does_not_change_its_input(self) -> None:
+        """Goodness, activation and labels are not changed in place."""
+        batch, given = tuple(v.detach() for v in self.batch()), self.context(1)
+        kept = [v.clone() for v in (*batch, given.activation.detach(), given.labels)]
+        self.value((batch[0], batch[1]), given)
+        now = [*batch, given.activation.detach(), given.labels]
+        expect(all(map(torch.equal, kept, now)), "unchanged arguments", "a tensor changed in place")
 
-    @check("Two runs of one seed must end in the same numbers; a resumed run must go on as if it had not stopped.")
+    @check("Two runs with one seed must be identical; a resumed run must equal a run that never stopped.")
     def is_deterministic_and_its_state_survives(self) -> None:
-        """The same calls cost the same, also after state_dict() and load_state_dict() in between."""
+        """The same calls give the same loss, also after state_dict() and load_state_dict() in between."""
         straight, stopped = self.subject.build(), self.subject.build()
         for step in range(4):
             if step == 2:
@@ -199,30 +200,31 @@ class LossContract(ComponentContract):
             for loss in (straight, stopped):
                 with undisturbed(step):
                     values.append(_tensor(loss(*self.batch(seed=step), self.context(step % 3, step))))
-            one, two = (float(value.detach()) for value in values)
-            came = f"{two:g} instead of {one:g} at call {step + 1}"
-            expect(torch.equal(*values), "the same loss for the same calls, saved and loaded after two", came)
+            first, second = (float(value.detach()) for value in values)
+            got = f"{second:g} instead of {first:g} at call {step + 1}"
+            expect(torch.equal(*values), "the same loss for the same calls, saved and loaded after two calls", got)
 
-    @check("Analyses compare losses by these formulas; a wrong one would be drawn as a fact.")
+    @check("Analyses compare losses by these formulas; a wrong formula gives wrong figures.")
     def derivatives_agree_with_autograd(self) -> None:
-        """The closed form that derivatives() offers is what autograd finds."""
+        """The closed form of derivatives() agrees with autograd."""
         if self.form != "pair":
-            raise Skip("only losses on pairs offer derivatives")
+            raise Skip("only losses of form pair have derivatives")
         for seed, gap in itertools.product(range(2), (-2.0, 0.0, 2.0)):
             first, second = (v.detach().double().requires_grad_() for v in self.batch(gap, seed))
             loss = self.subject.build()
             try:
-                said = loss.derivatives(first.detach(), second.detach())
+                formulas = loss.derivatives(first.detach(), second.detach())
             except NotImplementedError:
-                raise Skip("it offers no derivatives in closed form") from None
-            found = torch.autograd.grad(_tensor(loss(first, second, self.doubled())), (first, second))
-            for name, formula, gradient in zip(("positive", "negative"), said, found, strict=True):
-                expect(formula.shape == gradient.shape, f"dL/d{name} of shape {list(gradient.shape)}", told(formula))
+                raise Skip("it has no derivatives in closed form") from None
+            gradients = torch.autograd.grad(_tensor(loss(first, second, self.doubled())), (first, second))
+            for name, formula, gradient in zip(("positive", "negative"), formulas, gradients, strict=True):
+                shape = list(gradient.shape)
+                expect(formula.shape == gradient.shape, f"dL/d{name} of shape {shape}", describe(formula))
                 far = float((formula - gradient).abs().max())
                 expect(far < 1e-9, f"autograd's dL/d{name} to 1e-9", f"a difference of {far:.2g}")
 
     def _gapped(self, gap: float) -> tuple[torch.Tensor, torch.Tensor]:
-        # every row has the gap, so that what the loss does with single rows cannot hide it
+        # every row has the gap, so that the treatment of single rows cannot hide it
         base = 3.0
         return self._constant(base + max(gap, 0), base + max(-gap, 0))
 
@@ -241,6 +243,6 @@ class LossContract(ComponentContract):
 
 
 def _tensor(value: Any) -> torch.Tensor:
-    expect(isinstance(value, torch.Tensor), "a tensor as the loss", told(value))
+    expect(isinstance(value, torch.Tensor), "a tensor as the loss", describe(value))
     assert isinstance(value, torch.Tensor)
     return value

@@ -1,4 +1,4 @@
-"""What a choice of negatives must obey."""
+"""The contract of a choice of negatives."""
 
 from __future__ import annotations
 
@@ -10,84 +10,84 @@ import torch
 from ffprobe.testing.contract import Skip, check, expect
 from ffprobe.testing.contracts.component import ComponentContract
 from ffprobe.testing.contracts.module import Elsewhere
-from ffprobe.testing.materials import IMAGES, generator, is_finite, labels, numbers, told
+from ffprobe.testing.materials import IMAGES, describe, generator, is_finite, labels, numbers
 from ffprobe.testing.randomness import global_states, moved, undisturbed
 
 ROWS = 400
 
 
 class NegativesContract(ComponentContract):
-    """The checks of negatives that give labels, for 2, 10 and 1000 classes, or of negatives that give images."""
+    """The checks of negatives: labels for 2, 10 and 1000 classes, or images."""
 
     kind = "negatives"
 
     @property
     def gives(self) -> str:
-        """What the negatives say that they give."""
+        """The declared output: ``labels`` or ``images``."""
         return str(self.subject.component.gives)  # type: ignore[attr-defined]
 
     def labels_only(self) -> None:
-        """Skip where it gives images."""
+        """Raise Skip if the negatives are images."""
         if self.gives == "images":
-            raise Skip('it gives images, as gives = "images" says')
+            raise Skip("its negatives are images")
 
     def draw(self, classes: int, source: torch.Generator, made: Any = None, rows: int = ROWS, seed: int = 0) -> Any:
-        """What it gives for ``rows`` labels, every class in turn."""
+        """The negatives for ``rows`` labels, the classes in turn."""
         made = made or self.subject.build()
         goodness = numbers(rows, (classes,), seed) if made.needs_goodness else None
         return made(numbers(rows, (1, 8, 8)), labels(rows, classes), classes, source, goodness)
 
-    @check("It decides what becomes of them, and which encoders and evaluators they go with.")
-    def what_it_gives_is_known(self) -> None:
+    @check("It determines how negatives are used, and with which encoders and evaluators.")
+    def gives_is_valid(self) -> None:
         """The class attribute gives is labels or images."""
         expect(self.gives in ("labels", "images"), "labels or images", repr(self.gives))
 
-    @check("They are stacked beside the images of the batch, and go through the network with them.")
+    @check("They are concatenated with the images of the batch and passed through the network.")
     def gives_images(self) -> None:
-        """Finite images of the same shape and dtype, float32 and float64, for images of 1x8x8 and 3x6x10."""
+        """Images are finite and have the same shape and dtype as the input, for 1x8x8 and 3x6x10 images."""
         if self.gives != "images":
-            raise Skip("it gives labels")
+            raise Skip("its negatives are labels")
         for shape, dtype in itertools.product(((1, 8, 8), (3, 6, 10)), (torch.float32, torch.float64)):
             made = self.subject.build()
             images = made(numbers(16, shape).to(dtype), labels(16, 10), 10, generator())
             good = isinstance(images, torch.Tensor) and images.dtype == dtype and tuple(images.shape) == (16, *shape)
-            expect(good and is_finite(images), f"finite {dtype} {[16, *shape]}", told(images))
+            expect(good and is_finite(images), f"finite {dtype} {[16, *shape]}", describe(images))
 
-    @check("A negative that is its positive pushes down what the same step pushes up.")
+    @check("A negative that equals its positive cancels the gradient of the positive.")
     def never_the_same_image(self) -> None:
-        """In many draws hardly a negative is the image in its own place: at most one in a hundred."""
+        """In many draws at most one negative in a hundred equals its positive image."""
         if self.gives != "images":
-            raise Skip("it gives labels")
+            raise Skip("its negatives are labels")
         source, made, same = generator(), self.subject.build(), 0
         for turn in range(20):
             images = numbers(50, (1, 8, 8), turn)
             same += int((made(images, labels(50, 10), 10, source) == images).flatten(1).all(dim=1).sum())
-        expect(same <= 10, "other images, of 1000", f"{same} of 1000 are the image in their place")
+        expect(same <= 10, "other images in at least 990 of 1000 cases", f"{same} of 1000 equal their positive")
 
-    @check("What is learned without labels must not look at them.")
+    @check("Learning without labels must not use labels.")
     def images_do_not_depend_on_labels(self) -> None:
-        """Other labels give the same images."""
+        """Different labels give the same images."""
         if self.gives != "images":
-            raise Skip("it gives labels")
-        one, two = (
+            raise Skip("its negatives are labels")
+        first, second = (
             self.subject.build()(numbers(16, (1, 8, 8)), truth, 10, generator(5))
             for truth in (labels(16, 10), (labels(16, 10) + 3) % 10)
         )
-        expect(torch.equal(one, two), "the same images whatever the labels", "other images")
+        expect(torch.equal(first, second), "the same images for different labels", "different images")
 
-    @check("They are used as an index, and stacked beside the true labels.")
+    @check("They are used as indices, and concatenated with the true labels.")
     def gives_labels(self) -> None:
-        """Int64 [B], from 0 to the number of classes less one."""
+        """Labels are int64 [B], from 0 to the number of classes minus 1."""
         self.labels_only()
         for classes in (2, 10, 1000):
             wrong = self.draw(classes, generator())
             good = isinstance(wrong, torch.Tensor) and wrong.dtype == torch.int64 and tuple(wrong.shape) == (ROWS,)
-            expect(good, f"int64 [{ROWS}] for {classes} classes", told(wrong))
+            expect(good, f"int64 [{ROWS}] for {classes} classes", describe(wrong))
             low, high = int(wrong.min()), int(wrong.max())
             inside = low >= 0 and high < classes
             expect(inside, f"labels from 0 to {classes - 1}", f"labels from {low} to {high}")
 
-    @check("A negative with the true label pushes down what the same step pushes up.")
+    @check("A negative with the true label cancels the gradient of the positive.")
     def never_the_true_label(self) -> None:
         """In many draws no negative has the true label, for 2, 10 and 1000 classes."""
         self.labels_only()
@@ -96,12 +96,12 @@ class NegativesContract(ComponentContract):
             for turn in range(20):
                 wrong = self.draw(classes, source, made, seed=turn)
                 same = int((wrong == labels(ROWS, classes)).sum())
-                came = f"{same} of {ROWS} true labels in draw {turn + 1}"
-                expect(same == 0, f"wrong labels only, of {classes} classes", came)
+                got = f"{same} of {ROWS} true labels in draw {turn + 1}"
+                expect(same == 0, f"wrong labels only, with {classes} classes", got)
 
-    @check("A run's negatives are a stream of their own; another generator would make the run unrepeatable.")
+    @check("Negatives have their own random stream; draws from another generator make a run irreproducible.")
     def draws_from_its_generator_only(self) -> None:
-        """The same state of the given generator gives the same negatives, and no global generator moves."""
+        """The same state of the given generator gives the same negatives, and no global generator is used."""
         for classes in (2, 10):
             before = global_states()
             first = self.draw(classes, generator(5))
@@ -110,47 +110,47 @@ class NegativesContract(ComponentContract):
             with undisturbed(99):
                 second = self.draw(classes, generator(5))
             same = torch.equal(first, second)
-            expect(same, f"the same {self.gives} from the same state of the generator", f"other {self.gives}")
+            expect(same, f"the same {self.gives} from the same state of the generator", f"different {self.gives}")
 
-    @check("A wrong label that never comes up is one that the network never learns to refuse.")
+    @check("The network never learns to reject a wrong label that is never drawn.")
     def covers_the_wrong_labels(self) -> None:
-        """Over many draws every wrong label comes up for every true one, of five classes."""
+        """In many draws with five classes every wrong label is drawn for every true label."""
         self.labels_only()
         source, made, seen = generator(), self.subject.build(), set()
         for turn in range(20):
             wrong = self.draw(5, source, made, seed=turn)
             seen |= set(zip(labels(ROWS, 5).tolist(), wrong.tolist(), strict=True))
         never = [(a, b) for a in range(5) for b in range(5) if a != b and (a, b) not in seen]
-        came = f"never {never[0][1]} for the true label {never[0][0]}, and {len(never) - 1} more" if never else ""
-        expect(not never, "all 20 pairs of a true and a wrong label in 8000 draws", came)
+        got = f"never {never[0][1]} for the true label {never[0][0]}, and {len(never) - 1} more" if never else ""
+        expect(not never, "all 20 pairs of a true and a wrong label in 8000 draws", got)
 
-    @check("Positives are made from the same images and labels, after this call.")
-    def leaves_its_input_alone(self) -> None:
-        """It changes neither images nor labels nor goodness."""
+    @check("Positives are built from the same images and labels after this call.")
+    def does_not_change_its_input(self) -> None:
+        """Images, labels and goodness are not changed in place."""
         made = self.subject.build()
         given = [numbers(ROWS, IMAGES), labels(ROWS, 10), numbers(ROWS, (10,))]
         kept = [value.clone() for value in given]
         made(given[0], given[1], 10, generator(), given[2] if made.needs_goodness else None)
-        expect(all(map(torch.equal, kept, given)), "the input as it was", "a tensor changed in place")
+        expect(all(map(torch.equal, kept, given)), "unchanged arguments", "a tensor changed in place")
 
-    @check("On a graphics card a label on the CPU is an error at the first step.")
+    @check("On a GPU, a label on the CPU is an error at the first step.")
     def stays_on_its_device(self) -> None:
-        """They lie on the device of images and labels given, though the generator is always the CPU's."""
+        """Negatives are on the device of images and labels, although the generator is always on the CPU."""
         made = self.subject.build()
         goodness = numbers(8, (10,)).to("meta") if made.needs_goodness else None
         with Elsewhere("labels on another device"):
             wrong = made(numbers(8, IMAGES).to("meta"), labels(8, 10).to("meta"), 10, generator(), goodness)
-        expect(wrong.device.type == "meta", f"{self.gives} on the device of those given", f"on {wrong.device.type!r}")
+        expect(wrong.device.type == "meta", f"{self.gives} on the device of the input", f"on {wrong.device.type!r}")
 
-    @check("A resumed run must go on as if it had not stopped.")
+    @check("A resumed run must equal a run that never stopped.")
     def state_survives_saving(self) -> None:
-        """With state_dict() loaded and the generator as it was, the next draws are the same."""
+        """With the loaded state_dict() and the same state of the generator, the next draws are the same."""
         made, source = self.subject.build(), generator()
         self.draw(10, source, made)
-        state, place = made.state_dict(), source.get_state()
+        state, generator_state = made.state_dict(), source.get_state()
         first = self.draw(10, source, made, seed=1)
         again, other = self.subject.build(), torch.Generator()
         again.load_state_dict(state)
-        other.set_state(place)
+        other.set_state(generator_state)
         second = self.draw(10, other, again, seed=1)
-        expect(torch.equal(first, second), f"the same {self.gives} after loading", f"other {self.gives}")
+        expect(torch.equal(first, second), f"the same {self.gives} after loading", f"different {self.gives}")

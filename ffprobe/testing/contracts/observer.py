@@ -1,4 +1,4 @@
-"""What a plugin must obey that offers no component and only watches."""
+"""The contract of a plugin that offers no component and only has hooks."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from ffprobe.testing.watching import Watched, baseline, compare, watched
 
 
 class Watcher(Component):
-    """Stands for a plugin without components."""
+    """Placeholder component for a plugin without components."""
 
     kind = "observer"
 
     @classmethod
     def named(cls, name: str) -> Any:
-        """Such a class of this name."""
+        """A subclass with this name."""
         return type("Watcher", (cls,), {"name": name})
 
 
 class ObserverContract(Contract):
-    """The checks of a plugin that only watches, on a toy run with it and without it."""
+    """The checks of an observer, on toy runs with it and without it."""
 
     kind = "observer"
 
     @cached_property
     def _with(self) -> Watched:
-        baseline()  # first, since the first run of a process differs: it imports
+        baseline()  # first, since the first run of a process differs: its imports use generators
         plugin = self.subject.plugin
         return watched(registry_for(plugin), [word_for(plugin)], self.scratch / "with.h5", {})
 
     @check("An observer that fails is switched off for the rest of the run.")
-    def watches_without_failing(self) -> None:
-        """In the toy run none of its hooks raises or returns something."""
-        said = [text for _, text in self._with.messages if "switched off" in text]
-        expect(not said, "a run in which it is not switched off", "; ".join(said))
+    def observes_without_errors(self) -> None:
+        """In the toy run none of its hooks raises an error or returns a value."""
+        messages = [text for _, text in self._with.messages if "switched off" in text]
+        expect(not messages, "a run in which it is not switched off", "; ".join(messages))
 
-    @check("Watching must change nothing: a result that depends on who looked is worth nothing.")
-    def changes_no_number_of_the_run(self) -> None:
-        """With it and without it the toy run ends in the same weights, streams and metrics, bit for bit."""
+    @check("Results that depend on which observers were active cannot be compared.")
+    def does_not_change_the_run(self) -> None:
+        """The toy run has the same weights, random streams and metrics with and without it, bit for bit."""
         compare(self._with)

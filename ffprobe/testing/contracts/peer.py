@@ -1,4 +1,4 @@
-"""What a peer must obey: somebody else's public code, as far as its recorded trajectories go."""
+"""The contract of a peer, which replays recorded trajectories of another implementation."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ FOREIGN: tuple[dict[str, Any], ...] = ({}, {"code": "nobody/nothing"}, {"loss": 
 
 
 class PeerContract(ComponentContract):
-    """The checks of a peer that need no recorded trajectory; ``ffprobe replay`` makes the others."""
+    """The checks of a peer that need no recorded trajectory; ``ffprobe replay`` checks the rest."""
 
     kind = "peer"
 
-    @check("`ffprobe replay` asks every installed peer whose a file is.")
-    def claims_nothing_foreign(self) -> None:
-        """claims(meta) says False to a description that is not its own, whatever is in it, and does not raise."""
+    @check("`ffprobe replay` calls claims() of every installed peer.")
+    def claims_only_its_own_trajectories(self) -> None:
+        """claims(meta) returns False for the meta of other implementations, whatever it contains, without an error."""
         for meta in FOREIGN:
-            said = self.subject.build().claims(dict(meta))
-            expect(said is False, f"False for the description {meta}", repr(said))
+            claimed = self.subject.build().claims(dict(meta))
+            expect(claimed is False, f"False for the meta {meta}", repr(claimed))
 
-    @check("The network's names are what gradients and parameters are compared by.")
-    def state_keeps_what_it_does_not_know(self) -> None:
-        """state({}) is an empty table."""
-        expect(self.subject.build().state({}) == {}, "an empty table", repr(self.subject.build().state({})))
+    @check("Gradients and parameters are compared by the network's names; a recording may lack some of them.")
+    def state_of_nothing_is_empty(self) -> None:
+        """state({}) returns an empty dict."""
+        expect(self.subject.build().state({}) == {}, "an empty dict", repr(self.subject.build().state({})))

@@ -1,0 +1,122 @@
+"""A run before its file is opened: everything is built and checked, and the records are declared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from ffprobe.components.process_group import ProcessGroup
+from ffprobe.config.settings import RunConfig
+from ffprobe.data.images import Images
+from ffprobe.errors import FfprobeError, UsageError
+from ffprobe.inference.activations import ActivationSampler
+from ffprobe.plugin.error_attribution import attribute_errors
+from ffprobe.plugin.registry import Registry
+from ffprobe.runtime.seeding import stream
+from ffprobe.store.schema import ActivationRecord, RunMetadata, Variable
+from ffprobe.training.experiment import Experiment, build
+from ffprobe.training.metadata import run_metadata
+from ffprobe.training.sanity_check import sanity_check
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """A run that is built and checked, and whose records are declared; no file exists yet.
+
+    Attributes:
+        experiment: everything that the trainer needs.
+        sampler: samples the activations to record; None if none are recorded.
+        fit_samples: number of the sampler's images that linear probes are fitted on; the others are held out.
+        metadata: determines the layout of the run file; None on processes other than the main one, which write nothing.
+    """
+
+    experiment: Experiment
+    sampler: ActivationSampler | None
+    fit_samples: int
+    metadata: RunMetadata | None
+
+
+def prepare(
+    config: RunConfig, registry: Registry, *, command: str = "", process_group: ProcessGroup | None = None
+) -> PreparedRun:
+    """Build everything, check it on one batch, and declare what will be recorded.
+
+    A component that breaks its contract is reported here, before training starts and before a file exists.
+
+    Args:
+        config: the resolved config.
+        registry: the registry that resolved it.
+        command: the command line, saved in the file.
+        process_group: the processes that train together; by default this process alone.
+
+    Raises:
+        FfprobeError: a component cannot be built or breaks its contract, or a record cannot be declared.
+    """
+    experiment = build(config, registry, process_group=process_group)
+    with attribute_errors(registry, "trying the first batch", FfprobeError):
+        sanity_check(experiment, *experiment.loader.preview())
+    if not experiment.process_group.is_main:
+        return PreparedRun(experiment, None, 0, None)
+    sampler, fit = _sampler(experiment)
+    return PreparedRun(experiment, sampler, fit, _metadata(experiment, sampler, fit, command))
+
+
+def _metadata(experiment: Experiment, sampler: ActivationSampler | None, fit: int, command: str) -> RunMetadata:
+    context = experiment.context
+    with attribute_errors(experiment.registry, "declaring what a probe records"):
+        declared: dict[str, Sequence[Variable]] = {p.name: p.variables(context) for p in experiment.probes}
+    records: Sequence[ActivationRecord] = sampler.records if sampler else ()
+    total = len(sampler.images) if sampler else 0
+    probes = {name: variables for name, variables in declared.items() if variables}
+    with attribute_errors(experiment.registry, "running the untrained network", FfprobeError):  # counts multiply-adds
+        return run_metadata(experiment, records, (fit, total - fit), probes, command)
+
+
+def _sampler(experiment: Experiment) -> tuple[ActivationSampler | None, int]:
+    # three quarters are training images to fit on, one quarter are validation images to score on
+    recording = experiment.config.settings.recording
+    features = not experiment.evaluator.reads_goodness
+    if features and not recording.activations:
+        raise UsageError(
+            f"The evaluator {experiment.evaluator.name!r} is fitted on recorded activations, but none are recorded.",
+            hint="Remove --set recording.activations=false.",
+        )
+    needed = features or any("activations" in probe.needs for probe in experiment.probes)
+    if not (needed if recording.activations == "auto" else recording.activations):
+        return None, 0
+    split = experiment.split
+    score = min(recording.samples // 4, len(split.validation))
+    fit = min(recording.samples - recording.samples // 4, len(split.train))
+    fitted, held_out = recorded_rows(split.train_indices, fit), recorded_rows(split.validation_indices, score)
+    images = _concatenate(split.train.subset(fitted), split.validation.subset(held_out))
+    labels = None
+    if any("random-label" in probe.needs for probe in experiment.probes):
+        generator = stream(experiment.config.settings.seed, "probes")
+        labels = torch.randint(len(images.classes), (len(images),), generator=generator)
+    with attribute_errors(experiment.registry, "running the untrained network", FfprobeError):
+        return ActivationSampler(
+            experiment.network, images, recording.max_features, experiment.autocast, labels, held_out
+        ), fit
+
+
+def recorded_rows(indices: torch.Tensor, count: int) -> torch.Tensor:
+    """Select the images whose activations are recorded.
+
+    The order is a fixed permutation of the data set's indices (multiplication by the golden ratio of 2^32) that does
+    not depend on the seed: runs with different seeds record mostly the same images and can be compared on them.
+
+    Args:
+        indices: index in the data set of each available image, int64 ``[N]``.
+        count: number of images to select.
+
+    Returns:
+        Positions in ``indices``, int64, at most ``count`` of them.
+    """
+    return (indices * 2654435769 % 2**32).argsort()[:count]
+
+
+def _concatenate(first: Images, second: Images) -> Images:
+    pixels, labels = torch.cat([first.pixels[:], second.pixels[:]]), torch.cat([first.labels, second.labels])
+    return Images(pixels, labels, first.classes, first.mean, first.std)
