@@ -1,1 +1,1 @@
-"""The first-party plugins of ffprobe, laid out as a stranger would lay out theirs."""
+"""The first-party plugins of ffprobe, laid out like a third-party distribution."""

@@ -1,1 +1,1 @@
-"""Where images come from."""
+"""Data sets: the images that a run trains on and is tested on."""

@@ -1,4 +1,4 @@
-"""CIFAR-10: 60,000 colour pictures of 32x32 in ten classes."""
+"""CIFAR-10: 60,000 colour images of 32x32 pixels in 10 classes."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import ffprobe
 
 
 class CIFAR10(ffprobe.Dataset):
-    """Animals and vehicles, 3x32x32, ten classes; 50,000 for training and 10,000 for testing.
+    """CIFAR-10: colour images of animals and vehicles, 3x32x32, 10 classes, 50,000 for training and 10,000 for testing.
 
-    Read by torchvision from the official python batches in ``--data-dir`` or in ``cifar-10-batches-py`` below it.
-    ``--download`` fetches them. The batches are pickles; torchvision checks the MD5 of every one before it opens it.
+    torchvision reads the official Python batches from ``--data-dir`` or from ``cifar-10-batches-py`` inside it.
+    ``--download`` downloads them. The batches are pickles; torchvision checks the MD5 of each batch before it opens it.
     """
 
     name = "cifar10"
     source = "Krizhevsky 2009"
 
     def load(self, split: Literal["train", "test"]) -> ffprobe.Images:
-        """One split; mean and standard deviation are the ones the paper's code uses.
+        """Load one split, normalized with the mean and standard deviation of the Trifecta's code.
 
         Raises:
-            FileError: a file is missing or not the published one.
+            FileError: a file is missing or differs from the published one.
         """
         pixels, labels, classes = ffprobe.read_cifar("CIFAR10", split, self.data_dir, self.download)
         return ffprobe.Images(pixels, labels, classes, mean=(0.4914, 0.4822, 0.4465), std=(0.2023, 0.1994, 0.2010))
@@ -29,5 +29,5 @@ class CIFAR10(ffprobe.Dataset):
 
 @ffprobe.hookimpl
 def ffprobe_components() -> list[type]:
-    """Offers the data set."""
+    """Return the data set."""
     return [CIFAR10]

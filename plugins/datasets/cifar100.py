@@ -1,4 +1,4 @@
-"""CIFAR-100: 60,000 colour pictures of 32x32 in a hundred classes."""
+"""CIFAR-100: 60,000 colour images of 32x32 pixels in 100 classes."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import ffprobe
 
 
 class CIFAR100(ffprobe.Dataset):
-    """Things of all kinds, 3x32x32, a hundred (fine) classes; 50,000 for training and 10,000 for testing.
+    """CIFAR-100: colour images of objects, 3x32x32, 100 (fine) classes, 50,000 for training and 10,000 for testing.
 
-    Read by torchvision from the official python files in ``--data-dir`` or in ``cifar-100-python`` below it.
-    ``--download`` fetches them. The files are pickles; torchvision checks the MD5 of every one before it opens it.
+    torchvision reads the official Python files from ``--data-dir`` or from ``cifar-100-python`` inside it.
+    ``--download`` downloads them. The files are pickles; torchvision checks the MD5 of each file before it opens it.
     """
 
     name = "cifar100"
     source = "Krizhevsky 2009"
 
     def load(self, split: Literal["train", "test"]) -> ffprobe.Images:
-        """One split; mean and standard deviation are those of the training images.
+        """Load one split; mean and standard deviation are those of the training images.
 
         Raises:
-            FileError: a file is missing or not the published one.
+            FileError: a file is missing or differs from the published one.
         """
         train = ffprobe.read_cifar("CIFAR100", "train", self.data_dir, self.download)
         mean, std = ffprobe.channel_statistics(train[0])
@@ -32,5 +32,5 @@ class CIFAR100(ffprobe.Dataset):
 
 @ffprobe.hookimpl
 def ffprobe_components() -> list[type]:
-    """Offers the data set."""
+    """Return the data set."""
     return [CIFAR100]

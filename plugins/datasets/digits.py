@@ -1,4 +1,4 @@
-"""Digits: 1,797 handwritten digits of 8x8 that come with scikit-learn."""
+"""Digits: 1,797 handwritten digits of 8x8 pixels that ship with scikit-learn."""
 
 from __future__ import annotations
 
@@ -13,42 +13,44 @@ if TYPE_CHECKING:
     import numpy as np
 
 SPLIT = Path(__file__).with_name("digits_split.json")
-"""Places of the training and of the test images in the published order, as scikit-learn 1.9 drew them with seed 0."""
+"""Indices of the training and test images in the published order, as scikit-learn 1.9 drew them with seed 0."""
 
 
 class Digits(ffprobe.Dataset):
-    """Handwritten digits, 1x8x8, ten classes; needs no file.
+    """Digits: handwritten digits that ship with scikit-learn, 1x8x8, 10 classes, 1,437 for training and 360 for
+    testing.
 
-    The published values 0 to 16 are scaled to 0 to 255. There is no published split of these images, so one is fixed
-    here for good: 1,437 for training and 360 for testing, stratified by class, the same for every seed of a run. Mean
-    and standard deviation are those of the training images.
+    The data set needs no download. The published values 0 to 16 are scaled to 0 to 255. There is no published split, so
+    ffprobe fixes one: stratified by class and the same for every seed of a run. Mean and standard deviation are those
+    of the training images.
     """
 
     name = "digits"
     source = "Alpaydin & Kaynak 1998, the test set of the UCI data set, by way of scikit-learn"
 
     def load(self, split: Literal["train", "test"]) -> ffprobe.Images:
-        """One split: uint8 ``[1437, 1, 8, 8]`` or ``[360, 1, 8, 8]``."""
+        """Load one split: uint8 ``[1437, 1, 8, 8]`` or ``[360, 1, 8, 8]``."""
         import torch
 
         table = torch.from_numpy(published())
-        places = json.loads(SPLIT.read_text())
+        indices = json.loads(SPLIT.read_text())
         pixels = (table[:, :-1].reshape(-1, 1, 8, 8) * (255 / 16)).round().to(torch.uint8)
-        mean, std = ffprobe.channel_statistics(pixels[places["train"]])
-        chosen = places[split]
+        mean, std = ffprobe.channel_statistics(pixels[indices["train"]])
+        chosen = indices[split]
         return ffprobe.Images(pixels[chosen], table[chosen, -1].long(), tuple("0123456789"), mean, std)
 
 
 def published() -> np.ndarray:
-    """Whole numbers ``[1797, 65]``: an image's 64 pixels, 0 to 16, and its label.
+    """Integers ``[1797, 65]``: the 64 pixels of an image, 0 to 16, and its label.
 
-    Read from scikit-learn's own file, since to import scikit-learn takes as long as a small run; where the file is not
-    where it has always been, scikit-learn is asked.
+    The table is read from scikit-learn's own file, since importing scikit-learn takes as long as a small run. If the
+    file has moved, scikit-learn loads it.
     """
     import numpy as np
 
     package = importlib.util.find_spec("sklearn")
-    file = Path(package.origin).with_name("datasets") / "data" / "digits.csv.gz" if package else None
+    origin = package.origin if package else None
+    file = Path(origin).with_name("datasets") / "data" / "digits.csv.gz" if origin else None
     if file and file.is_file():
         return np.loadtxt(file, delimiter=",")
     from sklearn.datasets import load_digits
@@ -59,5 +61,5 @@ def published() -> np.ndarray:
 
 @ffprobe.hookimpl
 def ffprobe_components() -> list[type]:
-    """Offers the data set."""
+    """Return the data set."""
     return [Digits]

@@ -1,4 +1,4 @@
-"""Fashion-MNIST: 70,000 grey pictures of clothes of 28x28."""
+"""Fashion-MNIST: 70,000 grey images of clothes, 28x28 pixels."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import ffprobe
 
 CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
-"""Where Debian's package dataset-fashion-mnist puts the files."""
+"""The folder in which Debian's package dataset-fashion-mnist installs the files."""
 
 
 class FashionMNIST(ffprobe.Dataset):
-    """Clothes, 1x28x28, ten classes; 60,000 for training and 10,000 for testing.
+    """Fashion-MNIST: grey images of clothes, 1x28x28, 10 classes, 60,000 for training and 10,000 for testing.
 
-    Read from the IDX files, plain or .gz, in ``--data-dir`` or in ``FashionMNIST/raw`` below it (torchvision's layout);
-    without ``--data-dir`` also from Debian's package dataset-fashion-mnist. ``--download`` fetches them through
-    torchvision.
+    The IDX files, plain or .gz, are read from ``--data-dir`` or from ``FashionMNIST/raw`` inside it (torchvision's
+    layout). Without ``--data-dir`` they are also read from Debian's package dataset-fashion-mnist. ``--download``
+    downloads them through torchvision.
     """
 
     name = "fashion-mnist"
     source = "Xiao, Rasul & Vollgraf 2017"
 
     def load(self, split: Literal["train", "test"]) -> ffprobe.Images:
-        """One split; mean and standard deviation are the ones the paper's code uses.
+        """Load one split, normalized with the mean and standard deviation of the Trifecta's code.
 
         Raises:
             FileError: a file is missing or damaged.
@@ -36,7 +36,7 @@ class FashionMNIST(ffprobe.Dataset):
             data_dir=self.data_dir,
             download=self.download,
             elsewhere=(DEBIAN,),
-            hint="On Debian and Ubuntu the package dataset-fashion-mnist holds them.",
+            hint="On Debian and Ubuntu, the package dataset-fashion-mnist contains them.",
         )
         pixels, labels = ffprobe.read_idx_split(folder, split, classes=len(CLASSES))
         return ffprobe.Images(pixels, labels, CLASSES, mean=(0.2860,), std=(0.3530,))
@@ -44,5 +44,5 @@ class FashionMNIST(ffprobe.Dataset):
 
 @ffprobe.hookimpl
 def ffprobe_components() -> list[type]:
-    """Offers the data set."""
+    """Return the data set."""
     return [FashionMNIST]

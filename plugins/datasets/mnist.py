@@ -1,4 +1,4 @@
-"""MNIST: 70,000 handwritten digits of 28x28."""
+"""MNIST: 70,000 handwritten digits of 28x28 pixels."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import ffprobe
 
 
 class MNIST(ffprobe.Dataset):
-    """Handwritten digits, 1x28x28, ten classes; 60,000 for training and 10,000 for testing.
+    """MNIST: handwritten digits, 1x28x28, 10 classes, 60,000 for training and 10,000 for testing.
 
-    Read from the IDX files, plain or .gz, in ``--data-dir`` or in ``MNIST/raw`` below it (torchvision's layout).
-    ``--download`` fetches them through torchvision.
+    The IDX files, plain or .gz, are read from ``--data-dir`` or from ``MNIST/raw`` inside it (torchvision's layout).
+    ``--download`` downloads them through torchvision.
     """
 
     name = "mnist"
     source = "LeCun, Bottou, Bengio & Haffner 1998"
 
     def load(self, split: Literal["train", "test"]) -> ffprobe.Images:
-        """One split; mean and standard deviation are the ones the paper's code uses.
+        """Load one split, normalized with the mean and standard deviation of the Trifecta's code.
 
         Raises:
             FileError: a file is missing or damaged.
@@ -36,5 +36,5 @@ class MNIST(ffprobe.Dataset):
 
 @ffprobe.hookimpl
 def ffprobe_components() -> list[type]:
-    """Offers the data set."""
+    """Return the data set."""
     return [MNIST]

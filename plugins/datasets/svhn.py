@@ -1,4 +1,4 @@
-"""SVHN: 99,289 house numbers in colour, cropped to single digits of 32x32."""
+"""SVHN: 99,289 house-number digits in colour, 32x32 pixels."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ import ffprobe
 
 
 class SVHN(ffprobe.Dataset):
-    """Digits from house numbers, 3x32x32, ten classes; 73,257 for training and 26,032 for testing.
+    """SVHN: single digits cropped from photos of house numbers, 3x32x32, 10 classes, 73,257 for training and 26,032 for
+    testing.
 
-    Read by torchvision, which checks the MD5, from ``train_32x32.mat`` and ``test_32x32.mat`` in ``--data-dir`` or in
-    ``SVHN`` below it. ``--download`` fetches them.
+    torchvision reads ``train_32x32.mat`` and ``test_32x32.mat`` from ``--data-dir`` or from ``SVHN`` inside it, and
+    checks their MD5. ``--download`` downloads them.
     """
 
     name = "svhn"
     source = "Netzer et al. 2011"
 
     def load(self, split: Literal["train", "test"]) -> ffprobe.Images:
-        """One split; the digit 0 has the label 0; mean and standard deviation are the ones the paper's code uses.
+        """Load one split, normalized as in the Trifecta's code; the digit 0 has the label 0.
 
         Raises:
-            FileError: a file is missing or not the published one.
+            FileError: a file is missing or differs from the published one.
         """
         import torch
         import torchvision.datasets
@@ -39,5 +40,5 @@ class SVHN(ffprobe.Dataset):
 
 @ffprobe.hookimpl
 def ffprobe_components() -> list[type]:
-    """Offers the data set."""
+    """Return the data set."""
     return [SVHN]

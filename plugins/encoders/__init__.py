@@ -1,1 +1,1 @@
-"""How a label enters."""
+"""Label encoders: how a label enters the network."""

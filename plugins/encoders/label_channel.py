@@ -1,4 +1,4 @@
-"""The label as one more image channel: a picture of its own for each class."""
+"""Appends the label as one more image channel, with one picture for each class."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import ffprobe
 
 
 class LabelChannel(ffprobe.Encoder):
-    """Appends row ``y`` of an embedding ``[classes, H*W]``, drawn from N(0, 1), as a channel ``[1, H, W]``.
+    """Appends a channel ``[1, H, W]`` to the image that holds the label: row ``y`` of an embedding ``[classes, H*W]``.
 
-    The Trifecta learns the embedding when updates overlap and leaves it random otherwise (App. A); ``auto`` does the
-    same. The neutral label is the mean of all rows.
+    The embedding is drawn from N(0, 1). The Trifecta trains it if update groups overlap and leaves it random otherwise
+    (App. A); ``auto`` does the same. The neutral label is the mean of all rows.
     """
 
     name = "label-channel"
@@ -23,20 +23,22 @@ class LabelChannel(ffprobe.Encoder):
     source = "Trifecta, arXiv:2311.18130, App. A and H"
 
     class Params(ffprobe.Params):
-        """Whether the pictures are learned."""
+        """Whether the embedding is trained."""
 
         learned: Literal["auto", "yes", "no"] | bool = Field(
-            "auto", description="train the embedding; auto: when update groups span more than one layer"
+            "auto",
+            description="train the label embedding: yes, no, or auto (only if an update group spans more than "
+            "one layer)",
         )
 
     @property
     def learned(self) -> bool | None:
-        """What the setting says; None for auto."""
-        said = self.params.learned
-        return said if isinstance(said, bool) else {"auto": None, "yes": True, "no": False}[said]
+        """True or False as set; None for auto."""
+        setting = self.params.learned
+        return setting if isinstance(setting, bool) else {"auto": None, "yes": True, "no": False}[setting]
 
     def build(self, shape: ffprobe.Shape, classes: int) -> nn.Module:
-        """``[B, C, H, W]`` with labels ``[B]`` to ``[B, C + 1, H, W]``."""
+        """Build a module that maps ``[B, C, H, W]`` and labels ``[B]`` to ``[B, C + 1, H, W]``."""
         height, width = shape[1:]
 
         class Module(nn.Module):

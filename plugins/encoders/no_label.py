@@ -1,4 +1,4 @@
-"""No label enters the network."""
+"""Passes the image on without a label."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import ffprobe
 
 
 class NoLabel(ffprobe.Encoder):
-    """The image as it is, for methods in which goodness says something of every class at once (form ``class``).
+    """Passes the image to the network without a label, for methods whose goodness covers all classes at once (form
+    ``class``).
 
-    With ``standardize`` each image first gets mean 0 and variance 1 over all its numbers (layer normalization without
-    parameters, epsilon 1e-5), as DeeperForward's input does.
+    With ``standardize``, each image is first normalized to mean 0 and variance 1 over all its values (layer
+    normalization without parameters, epsilon 1e-5), as DeeperForward normalizes its input.
     """
 
     name = "no-label"
@@ -22,17 +23,19 @@ class NoLabel(ffprobe.Encoder):
     source = "CwComp, arXiv:2312.12668; DeeperForward; any method with local classifiers"
 
     class Params(ffprobe.Params):
-        """What becomes of the image."""
+        """Whether images are standardized."""
 
-        standardize: bool = Field(False, description="give each image mean 0 and variance 1")
+        standardize: bool = Field(
+            False, description="normalize each image to mean 0 and variance 1 over all its values"
+        )
 
     @property
     def learned(self) -> bool | None:
-        """Never: there is nothing to learn."""
+        """Always False: this encoder has no parameters."""
         return False
 
     def build(self, shape: ffprobe.Shape, classes: int) -> nn.Module:
-        """``[B, C, H, W]`` to the same; labels are not looked at."""
+        """Build a module that maps ``[B, C, H, W]`` to the same shape and ignores the labels."""
         standardize = self.params.standardize
 
         class Module(nn.Module):

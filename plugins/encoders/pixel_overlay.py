@@ -1,4 +1,4 @@
-"""The label written over the first pixels of the image, one pixel for each class."""
+"""Writes the label over the first pixels of the image, one pixel for each class."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import ffprobe
 
 
 class PixelOverlay(ffprobe.Encoder):
-    """The first K pixels (row by row, in every channel) become 0, and pixel ``y`` becomes the largest value.
+    """Writes the label into the image: the first K pixels (row by row, in every channel) become 0, and pixel ``y`` gets
+    the largest value of the image.
 
     The neutral label writes 1/K of that value into each of the K pixels. Hinton overlays MNIST's black border;
-    normalized images have no natural black, so 0 is the mean grey here. By default the largest value is each image's
-    own; mohammadpz's code takes the largest of the whole batch, which lets other images in.
+    normalized images have no natural black, so 0 is the mean grey here. By default, the largest value is that of each
+    image; mohammadpz's code takes the largest value of the whole batch, which makes an image depend on the others.
     """
 
     name = "pixel-overlay"
@@ -22,19 +23,22 @@ class PixelOverlay(ffprobe.Encoder):
     source = "Hinton 2022, arXiv:2212.13345, Sec. 3.3; neutral as in loeweX/Forward-Forward"
 
     class Params(ffprobe.Params):
-        """How bright the label pixel is."""
+        """The brightness of the label pixel."""
 
         value: float | None = Field(
-            None, description="of the label pixel, in normalized units; empty: the image's maximum"
+            None,
+            description="value of the label pixel, in standard deviations of the images (after "
+            "normalization); empty: the maximum of the image",
         )
 
     def build(self, shape: ffprobe.Shape, classes: int) -> nn.Module:
-        """``[B, C, H, W]`` with labels ``[B]``, same shape out."""
+        """Build a module that maps ``[B, C, H, W]`` and labels ``[B]`` to the same shape."""
         channels, height, width = shape
         value = self.params.value
         if classes > height * width:
             raise ffprobe.UsageError(
-                f"pixel-overlay needs {classes} pixels for {classes} classes; an image has {height * width}.",
+                f"The encoder 'pixel-overlay' needs {classes} pixels for {classes} classes; "
+                f"an image has {height * width}.",
                 hint="Use --plugin label-channel.",
             )
 

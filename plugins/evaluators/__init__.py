@@ -1,1 +1,1 @@
-"""How a prediction is read."""
+"""Evaluators: how a prediction is computed from goodness or features."""

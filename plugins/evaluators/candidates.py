@@ -1,4 +1,4 @@
-"""A few labels are kept after an early layer; only they go on."""
+"""Keeps a few candidate labels after an early layer; only they continue."""
 
 from __future__ import annotations
 
@@ -10,63 +10,75 @@ from pydantic import Field
 import ffprobe
 
 GAPS = tuple(12 - 0.25 * i for i in range(49))
-"""How far, in log odds, a label may lie below the best and still go on, from careful to bold; one is chosen."""
+"""Gaps to the best label, in log odds, within which a label continues, from cautious to bold; one is chosen."""
 
 
 class Candidates(ffprobe.Evaluator):
-    """All labels go as far as one layer, the best of them to the end, where the last layers decide among them.
+    """Keeps a few candidate labels after one layer; only they continue to the last layers, whose goodness decides among
+    them.
 
-    The best are those that lie within a gap of the best one in log odds of being named by a full sweep, as they follow
-    from goodness so far (``ffprobe.EarlyExitModel``); an image that has but one is done. The layer and the gap are
-    chosen on the validation set: the cheapest pair that keeps the loss of accuracy, with 95 % confidence, within what
-    is allowed. With ``labels``, so many of highest goodness go on instead. Before calibration nothing is left out.
+    The candidates are the labels within a gap of the best one, in log odds of being the prediction of a full label
+    scan, estimated from the goodness so far (``ffprobe.EarlyExitModel``). An image with only one candidate is finished.
+    The layer and the gap are chosen on the validation set: the cheapest pair whose loss of accuracy stays, with 95 %
+    confidence, within ``loss``. With ``labels``, a fixed number of labels with the highest goodness continues instead.
+    Before calibration, no label is dropped.
     """
 
     name = "candidates"
-    source = "an answer to the cost that Trifecta (arXiv:2311.18130) names in Sec. 3 and App. H"
+    source = "our answer to the evaluation cost that the Trifecta (arXiv:2311.18130) discusses in Sec. 3 and App. H"
     stepwise = True
 
     class Params(ffprobe.Params):
-        """What is kept, or how much accuracy it may cost."""
+        """Which labels continue, or how much accuracy it may cost."""
 
-        after: int | None = Field(None, ge=1, description="layer, from 1, that decides which labels go on; or chosen")
-        labels: int | None = Field(None, ge=1, description="how many labels go on; else those within a gap, chosen")
-        loss: float = Field(0.1, ge=0, description="allowed loss of validation accuracy, percentage points")
-        last: int = Field(1, ge=1, description="how many of the last layers decide, by their mean goodness")
+        after: int | None = Field(
+            None,
+            ge=1,
+            description="number of the layer, from 1, after which labels are dropped; empty: chosen on the "
+            "validation set",
+        )
+        labels: int | None = Field(
+            None,
+            ge=1,
+            description="number of labels that continue; empty: those within a gap that is chosen on the "
+            "validation set",
+        )
+        loss: float = Field(0.1, ge=0, description="maximum loss of validation accuracy, in percentage points")
+        last: int = Field(1, ge=1, description="number of last layers whose mean goodness decides, at least 1")
 
     def calibrate(self, calibration: ffprobe.Calibration) -> None:
-        """Choose what the settings leave open."""
+        """Choose the parameters that the settings leave open."""
         ffprobe.select_cheapest(
             self, calibration, self._options, self.params.loss, chain=lambda option: option["after"]
         )
 
     def _options(self, calibration: ffprobe.Calibration) -> list[dict[str, Any]]:
-        said, depth = self.params, calibration.depth
-        layers = range(1, depth) if said.after is None else [min(said.after, depth)]
+        params, depth = self.params, calibration.depth
+        layers = range(1, depth) if params.after is None else [min(params.after, depth)]
         layers = [after for after in layers if after - 1 in calibration.trained_layers]
-        if said.labels is not None:
-            kept = min(said.labels, calibration.classes)
+        if params.labels is not None:
+            kept = min(params.labels, calibration.classes)
             return [{"after": after, "labels": kept} for after in layers] or [{"after": depth, "labels": kept}]
-        outlook = ffprobe.fit_early_exit(calibration, self.scores(calibration.goodness).argmax(dim=1))
-        fitted = {"weight": outlook.weight, "bias": outlook.bias}
+        model = ffprobe.fit_early_exit(calibration, self.scores(calibration.goodness).argmax(dim=1))
+        fitted = {"weight": model.weight, "bias": model.bias}
         options = [{"after": after, "gap": gap, **fitted} for after in layers if after < depth for gap in GAPS]
-        return options + [{"after": depth, "labels": calibration.classes}] * (not options or said.after is None)
+        return options + [{"after": depth, "labels": calibration.classes}] * (not options or params.after is None)
 
     def layers(self, depth: int) -> list[int]:
         """The layers that decide."""
         return list(range(max(0, depth - self.params.last), depth))
 
     def scores(self, goodness: torch.Tensor) -> torch.Tensor:
-        """``[L, N, K]`` to ``[N, K]``, no label left out."""
+        """Map ``[L, N, K]`` to ``[N, K]``, with no label dropped."""
         return goodness[self.layers(goodness.shape[0])].mean(dim=0)
 
-    def read(self, sweep: ffprobe.LabelScan) -> torch.Tensor:
-        """``[N, K]``, minus infinity for labels that were not kept; log odds where one was kept alone."""
+    def read(self, scan: ffprobe.LabelScan) -> torch.Tensor:
+        """``[N, K]``: minus infinity for dropped labels; log odds for a label that is the only candidate."""
         after = self.chosen.get("after") or self.params.after or 1
-        alive, deciding = sweep.everyone(), self.layers(sweep.depth)
+        alive, deciding = scan.everyone(), self.layers(scan.depth)
         total, alone, seen = torch.zeros(alive.shape), torch.full(alive.shape, -torch.inf), []
-        for layer in range(sweep.depth):
-            goodness = sweep.advance(alive)
+        for layer in range(scan.depth):
+            goodness = scan.advance(alive)
             seen.append(goodness)
             if layer in deciding:
                 total = total + goodness
@@ -77,7 +89,7 @@ class Candidates(ffprobe.Evaluator):
                 alone[single] = known[single].masked_fill(~alive[single], -torch.inf)
                 alive = alive & ~single[:, None]
             elif layer + 1 == after:
-                labels = min(self.chosen.get("labels") or self.params.labels or sweep.classes, sweep.classes)
+                labels = min(self.chosen.get("labels") or self.params.labels or scan.classes, scan.classes)
                 alive = torch.zeros_like(alive).scatter(1, goodness.topk(labels, dim=1).indices, True)
             if not bool(alive.any()):
                 return alone

@@ -1,4 +1,4 @@
-"""A small classifier over the goodness of all layers and labels."""
+"""A small classifier on the goodness of all layers and labels."""
 
 from __future__ import annotations
 
@@ -9,28 +9,30 @@ import ffprobe
 
 
 class GoodnessClassifier(ffprobe.Evaluator):
-    """Multinomial logistic regression from all L x K goodness values, fitted on the validation set.
+    """Predicts with multinomial logistic regression on all L x K goodness values, fitted on the validation set.
 
-    Layers whose goodness no loss teaches have no say.
+    Layers whose goodness no loss trains have no influence.
 
-    Before calibration: the mean over all layers.
+    Before calibration, it uses the mean over all layers.
     """
 
     name = "goodness-classifier"
     source = "Trifecta, arXiv:2311.18130, App. H and Fig. 13: the head may be a small classifier of any kind"
 
     class Params(ffprobe.Params):
-        """How it is fitted."""
+        """The regularization."""
 
-        l2: float = Field(1.0, gt=0, description="penalty on the summed loss, l2 / 2 * ||W||^2, on z-scored goodness")
+        l2: float = Field(
+            1.0, gt=0, description="L2 penalty l2 / 2 * ||W||^2 on the summed loss, for z-scored goodness, above 0"
+        )
 
     def calibrate(self, calibration: ffprobe.Calibration) -> None:
-        """Fit it."""
+        """Fit the classifier."""
         head = ffprobe.fit_head(_flat(calibration.goodness), calibration.labels, calibration.classes, self.params.l2)
         self.chosen = {"weight": head.weight, "bias": head.bias}
 
     def scores(self, goodness: torch.Tensor) -> torch.Tensor:
-        """``[L, N, K]`` to log probabilities ``[N, K]``."""
+        """Map ``[L, N, K]`` to log probabilities ``[N, K]``."""
         if not self.chosen:
             return goodness.nanmean(dim=0)
         return ffprobe.Head(**self.chosen).log_probabilities(_flat(goodness))

@@ -1,4 +1,4 @@
-"""The label whose goodness, averaged over the best run of neighbouring layers, is largest."""
+"""Predicts the label with the largest mean goodness over the most accurate interval of layers."""
 
 from __future__ import annotations
 
@@ -12,34 +12,41 @@ import ffprobe
 
 
 class Interval(ffprobe.Evaluator):
-    """Mean goodness over neighbouring layers, every interval tried on the validation set and the most accurate taken.
+    """Averages goodness over an interval of neighbouring layers; tries every interval on the validation set and takes
+    the most accurate.
 
-    Of equally accurate intervals the one that ends first, then the shortest. Before calibration: the last layer.
+    Among equally accurate intervals, the one that ends first wins, then the shortest. Before calibration, it uses the
+    last layer.
     """
 
     name = "interval"
     source = "DeeperForward (ICLR 2025), which searches the layers to read from in this way"
 
     class Params(ffprobe.Params):
-        """One end of the interval, or both; what is left open is chosen on the validation set."""
+        """The ends of the interval; open ends are chosen on the validation set."""
 
-        first: int | None = Field(None, ge=1, description="first layer, from 1; empty: chosen")
-        last: int | None = Field(None, ge=1, description="last layer, from 1; empty: chosen")
+        first: int | None = Field(
+            None, ge=1, description="first layer of the interval, from 1; empty: chosen on the validation set"
+        )
+        last: int | None = Field(
+            None, ge=1, description="last layer of the interval, from 1; empty: chosen on the validation set"
+        )
 
     def calibrate(self, calibration: ffprobe.Calibration) -> None:
-        """Try every interval that the settings leave."""
-        goodness = calibration.goodness.nan_to_num()  # layers that no loss teaches are in no interval
+        """Try every interval that the settings allow."""
+        goodness = calibration.goodness.nan_to_num()  # no interval contains a layer that no loss trains
         sums = torch.cat([torch.zeros_like(goodness[:1]), goodness.cumsum(dim=0)])
         tried = []
-        taught = set(calibration.trained_layers)
+        trained = set(calibration.trained_layers)
         for first, last in self._intervals(calibration.depth):
-            if not taught.issuperset(range(first, last + 1)):
+            if not trained.issuperset(range(first, last + 1)):
                 continue
             named = (sums[last + 1] - sums[first]).argmax(dim=1)
             tried.append((-int((named == calibration.labels).sum()), last, -first))
         if not tried:
             raise ffprobe.UsageError(
-                f"A network of {calibration.depth} layers has no such interval of layers with goodness."
+                f"No interval of layers with goodness fits the settings; the network has {calibration.depth} layers.",
+                hint="Change the settings 'first' and 'last' of the evaluator 'interval'.",
             )
         _, last, first = min(tried)
         self.chosen = {"first": 1 - first, "last": 1 + last}
@@ -52,13 +59,13 @@ class Interval(ffprobe.Evaluator):
         return list(range(min(self.params.first or last, last) - 1, last))
 
     def scores(self, goodness: torch.Tensor) -> torch.Tensor:
-        """``[L, N, K]`` to ``[N, K]``."""
+        """Map ``[L, N, K]`` to ``[N, K]``."""
         return goodness[self.layers(goodness.shape[0])].mean(dim=0)
 
     def _intervals(self, depth: int) -> Iterator[tuple[int, int]]:
-        said: Any = self.params
-        for last in range(depth) if said.last is None else [said.last - 1][: said.last <= depth]:
-            for first in range(last + 1) if said.first is None else [said.first - 1][: said.first <= last + 1]:
+        params: Any = self.params
+        for last in range(depth) if params.last is None else [params.last - 1][: params.last <= depth]:
+            for first in range(last + 1) if params.first is None else [params.first - 1][: params.first <= last + 1]:
                 yield first, last
 
 

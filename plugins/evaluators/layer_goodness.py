@@ -1,4 +1,4 @@
-"""The label whose goodness, averaged over some layers, is largest."""
+"""Predicts the label with the largest mean goodness over some layers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import ffprobe
 
 
 class LayerGoodness(ffprobe.Evaluator):
-    """Mean goodness over the last layer, the last k, all but the first, or all layers.
+    """Averages goodness over the last layer, the last k layers, all but the first, or all layers; the largest mean
+    wins.
 
-    The paper reports the last layer (Sec. 5) and finds the last three a little better (Table 3); Hinton sums all but
+    The paper reports the last layer (Sec. 5) and finds the last three slightly better (Table 3); Hinton sums all but
     the first.
     """
 
@@ -21,9 +22,12 @@ class LayerGoodness(ffprobe.Evaluator):
     source = "Trifecta, arXiv:2311.18130, Sec. 5 and Table 3; Hinton 2022, arXiv:2212.13345, Sec. 3.3"
 
     class Params(ffprobe.Params):
-        """Which layers have a say."""
+        """Which layers are averaged."""
 
-        layers: str = Field("last", description="last, last-K (K layers), all-but-first, or all")
+        layers: str = Field(
+            "last",
+            description="The layers that are averaged; if the network has only one layer, all-but-first uses it.",
+        )
 
         @field_validator("layers")
         @classmethod
@@ -33,17 +37,17 @@ class LayerGoodness(ffprobe.Evaluator):
             return value
 
     def layers(self, depth: int) -> list[int]:
-        """The layers that are averaged; a single layer is never left out as the first."""
-        said = self.params.layers
-        if said == "all" or depth == 1:
+        """The layers that are averaged; if the network has only one layer, all-but-first uses it."""
+        choice = self.params.layers
+        if choice == "all" or depth == 1:
             return list(range(depth))
-        if said == "all-but-first":
+        if choice == "all-but-first":
             return list(range(1, depth))
-        count = int(said.partition("-")[2] or 1)
+        count = int(choice.partition("-")[2] or 1)
         return list(range(max(0, depth - count), depth))
 
     def scores(self, goodness: torch.Tensor) -> torch.Tensor:
-        """``[L, N, K]`` to ``[N, K]``."""
+        """Map ``[L, N, K]`` to ``[N, K]``."""
         return goodness[self.layers(goodness.shape[0])].mean(dim=0)
 
 

@@ -1,4 +1,4 @@
-"""A linear head on the features of one pass with the neutral label."""
+"""A linear head on the features of one forward pass with the neutral label."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import ffprobe
 
 
 class OnePass(ffprobe.Evaluator):
-    """Multinomial logistic regression on neutral-label features, fitted on recorded images that were learned from.
+    """Predicts with one forward pass: multinomial logistic regression on features of the neutral label, fitted on
+    recorded training images.
 
-    No label is ever tried, so the cost does not grow with the number of classes. Features are each layer's activation,
-    reduced as in the run file, z-scored; Hinton takes the normalized activities of all layers but the first.
+    It tries no label, so the cost does not grow with the number of classes. The features are the activations of the
+    layers, reduced as in the run file and z-scored; Hinton uses the normalized activities of all layers but the first.
     """
 
     name = "one-pass"
@@ -23,35 +24,39 @@ class OnePass(ffprobe.Evaluator):
     reads_goodness = False
 
     class Params(ffprobe.Params):
-        """Which features, and how the head is fitted."""
+        """The features and the regularization."""
 
-        layers: Literal["all", "all-but-first", "last"] = Field("all", description="the layers whose features are used")
-        l2: float = Field(10.0, gt=0, description="penalty on the summed loss, l2 / 2 * ||W||^2, on z-scored features")
+        layers: Literal["all", "all-but-first", "last"] = Field(
+            "all", description="layers whose features the head reads: all, all-but-first, or last"
+        )
+        l2: float = Field(
+            10.0, gt=0, description="L2 penalty l2 / 2 * ||W||^2 on the summed loss, for z-scored features, above 0"
+        )
 
     def layers(self, depth: int) -> list[int]:
-        """The layers whose features are used; a single layer is never left out as the first."""
+        """The layers whose features the head reads; if the network has only one layer, all-but-first uses it."""
         first = {"all": 0, "all-but-first": 1, "last": depth - 1}[self.params.layers]
         return list(range(min(first, depth - 1), depth))
 
     def calibrate(self, calibration: ffprobe.Calibration) -> None:
-        """Fit the head on the images learned from."""
+        """Fit the head on recorded training images."""
         head = ffprobe.fit_feature_head(calibration, self.layers(calibration.depth), self.params.l2)
         self.chosen = {"weight": head.weight, "bias": head.bias}
 
     def scores(self, goodness: torch.Tensor) -> torch.Tensor:
-        """There are none from goodness.
+        """Refuse: this evaluator has no scores from goodness.
 
         Raises:
             UsageError: always.
         """
         raise ffprobe.UsageError(
-            "one-pass reads features, and no scores follow from goodness.",
-            hint="Ask `ffprobe predict RUN --evaluator one-pass`, which runs the network.",
+            "The evaluator 'one-pass' reads features; it has no scores from goodness.",
+            hint="Use `ffprobe predict RUN --evaluator one-pass`, which runs the network.",
         )
 
-    def read(self, sweep: ffprobe.LabelScan) -> torch.Tensor:
+    def read(self, scan: ffprobe.LabelScan) -> torch.Tensor:
         """Log probabilities ``[N, K]``."""
-        features = sweep.features(self.layers(sweep.depth))
+        features = scan.features(self.layers(scan.depth))
         return ffprobe.Head(**self.chosen).log_probabilities(torch.cat(list(features.values()), dim=1))
 
 

@@ -1,4 +1,4 @@
-"""One pass proposes the likely labels; goodness decides among them."""
+"""One forward pass proposes likely labels; goodness decides among them."""
 
 from __future__ import annotations
 
@@ -10,31 +10,36 @@ from pydantic import Field
 import ffprobe
 
 GAPS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 12.0, float("inf"))
-"""How far, in log probability, a label may lie below the head's first choice and still be tried; one is chosen."""
+"""Gaps to the head's first choice, in log probability, within which a label is proposed; one is chosen."""
 
 
 class Propose(ffprobe.Evaluator):
-    """A linear head on neutral-label features proposes labels, and the last layers' goodness decides among them.
+    """Proposes a few labels with a linear head on neutral-label features; the last layers' goodness decides among them.
 
-    Proposed are the labels that lie within a gap of log probability below the head's first choice, a few at most. An
-    image with one proposal is done after one pass, whatever the number of classes. The gap is the cheapest that keeps
-    the loss of validation accuracy against a full sweep within what is allowed. Before calibration, and without
-    recorded activations (while a run trains), all labels are tried.
+    It proposes the labels within a gap in log probability of the head's first choice, up to ``labels``. An image with
+    one proposal is finished after one forward pass, whatever the number of classes. The gap is the cheapest whose loss
+    of validation accuracy against a full label scan stays within ``loss``. Before calibration, and without recorded
+    activations (during training), all labels are tried.
     """
 
     name = "propose"
-    source = "an answer to the cost that Trifecta (arXiv:2311.18130) names in Sec. 3 and App. H"
+    source = "our answer to the evaluation cost that the Trifecta (arXiv:2311.18130) discusses in Sec. 3 and App. H"
     needs = frozenset({"activations"})
     stepwise = True
 
     class Params(ffprobe.Params):
-        """How many labels, how much accuracy it may cost, and how the head is fitted."""
+        """The number of labels, the allowed loss of accuracy, and the regularization of the head."""
 
-        labels: int = Field(3, ge=1, description="labels proposed at most")
-        gap: float | None = Field(None, ge=0, description="in log probability, below the first choice; or chosen")
-        loss: float = Field(0.1, ge=0, description="allowed loss of validation accuracy, percentage points")
-        last: int = Field(1, ge=1, description="how many of the last layers decide, by their mean goodness")
-        l2: float = Field(10.0, gt=0, description="penalty on the head's summed loss, l2 / 2 * ||W||^2")
+        labels: int = Field(3, ge=1, description="maximum number of labels to propose, at least 1")
+        gap: float | None = Field(
+            None,
+            ge=0,
+            description="gap to the head's first choice within which a label is proposed, in log probability; "
+            "empty: chosen on the validation set",
+        )
+        loss: float = Field(0.1, ge=0, description="maximum loss of validation accuracy, in percentage points")
+        last: int = Field(1, ge=1, description="number of last layers whose mean goodness decides, at least 1")
+        l2: float = Field(10.0, gt=0, description="L2 penalty l2 / 2 * ||W||^2 on the head's summed loss, above 0")
 
     def calibrate(self, calibration: ffprobe.Calibration) -> None:
         """Fit the head, then choose the gap."""
@@ -42,12 +47,12 @@ class Propose(ffprobe.Evaluator):
             ffprobe.select_cheapest(self, calibration, self._options, self.params.loss)
 
     def _options(self, calibration: ffprobe.Calibration) -> list[dict[str, Any]]:
-        said = self.params
-        head = ffprobe.fit_feature_head(calibration, range(calibration.depth), said.l2)
+        params = self.params
+        head = ffprobe.fit_feature_head(calibration, range(calibration.depth), params.l2)
         common = {"weight": head.weight, "bias": head.bias}
-        if said.gap is not None:
-            return [{**common, "gap": said.gap, "labels": said.labels}]
-        counts = range(min(2, said.labels), said.labels + 1)
+        if params.gap is not None:
+            return [{**common, "gap": params.gap, "labels": params.labels}]
+        counts = range(min(2, params.labels), params.labels + 1)
         return [{**common, "gap": gap, "labels": count} for gap in GAPS for count in counts]
 
     def layers(self, depth: int) -> list[int]:
@@ -55,25 +60,25 @@ class Propose(ffprobe.Evaluator):
         return list(range(max(0, depth - self.params.last), depth))
 
     def scores(self, goodness: torch.Tensor) -> torch.Tensor:
-        """``[L, N, K]`` to ``[N, K]``, all labels proposed."""
+        """Map ``[L, N, K]`` to ``[N, K]``, with all labels proposed."""
         return goodness[self.layers(goodness.shape[0])].mean(dim=0)
 
-    def read(self, sweep: ffprobe.LabelScan) -> torch.Tensor:
-        """``[N, K]``: mean goodness of the proposals; the head's log probability where there is one proposal alone."""
+    def read(self, scan: ffprobe.LabelScan) -> torch.Tensor:
+        """``[N, K]``: mean goodness of the proposals; the head's log probability if there is only one."""
         if not self.chosen:
-            return self.scores(sweep.full(self.layers(sweep.depth)))
-        features = torch.cat(list(sweep.features(range(sweep.depth)).values()), dim=1)
+            return self.scores(scan.full(self.layers(scan.depth)))
+        features = torch.cat(list(scan.features(range(scan.depth)).values()), dim=1)
         likely = ffprobe.Head(self.chosen["weight"], self.chosen["bias"]).log_probabilities(features)
-        best = likely.topk(min(self.chosen["labels"], sweep.classes), dim=1).indices
+        best = likely.topk(min(self.chosen["labels"], scan.classes), dim=1).indices
         alive = torch.zeros(likely.shape, dtype=torch.bool).scatter(1, best, True)
         alive &= likely >= likely.amax(dim=1, keepdim=True) - self.chosen["gap"]
         alone = alive.sum(dim=1) == 1
         alive[alone] = False
         if not bool(alive.any()):
             return likely
-        total, deciding = torch.zeros(likely.shape), self.layers(sweep.depth)
-        for layer in range(sweep.depth):
-            goodness = sweep.advance(alive)
+        total, deciding = torch.zeros(likely.shape), self.layers(scan.depth)
+        for layer in range(scan.depth):
+            goodness = scan.advance(alive)
             if layer in deciding:
                 total = total + goodness / len(deciding)
         return torch.where(alone[:, None], likely, total.masked_fill(~alive, -torch.inf))

@@ -1,4 +1,6 @@
-"""Runs of a sweep as processes of this machine, with its cores and GPUs shared out."""
+"""Runs the jobs of a sweep as processes on this machine."""
+
+from __future__ import annotations
 
 import os
 import signal
@@ -6,57 +8,63 @@ import subprocess
 import sys
 import time
 from collections import deque
+from collections.abc import Generator, Sequence
 
 from pydantic import Field
 
 import ffprobe
 
 TICK = 0.2
-"""Seconds between two looks at the processes."""
+"""Seconds between two checks of the processes."""
 
 
 class Local(ffprobe.Executor):
-    """Processes on this machine: as many at a time as jobs are allowed, or as its GPUs take.
+    """Runs each job as a process on this machine and divides the CPU cores and GPUs among the concurrent jobs.
 
-    Each process has its share of the cores (``OMP_NUM_THREADS``) and one GPU (``CUDA_VISIBLE_DEVICES``) where some are
-    named. A crash takes one run with it and nothing else. Processes are started in a session of their own, so that a
-    Ctrl-C reaches them once, through the sweep, which lets each stop after its batch.
+    The number of concurrent jobs is ``--jobs``, limited by the available GPU slots. Each process gets an equal part of
+    the cores (``OMP_NUM_THREADS``) and one GPU (``CUDA_VISIBLE_DEVICES``) if GPUs are named. A crash ends one run and
+    affects no other. Each process starts in a session of its own, so that Ctrl-C does not reach it twice: the sweep
+    receives the signal and lets each run stop after its batch.
     """
 
     name = "local"
 
     class Params(ffprobe.Params):
-        """How much patience."""
+        """How long to wait for a run to stop."""
 
-        grace: float = Field(60.0, ge=0, description="seconds a run may take to stop before it is killed")
+        grace: float = Field(60.0, ge=0, description="time that a run may take to stop before it is killed, in seconds")
 
-    def work(self, jobs, share):
-        slots = deque(_slots(share))
+    def run_jobs(
+        self, jobs: Sequence[ffprobe.Job], limits: ffprobe.ResourceLimits
+    ) -> Generator[ffprobe.JobEvent | None, None, None]:
+        slots = deque(_slots(limits))
         threads = max(1, (os.cpu_count() or 1) // len(slots))
-        waiting, living = deque(jobs), {}
+        waiting = deque(jobs)
+        running: dict[subprocess.Popen[bytes], tuple[ffprobe.Job, str]] = {}
         try:
-            while waiting or living:
+            while waiting or running:
                 while waiting and slots:
                     job, gpu = waiting.popleft(), slots.popleft()
-                    living[_start(job, gpu, threads)] = (job, gpu)
+                    running[_start(job, gpu, threads)] = (job, gpu)
                     yield ffprobe.JobEvent(job, "running", f"GPU {gpu}" if gpu else "")
-                for process in [p for p in living if p.poll() is not None]:
-                    job, gpu = living.pop(process)
+                for process in [p for p in running if p.poll() is not None]:
+                    job, gpu = running.pop(process)
                     slots.append(gpu)
-                    yield _ended(job, process.returncode)
+                    yield _end_event(job, process.returncode)
                 yield None
                 time.sleep(TICK)
         finally:
-            _stop(list(living), self.params.grace)
+            _stop(list(running), self.params.grace)
 
 
-def _slots(share):
-    """A GPU's number, or an empty text, for each place that a run can have."""
-    places = [gpu for _ in range(share.jobs_per_gpu) for gpu in share.gpus] or [""] * max(1, share.jobs)
-    return places[: share.jobs] if share.jobs else places
+def _slots(limits: ffprobe.ResourceLimits) -> list[str]:
+    """One entry for each concurrent job: the ID of its GPU, or an empty string without GPUs."""
+    gpus = [gpu for _ in range(limits.jobs_per_gpu) for gpu in limits.gpus]
+    slots = gpus or [""] * max(1, limits.jobs)
+    return slots[: limits.jobs] if limits.jobs else slots
 
 
-def _start(job, gpu, threads):
+def _start(job: ffprobe.Job, gpu: str, threads: int) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     if gpu:
         environment["CUDA_VISIBLE_DEVICES"] = gpu
@@ -64,31 +72,35 @@ def _start(job, gpu, threads):
     with job.log.open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "ffprobe", *job.command],
-            **{"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, "env": environment, "cwd": job.folder},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            cwd=job.folder,
             start_new_session=True,
         )
 
 
-def _ended(job, code):
+def _end_event(job: ffprobe.Job, code: int) -> ffprobe.JobEvent:
     if code == 0:
         return ffprobe.JobEvent(job, "finished")
     why = f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
     return ffprobe.JobEvent(job, "failed", why=why)
 
 
-def _stop(processes, grace):
-    """Ask each to stop after its batch; kill what does not."""
+def _stop(processes: list[subprocess.Popen[bytes]], grace: float) -> None:
+    """Ask each process to stop after its batch, and kill those that do not stop within ``grace`` seconds."""
     for process in processes:
         process.send_signal(signal.SIGINT)
-    until = time.monotonic() + grace
+    deadline = time.monotonic() + grace
     for process in processes:
         try:
-            process.wait(max(0.0, until - time.monotonic()))
+            process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
 
 
 @ffprobe.hookimpl
-def ffprobe_components():
+def ffprobe_components() -> list[type]:
     return [Local]

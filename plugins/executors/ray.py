@@ -1,4 +1,6 @@
-"""Runs of a sweep as tasks of a Ray cluster."""
+"""Runs the jobs of a sweep as tasks of a Ray cluster."""
+
+from __future__ import annotations
 
 import logging
 import os
@@ -6,21 +8,23 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Generator, Sequence
+from typing import Any
 
 from pydantic import Field
 
 import ffprobe
 
 TICK = 1.0
-"""Seconds to wait for a task before looking elsewhere."""
-QUIET = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
+"""Seconds to wait for a task to end before yielding to the caller."""
+QUIET: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
 
 
 class Ray(ffprobe.Executor):
-    """Tasks of Ray: a cluster that is there, or one on this machine.
+    """Runs each job as a Ray task, on an existing cluster or on a local one that it starts.
 
-    Each run is a process started by a task with its share of cores and GPUs; Ray sets ``CUDA_VISIBLE_DEVICES``. The
-    nodes must see the same files under the same names, and have ffprobe in the same Python.
+    Each task starts a process with its CPU cores and GPUs; Ray sets ``CUDA_VISIBLE_DEVICES``. All nodes must see the
+    same files under the same paths and have ffprobe installed in the same Python environment. Install Ray with
     ``pip install 'ffprobe-nn[ray]'``.
     """
 
@@ -28,61 +32,83 @@ class Ray(ffprobe.Executor):
     source = "Ray (arXiv:1712.05889)"
 
     class Params(ffprobe.Params):
-        """Which cluster, and what each run may take of it."""
+        """The cluster, and the resources of each run."""
 
-        address: str = Field("", description="of the cluster (auto, ray://...); empty: one on this machine")
-        cores: float = Field(1, gt=0, description="CPU cores of a run")
-        gpus: float = Field(0, ge=0, description="GPUs of a run; 0.5 puts two on one")
+        address: str = Field(
+            "", description="address of the Ray cluster (auto, ray://...); empty: start a local cluster on this machine"
+        )
+        cores: float = Field(1, gt=0, description="number of CPU cores that each run reserves")
+        gpus: float = Field(
+            0, ge=0, description="number of GPUs that each run reserves; 0.5 places two runs on one GPU"
+        )
 
-    def work(self, jobs, share):
-        if share.gpus:
-            hint = "Say --executor ray:gpus=1; Ray itself knows which there are."
-            raise ffprobe.UsageError("--gpus names devices of this machine.", hint=hint)
+    def run_jobs(
+        self, jobs: Sequence[ffprobe.Job], limits: ffprobe.ResourceLimits
+    ) -> Generator[ffprobe.JobEvent | None, None, None]:
+        if limits.gpus:
+            raise ffprobe.UsageError(
+                "--gpus selects GPUs of this machine; it does not work with the executor 'ray'.",
+                hint="Use --executor ray:gpus=1; Ray assigns the GPUs itself.",
+            )
         ray = _library()
-        ours = not ray.is_initialized()
-        if ours:
+        owned = not ray.is_initialized()
+        if owned:
             ray.init(address=self.params.address or "local", **QUIET)
-        # a run that dies is not started again by Ray: the sweep tells it, and its caller decides
+        # Ray must not restart a run that fails: the sweep reports the failure, and its caller decides
         start = ray.remote(num_cpus=self.params.cores, num_gpus=self.params.gpus, max_retries=0)(_start)
-        waiting, living = list(jobs), {}
+        waiting = list(jobs)
+        running: dict[Any, ffprobe.Job] = {}
         try:
-            while waiting or living:
-                while waiting and (not share.jobs or len(living) < share.jobs):
+            while waiting or running:
+                while waiting and (not limits.jobs or len(running) < limits.jobs):
                     job = waiting.pop(0)
-                    words = [sys.executable, "-m", "ffprobe", *job.command]
-                    task = start.remote(words, str(job.log), str(job.folder), max(1, int(self.params.cores)))
-                    living[task] = job
+                    command = [sys.executable, "-m", "ffprobe", *job.command]
+                    task = start.remote(command, str(job.log), str(job.folder), max(1, int(self.params.cores)))
+                    running[task] = job
                     yield ffprobe.JobEvent(job, "running", "Ray")
-                done, _ = ray.wait(list(living), num_returns=1, timeout=TICK)
+                done, _ = ray.wait(list(running), num_returns=1, timeout=TICK)
                 for task in done:
-                    yield _ended(ray, task, living.pop(task))
+                    yield _end_event(ray, task, running.pop(task))
                 yield None
         finally:
-            for task in living:
+            for task in running:
                 ray.cancel(task, force=False)
-            ray.wait(list(living), num_returns=len(living), timeout=60) if living else None
-            if ours:
+            if running:
+                ray.wait(list(running), num_returns=len(running), timeout=60)
+            if owned:
                 ray.shutdown()
 
 
-def _library():
+def _library() -> Any:
     try:
-        import ray
+        import ray  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
         hint = "Install it with: pip install 'ffprobe-nn[ray]'"
-        raise ffprobe.UsageError("The executor 'ray' needs the library Ray, which is not here.", hint=hint) from None
+        raise ffprobe.UsageError(
+            "The executor 'ray' needs the library Ray, which is not installed.", hint=hint
+        ) from None
     return ray
 
 
-def _start(words, log, folder, threads):
-    """On the node: the run's exit code. A cancelled task is interrupted here, and lets the run stop after its batch."""
+def _start(command: Sequence[str], log: str, folder: str, threads: int) -> int:
+    """Run one job on the node and return its exit code.
+
+    Cancelling the task interrupts this function, which then lets the run stop after its batch.
+    """
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     os.makedirs(os.path.dirname(log), exist_ok=True)
     with open(log, "ab") as file:
-        files = {"stdin": subprocess.DEVNULL, "stdout": file, "stderr": file}
-        process = subprocess.Popen(words, **files, env=environment, cwd=folder, start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            env=environment,
+            cwd=folder,
+            start_new_session=True,
+        )
     try:
-        while process.poll() is None:  # Ray cannot interrupt a wait
+        while process.poll() is None:  # not wait(): Ray cannot interrupt it
             time.sleep(0.2)
         return process.returncode
     finally:
@@ -91,7 +117,7 @@ def _start(words, log, folder, threads):
             process.wait()
 
 
-def _ended(ray, task, job):
+def _end_event(ray: Any, task: Any, job: ffprobe.Job) -> ffprobe.JobEvent:
     try:
         code = ray.get(task)
     except ray.exceptions.RayError as error:
@@ -100,5 +126,5 @@ def _ended(ray, task, job):
 
 
 @ffprobe.hookimpl
-def ffprobe_components():
+def ffprobe_components() -> list[type]:
     return [Ray]

@@ -1,4 +1,6 @@
-"""Runs of a sweep as one job array of SLURM."""
+"""Runs the jobs of a sweep as one SLURM job array."""
+
+from __future__ import annotations
 
 import math
 import shutil
@@ -6,176 +8,193 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Collection, Generator, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
 import ffprobe
 
 TICK = 1.0
-"""Seconds between two times that the caller is heard."""
+"""Seconds between two yields to the caller."""
 PATIENCE = 30.0
-"""Seconds that a result may take over a network file system after its job has left the queue, or a run to stop."""
+"""Seconds to wait for a result on a network file system after its job left the queue, and for a run to stop."""
+ACTIVE = ("PENDING", "RUNNING", "CONFIGURING", "COMPLETING", "SUSPENDED", "REQUEUED", "RESIZING")
+"""States of jobs that have not ended."""
 
 
 class Slurm(ffprobe.Executor):
-    """One job array, through submitit; each task is one run.
+    """Runs each job as one task of a SLURM job array, submitted through submitit.
 
-    The nodes must see the same files under the same names, and have ffprobe in the same Python. A task that SLURM
-    preempts or that reaches its time limit is queued again by submitit and goes on from its last committed epoch. The
-    queue is asked with ``squeue``, so that accounting need not be set up. ``pip install 'ffprobe-nn[slurm]'``.
+    All nodes must see the same files under the same paths and have ffprobe installed in the same Python environment. If
+    SLURM preempts a task, or the task reaches its time limit, submitit queues it again and the run resumes from its
+    last checkpoint. The executor polls the queue with ``squeue``, so it does not need SLURM accounting. Install
+    submitit with ``pip install 'ffprobe-nn[slurm]'``.
     """
 
     name = "slurm"
     source = "submitit (https://github.com/facebookincubator/submitit)"
 
     class Params(ffprobe.Params):
-        """What SLURM is asked for each run."""
+        """The SLURM resources of each run."""
 
-        partition: str = Field("", description="of the cluster; its default if empty")
-        account: str = Field("", description="who pays; nobody if empty")
-        hours: float = Field(24, gt=0, description="time limit of a run")
-        cores: int = Field(4, ge=1, description="CPU cores of a run")
-        gpus: int = Field(0, ge=0, description="GPUs of a run")
-        memory: float = Field(8, gt=0, description="gigabytes of a run")
-        options: dict[str, str] = Field({}, description="more options of sbatch, by their long names")
-        every: float = Field(15, gt=0, description="seconds between two looks at the queue")
+        partition: str = Field("", description="SLURM partition; empty: the default partition of the cluster")
+        account: str = Field("", description="SLURM account to charge; empty: the default account")
+        hours: float = Field(24, gt=0, description="time limit of each run, in hours")
+        cores: int = Field(4, ge=1, description="number of CPU cores of each run")
+        gpus: int = Field(0, ge=0, description="number of GPUs of each run")
+        memory: float = Field(8, gt=0, description="memory of each run, in gigabytes")
+        options: dict[str, str] = Field({}, description="additional sbatch options, by their long names")
+        every: float = Field(15, gt=0, description="interval between two squeue calls, in seconds")
 
-    def work(self, jobs, share):
-        if share.gpus:
-            hint = "Say --executor slurm:gpus=1; SLURM itself knows which are free."
-            raise ffprobe.UsageError("--gpus names devices of this machine.", hint=hint)
+    def run_jobs(
+        self, jobs: Sequence[ffprobe.Job], limits: ffprobe.ResourceLimits
+    ) -> Generator[ffprobe.JobEvent | None, None, None]:
+        if limits.gpus:
+            raise ffprobe.UsageError(
+                "--gpus selects GPUs of this machine; it does not work with the executor 'slurm'.",
+                hint="Use --executor slurm:gpus=1; SLURM assigns the GPUs itself.",
+            )
         submitit = _library()
         folder = jobs[0].log.parent / "slurm"
         folder.mkdir(parents=True, exist_ok=True)
         executor = submitit.SlurmExecutor(folder=folder)
-        executor.update_parameters(**self._parameters(share, len(jobs)))
-        words = [[sys.executable, "-m", "ffprobe", *job.command] for job in jobs]
+        executor.update_parameters(**self._parameters(limits, len(jobs)))
+        commands = [[sys.executable, "-m", "ffprobe", *job.command] for job in jobs]
         logs, folders = [str(job.log.resolve()) for job in jobs], [str(job.folder) for job in jobs]
         try:
-            handles = executor.map_array(_Run(), words, logs, folders)
+            handles = executor.map_array(_Run(), commands, logs, folders)
         except (submitit.core.utils.FailedJobError, subprocess.CalledProcessError) as error:
-            raise ffprobe.UsageError(f"SLURM did not take the jobs: {' '.join(str(error).split())}.") from error
-        living = dict(zip(handles, jobs, strict=True))
+            raise ffprobe.UsageError(f"SLURM rejected the jobs: {' '.join(str(error).split())}.") from error
+        active: dict[Any, ffprobe.Job] = dict(zip(handles, jobs, strict=True))
         try:
-            for handle, job in living.items():
+            for handle, job in active.items():
                 yield ffprobe.JobEvent(job, "queued", handle.job_id)
-            yield from self._follow(living)
+            yield from self._follow(active)
         finally:
-            for handle in living:
-                handle.cancel(check=False)  # SIGTERM first: a run then stops after its batch
-            self._until_gone(living)
+            for handle in active:
+                handle.cancel(check=False)  # SLURM sends SIGTERM first, and a run then stops after its batch
+            self._wait_until_gone(active)
 
-    def _parameters(self, share, count):
-        """Of ``sbatch``, by submitit's names."""
-        own = self.params
-        found = {
-            **{"job_name": "ffprobe", "time": math.ceil(own.hours * 60), "cpus_per_task": own.cores},
-            **{
-                "mem": f"{math.ceil(own.memory * 1024)}M",
-                "array_parallelism": share.jobs or count,
-                "ntasks_per_node": 1,
-            },
-            **{"nodes": 1, "additional_parameters": dict(own.options)},
+    def _parameters(self, limits: ffprobe.ResourceLimits, count: int) -> dict[str, Any]:
+        """The ``sbatch`` parameters, under submitit's names."""
+        params = self.params
+        parameters: dict[str, Any] = {
+            "job_name": "ffprobe",
+            "time": math.ceil(params.hours * 60),
+            "cpus_per_task": params.cores,
+            "mem": f"{math.ceil(params.memory * 1024)}M",
+            "array_parallelism": limits.jobs or count,
+            "ntasks_per_node": 1,
+            "nodes": 1,
+            "additional_parameters": dict(params.options),
         }
-        found |= {"gpus_per_node": own.gpus} if own.gpus else {}
-        found |= {"partition": own.partition} if own.partition else {}
-        return found | ({"account": own.account} if own.account else {})
+        parameters |= {"gpus_per_node": params.gpus} if params.gpus else {}
+        parameters |= {"partition": params.partition} if params.partition else {}
+        return parameters | ({"account": params.account} if params.account else {})
 
-    def _follow(self, living):
-        """Events until every job has ended; takes ended ones out of ``living``."""
-        running, gone = set(), {}
-        looked = -math.inf
-        while living:
-            if time.monotonic() - looked >= self.params.every:
-                looked, queue = time.monotonic(), _queue(living)
-                for handle, job in list(living.items()):
+    def _follow(self, active: dict[Any, ffprobe.Job]) -> Iterator[ffprobe.JobEvent | None]:
+        """Yield events until every job has ended; removes ended jobs from ``active``."""
+        running: set[Any] = set()
+        left_queue: dict[Any, float] = {}
+        polled = -math.inf
+        while active:
+            if time.monotonic() - polled >= self.params.every:
+                polled, queue = time.monotonic(), _queue(active)
+                for handle, job in list(active.items()):
                     state = queue.get(handle.job_id)
                     if state and state.startswith("RUNNING") and handle not in running:
                         running.add(handle)
                         yield ffprobe.JobEvent(job, "running", state.partition(" ")[2])
                     if state is None:
-                        gone.setdefault(handle, looked)
-            for handle, job in list(living.items()):
-                # the result is a file of its own, written under another name first
-                known = handle.paths.result_pickle.exists()
-                if known or (handle in gone and time.monotonic() - gone[handle] > PATIENCE):
-                    del living[handle]
-                    yield _ended(handle, job, known)
+                        left_queue.setdefault(handle, polled)
+            for handle, job in list(active.items()):
+                # submitit writes the result under another name first, so a file with this name is complete
+                has_result = handle.paths.result_pickle.exists()
+                if has_result or (handle in left_queue and time.monotonic() - left_queue[handle] > PATIENCE):
+                    del active[handle]
+                    yield _end_event(handle, job, has_result)
             yield None
             time.sleep(TICK)
 
-    def _until_gone(self, living):
-        """Wait until cancelled jobs have left the queue, so that the sweep can be called again at once."""
-        until = time.monotonic() + 2 * PATIENCE
-        while living and time.monotonic() < until:
-            queue = _queue(living)
-            if not any(handle.job_id in queue for handle in living):
+    def _wait_until_gone(self, handles: Collection[Any]) -> None:
+        """Wait until cancelled jobs have left the queue, so that the sweep can start again at once."""
+        deadline = time.monotonic() + 2 * PATIENCE
+        while handles and time.monotonic() < deadline:
+            queue = _queue(handles)
+            if not any(handle.job_id in queue for handle in handles):
                 return
             time.sleep(TICK)
 
 
 class _Run:
-    """What a node does: one run, and, when SLURM wants the node back, going on with it later. Pickled by submitit."""
+    """The work of a node: one run, which is queued again and resumed if SLURM takes the node back.
 
-    process = None
+    submitit pickles this object.
+    """
 
-    def __call__(self, words, log, folder):
+    process: subprocess.Popen[bytes] | None = None
+
+    def __call__(self, command: Sequence[str], log: str, folder: str) -> int:
         Path(log).parent.mkdir(parents=True, exist_ok=True)
         with Path(log).open("ab") as file:
-            files = {"stdin": subprocess.DEVNULL, "stdout": file, "stderr": file}
-            # SLURM's signal for submitit reaches every process of the task; the run itself must not die of it
-            self.process = subprocess.Popen(words, **files, cwd=folder, preexec_fn=_ignore_usr2)
-            self._until_gone()
+            # SLURM's signal for submitit reaches every process of the task; the run itself must survive it
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd=folder, preexec_fn=_ignore_usr2
+            )
+            self._wait(self.process)
             return self.process.returncode
 
-    def checkpoint(self, words, log, folder):
-        import submitit
+    def checkpoint(self, command: Sequence[str], log: str, folder: str) -> Any:
+        import submitit  # type: ignore[import-not-found,unused-ignore]
 
         if self.process:
             self.process.send_signal(signal.SIGINT)
-            self._until_gone(PATIENCE)
-        return submitit.helpers.DelayedSubmission(_Run(), words, log, folder)
+            self._wait(self.process, PATIENCE)
+        return submitit.helpers.DelayedSubmission(_Run(), command, log, folder)
 
-    def _until_gone(self, patience=math.inf):
-        # not wait(): checkpoint is called by a signal in the middle of __call__, and two waits lock each other out
-        until = time.monotonic() + patience
-        while self.process.poll() is None and time.monotonic() < until:
+    def _wait(self, process: subprocess.Popen[bytes], timeout: float = math.inf) -> None:
+        # not process.wait(): a signal calls checkpoint in the middle of __call__, and two waits would block each other
+        deadline = time.monotonic() + timeout
+        while process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.2)
 
 
-def _ignore_usr2():
+def _ignore_usr2() -> None:
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)
 
 
-def _library():
+def _library() -> Any:
     try:
         import submitit
     except ImportError:
         hint = "Install it with: pip install 'ffprobe-nn[slurm]'"
-        raise ffprobe.UsageError("The executor 'slurm' needs submitit, which is not here.", hint=hint) from None
+        raise ffprobe.UsageError("The executor 'slurm' needs submitit, which is not installed.", hint=hint) from None
     if shutil.which("sbatch") is None:
-        hint = "Call it on a machine from which jobs are submitted, or leave --executor out."
-        raise ffprobe.UsageError("There is no sbatch, so no SLURM, on this machine.", hint=hint)
+        raise ffprobe.UsageError(
+            "This machine has no sbatch, so it cannot submit SLURM jobs.",
+            hint="Run the command on a login node of the cluster, or leave out --executor.",
+        )
     return submitit
 
 
-def _queue(handles):
-    """State and reason or node of each job that SLURM still has, by id."""
+def _queue(handles: Collection[Any]) -> dict[str, str]:
+    """The state of each job that SLURM still has, followed by its node or the reason for waiting, by job ID."""
     ids = ",".join(sorted({handle.job_id.partition("_")[0] for handle in handles}))
-    words = ["squeue", "--noheader", "--array", "--states=all", "--format=%i %T %N", "--jobs", ids]
-    answer = subprocess.run(words, capture_output=True, text=True, check=False)
-    found = {}
-    for line in answer.stdout.splitlines():
+    command = ["squeue", "--noheader", "--array", "--states=all", "--format=%i %T %N", "--jobs", ids]
+    output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    states = {}
+    for line in output.splitlines():
         job, state, *node = line.split()
-        if state in ("PENDING", "RUNNING", "CONFIGURING", "COMPLETING", "SUSPENDED", "REQUEUED", "RESIZING"):
-            found[job] = " ".join([state, *node])
-    return found
+        if state in ACTIVE:
+            states[job] = " ".join([state, *node])
+    return states
 
 
-def _ended(handle, job, known):
-    if not known:
-        return ffprobe.JobEvent(job, "failed", handle.job_id, _last_words(handle.paths.stderr))
+def _end_event(handle: Any, job: ffprobe.Job, has_result: bool) -> ffprobe.JobEvent:
+    if not has_result:
+        return ffprobe.JobEvent(job, "failed", handle.job_id, _missing_result(handle.paths.stderr))
     if error := handle.exception():
         why = str(error).strip().splitlines()[-1]
     elif code := handle.result():
@@ -185,15 +204,15 @@ def _ended(handle, job, known):
     return ffprobe.JobEvent(job, "failed", handle.job_id, why)
 
 
-def _last_words(path):
-    """What SLURM wrote last about a task that left no result."""
+def _missing_result(stderr: Path) -> str:
+    """Why a task has no result, with the last line that SLURM wrote about it."""
     try:
-        lines = [line for line in Path(path).read_text(errors="replace").splitlines() if line.strip()]
+        lines = [line for line in Path(stderr).read_text(errors="replace").splitlines() if line.strip()]
     except OSError:
         lines = []
     return f"left the queue without a result; {lines[-1].strip()}" if lines else "left the queue without a result"
 
 
 @ffprobe.hookimpl
-def ffprobe_components():
+def ffprobe_components() -> list[type]:
     return [Slurm]

@@ -1,1 +1,1 @@
-"""How good an activation is."""
+"""Goodness functions: how an activation is scored."""

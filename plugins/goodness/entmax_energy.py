@@ -1,4 +1,4 @@
-"""Goodness as squared activations weighed by the entmax of the activations."""
+"""Squared activations weighted by the entmax of the activations."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import ffprobe
 
 
 class EntmaxEnergy(ffprobe.Goodness):
-    """sum over features of p h^2 with p = 1.5-entmax(h / temperature), a distribution over the layer's features.
+    """Sums the squared activations of a layer, each weighted by the 1.5-entmax of the activations.
 
-    p_i = max(0, z_i - t)^2 with z = h / (2 temperature) and t such that they sum to one (Peters et al. 2019):
-    like a softmax, but exactly 0 for all but the strongest features. The weights carry a gradient too.
+    Goodness is the sum over features of p h^2 with p = 1.5-entmax(h / temperature), a distribution over the features of
+    the layer: p_i = max(0, z_i - t)^2 with z = h / (2 temperature) and t such that the p_i sum to one (Peters et al.
+    2019). Entmax resembles softmax, but is exactly 0 for all but the strongest features. The weights carry a gradient
+    too.
 
-    The abstract gives sum entmax(h) h^2 alone; that entmax is the one with alpha 1.5, and the temperature, are ours.
+    The abstract gives only sum entmax(h) h^2; alpha 1.5 and the temperature are our choice.
     """
 
     name = "entmax-energy"
@@ -24,10 +26,15 @@ class EntmaxEnergy(ffprobe.Goodness):
     class Params(ffprobe.Params):
         """How many features share the weight."""
 
-        temperature: float = Field(1.0, gt=0, description="in units of activation; the larger, the more features count")
+        temperature: float = Field(
+            1.0,
+            gt=0,
+            description="temperature of the entmax, in units of the activation, above 0; larger values give "
+            "weight to more features",
+        )
 
     def build(self, shape: ffprobe.Shape, classes: int) -> nn.Module:
-        """``[B, *shape]`` to ``[B]``, float32 also under bf16."""
+        """Build a module that maps ``[B, *shape]`` to ``[B]``; it returns float32 under bf16 as well."""
         temperature = self.params.temperature
 
         class Module(nn.Module):
@@ -40,7 +47,7 @@ class EntmaxEnergy(ffprobe.Goodness):
 
 
 def entmax(x: torch.Tensor) -> torch.Tensor:
-    """1.5-entmax of every row ``[B, F]``, exact, by sorting."""
+    """Exact 1.5-entmax of every row ``[B, F]``, computed by sorting."""
     z = x / 2
     z = z - z.amax(dim=1, keepdim=True).detach()
     ordered = z.sort(dim=1, descending=True).values
@@ -51,7 +58,7 @@ def entmax(x: torch.Tensor) -> torch.Tensor:
     with torch.no_grad():
         inside = (mean - room.clamp(min=0).sqrt() <= ordered) & (room >= 0)
         last = inside.sum(dim=1, keepdim=True).clamp(min=1) - 1
-    # the root is taken of the one that counts: at the others it may be 0, where its slope is infinite
+    # take the root only at the selected index: elsewhere its argument may be 0, where the gradient is infinite
     threshold = mean.gather(1, last) - room.gather(1, last).clamp(min=1e-12).sqrt()
     return (z - threshold).clamp(min=0).square()
 

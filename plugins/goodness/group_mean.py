@@ -1,4 +1,4 @@
-"""Goodness as the mean activation of the channels that belong to a class."""
+"""The mean activation of the channels that belong to a class."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import ffprobe
 
 
 class GroupMean(ffprobe.Goodness):
-    """g[b, k] = mean, over the channels of group k and all positions, of the activation itself, not squared.
+    """Averages the activations of a class's own channels: g[b, k] is the mean over the channels of group k and all
+    positions, not squared.
 
-    Channels (features of a linear layer) are cut into one contiguous group for each class: group k of C channels and K
-    classes has the channels k C/K to (k+1) C/K - 1. Every class but the true one is a negative, so one pass is enough.
-    Not squared, the gradient of a silent unit's neighbour does not vanish as its activation does, and group
-    normalization behind it takes away exactly what goodness read.
+    The channels (features of a linear layer) are split into one contiguous group for each class: with C channels and K
+    classes, group k has the channels k C/K to (k+1) C/K - 1, all counted from 0. All classes but the true one serve as
+    negatives, so one forward pass is enough. Since the activation is not squared, its gradient does not vanish where
+    the activation is small, and a group normalization after goodness removes exactly what goodness has read.
 
-    Deviations: where C is no multiple of K, the first C mod K groups have one channel more; the paper's widths are
-    multiples. Under ``together`` neighbouring classes have the same goodness.
+    Deviations: if C is not a multiple of K, the first C mod K groups have one channel more; the paper's widths are
+    multiples. With ``together``, neighbouring classes have the same goodness.
     """
 
     name = "group-mean"
@@ -30,19 +31,21 @@ class GroupMean(ffprobe.Goodness):
     class Params(ffprobe.Params):
         """Which classes share channels."""
 
-        together: int = Field(1, ge=1, description="neighbouring classes that share one group of channels")
+        together: int = Field(
+            1, ge=1, description="number of neighbouring classes that share one group of channels, at least 1"
+        )
 
     def build(self, shape: ffprobe.Shape, classes: int) -> nn.Module:
-        """``[B, *shape]`` to ``[B, K]``, float32 also under bf16.
+        """Build a module that maps ``[B, *shape]`` to ``[B, K]``; it returns float32 under bf16 as well.
 
         Raises:
-            UsageError: there are fewer channels than groups.
+            UsageError: the layer has fewer channels than groups.
         """
         power, together = self.power, self.params.together
         groups = -(-classes // together)
         if shape[0] < groups:
             raise ffprobe.UsageError(
-                f"A layer of {shape[0]} channels cannot be cut into {groups} groups, one for each class.",
+                f"A layer with {shape[0]} channels cannot be split into {groups} groups, one for each class.",
                 hint="Use a larger --set network.width.",
             )
 

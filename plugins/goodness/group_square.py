@@ -1,4 +1,4 @@
-"""Goodness as the mean squared activation of the channels that belong to a class."""
+"""The mean squared activation of the channels that belong to a class."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import ffprobe
 
 
 class GroupSquare(GroupMean, ffprobe.Goodness):
-    """g[b, k] = mean, over the channels of group k and all positions, of the squared activation.
+    """Averages the squared activations of a class's own channels: g[b, k] is the mean over the channels of group k and
+    all positions.
 
-    Groups as in ``group-mean``. CwComp reads it behind a batch normalization of the activation
-    (``batchnorm:place=activation``), so that negative values count as well. ``together`` is CwComp's class grouping:
-    with d classes to a group, label y is group y // d; classes of one group have the same goodness, hence the cross
-    entropy over classes is that over groups plus log d, with the same gradient.
+    The groups are those of ``group-mean``. CwComp reads this goodness after a batch normalization of the activation
+    (``batchnorm:position=activation``), so that negative values count as well. ``together`` is CwComp's class grouping:
+    with d classes in a group, label y belongs to group y // d. The classes of a group have the same goodness, so the
+    cross entropy over classes is the cross entropy over groups plus log d, with the same gradient.
 
-    Deviation: as in ``group-mean`` where channels are no multiple of the classes.
+    Deviation: if the channels are not a multiple of the classes, as in ``group-mean``.
     """
 
     name = "group-square"

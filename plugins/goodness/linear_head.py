@@ -1,4 +1,4 @@
-"""Goodness as the logits of a linear classifier on the layer's activation."""
+"""The logits of a linear classifier on the layer's activation."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import ffprobe
 
 
 class LinearHead(ffprobe.Goodness):
-    """One number for each class: a linear map of the flattened activation, learned by the layer's own loss.
+    """Scores each class with a linear map of the flattened activation, trained by the layer's own loss.
 
-    With ``cross-entropy`` and ``greedy`` this is greedy layer-wise learning (Belilovsky et al.), which with
-    ``bias=false`` is also what Mono-Forward does (a projection matrix for each layer). With ``whole`` only the last
-    layer has a head: backpropagation. A head that no loss teaches is taken away, and its layer's goodness is NaN.
+    With ``cross-entropy`` and ``greedy``, this is greedy layer-wise learning (Belilovsky et al.); with ``bias=false``,
+    it is also Mono-Forward (a projection matrix for each layer). With ``whole``, only the last layer has a head, which
+    is backpropagation. A goodness head that no loss trains is removed, and the goodness of its layer is NaN.
 
-    Maps are flattened, not averaged, so that a head on a large map is large; ``average`` first averages each map down
-    to that many positions a side (as the local classifiers of Nokland & Eidnes do in spirit; their pooling differs).
+    Feature maps are flattened, not averaged, so a head on a large map has many weights. ``average`` first averages each
+    map to that many positions per side (similar to the local classifiers of Nokland & Eidnes, whose pooling differs).
     """
 
     name = "linear-head"
@@ -27,14 +27,21 @@ class LinearHead(ffprobe.Goodness):
     source = "Belilovsky et al. 2019, arXiv:1812.11446; Mono-Forward, arXiv:2501.09238"
 
     class Params(ffprobe.Params):
-        """What the head looks like."""
+        """The form of the head."""
 
-        bias: bool = Field(True, description="whether the head has a bias; Mono-Forward has none")
-        average: int = Field(0, ge=0, description="average maps to this many positions a side; 0: keep them whole")
-        start: Literal["torch", "zero"] = Field("torch", description="torch: as its linear layers start; zero: at 0")
+        bias: bool = Field(True, description="give the head a bias; Mono-Forward has none")
+        average: int = Field(
+            0,
+            ge=0,
+            description="average each feature map to this many positions per side before the head; 0 keeps "
+            "the full map",
+        )
+        start: Literal["torch", "zero"] = Field(
+            "torch", description="initial weights of the head: torch (the default of torch.nn.Linear) or zero"
+        )
 
     def build(self, shape: ffprobe.Shape, classes: int) -> nn.Module:
-        """``[B, *shape]`` to ``[B, K]``, float32 also under bf16."""
+        """Build a module that maps ``[B, *shape]`` to ``[B, K]``; it returns float32 under bf16 as well."""
         params = self.params
         pooled = params.average if len(shape) == 3 else 0
         sides = [min(pooled, side) for side in shape[1:]] if pooled else list(shape[1:])
@@ -49,7 +56,7 @@ class LinearHead(ffprobe.Goodness):
 
             def forward(self, activation: torch.Tensor) -> torch.Tensor:
                 if pooled:
-                    activation = nn.functional.adaptive_avg_pool2d(activation, sides)
+                    activation = nn.functional.adaptive_avg_pool2d(activation, (sides[0], sides[1]))
                 logits = self.linear(activation.flatten(1))
                 return logits.float() if logits.dtype == torch.bfloat16 else logits
 

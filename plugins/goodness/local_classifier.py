@@ -1,4 +1,4 @@
-"""Goodness as the logits of Nokland and Eidnes' local classifier: average pooling, then one linear map."""
+"""The logits of Nokland and Eidnes' local classifier, an average pooling and one linear map."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ Window = tuple[tuple[int, int], tuple[int, int]]
 
 
 class LocalClassifier(ffprobe.Goodness):
-    """z = D pool(h) + d for each class.
+    """Scores each class with Nokland and Eidnes' local classifier: average pooling followed by a linear map, z = D
+    pool(h) + d.
 
-    Maps are averaged until at most ``inputs`` numbers are left: beginning with windows of 1x1, height and width are
-    doubled in turn as long as that is not enough and they are below the map's; zeros padded to complete the last
-    windows count in the average. Linear layers are taken as they are.
+    Feature maps are averaged until at most ``inputs`` values are left: starting with windows of 1x1, the height and the
+    width of the window are doubled in turn until the result is small enough or the window covers the map. Zeros that
+    pad the last windows count in the average. The activation of a linear layer is used as it is.
 
-    With ``cross-entropy`` this is their loss `pred`, with ``predsim`` theirs of that name. Their output layer on top of
-    the last hidden one learns from the same loss on the same activation as that layer's own classifier, so the last
-    layer's goodness takes its place.
+    With ``cross-entropy``, this is their loss `pred`; with ``predsim``, their loss of that name. In the original, the
+    output layer on top of the last hidden layer learns from the same loss on the same activation as that layer's own
+    classifier, so the goodness of the last layer replaces it here.
 
-    The original starts D at 0 (``start=zero``), so that in its first step `pred` moves nothing but classifiers.
+    The original initializes D with 0 (``start=zero``), so its first step with `pred` changes only the classifiers.
 
-    ``detached`` keeps what the classifier learns from the layer below it: it reads along and says how much the layer
-    has learned from another loss (`sim` alone). The original has no classifier then.
+    With ``detached``, no gradient of the classifier reaches the layer: the classifier only measures what the layer
+    learns from another loss (`sim` alone). The original has no classifier in that case.
     """
 
     name = "local-classifier"
@@ -37,18 +38,26 @@ class LocalClassifier(ffprobe.Goodness):
     source = "Nokland & Eidnes 2019, arXiv:1901.06656; pooling as in the authors' code"
 
     class Params(ffprobe.Params):
-        """What the classifier sees."""
+        """The input and the initial weights of the classifier."""
 
         inputs: int = Field(
-            2048, ge=1, description="most numbers that the classifier reads of a map; pooled until then"
+            2048,
+            ge=1,
+            description="maximum number of values that the classifier reads; feature maps are average-pooled "
+            "until they fit",
         )
         start: Literal["torch", "zero"] = Field(
-            "torch", description="of D: as torch's linear layers, or 0 as originally"
+            "torch",
+            description="initial weights D of the classifier: torch (the default of torch.nn.Linear) or zero, "
+            "as in the authors' code",
         )
-        detached: bool = Field(False, description="hand nothing back to the layer: the classifier only reads along")
+        detached: bool = Field(
+            False,
+            description="stop the gradient of the classifier before the layer, so that the classifier only measures it",
+        )
 
     def build(self, shape: ffprobe.Shape, classes: int) -> nn.Module:
-        """``[B, *shape]`` to ``[B, K]``, float32 also under bf16."""
+        """Build a module that maps ``[B, *shape]`` to ``[B, K]``; it returns float32 under bf16 as well."""
         window = pooling(shape, self.params.inputs)
         detached, start = self.params.detached, self.params.start
 
@@ -71,8 +80,8 @@ def pooling(shape: ffprobe.Shape, inputs: int) -> Window | None:
     """Kernel and padding of the average pooling before a local classifier; None for linear layers.
 
     Args:
-        shape: of the activation.
-        inputs: the most numbers that may be left, as far as averaging whole maps allows.
+        shape: shape of the activation.
+        inputs: maximum number of values after pooling, as far as averaging whole maps allows.
     """
     if len(shape) != 3:
         return None
@@ -89,12 +98,12 @@ def pooling(shape: ffprobe.Shape, inputs: int) -> Window | None:
 
 
 def pool(activation: torch.Tensor, window: Window | None) -> torch.Tensor:
-    """The activation ``[B, *shape]`` averaged over windows."""
+    """Average the activation ``[B, *shape]`` over windows."""
     return activation if window is None else functional.avg_pool2d(activation, window[0], padding=window[1])
 
 
 def pooled_size(shape: ffprobe.Shape, window: Window | None) -> int:
-    """How many numbers are left of an activation of ``shape``."""
+    """Number of values that pooling leaves of an activation of ``shape``."""
     return pool(torch.zeros(1, *shape), window).numel()
 
 

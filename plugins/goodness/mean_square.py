@@ -1,4 +1,4 @@
-"""Goodness as the mean of squared activations."""
+"""The mean of squared activations."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ import ffprobe
 
 
 class MeanSquare(ffprobe.Goodness):
-    """Mean over all features of the squared activation, after pooling and ReLU: no dimension, independent of width."""
+    """Averages the squared activations over all features, after pooling and ReLU; it does not depend on the width of
+    the layer.
+    """
 
     name = "mean-square"
     aliases = ("mean_square",)
     source = "Hinton 2022, arXiv:2212.13345, Sec. 2; Trifecta, arXiv:2311.18130, App. A"
 
     def build(self, shape: ffprobe.Shape, classes: int) -> nn.Module:
-        """``[B, *shape]`` to ``[B]``, float32 also under bf16."""
+        """Build a module that maps ``[B, *shape]`` to ``[B]``; it returns float32 under bf16 as well."""
 
         class Module(nn.Module):
             def forward(self, activation: torch.Tensor) -> torch.Tensor:

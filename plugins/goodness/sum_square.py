@@ -1,4 +1,4 @@
-"""Goodness as the sum of squared activations."""
+"""The sum of squared activations."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import ffprobe
 
 
 class SumSquare(ffprobe.Goodness):
-    """Sum over all features of the squared activation, after pooling and ReLU: grows with the width of a layer, so a
-    threshold that fits one layer does not fit another.
+    """Sums the squared activations over all features, after pooling and ReLU; it grows with the width of the layer, so
+    a threshold that fits one layer does not fit another.
     """
 
     name = "sum-square"
@@ -18,7 +18,7 @@ class SumSquare(ffprobe.Goodness):
     source = "Hinton 2022, arXiv:2212.13345, Sec. 2; Trifecta, arXiv:2311.18130, App. A"
 
     def build(self, shape: ffprobe.Shape, classes: int) -> nn.Module:
-        """``[B, *shape]`` to ``[B]``, float32 also under bf16."""
+        """Build a module that maps ``[B, *shape]`` to ``[B]``; it returns float32 under bf16 as well."""
 
         class Module(nn.Module):
             def forward(self, activation: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Goodness as the mean of the largest squared activations."""
+"""The mean of the largest squared activations."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import ffprobe
 
 
 class TopK(ffprobe.Goodness):
-    """Mean of the k largest squared activations, k = ``share`` of all features, rounded, at least one.
+    """Averages the k largest squared activations, with k = ``share`` of all features, rounded, at least one.
 
-    The gradient reaches those k features alone, so that an input is represented by few strong features.
+    The gradient reaches only those k features, so a few strong features represent each input.
     """
 
     name = "top-k"
@@ -21,10 +21,12 @@ class TopK(ffprobe.Goodness):
     class Params(ffprobe.Params):
         """How many features count."""
 
-        share: float = Field(0.1, gt=0, le=1, description="of the layer's features; 1 is mean-square")
+        share: float = Field(
+            0.1, gt=0, le=1, description="fraction of the layer's features that count, in (0, 1]; 1 is mean-square"
+        )
 
     def build(self, shape: ffprobe.Shape, classes: int) -> nn.Module:
-        """``[B, *shape]`` to ``[B]``, float32 also under bf16."""
+        """Build a module that maps ``[B, *shape]`` to ``[B]``; it returns float32 under bf16 as well."""
         count = max(1, round(self.params.share * torch.Size(shape).numel()))
 
         class Module(nn.Module):

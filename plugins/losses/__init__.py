@@ -1,1 +1,1 @@
-"""Local objectives."""
+"""Local losses: what each layer minimizes."""

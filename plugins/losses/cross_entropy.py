@@ -9,10 +9,10 @@ import ffprobe
 
 
 class CrossEntropy(ffprobe.Loss):
-    """mean over the batch of -log softmax(goodness)[label]: every class but the true one is a negative.
+    """Applies softmax cross entropy to goodness: the mean over the batch of -log softmax(goodness)[label].
 
-    No negative examples are needed and one forward pass is enough. Goodness itself stands for the logits, without
-    temperature.
+    All classes but the true one serve as negatives, so the loss needs no negative examples and one forward pass.
+    Goodness is used as the logits directly, without a temperature.
     """
 
     name = "cross-entropy"
@@ -21,7 +21,7 @@ class CrossEntropy(ffprobe.Loss):
     source = "layer-wise: Belilovsky et al. 2019, arXiv:1812.11446; CwC of CwComp, arXiv:2312.12668; DeeperForward"
 
     def __call__(self, goodness: torch.Tensor, labels: torch.Tensor, context: ffprobe.LossContext) -> torch.Tensor:
-        """A scalar from goodness ``[B, K]`` and labels ``[B]``."""
+        """Return the scalar loss of goodness ``[B, K]`` and labels ``[B]``."""
         return functional.cross_entropy(goodness, labels)
 
 

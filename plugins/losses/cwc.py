@@ -1,4 +1,4 @@
-"""CwC: cross entropy between the goodness of groups of channels."""
+"""CwC: the cross entropy between the goodness of channel groups."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import ffprobe
 
 
 class CwC(ffprobe.Loss):
-    """-mean over the batch of log((exp g[y] + e) / (sum_k exp g[k] + e)), each g held between -bound and bound.
+    """Lets the channel groups of the classes compete: -mean over the batch of log((exp g[y] + e) / (sum_k exp g[k] +
+    e)), with each g clamped to [-bound, bound].
 
-    Without e and the bound it is ``cross-entropy``, which that code calls CwC_CE; both are guards of the published
-    code. Beyond the bound a goodness has no gradient. Computed by way of logarithms of sums, which changes rounding
-    alone.
+    Without e and the bound it is ``cross-entropy``, which the published code calls CwC_CE; e and the bound are numeric
+    guards of that code. A goodness beyond the bound has no gradient. The loss is computed with log-sum-exp, which
+    changes only rounding.
     """
 
     name = "cwc"
@@ -24,17 +25,24 @@ class CwC(ffprobe.Loss):
     source = "CwComp, arXiv:2312.12668, Eq. of L_CwC; e and bound as in its code andreaspapac/CwComp"
 
     class Params(ffprobe.Params):
-        """The guards."""
+        """The numeric guards."""
 
-        epsilon: float = Field(1e-9, gt=0, description="e, added to the exponentials")
-        bound: float = Field(50.0, gt=0, description="largest absolute goodness that is told apart")
+        epsilon: float = Field(
+            1e-9, gt=0, description="e, the constant added to the exponentials, above 0; as in the authors' code"
+        )
+        bound: float = Field(
+            50.0,
+            gt=0,
+            description="maximum absolute goodness, in units of goodness, above 0; larger values are clamped, "
+            "as in the authors' code",
+        )
 
     def __call__(self, goodness: torch.Tensor, labels: torch.Tensor, context: ffprobe.LossContext) -> torch.Tensor:
-        """A scalar from goodness ``[B, K]`` and labels ``[B]``."""
-        held = goodness.clamp(-self.params.bound, self.params.bound)
-        floor = torch.full_like(held[:, :1], math.log(self.params.epsilon))
-        true = torch.cat([held.gather(1, labels[:, None]), floor], dim=1)
-        return (torch.cat([held, floor], dim=1).logsumexp(dim=1) - true.logsumexp(dim=1)).mean()
+        """Return the scalar loss of goodness ``[B, K]`` and labels ``[B]``."""
+        clamped = goodness.clamp(-self.params.bound, self.params.bound)
+        floor = torch.full_like(clamped[:, :1], math.log(self.params.epsilon))
+        true = torch.cat([clamped.gather(1, labels[:, None]), floor], dim=1)
+        return (torch.cat([clamped, floor], dim=1).logsumexp(dim=1) - true.logsumexp(dim=1)).mean()
 
 
 @ffprobe.hookimpl

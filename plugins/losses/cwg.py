@@ -11,7 +11,7 @@ import ffprobe
 
 
 class CWG(ffprobe.Loss):
-    """weight * ``cross-entropy`` + (1 - weight) * ``pvn``."""
+    """Combines competition and threshold: weight * ``cross-entropy`` + (1 - weight) * ``pvn``."""
 
     name = "cwg"
     aliases = ("CWG",)
@@ -19,13 +19,19 @@ class CWG(ffprobe.Loss):
     source = "CwComp, arXiv:2312.12668, and its code andreaspapac/CwComp, where the weight is 0.28"
 
     class Params(ffprobe.Params):
-        """How much of each."""
+        """The weight and the threshold of PvN."""
 
-        weight: float = Field(0.28, ge=0, le=1, description="of cross entropy; PvN has the rest")
-        threshold: float = Field(2.0, description="of PvN, in units of goodness")
+        weight: float = Field(
+            0.28,
+            ge=0,
+            le=1,
+            description="weight of the cross entropy, in [0, 1]; PvN has the weight 1 - weight; 0.28 as in "
+            "the authors' code",
+        )
+        threshold: float = Field(2.0, description="threshold of PvN, in units of goodness; 2 as in the authors' code")
 
     def __call__(self, goodness: torch.Tensor, labels: torch.Tensor, context: ffprobe.LossContext) -> torch.Tensor:
-        """A scalar from goodness ``[B, K]`` and labels ``[B]``."""
+        """Return the scalar loss of goodness ``[B, K]`` and labels ``[B]``."""
         weight = self.params.weight
         competing = functional.cross_entropy(goodness, labels)
         return weight * competing + (1 - weight) * positive_against_negative(goodness, labels, self.params.threshold)

@@ -1,4 +1,4 @@
-"""The original Forward-Forward loss: positives above a threshold, negatives below it."""
+"""The original Forward-Forward loss, with positives above a threshold and negatives below it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import ffprobe
 
 
 class FixedThreshold(ffprobe.Loss):
-    """mean over the 2B values softplus(threshold - positive) and softplus(negative - threshold).
+    """Pushes the goodness of positives above a fixed threshold and that of negatives below it.
 
-    The mean over all 2B values stands for the text's sum, as in the public implementations.
+    The loss is the mean over the 2B values softplus(threshold - positive) and softplus(negative - threshold). The text
+    has a sum; like the public implementations, this loss takes the mean over all 2B values.
     """
 
     name = "fixed-threshold"
@@ -20,16 +21,16 @@ class FixedThreshold(ffprobe.Loss):
     source = "Hinton 2022, arXiv:2212.13345, Sec. 2; Trifecta, arXiv:2311.18130, Sec. 3"
 
     class Params(ffprobe.Params):
-        """Where positives and negatives part."""
+        """The threshold between positives and negatives."""
 
         threshold: float = Field(
             2.0,
             validation_alias=AliasChoices("threshold", "tau"),
-            description="in units of goodness (mean of squares); the Trifecta uses 2, and 10 on CIFAR-10",
+            description="threshold, in units of goodness (mean of squares); the Trifecta uses 2, and 10 on CIFAR-10",
         )
 
     def __call__(self, positive: torch.Tensor, negative: torch.Tensor, context: ffprobe.LossContext) -> torch.Tensor:
-        """A scalar from the goodness of positives ``[B]`` and of negatives ``[B]``."""
+        """Return the scalar loss of the goodness of positives ``[B]`` and negatives ``[B]``."""
         threshold = self.params.threshold
         return functional.softplus(torch.cat([threshold - positive, negative - threshold])).mean()
 

@@ -1,4 +1,4 @@
-"""HCL: cross entropy between groups of classes, coarse in early layers, and supervised contrast of features."""
+"""HCL: cross entropy between groups of classes (coarse in early layers) plus supervised contrast of features."""
 
 from __future__ import annotations
 
@@ -15,72 +15,84 @@ import ffprobe
 
 
 class HCL(ffprobe.Loss):
-    """L = L_Hier + contrast * L_Con, from goodness ``[B, K]`` for every class and from the activation.
+    """Combines hierarchical cross entropy and supervised contrastive learning: L = L_Hier + contrast * L_Con, from
+    goodness ``[B, K]`` and the activation.
 
-    L_Hier is cross entropy between the means of goodness over the groups of classes of a level of a tree, coarse to
-    fine; the last level are the classes themselves. With D levels, layer i of L stands at level ceil(i (D - 1) /
-    (L - 1)), i and levels from 0. Without a ``tree`` it is ``cross-entropy`` in every layer. ``ffprobe analyze
-    hierarchy RUN`` finds a tree from a finished run.
+    L_Hier is the cross entropy between the mean goodness of the groups of classes at one level of a tree, coarse to
+    fine; at the last level, each class is a group. With D levels, layer i of L (both from 1) uses level ceil((i - 1) (D
+    - 1) / (L - 1)), counted from 0 for the coarsest. Without a ``tree``, every layer uses ``cross-entropy``. ``ffprobe
+    analyze hierarchy RUN`` finds a tree from a finished run.
 
-    L_Con is the supervised contrastive loss of Khosla and others (2020, arXiv:2004.11362, equation 2, L_out): features
-    are the layer's activation after group normalization (what ``group-norm`` passes on), averaged over positions,
-    mapped to ``features`` numbers and divided by their length; positives are the images of the batch with the same
-    label, and an image without any is left out. The temperature falls from 0.8 to 0.2 in a straight line over ``warm``
-    epochs, then along a half cosine to 0.08 at ``epochs``, where it stays.
+    L_Con is the supervised contrastive loss of Khosla and others (2020, arXiv:2004.11362, equation 2, L_out). Its
+    features are the layer's activation after group normalization (the output of ``group-norm``), averaged over
+    positions, mapped to ``features`` values and divided by their length. Positives are the images of the batch with the
+    same label; an image without any is left out. The temperature falls linearly from 0.8 to 0.2 over ``warm`` epochs,
+    then along a half cosine to 0.08 at ``epochs``, where it stays.
 
-    Deviations: the map learns at the rate of its layer (the code: at twice that), gradients are not clipped, and there
-    is no softmax head beside goodness. Which levels the paper cuts its tree at is not known here.
+    Deviations: the map learns at the learning rate of its layer (the authors' code uses twice that rate), gradients are
+    not clipped, and there is no softmax head beside goodness. We do not know at which levels the paper cuts its tree.
     """
 
     name = "hcl"
     form = "class"
-    averages = False  # every image is held against all others of the batch
+    averages = False  # every image is compared with all others of the batch
     source = "HCL-FF, arXiv:2605.24797"
 
     class Params(ffprobe.Params):
-        """The tree of classes, and the contrast."""
+        """The class tree and the contrastive term."""
 
-        tree: list[list[int]] = Field([], description="the group of each class, one list a level, coarse to fine")
-        contrast: float = Field(1.0, ge=0, description="weight of the contrastive term")
-        features: int = Field(128, ge=2, le=4096, description="numbers that an activation is mapped to for contrast")
-        warm: int = Field(100, ge=0, description="epochs in which the temperature falls from 0.8 to 0.2")
-        epochs: int = Field(1000, ge=1, description="epochs after which it is 0.08")
+        tree: list[list[int]] = Field(
+            [],
+            description="group index of each class, one list per level, coarse to fine; empty uses cross "
+            "entropy over the classes in every layer",
+        )
+        contrast: float = Field(1.0, ge=0, description="weight of the contrastive term, at least 0; 0 removes it")
+        features: int = Field(
+            128,
+            ge=2,
+            le=4096,
+            description="number of features that the contrastive term maps an activation to, in [2, 4096]",
+        )
+        warm: int = Field(100, ge=0, description="number of epochs over which the temperature falls from 0.8 to 0.2")
+        epochs: int = Field(
+            1000, ge=1, description="number of epochs after which the temperature is 0.08; 1,000 as in the paper"
+        )
 
         @field_validator("tree")
         @classmethod
         def _levels(cls, tree: list[list[int]]) -> list[list[int]]:
             for level in tree:
                 if sorted(set(level)) != list(range(len(set(level)))) or len(set(level)) < 2:
-                    raise ValueError("groups of a level are numbered from 0 without a gap, and there are two or more")
+                    raise ValueError("the groups of a level must be numbered 0, 1, 2, ... without gaps, at least two")
             if len({len(level) for level in tree}) > 1:
-                raise ValueError("every level names a group for each class")
+                raise ValueError("every level must give one group for each class")
             return tree
 
     def build(self, shape: ffprobe.Shape, classes: int) -> nn.Module | None:
-        """``map`` and its normalizer, unless there is no contrast.
+        """Build the contrastive map and its normalizer; None without contrast.
 
         Raises:
-            UsageError: the tree has another number of classes.
+            UsageError: the tree has a different number of classes.
         """
         if self.params.tree and len(self.params.tree[0]) != classes:
-            what = f"The tree of the loss names groups for {len(self.params.tree[0])} classes; there are {classes}."
+            what = f"loss.tree has groups for {len(self.params.tree[0])} classes; the data set has {classes}."
             raise ffprobe.UsageError(what, hint="Find a tree for this data set: ffprobe analyze hierarchy RUN.")
         if not self.params.contrast:
             return None
-        kept, normalizer = nn.Module(), GroupNorm()
+        module, normalizer = nn.Module(), GroupNorm()
         normalizer.prepare(min(classes, shape[0]))
-        kept.normalizer = normalizer.build(shape)
-        kept.map = nn.Linear(shape[0], self.params.features)
-        return kept
+        module.normalizer = normalizer.build(shape)
+        module.map = nn.Linear(shape[0], self.params.features)
+        return module
 
     def __call__(self, goodness: torch.Tensor, labels: torch.Tensor, context: ffprobe.LossContext) -> torch.Tensor:
-        """A scalar from goodness ``[B, K]`` and labels ``[B]``, and from the activation in ``context``."""
+        """Return the scalar loss of goodness ``[B, K]``, labels ``[B]`` and the activation in ``context``."""
         loss = self.hierarchical(goodness, labels, context.layer, context.depth)
         if self.params.contrast:
-            kept: Any = context.module
-            normalized = kept.normalizer(context.activation)
+            module: Any = context.module
+            normalized = module.normalizer(context.activation)
             features = normalized.flatten(2).mean(dim=2) if normalized.dim() > 2 else normalized  # [B, C]
-            mapped = kept.map(features.to(kept.map.weight.dtype))
+            mapped = module.map(features.to(module.map.weight.dtype))
             contrast = supervised_contrast(mapped, labels, self.temperature(context.epoch))
             loss = loss + self.params.contrast * contrast
         return loss
@@ -92,26 +104,26 @@ class HCL(ffprobe.Loss):
             return functional.cross_entropy(goodness, labels)
         chosen = self.params.tree[level]
         groups = torch.tensor(chosen, device=goodness.device)  # [K]
-        # told how many there are, one_hot need not wait for the device
+        # with the number of groups given, one_hot does not wait for the device
         members = functional.one_hot(groups, max(chosen) + 1).to(goodness.dtype)  # [K, groups]
         return functional.cross_entropy(goodness @ (members / members.sum(dim=0)), groups[labels])
 
     def temperature(self, epoch: int) -> float:
-        """Of the contrast."""
+        """The temperature of the contrastive term."""
         warm, end = self.params.warm, max(self.params.epochs, self.params.warm + 1)
         if epoch < warm:
             return 0.8 - 0.6 * epoch / warm
-        share = min(1.0, (epoch - warm) / (end - warm))
-        return 0.08 + 0.12 * (1 + math.cos(math.pi * share)) / 2
+        fraction = min(1.0, (epoch - warm) / (end - warm))
+        return 0.08 + 0.12 * (1 + math.cos(math.pi * fraction)) / 2
 
 
 def supervised_contrast(features: torch.Tensor, labels: torch.Tensor, temperature: float) -> torch.Tensor:
     """The mean over images with positives of -mean over positives p of log(exp(z_i z_p / t) / sum over others).
 
-    0, with a graph, where no image has a positive.
+    It is 0, with a graph, if no image has a positive.
 
     Args:
-        features: ``[B, F]``, divided by their length here; float32 or wider.
+        features: ``[B, F]``, float32 or wider; this function divides them by their length.
         labels: int64 ``[B]``.
         temperature: t.
     """

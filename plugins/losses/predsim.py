@@ -1,4 +1,4 @@
-"""A local classifier's cross entropy and similarity matching, together."""
+"""The cross entropy of a local classifier plus similarity matching."""
 
 from __future__ import annotations
 
@@ -13,31 +13,44 @@ import ffprobe
 
 
 class PredSim(ffprobe.Loss):
-    """pred * CE(goodness, y) + beta * mean over all pairs of the batch of (S(Q h) - S(onehot y))^2.
+    """Combines a local classifier's cross entropy and similarity matching: pred * CE(goodness, y) + beta * mean over
+    all pairs of the batch of (S(Q h) - S(onehot y))^2.
 
-    Q is a learned map without bias of the activation h, onto as many features (a 3x3 convolution for maps). S is
-    ``similarity_matrix``. ``beta=1,pred=0`` is `sim`; there, a ``local-classifier:detached=true`` with ``pred=1`` reads
-    along without a say. ``pred=1,beta=0`` is `pred`, which ``cross-entropy`` says in a word.
+    Q is a learned map of the activation h, without bias, to the same number of features (a 3x3 convolution for feature
+    maps). S is ``similarity_matrix``. ``beta=1,pred=0`` is `sim`; with it, ``local-classifier:detached=true`` and
+    ``pred=1`` add a classifier that does not affect the layer. ``pred=1,beta=0`` is `pred`, for which ``cross-entropy``
+    is shorter.
 
-    ``unsupervised=sim`` mixes in alpha * mean (S(Q h) - S(input))^2 and leaves 1 - alpha to the rest; the target
-    carries no gradient. Their reconstruction term needs the layer's input shape and is with the peer only.
+    ``unsupervised=sim`` adds alpha * mean (S(Q h) - S(input))^2 and weights the other terms with 1 - alpha; the target
+    carries no gradient. The authors' reconstruction term needs the shape of the layer's input; only the peer has it.
 
     Deviation: none known. Whether the standard deviation in S is biased, and the clamp to [-1, 1], make no difference:
-    S does not depend on scale, and a cosine leaves that range by rounding only.
+    S does not depend on scale, and a cosine leaves that range only through rounding.
     """
 
     name = "predsim"
     form = "class"
-    averages = False  # similarities are those of every pair of images in the batch
+    averages = False  # similarities involve every pair of images of the batch
     source = "Nokland & Eidnes 2019, arXiv:1901.06656; S as in the authors' code"
 
     class Params(ffprobe.Params):
-        """How the terms are weighed."""
+        """The weights of the terms."""
 
-        beta: float = Field(0.99, ge=0, le=1, description="weight of similarity matching")
-        pred: float | None = Field(None, ge=0, description="weight of the cross entropy; left out: 1 - beta")
-        unsupervised: Literal["none", "sim"] = Field("none", description="sim: match the similarities of the input too")
-        alpha: float = Field(0.0, ge=0, le=1, description="weight of the unsupervised term; 1 - alpha of the others")
+        beta: float = Field(
+            0.99, ge=0, le=1, description="weight of similarity matching, in [0, 1]; 0.99 as in the paper"
+        )
+        pred: float | None = Field(
+            None, ge=0, description="weight of the cross entropy, at least 0; empty uses 1 - beta"
+        )
+        unsupervised: Literal["none", "sim"] = Field(
+            "none", description="unsupervised term: none, or sim (match the similarities of the layer's input)"
+        )
+        alpha: float = Field(
+            0.0,
+            ge=0,
+            le=1,
+            description="weight of the unsupervised term, in [0, 1]; the other terms have the weight 1 - alpha",
+        )
 
     @property
     def pred(self) -> float:
@@ -45,20 +58,20 @@ class PredSim(ffprobe.Loss):
         return 1 - self.params.beta if self.params.pred is None else self.params.pred
 
     def build(self, shape: ffprobe.Shape, classes: int) -> nn.Module | None:
-        """``map``: Q, unless no similarity is asked for."""
+        """Build Q as ``map``; None if no term uses similarities."""
         if self.params.beta == 0 and self.params.unsupervised != "sim":
             return None
-        kept = nn.Module()
+        module = nn.Module()
         features = shape[0]
-        kept.map = (
+        module.map = (
             nn.Conv2d(features, features, 3, padding=1, bias=False)
             if len(shape) == 3
             else nn.Linear(features, features, bias=False)
         )
-        return kept
+        return module
 
     def __call__(self, goodness: torch.Tensor, labels: torch.Tensor, context: ffprobe.LossContext) -> torch.Tensor:
-        """A scalar from goodness ``[B, K]`` and labels ``[B]``, and from the activation and input in ``context``."""
+        """Return the scalar loss of goodness ``[B, K]``, labels ``[B]``, and activation and input in ``context``."""
         params = self.params
         loss = goodness.new_zeros(())
         own = self.similarities(context) if params.beta or params.unsupervised == "sim" else None
@@ -71,38 +84,38 @@ class PredSim(ffprobe.Loss):
         return params.alpha * self.unsupervised(own, context) + (1 - params.alpha) * loss
 
     def classification(self, goodness: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """The term that a local classifier learns from."""
+        """The loss of the local classifier."""
         return functional.cross_entropy(goodness, labels)
 
     def similarities(self, context: ffprobe.LossContext) -> torch.Tensor:
-        """S(Q h), ``[B, B]`` with its graph."""
-        kept: Any = context.module
-        return similarity_matrix(kept.map(context.activation.to(kept.map.weight.dtype)))
+        """S(Q h), ``[B, B]``, with its graph."""
+        module: Any = context.module
+        return similarity_matrix(module.map(context.activation.to(module.map.weight.dtype)))
 
     def targets(self, labels: torch.Tensor, classes: int, context: ffprobe.LossContext) -> torch.Tensor:
         """S(onehot y), ``[B, B]``."""
-        kept: Any = context.module
-        return similarity_matrix(functional.one_hot(labels, classes).to(kept.map.weight.dtype))
+        module: Any = context.module
+        return similarity_matrix(functional.one_hot(labels, classes).to(module.map.weight.dtype))
 
     def unsupervised(self, own: torch.Tensor | None, context: ffprobe.LossContext) -> torch.Tensor:
-        """The mean of (S(Q h) - S(input))^2; a linear layer's input is flat."""
+        """The mean of (S(Q h) - S(input))^2; the input of a linear layer is flattened."""
         assert own is not None and context.input is not None
-        given = context.input.flatten(1) if context.activation.dim() == 2 else context.input
-        return (own - similarity_matrix(given.detach().to(own.dtype))).square().mean()
+        layer_input = context.input.flatten(1) if context.activation.dim() == 2 else context.input
+        return (own - similarity_matrix(layer_input.detach().to(own.dtype))).square().mean()
 
 
 def similarity_matrix(x: torch.Tensor) -> torch.Tensor:
-    """How alike the samples of a batch are: cosines of centred features, ``[B, B]`` in [-1, 1].
+    """The similarity of the samples of a batch: cosines of centred features, ``[B, B]``, in [-1, 1].
 
-    Maps of more than 3 channels and more than one row are reduced to each channel's standard deviation over positions
-    first, all else is flattened. Each sample's own mean is taken away, and what is left divided by 1e-8 + its length. A
-    deviation or length of exactly 0 hands no gradient back.
+    Feature maps with more than 3 channels and more than one row are first reduced to the standard deviation of each
+    channel over positions; everything else is flattened. The mean of each sample is subtracted, and the result divided
+    by 1e-8 + its length. A standard deviation or length of exactly 0 passes no gradient back.
 
     Args:
         x: ``[B, ...]``, floating point.
     """
     if x.dim() == 4 and x.shape[1] > 3 and x.shape[2] > 1:
-        x = x.flatten(2).std(dim=2)  # torch's gradient is 0, not NaN, where the deviation is 0
+        x = x.flatten(2).std(dim=2)  # where the deviation is 0, torch's gradient is 0, not NaN
     x = x.flatten(1)
     x = x - x.mean(dim=1, keepdim=True)
     x = x / (1e-8 + x.norm(dim=1, keepdim=True))

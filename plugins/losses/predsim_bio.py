@@ -15,13 +15,14 @@ import ffprobe
 
 
 class PredSimBio(PredSim, ffprobe.Loss):
-    """-pred * goodness[y] + beta * mean over all pairs of (S(pool h) - S(P onehot y))^2, with P fixed and random.
+    """Combines the likelihood of the label's random code and similarity matching: -pred * goodness[y] + beta * mean
+    over all pairs of (S(pool h) - S(P onehot y))^2, with a fixed random P.
 
-    For ``random-code``: its goodness of the true class is the negative binary cross entropy that `pred` has in this
-    variant, and errors reach the layer through fixed feedback there. Similarities are those of the activation itself,
-    averaged as that classifier averages it, without a learned map.
+    Use it with ``random-code``: the goodness of the true class is then the negative binary cross entropy of `pred` in
+    this variant, and its errors reach the layer through fixed feedback. The similarities are those of the activation
+    itself, average-pooled as for that classifier, without a learned map.
 
-    Deviation: P is drawn here apart from the one of ``random-code``; the authors' code has one for both.
+    Deviation: P is drawn separately from the one of ``random-code``; the authors' code uses one for both.
     """
 
     name = "predsim-bio"
@@ -30,36 +31,45 @@ class PredSimBio(PredSim, ffprobe.Loss):
     source = "Nokland & Eidnes 2019, arXiv:1901.06656; formulas as in the authors' code"
 
     class Params(ffprobe.Params):
-        """How the terms are weighed, and what similarities are taken of."""
+        """The weights of the terms, and the input of the similarities."""
 
-        beta: float = Field(0.99, ge=0, le=1, description="weight of similarity matching")
-        pred: float | None = Field(None, ge=0, description="weight of the code's likelihood; left out: 1 - beta")
-        bits: int = Field(128, ge=1, description="length of the labels' random projection")
-        inputs: int = Field(2048, ge=1, description="most numbers of a map that similarities are taken of")
-        unsupervised: str = Field("none", pattern="^none$", description="nothing else here")
+        beta: float = Field(
+            0.99, ge=0, le=1, description="weight of similarity matching, in [0, 1]; 0.99 as in the paper"
+        )
+        pred: float | None = Field(
+            None, ge=0, description="weight of the likelihood of the code, at least 0; empty uses 1 - beta"
+        )
+        bits: int = Field(128, ge=1, description="length of the random projection of the labels")
+        inputs: int = Field(
+            2048,
+            ge=1,
+            description="maximum number of values that the similarities use; feature maps are average-pooled "
+            "until they fit",
+        )
+        unsupervised: str = Field("none", pattern="^none$", description="unsupervised term; this variant has none")
 
     def build(self, shape: ffprobe.Shape, classes: int) -> nn.Module | None:
-        """``projection``: P ``[bits, K]``, fixed; None where no similarity is asked for."""
+        """Build P as ``projection`` ``[bits, K]``, fixed; None without similarity matching."""
         if self.params.beta == 0:
             return None
-        kept: Any = nn.Module()
-        kept.window = pooling(shape, self.params.inputs)
-        kept.register_buffer("projection", random_projection(self.params.bits, classes))
-        return kept
+        module: Any = nn.Module()
+        module.window = pooling(shape, self.params.inputs)
+        module.register_buffer("projection", random_projection(self.params.bits, classes))
+        return module
 
     def classification(self, goodness: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """The mean of -log p(code of the true class) for each bit."""
+        """The mean of -log p(code of the true class) per bit."""
         return -goodness.gather(1, labels[:, None]).mean()
 
     def similarities(self, context: ffprobe.LossContext) -> torch.Tensor:
-        """S(pool h), ``[B, B]`` with its graph."""
-        kept: Any = context.module
-        return similarity_matrix(pool(context.activation.to(kept.projection.dtype), kept.window))
+        """S(pool h), ``[B, B]``, with its graph."""
+        module: Any = context.module
+        return similarity_matrix(pool(context.activation.to(module.projection.dtype), module.window))
 
     def targets(self, labels: torch.Tensor, classes: int, context: ffprobe.LossContext) -> torch.Tensor:
         """S(P onehot y), ``[B, B]``."""
-        kept: Any = context.module
-        return similarity_matrix(kept.projection.T[labels])
+        module: Any = context.module
+        return similarity_matrix(module.projection.T[labels])
 
 
 @ffprobe.hookimpl

@@ -1,4 +1,4 @@
-"""SymBa: the loss sees only the gap between positive and negative goodness of one image."""
+"""SymBa: uses only the gap between the positive and negative goodness of each image."""
 
 from __future__ import annotations
 
@@ -10,22 +10,28 @@ import ffprobe
 
 
 class SymBa(ffprobe.Loss):
-    """mean over the batch of softplus(-alpha * (positive - negative)), each image's pair together.
+    """Widens the gap between the positive and the negative goodness of each image: the mean over the batch of
+    softplus(-alpha * (positive - negative)).
 
-    The Trifecta's text prints the gap with the other sign (Sec. 4, Eq. 9), which would minimize the separation; the
-    sign here is that of Lee & Song and of the authors' code. The mean stands for the text's sum.
+    The text of the Trifecta prints the gap with the opposite sign (Sec. 4, Eq. 9), which would minimize the separation;
+    the sign here is that of Lee & Song and of the authors' code. The text has a sum; this loss takes the mean.
     """
 
     name = "symba"
     source = "Lee & Song 2023, arXiv:2303.08418; Trifecta, arXiv:2311.18130, Sec. 4"
 
     class Params(ffprobe.Params):
-        """How sharply a wrong order is punished."""
+        """The scale of the gap."""
 
-        alpha: float = Field(4.0, gt=0, description="scale of the gap, 1 per unit of goodness")
+        alpha: float = Field(
+            4.0,
+            gt=0,
+            description="factor on the gap, in 1 / units of goodness, above 0; larger values penalize a wrong "
+            "order more sharply",
+        )
 
     def __call__(self, positive: torch.Tensor, negative: torch.Tensor, context: ffprobe.LossContext) -> torch.Tensor:
-        """A scalar from the goodness of positives ``[B]`` and of their negatives ``[B]``."""
+        """Return the scalar loss of the goodness of positives ``[B]`` and negatives ``[B]``."""
         return functional.softplus(-self.params.alpha * (positive - negative)).mean()
 
     def derivatives(self, positive: torch.Tensor, negative: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

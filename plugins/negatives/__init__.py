@@ -1,1 +1,1 @@
-"""Which wrong example."""
+"""Negatives: the wrong examples that a pair loss compares with the right ones."""

@@ -1,4 +1,4 @@
-"""Negatives that are images: two images of the batch, cut together along a random mask."""
+"""Negatives are images: hybrids of two images of the batch, combined along a random mask."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import ffprobe
 
 
 class MaskedHybrid(ffprobe.Negatives):
-    """mask * image + (1 - mask) * another image of the batch, in their own places; no label is used.
+    """Combines each image with another image of the batch along a random mask: mask * image + (1 - mask) * other image.
 
-    The mask has fairly large regions of ones and zeros: random bits, blurred again and again with [1/4, 1/2, 1/4] in
-    both directions (edges repeated), cut at 1/2. The hybrid has the image's short-range correlations and not its
-    long-range ones.
+    It uses no labels. The mask has large connected regions of ones and zeros: random bits, blurred repeatedly with
+    [1/4, 1/2, 1/4] in both directions (edges repeated) and thresholded at 1/2. The hybrid keeps the image's short-range
+    correlations and loses its long-range ones.
 
-    Deviations: the paper says that blurring is repeated, not how often; here until the blur's standard deviation is a
-    share of the image's side. A mask that would be all ones or all zeros, which makes an unchanged image, is cut at its
-    own mean.
+    Deviations: the paper says that the blur is repeated, but not how often. Here it is repeated until its standard
+    deviation is a given fraction of the image's side. A mask that would be all ones or all zeros, and would leave the
+    image unchanged, is thresholded at its own mean.
     """
 
     name = "masked-hybrid"
@@ -27,9 +27,15 @@ class MaskedHybrid(ffprobe.Negatives):
     source = "Hinton 2022, arXiv:2212.13345, Sec. 3.2"
 
     class Params(ffprobe.Params):
-        """How large the regions are."""
+        """The size of the regions."""
 
-        blur: float = Field(0.1, gt=0, le=1, description="standard deviation of the whole blur, in sides of the image")
+        blur: float = Field(
+            0.1,
+            gt=0,
+            le=1,
+            description="standard deviation of the whole blur, as a fraction of the image's shorter side, in "
+            "(0, 1]; larger values give larger regions",
+        )
 
     def __call__(
         self,
@@ -39,15 +45,15 @@ class MaskedHybrid(ffprobe.Negatives):
         generator: torch.Generator,
         goodness: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Hybrids ``[B, C, H, W]``."""
+        """Hybrid images ``[B, C, H, W]``."""
         mask = self.mask(len(images), tuple(images.shape[2:]), generator).to(images)  # [B, 1, H, W]
         other = images[others(len(images), generator).to(images.device)]
         return mask * images + (1 - mask) * other
 
     def mask(self, count: int, shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
-        """Masks of 0 and 1, float32 ``[count, 1, H, W]`` on the CPU; each has both."""
+        """Masks of 0 and 1, float32 ``[count, 1, H, W]`` on the CPU; each mask contains both values."""
         bits = torch.randint(2, (count, 1, *shape), generator=generator).float()
-        times = max(1, round(2 * (self.params.blur * min(shape)) ** 2))  # the variance of one blur is 1/2
+        times = max(1, round(2 * (self.params.blur * min(shape)) ** 2))  # one blur has a variance of 1/2
         kernel = torch.tensor([0.25, 0.5, 0.25])
         kernel = (kernel[:, None] * kernel)[None, None]
         for _ in range(times):

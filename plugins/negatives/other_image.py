@@ -1,4 +1,4 @@
-"""Negatives that are images: an image with another image of the batch."""
+"""Negatives are images: the mean of an image and another image of the batch."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import ffprobe
 
 
 def others(count: int, generator: torch.Generator) -> torch.Tensor:
-    """For each of ``count`` images another one, int64 ``[count]`` on the CPU; each is used once.
+    """For each of ``count`` images the index of another image, int64 ``[count]`` on the CPU; each index occurs once.
 
     Raises:
-        UsageError: there is but one image.
+        UsageError: the batch has only one image.
     """
     if count < 2:
         raise ffprobe.UsageError(
-            "A batch of one image holds no other image to make a negative of.", hint="Use a larger --batch-size."
+            "These negatives combine two images, but the batch has only one.", hint="Use a larger --batch-size."
         )
     order = torch.randperm(count, generator=generator)
     partner = torch.empty_like(order)
@@ -24,11 +24,11 @@ def others(count: int, generator: torch.Generator) -> torch.Tensor:
 
 
 class OtherImage(ffprobe.Negatives):
-    """(x + x') / 2 with another image x' of the batch; the positive, an image with itself, is then x. No label is used.
+    """Averages each image with another image of the batch, (x + x') / 2; the positive, an image with itself, is then x.
 
-    Self-contrastive learning concatenates the two images, (x, x) and (x, x'), and gives both halves the same weights:
-    W x + W x' = W (x + x'). The half of the sum stands for the sum here, so that the positive is the image that is
-    predicted later; thresholds of goodness are then a quarter of those for sums.
+    It uses no labels. Self-contrastive learning concatenates the two images, (x, x) and (x, x'), and gives both halves
+    the same weights: W x + W x' = W (x + x'). Half of that sum replaces the sum here, so that the positive is the image
+    that is predicted later; thresholds on goodness are then a quarter of those for sums.
     """
 
     name = "other-image"

@@ -1,4 +1,4 @@
-"""Negatives with a wrong label, each wrong label as likely as any other."""
+"""Negatives are wrong labels, drawn uniformly."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import ffprobe
 
 
 class UniformWrong(ffprobe.Negatives):
-    """The true label plus 1 to K - 1, modulo K: uniform over the K - 1 wrong labels for every true label.
+    """Draws a wrong label for each image, uniformly from the K - 1 wrong labels: the true label plus 1 to K - 1, modulo
+    K.
 
-    The authors' code draws uniformly too, but for the last class only among the first K - 1 labels by another path;
-    the distribution is the same.
+    The authors' code also draws uniformly; for the last class it draws from the first K - 1 labels directly. The
+    distribution is the same.
     """
 
     name = "uniform-wrong"

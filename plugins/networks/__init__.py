@@ -1,1 +1,1 @@
-"""Which layers."""
+"""Networks: the layers that a run trains."""

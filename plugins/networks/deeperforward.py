@@ -12,17 +12,19 @@ PLANES = (100, 200, 400, 800)
 
 
 class DeeperForward(ffprobe.Network):
-    """A 3x3 convolution, then four stages of four 3x3 convolutions without bias: 100, 200, 400, 800 channels.
+    """DeeperForward's network: a 3x3 convolution, then four stages of four 3x3 convolutions without bias, with 100,
+    200, 400 and 800 channels.
 
-    Stages 2, 3 and 4 begin with stride 2 (HCL-FF: 2 and 3 only, ``halvings=2``). Shortcuts have no parameters and no
-    gradient: after the second layer of a stage what the stage began from is added, after the fourth what the second
-    passed on is appended to the channels, so that the next stage begins with twice as many. Goodness never sees a
-    shortcut. Without ``residual`` it is the same stack without shortcuts (the code's NoResnet).
+    Stages 2, 3 and 4 begin with stride 2 (HCL-FF: only 2 and 3, ``halvings=2``). Shortcuts have no parameters and no
+    gradient. After the second layer of a stage, the input of the stage is added; after the fourth layer, the output of
+    the second is appended to the channels, so the next stage begins with twice as many. Goodness never includes a
+    shortcut. Without ``residual``, it is the same sequence of layers without shortcuts (NoResnet in the code).
 
-    Deviations: channels are rounded to a multiple of the classes; a stage whose image has an odd side keeps its size
-    (28x28 ends at 7x7), since a pooled shortcut would not fit; no dropout unless asked (the code's script has 0.2 by
-    default, its classes 0; it stands on the activation, before goodness, as here); weights start as torch's layers do,
-    not from a normal distribution. HCL-FF's code appends channels class by class: another order, the same network.
+    Deviations: the number of channels is rounded to a multiple of the classes; a stage whose input has an odd side
+    keeps its size (28x28 ends at 7x7), since a pooled shortcut would not fit; dropout is off by default (the code's
+    script uses 0.2, its classes 0; as here, it acts on the activation before goodness); weights are initialized as in
+    torch's layers, not from a normal distribution. HCL-FF's code appends channels class by class, which is another
+    order of the same network.
     """
 
     name = "deeperforward"
@@ -30,18 +32,25 @@ class DeeperForward(ffprobe.Network):
     learning_rate_steps = ()
 
     class Params(ffprobe.Params):
-        """How wide and how deep, with shortcuts or without."""
+        """Width, depth, dropout and shortcuts."""
 
-        width: float = Field(1.0, gt=0, le=16, description="factor on the channels of every layer")
-        stages: int = Field(4, ge=1, le=4, description="stages of four layers")
-        dropout: float = Field(0.0, ge=0, lt=1, description="share of each activation set to zero in training")
-        halvings: int = Field(3, ge=0, le=3, description="how many of stages 2, 3 and 4 begin with stride 2")
-        residual: bool = Field(True, description="whether shortcuts are added and appended")
+        width: float = Field(
+            1.0, gt=0, le=16, description="factor on the number of channels of every layer, in (0, 16]"
+        )
+        stages: int = Field(4, ge=1, le=4, description="number of stages of four layers each, 1 to 4")
+        dropout: float = Field(0.0, ge=0, lt=1, description="dropout probability of activations in training, in [0, 1)")
+        halvings: int = Field(
+            3, ge=0, le=3, description="number of stages, from stage 2 on, that begin with stride 2, 0 to 3"
+        )
+        residual: bool = Field(True, description="use shortcuts that add and append earlier outputs")
 
     def layers(self, shape: ffprobe.Shape, classes: int) -> list[ffprobe.LayerSpec]:
-        """1 + 4 layers a stage."""
+        """1 + 4 layers per stage."""
         if len(shape) != 3:
-            raise ffprobe.UsageError(f"The network {self.name!r} needs images.", hint="Use --plugin fcn.")
+            raise ffprobe.UsageError(
+                f"The network {self.name!r} needs images as input; its input is {list(shape)}.",
+                hint="Use --plugin fcn.",
+            )
         stages, residual = self.params.stages, self.params.residual
         base = classes * max(1, round(PLANES[0] * self.params.width / classes))
         specs = [ffprobe.LayerSpec("conv", base)]
@@ -58,7 +67,7 @@ class DeeperForward(ffprobe.Network):
                 ffprobe.LayerSpec("conv", width, stride=pool),
                 ffprobe.LayerSpec("conv", width, shortcut=added),
                 ffprobe.LayerSpec("conv", width),
-                # the last layer of all passes nothing on
+                # the last layer of the network has no output to join
                 ffprobe.LayerSpec("conv", width, shortcut=appended if stage < stages - 1 else None),
             ]
             source = first + 3

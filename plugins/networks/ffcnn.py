@@ -1,4 +1,4 @@
-"""CwComp's plain network: four convolutions."""
+"""CwComp's plain network: four convolutions without groups."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import ffprobe
 
 
 class FFCNN(CFSE, ffprobe.Network):
-    """``cfse`` without convolution groups: 3x3 convolutions with bias of 20, 80p, 240 and 480p channels."""
+    """CwComp's plain network: ``cfse`` without convolution groups, 3x3 convolutions with bias of 20, 80p, 240 and 480p
+    channels.
+    """
 
     name = "ffcnn"
     grouped = False

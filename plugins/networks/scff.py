@@ -10,13 +10,14 @@ PLAN = ((96, 5), (384, 3), (1536, 3))
 
 
 class SCFF(ffprobe.Network):
-    """Convolutions with bias of 96 (5x5), 384 (3x3) and 1536 (3x3) channels; what is passed on is max-pooled by two.
+    """SCFF's network: convolutions with bias of 96 (5x5), 384 (3x3) and 1536 (3x3) channels, each followed by 2x2 max
+    pooling except the last.
 
     Goodness is read before pooling, as in the authors' code.
 
-    Deviations: pools are 2x2 where theirs are 4x4 at stride 2; edges are padded with zeros, not mirrored; the second
-    and third layers pass on a plain ReLU, where the code offers relu(h - mean over channels) too ("triangle"); weights
-    start as torch's layers do.
+    Deviations: pooling is 2x2 instead of 4x4 with stride 2; padding is with zeros instead of reflection; the second and
+    third layers use a plain ReLU, while the code also offers relu(h - mean over channels) ("triangle"); weights are
+    initialized as in torch's layers.
     """
 
     name = "scff"
@@ -24,15 +25,18 @@ class SCFF(ffprobe.Network):
     learning_rate_steps = ()
 
     class Params(ffprobe.Params):
-        """How wide."""
+        """The width."""
 
-        width: float = Field(1.0, gt=0, le=16, description="factor on the channels of every layer")
+        width: float = Field(
+            1.0, gt=0, le=16, description="factor on the number of channels of every layer, in (0, 16]"
+        )
 
     def layers(self, shape: ffprobe.Shape, classes: int) -> list[ffprobe.LayerSpec]:
         """Three layers."""
         if len(shape) != 3 or min(shape[1:]) < 4:
             raise ffprobe.UsageError(
-                f"The network {self.name!r} needs images of 4x4 or more, not {list(shape)}.", hint="Use --plugin fcn."
+                f"The network {self.name!r} needs images of at least 4x4 pixels; its input is {list(shape)}.",
+                hint="Use --plugin fcn, or larger images.",
             )
         return [
             ffprobe.LayerSpec(

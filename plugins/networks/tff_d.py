@@ -8,13 +8,14 @@ import ffprobe
 
 
 class TFFDeep(ffprobe.Network):
-    """3x3 convolutions of 64, 128p, 3 x 128, 256p, 3 x 256, 512p, 512 and 512 channels; 8.48 M weights.
+    """The Trifecta's deep network: twelve 3x3 convolutions of 64, 128p, 3 x 128, 256p, 3 x 256, 512p, 512 and 512
+    channels (p: followed by 2x2 max pooling); 8.48 M weights.
 
-    Fit for any image from 8x8 up, since it halves the side three times.
+    The network fits any image of at least 8x8 pixels, since it halves the side three times.
 
-    ``residual`` (App. I) and ``dropout`` (footnote 5) are trials of which the paper tells the outcome and not the form.
-    Ours: around each single layer that keeps the shape of its input, that input is added to what the layer passes on,
-    without gradient and unseen by the layer's own goodness; dropout acts on activations before goodness is read.
+    The paper reports results with residual connections (App. I) and dropout (footnote 5), but not their form. Here,
+    ``residual`` adds the input of each layer that keeps its shape to the output of that layer, without gradient and
+    after its goodness is read; ``dropout`` acts on activations before goodness is read.
     """
 
     name = "tff-d"
@@ -22,11 +23,15 @@ class TFFDeep(ffprobe.Network):
     learning_rate_steps = ((0.4, 0.5), (0.8, 0.1))  # 1e-3 x 200 epochs, 5e-4 x 200, 1e-4 x 100 (App. B)
 
     class Params(ffprobe.Params):
-        """How wide, with shortcuts or without, with dropout or without."""
+        """Width, shortcuts and dropout."""
 
-        width: float = Field(1.0, gt=0, le=16, description="factor on the channels of every layer")
-        residual: bool = Field(False, description="whether layers that keep their input's shape add it to their output")
-        dropout: float = Field(0.0, ge=0, lt=1, description="share of each activation set to zero in training")
+        width: float = Field(
+            1.0, gt=0, le=16, description="factor on the number of channels of every layer, in (0, 16]"
+        )
+        residual: bool = Field(
+            False, description="add the input of each layer that keeps its shape to the output of that layer"
+        )
+        dropout: float = Field(0.0, ge=0, lt=1, description="dropout probability of activations in training, in [0, 1)")
 
     def layers(self, shape: ffprobe.Shape, classes: int) -> list[ffprobe.LayerSpec]:
         """Twelve layers."""

@@ -1,4 +1,4 @@
-"""A network of three small convolutions, for trying things out."""
+"""A small network of three convolutions for experiments and tests."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ import ffprobe
 
 
 class Tiny(ffprobe.Network):
-    """3x3 convolutions of 32p, 64p and 64 channels.
+    """A small network for experiments and tests: 3x3 convolutions of 32p, 64p and 64 channels (p: followed by 2x2 max
+    pooling).
 
-    The paper calls networks of three layers or fewer tiny (Sec. 6) without giving widths; these are ours.
+    The paper calls networks of three layers or fewer tiny (Sec. 6) but gives no widths; these are our choice.
     """
 
     name = "tiny"
     source = "size class of the Trifecta, arXiv:2311.18130, Sec. 6; widths not from a paper"
 
     class Params(ffprobe.Params):
-        """How wide."""
+        """The width."""
 
-        width: float = Field(1.0, gt=0, le=64, description="factor on the channels of every layer")
+        width: float = Field(
+            1.0, gt=0, le=64, description="factor on the number of channels of every layer, in (0, 64]"
+        )
 
     def layers(self, shape: ffprobe.Shape, classes: int) -> list[ffprobe.LayerSpec]:
         """Three layers."""

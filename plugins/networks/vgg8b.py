@@ -8,27 +8,33 @@ import ffprobe
 
 
 class VGG8b(ffprobe.Network):
-    """3x3 convolutions of 128, 256p, 256, 512p, 512p and 512p channels and a linear layer of 1,024 units.
+    """Nokland and Eidnes' VGG8b: 3x3 convolutions of 128, 256p, 256, 512p, 512p and 512p channels and a linear layer of
+    1,024 units.
 
-    p: what is passed on is halved by 2x2 max pooling; goodness and local losses see the map before it. All have
-    biases. The original's output layer is the last layer's linear head here (``local-classifier``).
+    p: the output is halved by 2x2 max pooling; goodness and local losses use the map before pooling. All layers have
+    biases. The linear head of the last layer (``local-classifier``) replaces the original's output layer.
 
-    A pool that would leave nothing of a small image is left out: 8x8 goes through three of the four.
+    Pooling that would leave nothing of a small image is left out: an 8x8 image goes through three of the four.
     """
 
     name = "vgg8b"
     source = "Nokland & Eidnes 2019, arXiv:1901.06656; plan as in the authors' code"
 
     class Params(ffprobe.Params):
-        """How wide."""
+        """The width."""
 
-        width: float = Field(1.0, gt=0, le=16, description="factor on the channels and units of every layer")
+        width: float = Field(
+            1.0, gt=0, le=16, description="factor on the number of channels and units of every layer, in (0, 16]"
+        )
 
     def layers(self, shape: ffprobe.Shape, classes: int) -> list[ffprobe.LayerSpec]:
         """Seven layers."""
         plan = [(128, 1), (256, 2), (256, 1), (512, 2), (512, 2), (512, 2)]
         if len(shape) != 3:
-            raise ffprobe.UsageError("The network 'vgg8b' needs images.", hint="Use --plugin fcn.")
+            raise ffprobe.UsageError(
+                f"The network {self.name!r} needs images as input; its input is {list(shape)}.",
+                hint="Use --plugin fcn.",
+            )
         side, layers = min(shape[1:]), []
         for channels, pool in plan:
             pool = pool if side >= pool else 1

@@ -1,1 +1,1 @@
-"""What is passed between layers."""
+"""Normalizers: how activations are normalized within and between layers."""

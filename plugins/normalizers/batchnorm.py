@@ -1,4 +1,4 @@
-"""Batch normalization, over positives and negatives together."""
+"""Batch normalization over positives and negatives together."""
 
 from __future__ import annotations
 
@@ -11,36 +11,40 @@ import ffprobe
 
 
 class BatchNorm(ffprobe.Normalizer):
-    """torch's BatchNorm2d (channels) or BatchNorm1d (features), affine, with running statistics in evaluation.
+    """Normalizes each channel to zero mean and unit variance over the batch (torch's BatchNorm2d or BatchNorm1d), with
+    learned scale and offset.
 
-    In training the batch holds B positives and B negatives, so both share their statistics, as in the authors' code;
-    in evaluation all rows carry one label, and the running statistics are used.
+    In training, the batch contains B positives and B negatives, so both share their statistics, as in the authors'
+    code. In evaluation, all rows carry one label, and the running statistics are used.
 
-    Its position is a layer's input (Trifecta) by default; ``preactivation``, between convolution and ReLU, is the order
-    of backpropagated networks.
+    The default position is the input of a layer (Trifecta). ``preactivation``, between convolution and ReLU, is the
+    usual order of backpropagated networks.
     """
 
     name = "batchnorm"
     aliases = ("batch_norm", "bn")
     keeps_statistics = True
-    affine = True  # in evaluation, by the running statistics
+    affine = True  # in evaluation, through the running statistics
     source = "Ioffe & Szegedy 2015; Trifecta, arXiv:2311.18130, Sec. 4"
 
     class Params(ffprobe.Params):
-        """Where it stands, and the guard against dividing by zero."""
+        """The position and the numeric guard."""
 
         position: Literal["input", "preactivation", "activation", "output"] = Field(
             "input",
-            description="on a layer's input, before its activation function, before or after its goodness is read",
+            description="where a layer applies it: input, preactivation (before the activation function), "
+            "activation (before goodness is read) or output (after goodness is read)",
         )
-        epsilon: float = Field(1e-5, gt=0, description="added to the variance")
+        epsilon: float = Field(
+            1e-5, gt=0, description="constant added to the variance for numerical stability, above 0"
+        )
 
     def __init__(self, params: Any = None) -> None:
         super().__init__(params)
         self.position = self.params.position
 
     def build(self, shape: ffprobe.Shape) -> nn.Module:
-        """``[B, C, H, W]`` or ``[B, F]``, same shape out."""
+        """Build a module that maps ``[B, C, H, W]`` or ``[B, F]`` to the same shape."""
         kind = nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d
         return kind(shape[0], eps=self.params.epsilon)
 

@@ -1,4 +1,4 @@
-"""Group normalization without parameters, one group of channels for each class."""
+"""Group normalization without parameters, with one group of channels for each class."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ import ffprobe
 
 
 class GroupNorm(ffprobe.Normalizer):
-    """(x - mean) / sqrt(variance + epsilon) over the channels of one class's group and all positions of one sample.
+    """Normalizes each group of channels of a sample to zero mean and unit variance, with one group for each class: (x -
+    mean) / sqrt(variance + epsilon) over the channels of the group and all positions.
 
-    It stands on what a layer passes on, after goodness was read: with ``group-mean`` it takes away exactly that
-    goodness, so that no later layer can live on it. No scale and offset, biased variance.
+    It normalizes the output of a layer, after goodness was read: with ``group-mean``, it removes exactly that goodness,
+    so that no later layer can use it. It has no scale and offset; the variance is biased.
 
-    Deviation: where channels are no multiple of the groups, the first groups have one channel more, as in
-    ``group-mean``. A group of a single number (a linear layer with as many features as classes) becomes zero.
+    Deviation: if the channels are not a multiple of the groups, the first groups have one channel more, as in
+    ``group-mean``. A group of a single value (a linear layer with as many features as classes) becomes zero.
     """
 
     name = "group-norm"
@@ -27,14 +28,17 @@ class GroupNorm(ffprobe.Normalizer):
     source = "Wu & He 2018, arXiv:1803.08494; DeeperForward (ICLR 2025)"
 
     class Params(ffprobe.Params):
-        """How many groups, and where it stands."""
+        """The number of groups, the position and the numeric guard."""
 
-        groups: int = Field(0, ge=0, description="groups of channels; 0: one for each class")
+        groups: int = Field(0, ge=0, description="number of channel groups; 0 uses one group for each class")
         position: Literal["input", "preactivation", "activation", "output"] = Field(
             "output",
-            description="on a layer's input, before its activation function, before or after its goodness is read",
+            description="where a layer applies it: input, preactivation (before the activation function), "
+            "activation (before goodness is read) or output (after goodness is read)",
         )
-        epsilon: float = Field(1e-5, gt=0, description="added to the variance")
+        epsilon: float = Field(
+            1e-5, gt=0, description="constant added to the variance for numerical stability, above 0"
+        )
 
     def __init__(self, params: Any = None) -> None:
         super().__init__(params)
@@ -42,19 +46,19 @@ class GroupNorm(ffprobe.Normalizer):
         self.groups = self.params.groups or 1
 
     def prepare(self, classes: int) -> None:
-        """One group for each class, unless the settings say otherwise."""
+        """Use one group for each class unless ``groups`` is set."""
         self.groups = self.params.groups or classes
 
     def build(self, shape: ffprobe.Shape) -> nn.Module:
-        """``[B, *shape]``, same shape out.
+        """Build a module that maps ``[B, *shape]`` to the same shape.
 
         Raises:
-            UsageError: there are fewer channels than groups.
+            UsageError: the layer has fewer channels than groups.
         """
         groups, epsilon = self.groups, self.params.epsilon
         if shape[0] < groups:
             raise ffprobe.UsageError(
-                f"{shape[0]} channels cannot be cut into {groups} groups.",
+                f"A layer with {shape[0]} channels cannot be split into {groups} groups.",
                 hint="Use a larger --set network.width, or --set normalizer.groups=1.",
             )
 

@@ -11,9 +11,10 @@ import ffprobe
 
 
 class LayerNorm(ffprobe.Normalizer):
-    """torch's LayerNorm over ``[C, H, W]`` or ``[F]``: subtracts the mean, divides by the standard deviation.
+    """Normalizes each sample to zero mean and unit variance over all its features ``[C, H, W]`` or ``[F]`` (torch's
+    LayerNorm).
 
-    The papers of the field also call division by the root mean square "layer normalization"; that one is ``rms``.
+    The papers of this field also call the division by the root mean square "layer normalization"; that one is ``rms``.
     """
 
     name = "layernorm"
@@ -21,12 +22,13 @@ class LayerNorm(ffprobe.Normalizer):
     source = "Ba, Kiros & Hinton 2016, arXiv:1607.06450; the authors' code of arXiv:2311.18130"
 
     class Params(ffprobe.Params):
-        """Whether it learns, and where it stands."""
+        """The learned parameters and the position."""
 
         affine: bool = Field(True, description="learn a scale and an offset for every feature")
         position: Literal["input", "preactivation", "activation", "output"] = Field(
             "input",
-            description="on a layer's input, before its activation function, before or after its goodness is read",
+            description="where a layer applies it: input, preactivation (before the activation function), "
+            "activation (before goodness is read) or output (after goodness is read)",
         )
 
     def __init__(self, params: Any = None) -> None:
@@ -34,7 +36,7 @@ class LayerNorm(ffprobe.Normalizer):
         self.position = self.params.position
 
     def build(self, shape: ffprobe.Shape) -> nn.Module:
-        """``[B, *shape]``, same shape out."""
+        """Build a module that maps ``[B, *shape]`` to the same shape."""
         return nn.LayerNorm(list(shape), elementwise_affine=self.params.affine)
 
 

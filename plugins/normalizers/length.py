@@ -1,4 +1,4 @@
-"""Length normalization: every sample becomes a vector of one length."""
+"""Length normalization: every sample is scaled to the same length."""
 
 from __future__ import annotations
 
@@ -13,26 +13,32 @@ import ffprobe
 
 
 class Length(ffprobe.Normalizer):
-    """x / (l2 norm of x + epsilon), over all features of a sample, times 1 or the root of the number of features.
+    """Scales each sample to a fixed length: x / (l2 norm of x + epsilon) over all features, times 1 or the square root
+    of the number of features.
 
-    Only the direction is passed on, so the next layer cannot read the goodness of this one. With length one the mean
-    square is 1 / (number of features), so small in wide layers that a threshold of 2 on mean squares is far away; in
-    Hinton's own code activities average a square of one, which is ``root-features`` here (and ``rms`` but for epsilon).
+    Only the direction is passed on, so the next layer cannot read the goodness of this one. With length one, the mean
+    square is 1 / (number of features), so small in wide layers that it stays far below a threshold of 2 on mean
+    squares. In Hinton's own code, the squared activations average one, which is ``root-features`` here (and ``rms``
+    except for epsilon).
     """
 
     name = "length"
     source = "Hinton 2022, arXiv:2212.13345, Sec. 2.1; epsilon as in mohammadpz/pytorch_forward_forward"
 
     class Params(ffprobe.Params):
-        """Which length, and the guard against dividing by zero."""
+        """The length and the numeric guard."""
 
         to: Literal["one", "root-features"] = Field(
-            "one", description="length of the result: one, or the root of the number of features"
+            "one", description="length of the result: one, or root-features (the square root of the number of features)"
         )
-        epsilon: float = Field(1e-4, gt=0, description="added to the norm, in units of the activation")
+        epsilon: float = Field(
+            1e-4,
+            gt=0,
+            description="constant added to the norm for numerical stability, in units of the activation, above 0",
+        )
 
     def build(self, shape: ffprobe.Shape) -> nn.Module:
-        """``[B, *shape]``, same shape out."""
+        """Build a module that maps ``[B, *shape]`` to the same shape."""
         epsilon = self.params.epsilon
         length = math.prod(shape) ** 0.5 if self.params.to == "root-features" else 1.0
 

@@ -1,4 +1,4 @@
-"""No normalization: each layer gets the activation as it is."""
+"""No normalization: each layer receives the activation unchanged."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import ffprobe
 
 
 class NoNormalizer(ffprobe.Normalizer):
-    """The identity; later layers can live on the goodness of earlier ones (Trifecta, App. E)."""
+    """Passes the activation on unchanged, so later layers can reuse the goodness of earlier ones (Trifecta, App. E)."""
 
     name = "none"
     affine = True
     source = "Trifecta, arXiv:2311.18130, App. E"
 
     def build(self, shape: ffprobe.Shape) -> nn.Module:
-        """``[B, *shape]``, unchanged."""
+        """Build a module that returns ``[B, *shape]`` unchanged."""
         return nn.Identity()
 
 

@@ -12,9 +12,10 @@ import ffprobe
 
 
 class RMS(ffprobe.Normalizer):
-    """x / (root mean square of x + epsilon), over all features of a sample; no parameters.
+    """Divides each sample by its root mean square over all features: x / (root mean square of x + epsilon), without
+    parameters.
 
-    This is what the Trifecta's text calls layernorm (footnote 2).
+    The Trifecta's text calls this normalizer layernorm (footnote 2).
     """
 
     name = "rms"
@@ -22,17 +23,22 @@ class RMS(ffprobe.Normalizer):
     source = "Trifecta, arXiv:2311.18130, footnote 2; epsilon as in loeweX/Forward-Forward"
 
     class Params(ffprobe.Params):
-        """The guard against dividing by zero."""
+        """The numeric guard."""
 
-        epsilon: float = Field(1e-8, gt=0, description="added to the root mean square, in units of the activation")
+        epsilon: float = Field(
+            1e-8,
+            gt=0,
+            description="constant added to the root mean square for numerical stability, in units of the "
+            "activation, above 0",
+        )
 
     def build(self, shape: ffprobe.Shape) -> nn.Module:
-        """``[B, *shape]``, same shape out."""
+        """Build a module that maps ``[B, *shape]`` to the same shape."""
         epsilon, features = self.params.epsilon, math.prod(shape)
 
         class Module(nn.Module):
             def forward(self, x: torch.Tensor) -> torch.Tensor:
-                # by way of the norm, whose gradient at an input of zeros is zero; that of a square root is infinite
+                # through the norm, whose gradient at an input of zeros is zero; that of a square root is infinite
                 root = ffprobe.flat_as_stored(x).norm(dim=1) / features**0.5 + epsilon
                 return x / root.view(-1, *([1] * (x.dim() - 1)))
 

@@ -1,4 +1,4 @@
-"""Batch normalization by rolling averages, in training as in evaluation: fit for single samples."""
+"""Batch normalization with running averages in training and in evaluation; it works for single samples."""
 
 from __future__ import annotations
 
@@ -12,38 +12,41 @@ import ffprobe
 
 
 class RollingBatchNorm(ffprobe.Normalizer):
-    """w (x - mean) / sqrt(variance + epsilon) + b for each channel, with rolling averages that hold no gradient.
+    """Normalizes each channel with running averages, in training as in evaluation: w (x - mean) / sqrt(variance +
+    epsilon) + b.
 
-    A batch is normalized by the averages that those before it left, then moves them, in training only:
-    mean += momentum (mean of batch - mean), and variance += momentum (mean of (x - mean)^2 - variance) with the new
-    mean. The deviation is taken from the rolling mean, so that one sample has one too. No sample of a batch sees
-    another.
+    The averages carry no gradient. A batch is normalized with the averages of the batches before it. In training, it
+    then updates them: mean += momentum (mean of batch - mean), and variance += momentum (mean of (x - mean)^2 -
+    variance) with the new mean. The deviation is measured from the running mean, so that a single sample has one too.
+    Within a batch, no sample affects another.
 
-    The paper says no more than that rolling averages are used for the full training process; order and momentum are
-    ours.
+    The paper says only that rolling averages are used for the full training process; order and momentum are our choice.
     """
 
     name = "rolling-batchnorm"
     keeps_statistics = True
-    affine = True  # in evaluation, by the running statistics
+    affine = True  # in evaluation, through the running statistics
     source = "Trifecta, arXiv:2311.18130, App. E (single sample training)"
 
     class Params(ffprobe.Params):
-        """Where it stands, and how fast the averages roll."""
+        """The position, and the speed of the averages."""
 
         position: Literal["input", "preactivation", "activation", "output"] = Field(
             "input",
-            description="on a layer's input, before its activation function, before or after its goodness is read",
+            description="where a layer applies it: input, preactivation (before the activation function), "
+            "activation (before goodness is read) or output (after goodness is read)",
         )
-        momentum: float = Field(0.1, gt=0, le=1, description="share of each batch in the averages")
-        epsilon: float = Field(1e-5, gt=0, description="added to the variance")
+        momentum: float = Field(0.1, gt=0, le=1, description="weight of each batch in the running averages, in (0, 1]")
+        epsilon: float = Field(
+            1e-5, gt=0, description="constant added to the variance for numerical stability, above 0"
+        )
 
     def __init__(self, params: Any = None) -> None:
         super().__init__(params)
         self.position = self.params.position
 
     def build(self, shape: ffprobe.Shape) -> nn.Module:
-        """``[B, C, H, W]`` or ``[B, F]``, same shape out."""
+        """Build a module that maps ``[B, C, H, W]`` or ``[B, F]`` to the same shape."""
         momentum, epsilon = self.params.momentum, self.params.epsilon
         others = (0, 2, 3) if len(shape) == 3 else (0,)
         view = (1, -1, 1, 1) if len(shape) == 3 else (1, -1)
@@ -61,13 +64,13 @@ class RollingBatchNorm(ffprobe.Normalizer):
             def forward(self, x: torch.Tensor) -> torch.Tensor:
                 wide = x.to(self.running_mean.dtype)
                 scale = self.weight * (self.running_var + epsilon).rsqrt()
-                found = (wide - self.running_mean.view(view)) * scale.view(view) + self.bias.view(view)
+                normalized = (wide - self.running_mean.view(view)) * scale.view(view) + self.bias.view(view)
                 if self.training:
                     with torch.no_grad():
                         self.running_mean.lerp_(wide.mean(others), momentum)
                         distance = wide - self.running_mean.view(view)
                         self.running_var.lerp_(distance.square().mean(others), momentum)
-                return found.to(x.dtype)
+                return normalized.to(x.dtype)
 
         return Module()
 

@@ -1,1 +1,1 @@
-"""Public implementations whose recorded trajectories can be repeated."""
+"""Public implementations whose recorded trajectories ffprobe can replay."""

@@ -1,4 +1,4 @@
-"""andreaspapac/CwComp: channel-wise competitive learning with windows of epochs, class groups and a softmax head."""
+"""andreaspapac/CwComp, channel-wise competitive learning with epoch windows, class groups and a softmax head."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ CONSTANTS = {"eps": "epsilon", "clamp": "bound", "tau": "threshold", "w": "weigh
 
 
 class CwCompPeer(ffprobe.Peer):
-    """Every layer alone within its window of epochs, and a head beside the last layer.
+    """Replays trajectories of andreaspapac/CwComp: every layer is trained alone within its window of epochs, with a
+    head beside the last layer.
 
-    What is this code's alone stands here: every layer runs forward in training mode in every step, also outside its
-    window; the batch is predicted once more with the new weights, still in training mode, so that running statistics
-    move twice a step; the head's probabilities are taken for logits, so that softmax is applied twice; a layer with
-    fewer classes has goodness of its groups of neighbouring classes, and its loss counts groups, not classes.
+    Specific to this code: every layer runs forward in training mode in every step, also outside its window; after each
+    step, the batch is predicted again with the new weights, still in training mode, so running statistics are updated
+    twice per step; the head's probabilities are used as logits, so softmax is applied twice; a layer with fewer classes
+    has goodness for groups of neighbouring classes, and its loss counts groups instead of classes.
     """
 
     name = "peer-cwcomp"
@@ -25,14 +26,14 @@ class CwCompPeer(ffprobe.Peer):
 
     def __init__(self, params: Any = None) -> None:
         super().__init__(params)
-        self._kept: dict[str, Any] = {}  # statistics of the first step before the second pass
+        self._kept: dict[str, Any] = {}  # statistics of the first step, before its second forward pass
 
     def claims(self, meta: Mapping[str, Any]) -> bool:
-        """By the repository's name."""
+        """Match the name of the repository."""
         return meta.get("peer") == "andreaspapac/CwComp"
 
     def plan(self, trajectory: ffprobe.Trajectory) -> ffprobe.ReplayPlan:
-        """``group-square`` behind batch normalization, ``layer-windows``, and a rule with this code's head."""
+        """Plan ``group-square`` after batch normalization, ``layer-windows``, and a rule with this code's head."""
         import numpy as np
 
         meta, arrays = trajectory.meta, trajectory.arrays
@@ -60,7 +61,7 @@ class CwCompPeer(ffprobe.Peer):
             inputs=x,
             labels=arrays["batch/y"],
             epochs=arrays["batch/epoch"].tolist(),
-            listen=["head", *(f"layers.{i}.goodness" for i in range(depth))],
+            record_outputs=["head", *(f"layers.{i}.goodness" for i in range(depth))],
             tolerance=ffprobe.Tolerance(1e-9, 0.0, 1e-7) if wide else ffprobe.Tolerance(5e-5, 0.0, 2e-4),
             tolerances={
                 "first_grad": 2e-5,
@@ -70,31 +71,31 @@ class CwCompPeer(ffprobe.Peer):
                 **dict.fromkeys(("updated", "head_updated", "train_prediction"), 0.0),
             },
             ignored={
-                f"{first}/{name}": "a bias before batch normalization has no gradient; Adam makes steps of its rounding"
+                f"{first}/{name}": "a bias before batch normalization has no gradient; Adam amplifies rounding noise"
                 for name in meta.get("noise_parameters", [])
                 for first in ("final", "step1", "first_grad")
             },
         )
 
-    def observed(self, heard: ffprobe.ReplayRecord, trajectory: ffprobe.Trajectory) -> dict[str, Any]:
-        """Losses and goodness of what was updated, the head's loss, predictions in training, and evaluation."""
+    def observed(self, record: ffprobe.ReplayRecord, trajectory: ffprobe.Trajectory) -> dict[str, Any]:
+        """Losses and goodness of updated layers, the head's loss, predictions in training, and evaluation."""
         import numpy as np
 
         meta, arrays = trajectory.meta, trajectory.arrays
         classes, labels = meta["classes"], arrays["batch/y"]
-        updated, depth = heard.updated(), len(meta["layers"])
+        updated, depth = record.updated(), len(meta["layers"])
         goodness = np.zeros((*labels.shape[:1], depth, labels.shape[1], classes), arrays["batch/x"].dtype)
-        for t, step in enumerate(heard.steps):
+        for t, step in enumerate(record.steps):
             for i in np.flatnonzero(updated[t]):
                 goodness[t, i] = _by_group(step.outputs[f"layers.{i}.goodness"][0], meta["layers"][i])
-        # the head is called in training where it learns, and always in the second pass
+        # the head is called in training if it learns, and always in the second pass
         learned = arrays["batch/epoch"] >= meta["head"]["epochs_from"]
-        first, second = (_softmax(heard.outputs("head", call)) for call in (0, -1))
+        first, second = (_softmax(record.outputs("head", call)) for call in (0, -1))
         twice = np.log(_softmax(first))  # log of softmax of softmax
         head_loss = -np.take_along_axis(twice, labels[..., None], axis=2)[..., 0].mean(axis=1)
-        last = heard.outputs(f"layers.{depth - 1}.goodness", -1)
-        found = {
-            "loss": np.where(updated, heard.losses(), 0.0),
+        last = record.outputs(f"layers.{depth - 1}.goodness", -1)
+        quantities = {
+            "loss": np.where(updated, record.losses(), 0.0),
             "updated": updated,
             "goodness": goodness,
             "head_loss": np.where(learned, head_loss, 0.0),
@@ -104,11 +105,11 @@ class CwCompPeer(ffprobe.Peer):
             **{f"train_only_step1/{name}": value for name, value in self._kept["statistics"].items()},
         }
         if "eval/x" not in arrays:
-            return found
-        evaluated = heard.evaluate(arrays["eval/x"])
+            return quantities
+        evaluated = record.evaluate(arrays["eval/x"])
         by_group = [_by_group(g, layer) for g, layer in zip(evaluated, meta["layers"], strict=True)]
         return {
-            **found,
+            **quantities,
             "eval/goodness": np.stack(by_group),
             "eval/probabilities": _softmax(self._kept["head"](arrays["eval/x"])),
         }
@@ -118,7 +119,7 @@ class CwCompPeer(ffprobe.Peer):
         if any((la["kind"], la["kernel"], la["stride"], la["padding"]) != ("conv2d", 3, 1, 1) for la in layers):
             problems.append("layers other than 3x3 convolutions")
         if any(la["classes"] * la["label_divisor"] != classes or la["out_channels"] % la["classes"] for la in layers):
-            problems.append("classes or channels that cannot be cut into equal groups")
+            problems.append("classes or channels that cannot be split into equal groups")
         if any(la["epochs_from"] >= la["epochs_to_exclusive"] for la in layers):
             problems.append("a layer that never learns")
         if layers[-1]["classes"] != classes:
@@ -128,7 +129,7 @@ class CwCompPeer(ffprobe.Peer):
         if meta["optimizer"]["name"] not in ("adam", "adamw", "sgd"):
             problems.append(f"optimizer {meta['optimizer']['name']!r}")
         if problems:
-            raise ffprobe.PluginError(f"A trajectory of andreaspapac/CwComp needs what is not here: {problems}.")
+            raise ffprobe.PluginError(f"The peer {self.name!r} does not support: {'; '.join(problems)}.")
 
 
 def _constants(loss: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,25 +138,25 @@ def _constants(loss: Mapping[str, Any]) -> dict[str, Any]:
 
 def _layer(layer: Mapping[str, Any], loss: Mapping[str, Any]) -> ffprobe.LayerSpec:
     together = layer["label_divisor"]
-    own: dict[str, Any] = {}
+    components: dict[str, Any] = {}
     if together > 1:
         from ffprobe_plugins.goodness.group_square import GroupSquare
 
-        own = {
+        components = {
             "goodness": GroupSquare(GroupSquare.Params(together=together)),
             "loss": _between_groups(loss, together),
         }
     pool = layer["maxpool"] or 1
-    return ffprobe.LayerSpec("conv", layer["out_channels"], pool, layer["bias"], groups=layer["groups"], **own)
+    return ffprobe.LayerSpec("conv", layer["out_channels"], pool, layer["bias"], groups=layer["groups"], **components)
 
 
 def _by_group(goodness: Any, layer: Mapping[str, Any]) -> Any:
-    """``[B, K]`` as that code records it: one number for each group, then zeros."""
+    """``[B, K]`` as the code records it: one value for each group, then zeros."""
     import numpy as np
 
-    found = np.zeros_like(goodness)
-    found[:, : layer["classes"]] = goodness[:, :: layer["label_divisor"]]
-    return found
+    values = np.zeros_like(goodness)
+    values[:, : layer["classes"]] = goodness[:, :: layer["label_divisor"]]
+    return values
 
 
 def _softmax(logits: Any) -> Any:
@@ -171,7 +172,7 @@ def _between_groups(loss: Mapping[str, Any], together: int) -> ffprobe.Loss:
     from ffprobe_plugins.losses.cwg import CWG
     from ffprobe_plugins.losses.pvn import PvN
 
-    kind = {"CwC": CwC, "CwC_CE": CrossEntropy, "PvN": PvN, "CWG": CWG}[loss["name"]]
+    kind: Any = {"CwC": CwC, "CwC_CE": CrossEntropy, "PvN": PvN, "CWG": CWG}[loss["name"]]
     inner = kind(kind.Params(**_constants(loss)))
 
     class BetweenGroups(ffprobe.Loss):
@@ -185,7 +186,7 @@ def _between_groups(loss: Mapping[str, Any], together: int) -> ffprobe.Loss:
 
 
 def _with_head(settings: Mapping[str, Any], kept: dict[str, Any]) -> type[ffprobe.Rule]:
-    """Forward-Forward's rule with this code's order of a step; ``kept`` gets what only it can see."""
+    """Forward-Forward's rule with this code's order of a step; stores in ``kept`` what only the learner can see."""
     import torch
     from torch import nn
     from torch.nn import functional
@@ -196,9 +197,9 @@ def _with_head(settings: Mapping[str, Any], kept: dict[str, Any]) -> type[ffprob
             network = setup.network
             features = torch.Size(network.layer(network.depth - 1).output_shape).numel()
             network.head = nn.Linear(features, setup.classes).to(next(network.parameters()))
-            how = settings["optimizer"]
+            options = settings["optimizer"]
             self.head_optimizer = torch.optim.SGD(
-                network.head.parameters(), how["lr"], how["momentum"], weight_decay=how["weight_decay"]
+                network.head.parameters(), options["lr"], options["momentum"], weight_decay=options["weight_decay"]
             )
             kept["head"] = self.logits
 
@@ -210,7 +211,7 @@ def _with_head(settings: Mapping[str, Any], kept: dict[str, Any]) -> type[ffprob
             if epoch >= settings["epochs_from"]:
                 probabilities = network.head(self.last.flatten(1)).softmax(dim=1)
                 functional.cross_entropy(probabilities, labels).backward()
-                self.head_optimizer.step()  # gradients stay until the next step, for whoever listens
+                self.head_optimizer.step()  # gradients stay until the next step, for observers
             if step == 0:
                 state = network.named_state().items()
                 kept["statistics"] = {n: v.detach().numpy().copy() for n, v in state if ".running_" in n}
@@ -219,8 +220,8 @@ def _with_head(settings: Mapping[str, Any], kept: dict[str, Any]) -> type[ffprob
                 network.layer(network.depth - 1).goodness(last)
                 network.head(last.flatten(1))
 
-        def _show_idle(self, inputs: dict[int, torch.Tensor]) -> None:
-            # all layers run in every step; the last one's activation is what the head sees
+        def _update_idle_normalizer(self, inputs: dict[int, torch.Tensor]) -> None:
+            # all layers run in every step; the head reads the activation of the last layer
             network = self.network
             index = max(inputs, default=0)
             with torch.no_grad():
@@ -235,9 +236,9 @@ def _with_head(settings: Mapping[str, Any], kept: dict[str, Any]) -> type[ffprob
             network.eval()
             with torch.no_grad():
                 *_, last = network.activations(torch.from_numpy(images), None)
-                found = network.head(last.flatten(1)).numpy()
+                logits = network.head(last.flatten(1)).numpy()
             network.train(mode)
-            return found
+            return logits
 
     class WithHead(ffprobe.Rule):
         name = "cwcomp"

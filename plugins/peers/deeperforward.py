@@ -1,4 +1,4 @@
-"""DeeperForward's code, in the copy at BasitHussain5/project_1: plain and residual stacks of convolutions."""
+"""DeeperForward's code, in the copy at BasitHussain5/project_1, with plain and residual networks."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ import ffprobe
 
 
 class DeeperForwardPeer(ffprobe.Peer):
-    """Greedy updates with an Adam or AdamW for each layer, whose rate falls along a cosine once an epoch.
+    """Replays trajectories of DeeperForward's code: greedy updates, with one Adam or AdamW per layer whose learning
+    rate follows a cosine by epoch.
 
-    What is this code's alone stands here: that the rate falls by epochs; that a shortcut is whatever was last stored;
-    that its search for layers to read from keeps, among equally accurate intervals, the one that ends first and then
-    the one that begins first (``interval`` takes the shortest).
+    Specific to this code: the learning rate falls once per epoch; a shortcut is whatever was stored last; its search
+    for layers to read from keeps, among equally accurate intervals, the one that ends first and then the one that
+    begins first (``interval`` takes the shortest).
     """
 
     name = "peer-deeperforward"
     source = "github.com/BasitHussain5/project_1, commit b31a58b, folder deeperforward-main"
 
     def claims(self, meta: Mapping[str, Any]) -> bool:
-        """By the repository's name and the method's."""
+        """Match the names of the repository and the method."""
         return meta.get("peer") == "BasitHussain5/project_1" and meta.get("method") == "DeeperForward"
 
     def plan(self, trajectory: ffprobe.Trajectory) -> ffprobe.ReplayPlan:
-        """``group-mean``, ``group-norm`` and ``cross-entropy``, every layer alone."""
+        """Plan ``group-mean``, ``group-norm`` and ``cross-entropy``, with every layer trained alone."""
         import numpy as np
 
         meta, arrays = trajectory.meta, trajectory.arrays
@@ -56,30 +57,32 @@ class DeeperForwardPeer(ffprobe.Peer):
                 "first_grad": 2e-5,
                 "step1": 1e-4,
                 "eval": 1e-7 if wide else 1e-3,
-                "lr": 1e-15,  # the last digit of a cosine
+                "lr": 1e-15,  # the last digit of the cosine
                 **{f"eval/prune_{what}": 0.0 for what in ("start", "end", "accuracy")},
             },
         )
 
-    def observed(self, heard: ffprobe.ReplayRecord, trajectory: ffprobe.Trajectory) -> dict[str, Any]:
-        """Losses, rates; goodness in evaluation, its sum over layers, and the layers that the code would choose."""
+    def observed(self, record: ffprobe.ReplayRecord, trajectory: ffprobe.Trajectory) -> dict[str, Any]:
+        """Losses and learning rates; in evaluation goodness, its sum over layers, and the layers that the code would
+        choose.
+        """
         import numpy as np
 
         meta, arrays = trajectory.meta, trajectory.arrays
-        found: dict[str, Any] = {"loss": heard.losses(), "lr": np.array([step.rate for step in heard.steps])}
+        quantities: dict[str, Any] = {"loss": record.losses(), "lr": np.array([step.rate for step in record.steps])}
         if "eval/x" not in arrays:
-            return found
-        goodness = heard.evaluate(arrays["eval/x"])
+            return quantities
+        goodness = record.evaluate(arrays["eval/x"])
         first, last = meta["prediction"]["default_start"], meta["prediction"]["default_end"]
-        found |= {"eval/goodness": goodness, "eval/logits": goodness[first : last + 1].sum(axis=0)}
+        quantities |= {"eval/goodness": goodness, "eval/logits": goodness[first : last + 1].sum(axis=0)}
         right, start, end = _most_accurate(goodness, arrays["eval/y"])
         accuracy = right / len(arrays["eval/y"])
-        return {**found, "eval/prune_start": start, "eval/prune_end": end, "eval/prune_accuracy": accuracy}
+        return {**quantities, "eval/prune_start": start, "eval/prune_end": end, "eval/prune_accuracy": accuracy}
 
     def _refuse(self, meta: Mapping[str, Any]) -> None:
         problems = []
         if any(layer["kind"] != "conv2d" or layer["padding"] != layer["kernel"] // 2 for layer in meta["layers"]):
-            problems.append("layers other than convolutions that keep the image's size")
+            problems.append("layers other than size-preserving convolutions")
         if any(layer.get("shortcut_in", "none") not in ("none", "add", "concat") for layer in meta["layers"]):
             problems.append("an unknown shortcut")
         if (meta["goodness"]["name"], meta["loss"]["name"]) != ("group_mean", "cross_entropy"):
@@ -93,14 +96,14 @@ class DeeperForwardPeer(ffprobe.Peer):
         if meta["optimizer"]["name"] == "adam" and meta["optimizer"]["weight_decay"]:
             problems.append("Adam with weight decay")
         if problems:
-            told = "; ".join(problems)
-            raise ffprobe.PluginError(f"A trajectory of BasitHussain5/project_1 needs what is not here: {told}.")
+            message = "; ".join(problems)
+            raise ffprobe.PluginError(f"The peer '{self.name}' does not support: {message}.")
 
 
 def _layers(recorded: Sequence[Mapping[str, Any]]) -> list[ffprobe.LayerSpec]:
-    specs, stored = [], (0, 1)  # where the last stored shortcut comes from, and its pooling
+    specs, stored = [], (0, 1)  # source layer and pooling of the shortcut that was stored last
     for index, layer in enumerate(recorded):
-        joined = layer.get("shortcut_in", "none")
+        join = layer.get("shortcut_in", "none")
         specs.append(
             ffprobe.LayerSpec(
                 "conv",
@@ -109,7 +112,7 @@ def _layers(recorded: Sequence[Mapping[str, Any]]) -> list[ffprobe.LayerSpec]:
                 kernel=layer["kernel"],
                 stride=layer["stride"],
                 input_avg_pool=layer["avgpool_before"] or 1,
-                shortcut=ffprobe.Shortcut(stored[0], joined, stored[1]) if joined != "none" else None,
+                shortcut=ffprobe.Shortcut(stored[0], join, stored[1]) if join != "none" else None,
             )
         )
         if layer.get("shortcut_out", "none") != "none":
@@ -118,7 +121,7 @@ def _layers(recorded: Sequence[Mapping[str, Any]]) -> list[ffprobe.LayerSpec]:
 
 
 def _most_accurate(goodness: Any, labels: Any) -> tuple[int, int, int]:
-    """The number right, first and last layer of the interval that the code's search ends with."""
+    """Number of correct predictions, first and last layer of the interval that the code's search returns."""
     best = (0, 0, 0)
     for end in range(len(goodness)):
         for start in range(end + 1):

@@ -1,4 +1,4 @@
-"""anokland/local-loss: pred, sim and predsim, their bio variants, unsupervised terms, and backpropagation."""
+"""anokland/local-loss, with pred, sim, predsim, bio variants, unsupervised terms, and backpropagation."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ BIO_NAMES = {
 
 
 class LocalLossPeer(ffprobe.Peer):
-    """Blocks with a loss each, and an output layer that learns from their detached end.
+    """Replays trajectories of anokland/local-loss: blocks with one loss each, and an output layer that learns from
+    their detached output.
 
-    The output layer is one more layer here, a linear map with a cross entropy of its own; ``greedy`` makes the rest of
-    this code's order, ``whole`` its backpropagation and ``summed-losses`` its option not to detach. What stands here
-    and nowhere else: a layer without local classifier (`sim` alone) has a goodness of 0; the reconstruction of a
-    layer's input, act(R h + r); the learning rate that falls at milestones; logits read after every epoch.
+    The output layer is one more layer here, a linear map with its own cross entropy. ``greedy`` then gives this code's
+    order of updates, ``whole`` its backpropagation and ``summed-losses`` its option not to detach. Specific to this
+    code: a layer without a local classifier (`sim` alone) has a goodness of 0; the reconstruction of a layer's input,
+    act(R h + r); a learning rate that falls at milestones; logits after every epoch.
 
-    In the bio variant this code has one random projection of the label for classifier and similarities, here they are
-    two buffers of the same numbers.
+    In the bio variant, this code has one random projection of the label for classifier and similarities; here, they are
+    two buffers with the same values.
     """
 
     name = "peer-local-loss"
@@ -38,17 +39,17 @@ class LocalLossPeer(ffprobe.Peer):
 
     def __init__(self, params: Any = None) -> None:
         super().__init__(params)
-        self._depth = 0  # blocks, without the output layer; this and the rest are known from ``plan`` on
+        self._depth = 0  # number of blocks, without the output layer; ``plan`` sets this and the following
         self._backprop = self._bio = False
         self._targets: tuple[str, ...] = ()
         self._read: list[Any] = []
 
     def claims(self, meta: Mapping[str, Any]) -> bool:
-        """By the repository's name."""
+        """Match the name of the repository."""
         return meta.get("peer") == "anokland/local-loss"
 
     def plan(self, trajectory: ffprobe.Trajectory) -> ffprobe.ReplayPlan:
-        """Greedy blocks and the output layer."""
+        """Plan greedy blocks and the output layer."""
         meta, arrays = trajectory.meta, trajectory.arrays
         self._depth = len(meta["layers"])
         self._backprop = not meta["loss"]["per_layer"]
@@ -84,39 +85,39 @@ class LocalLossPeer(ffprobe.Peer):
             inputs=arrays["batch/x"],
             labels=arrays["batch/y"],
             rates=rates,
-            listen=[f"layers.{self._depth}.goodness"],
+            record_outputs=[f"layers.{self._depth}.goodness"],
             **self._tolerances(meta, wide),
         )
 
     def state(self, recorded: Mapping[str, Any]) -> dict[str, Any]:
-        """Heads are goodness, similarity maps belong to the loss, the output is the last layer."""
-        found = {}
+        """Assign heads to goodness, similarity maps to the loss, and the output to the last layer."""
+        state = {}
         names = BIO_NAMES if self._bio else NAMES
         for name, value in recorded.items():
             index, _, rest = name.partition(".")
             if index == "output":
-                found[f"{self._depth}.linear.{rest}"] = value
+                state[f"{self._depth}.linear.{rest}"] = value
             elif rest == "target_projection.weight":
-                found.update({f"{index}.{place}": value for place in self._targets})
+                state.update({f"{index}.{target}": value for target in self._targets})
             else:
-                found.update({f"{index}.{place}": value for place in names.get(rest, (rest,))})
-        return found
+                state.update({f"{index}.{target}": value for target in names.get(rest, (rest,))})
+        return state
 
-    def observed(self, heard: ffprobe.ReplayRecord, trajectory: ffprobe.Trajectory) -> dict[str, Any]:
+    def observed(self, record: ffprobe.ReplayRecord, trajectory: ffprobe.Trajectory) -> dict[str, Any]:
         """Losses of blocks and output, logits in training, logits after every epoch."""
         import numpy as np
 
-        losses = heard.losses()
-        found = {
+        losses = record.losses()
+        quantities = {
             "loss": losses[:, self._depth :] if self._backprop else losses[:, : self._depth],
             "global_loss": losses[:, self._depth],
-            "logits": heard.outputs(f"layers.{self._depth}.goodness"),
-            "lr": np.array([step.rate for step in heard.steps]),
+            "logits": record.outputs(f"layers.{self._depth}.goodness"),
+            "lr": np.array([step.rate for step in record.steps]),
         }
-        return {**found, "eval/logits": np.stack(self._read)} if self._read else found
+        return {**quantities, "eval/logits": np.stack(self._read)} if self._read else quantities
 
     def _local(self, meta: Mapping[str, Any], arrays: Mapping[str, Any]) -> tuple[Any, list[Any]]:
-        # goodness of all blocks, and the loss of each
+        # the goodness of all blocks, and the loss of each block
         terms = meta["loss"].get("terms", {})
         if self._backprop:
             return _silent(), [None] * self._depth
@@ -132,17 +133,17 @@ class LocalLossPeer(ffprobe.Peer):
             return classifier, [_loss("predsim_bio", bio)] * self._depth
         if pred:
             classifier = {"name": "local-classifier", **pooled}
-        how = {"beta": beta, "pred": pred}
+        weights = {"beta": beta, "pred": pred}
         unsupervised, alpha = meta["loss"].get("unsupervised", "none"), float(meta["loss"].get("alpha", 0.0))
         if unsupervised == "none":
-            # without a term, alpha takes its share all the same
-            how = {name: (1 - alpha) * value for name, value in how.items()}
-            return classifier, [_loss("predsim", how)] * self._depth
+            # alpha scales the other terms even without an unsupervised term
+            weights = {name: (1 - alpha) * value for name, value in weights.items()}
+            return classifier, [_loss("predsim", weights)] * self._depth
         if unsupervised == "sim":
-            return classifier, [_loss("predsim", {**how, "alpha": alpha, "unsupervised": "sim"})] * self._depth
+            return classifier, [_loss("predsim", {**weights, "alpha": alpha, "unsupervised": "sim"})] * self._depth
         return classifier, [
             _reconstructing(
-                {**how, "alpha": alpha},
+                {**weights, "alpha": alpha},
                 layer,
                 meta["activation"],
                 f"init/{i}.reconstruction.weight" in arrays,
@@ -192,8 +193,8 @@ class LocalLossPeer(ffprobe.Peer):
         if not wide:
             final = 2e-4 if adaptive else 1e-5
             named = {"step1": 1e-4, "first_grad": 2e-5, "eval/logits": blurred, "final": final, "lr": 1e-12}
-        why = "a bias in front of batch normalization: its gradient is rounding noise, which Adam blows up"
-        behind = "it follows the bias in front of it, which is rounding noise"
+        why = "a bias before batch normalization: its gradient is rounding noise, which Adam amplifies"
+        behind = "it depends on the bias before it, which is rounding noise"
         ignored = {}
         for first in ("final", "step1", "first_grad"):
             for name in noise:
@@ -210,7 +211,7 @@ class LocalLossPeer(ffprobe.Peer):
         if loss.get("unsupervised", "none") not in ("none", "sim", "recon"):
             problems.append(f"unsupervised loss {loss['unsupervised']!r}")
         if self._bio and (loss.get("unsupervised", "none") != "none" or loss.get("alpha")):
-            problems.append("unsupervised terms beside bio")
+            problems.append("unsupervised terms in the bio variant")
         if meta["activation"]["name"] not in ("relu", "leakyrelu"):
             problems.append(f"activation {meta['activation']['name']!r}")
         if meta["optimizer"]["name"] not in ("sgd", "adam"):
@@ -218,15 +219,13 @@ class LocalLossPeer(ffprobe.Peer):
         if (meta.get("schedule") or {"name": "constant"})["name"] not in ("constant", "steps"):
             problems.append(f"schedule {meta['schedule']['name']!r}")
         if problems:
-            raise ffprobe.PluginError(
-                f"A trajectory of anokland/local-loss needs what is not here: {'; '.join(problems)}."
-            )
+            raise ffprobe.PluginError(f"The peer {self.name!r} does not support: {'; '.join(problems)}.")
 
 
-def _activation(said: Mapping[str, Any]) -> Any:
+def _activation(recorded: Mapping[str, Any]) -> Any:
     from torch.nn import functional
 
-    slope = said.get("negative_slope", 0.0)
+    slope = recorded.get("negative_slope", 0.0)
     if slope == 0:
         return "relu"
     return "leaky-relu" if slope == 0.01 else lambda x: functional.leaky_relu(x, slope)
@@ -235,13 +234,15 @@ def _activation(said: Mapping[str, Any]) -> Any:
 def _loss(module: str, settings: Mapping[str, Any]) -> ffprobe.Loss:
     from ffprobe_plugins.losses import predsim, predsim_bio
 
-    found: Any = predsim.PredSim if module == "predsim" else predsim_bio.PredSimBio
-    return found(found.Params(**settings))
+    loss: Any = predsim.PredSim if module == "predsim" else predsim_bio.PredSimBio
+    return loss(loss.Params(**settings))
 
 
 def _inputs(meta: Mapping[str, Any]) -> int:
-    """The most numbers that are left of a map: pooling stops at the first size that is small enough, and the largest
-    size that occurs is small enough for every layer.
+    """The setting ``inputs`` of the local classifiers, the maximum number of values after pooling.
+
+    Pooling stops at the first size that is small enough, and the largest size that occurs is small enough for every
+    layer.
     """
     sides, largest = list(meta["image"][1:]), 1
     for layer in meta["layers"]:
@@ -249,16 +250,16 @@ def _inputs(meta: Mapping[str, Any]) -> int:
             break
         window = layer.get("head_avgpool") or {"kernel": [1, 1], "padding": [0, 0]}
         sides = [(n + 2 * layer["padding"] - layer["kernel"]) // layer["stride"] + 1 for n in sides]
-        left = layer["out_channels"]
+        count = layer["out_channels"]
         for side, kernel, padding in zip(sides, window["kernel"], window["padding"], strict=True):
-            left *= (side + 2 * padding - kernel) // kernel + 1
-        largest = max(largest, left)
+            count *= (side + 2 * padding - kernel) // kernel + 1
+        largest = max(largest, count)
         sides = [side // max(1, layer.get("maxpool_after") or 1) for side in sides]
     return largest
 
 
 def _silent() -> type[ffprobe.Goodness]:
-    """No local classifier."""
+    """A goodness of 0, for a layer without a local classifier."""
     from torch import nn
 
     class Zero(nn.Module):
@@ -308,7 +309,7 @@ def _scaled(scale: float) -> type[ffprobe.Loss]:
 def _reconstructing(
     settings: Mapping[str, Any], layer: Mapping[str, Any], activation: Mapping[str, Any], present: bool
 ) -> ffprobe.Loss:
-    """The mean of (act(R h + r) - input)^2 as the unsupervised term; 0 for a layer that has no R."""
+    """The loss with the mean of (act(R h + r) - input)^2 as the unsupervised term; 0 for a layer without R."""
     from ffprobe_plugins.losses.predsim import PredSim
     from torch import nn
     from torch.nn import functional
@@ -317,31 +318,31 @@ def _reconstructing(
 
     class Reconstructing(PredSim):
         class Params(PredSim.Params):
-            unsupervised: str = "recon"
+            unsupervised: str = "recon"  # type: ignore[assignment]
 
         def build(self, shape: ffprobe.Shape, classes: int) -> nn.Module | None:
-            kept: Any = super().build(shape, classes) or nn.Module()
+            module: Any = super().build(shape, classes) or nn.Module()
             if present and len(shape) == 3:
-                kept.reconstruction = nn.ConvTranspose2d(
+                module.reconstruction = nn.ConvTranspose2d(
                     shape[0], layer["in_channels"], layer["kernel"], layer["stride"], layer["padding"]
                 )
             elif present:
-                kept.reconstruction = nn.Linear(shape[0], layer["in_features"])
-            return kept
+                module.reconstruction = nn.Linear(shape[0], layer["in_features"])
+            return module
 
         def unsupervised(self, own: Any, context: ffprobe.LossContext) -> Any:
             if not present:
                 return context.activation.new_zeros(())
-            kept: Any = context.module
+            module: Any = context.module
             assert context.input is not None
-            again = functional.leaky_relu(kept.reconstruction(context.activation), slope)
-            return (again - context.input.view_as(again)).square().mean()
+            reconstruction = functional.leaky_relu(module.reconstruction(context.activation), slope)
+            return (reconstruction - context.input.view_as(reconstruction)).square().mean()
 
     return Reconstructing(Reconstructing.Params(**settings))
 
 
 def _reading(detached: bool, length: int, x: Any, read: list[Any]) -> type[ffprobe.Rule]:
-    """The rule, with the output's logits for ``x`` kept after every ``length`` steps."""
+    """The rule, which stores the output logits for ``x`` in ``read`` after every ``length`` steps."""
     import torch
     from ffprobe_plugins.rules.summed_losses import SummedLearner
 
@@ -356,13 +357,13 @@ def _reading(detached: bool, length: int, x: Any, read: list[Any]) -> type[ffpro
                     read.append(self.network(torch.from_numpy(x))[-1].numpy())
                 self.network.train()
 
-    class EvaluationResult(ffprobe.Rule):
+    class ReadingRule(ffprobe.Rule):
         name = "local-losses" if detached else "summed-losses"
 
         def build(self, setup: ffprobe.LearnerSetup) -> ffprobe.Learner:
             return Learner(setup)
 
-    return EvaluationResult
+    return ReadingRule
 
 
 @ffprobe.hookimpl

@@ -1,4 +1,4 @@
-"""loeweX/Forward-Forward: full-gradient ReLU, peer normalization, a linear head on the neutral input."""
+"""loeweX/Forward-Forward, with full-gradient ReLU, peer normalization and a linear head on the neutral input."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ import ffprobe
 
 
 class LoewePeer(ffprobe.Peer):
-    """Linear layers under one SGD over the sum of all losses, and a head that reads all layers but the first.
+    """Replays trajectories of loeweX/Forward-Forward: linear layers with one SGD for the sum of all losses, and a head
+    that reads all layers but the first.
 
-    One SGD over a sum of losses that share no parameter is an SGD for each layer, so the ordinary greedy updates repeat
-    it. What is this code's alone stands here: the ReLU that lets gradients through where it is silent; the threshold of
-    each layer is its width; the layer's loss has peer normalization added, weight * mean((mean(m) - m)^2) with m a
-    running mean of the positives' activations for each unit (start 0.5, the old value detached); the head learns by
-    cross entropy on the normalized activations for the neutral input, from before the step.
+    SGD on a sum of losses that share no parameter equals one SGD per layer, so ordinary greedy updates reproduce it.
+    Specific to this code: a ReLU that passes gradients where it is silent; the threshold of a layer is its width; the
+    loss of a layer includes peer normalization, weight * mean((mean(m) - m)^2), where m is the running mean of the
+    positives' activations for each unit (initially 0.5, the old value detached); the head is trained with cross entropy
+    on the normalized activations of the neutral input, from before the step.
     """
 
     name = "peer-loewe"
     source = "github.com/loeweX/Forward-Forward"
 
     def claims(self, meta: Mapping[str, Any]) -> bool:
-        """By the repository's name."""
+        """Match the name of the repository."""
         return meta.get("peer") == "loeweX/Forward-Forward"
 
     def plan(self, trajectory: ffprobe.Trajectory) -> ffprobe.ReplayPlan:
-        """Greedy updates with this code's activation, loss and head."""
+        """Plan greedy updates with this code's activation, loss and head."""
         meta, arrays = trajectory.meta, trajectory.arrays
         if any(layer["kind"] != "linear" for layer in meta["layers"]):
-            raise ffprobe.PluginError("loeweX/Forward-Forward has linear layers only.")
+            raise ffprobe.PluginError(f"The peer {self.name!r} supports only linear layers.")
         regularizer, optimizer = meta.get("regularizer") or {"weight": 0.0, "momentum": 0.0}, meta["optimizer"]
         depth = len(meta["layers"])
         return ffprobe.ReplayPlan(
@@ -56,15 +57,15 @@ class LoewePeer(ffprobe.Peer):
             inputs=arrays["batch/x"],
             labels=arrays["batch/y_pos"],
             negatives=arrays["batch/y_neg"],
-            listen=[
+            record_outputs=[
                 *(["head"] if meta.get("head") else []),
                 *(f"layers.{i}" for i in range(depth)),
                 *(f"layers.{i}.goodness" for i in range(depth)),
             ],
         )
 
-    def observed(self, heard: ffprobe.ReplayRecord, trajectory: ffprobe.Trajectory) -> dict[str, Any]:
-        """Each layer's loss without peer normalization, the sum of peer normalization, the head's loss."""
+    def observed(self, record: ffprobe.ReplayRecord, trajectory: ffprobe.Trajectory) -> dict[str, Any]:
+        """Each layer's loss without peer normalization, the sum of peer normalization, and the head's loss."""
         import numpy as np
 
         meta, labels = trajectory.meta, trajectory.arrays["batch/y_pos"]
@@ -72,22 +73,22 @@ class LoewePeer(ffprobe.Peer):
         losses, peer = [], np.zeros(steps)
         regularizer = meta.get("regularizer") or {"momentum": 0.0}
         for i, layer in enumerate(meta["layers"]):
-            # the head's pass calls the layers too, before the learner does: the last call is the learner's
-            logits = heard.outputs(f"layers.{i}.goodness", -1).astype(np.float64) - layer["out_features"]
+            # the head's forward pass calls the layers before the learner does, so the last call is the learner's
+            logits = record.outputs(f"layers.{i}.goodness", -1).astype(np.float64) - layer["out_features"]
             signed = np.concatenate([-logits[:, :batch], logits[:, batch:]], axis=1)
             losses.append(np.logaddexp(0, signed).mean(axis=1))
             mean = np.full(layer["out_features"], 0.5)
-            for t, activation in enumerate(heard.outputs(f"layers.{i}", -1)[:, :batch].mean(axis=1)):
+            for t, activation in enumerate(record.outputs(f"layers.{i}", -1)[:, :batch].mean(axis=1)):
                 mean = regularizer["momentum"] * mean + (1 - regularizer["momentum"]) * activation
                 peer[t] += np.square(mean.mean() - mean).mean()
-        found = {"loss": np.stack(losses, axis=1), "peer_loss": peer}
+        quantities = {"loss": np.stack(losses, axis=1), "peer_loss": peer}
         if not meta.get("head"):
-            return found
-        logits = heard.outputs("head").astype(np.float64)
+            return quantities
+        logits = record.outputs("head").astype(np.float64)
         logits = logits - logits.max(axis=2, keepdims=True)
         true = np.take_along_axis(logits, labels[..., None], axis=2)[..., 0]
         head = (np.log(np.exp(logits).sum(axis=2)) - true).mean(axis=1)
-        return {**found, "head_loss": head}
+        return {**quantities, "head_loss": head}
 
 
 def _full_gradient_relu(x: Any) -> Any:
@@ -126,7 +127,7 @@ def _width_threshold(weight: float, momentum: float) -> type[ffprobe.Loss]:
     return WidthThreshold
 
 
-def _with_head(settings: Mapping[str, float]) -> type[ffprobe.Rule]:
+def _with_head(settings: Mapping[str, Any]) -> type[ffprobe.Rule]:
     import torch
     from torch import nn
     from torch.nn import functional

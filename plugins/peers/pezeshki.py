@@ -1,4 +1,4 @@
-"""mohammadpz/pytorch_forward_forward: two layers trained one after another on the full batch."""
+"""mohammadpz/pytorch_forward_forward, two layers trained one after another on the full batch."""
 
 from __future__ import annotations
 
@@ -9,32 +9,31 @@ import ffprobe
 
 
 class PezeshkiPeer(ffprobe.Peer):
-    """Linear layers, each to its end before the next begins; what is recorded is where they end.
+    """Replays trajectories of mohammadpz/pytorch_forward_forward: linear layers, each trained to its end before the
+    next begins; only the final weights are recorded.
 
-    What is this code's alone: the label pixel is as bright as the brightest feature of the whole batch, so that other
-    images have a say in it (``pixel-overlay`` takes each image's own). A layer's steps are an epoch here.
+    Specific to this code: the label pixel is as bright as the brightest feature of the whole batch, so it depends on
+    other images (``pixel-overlay`` uses each image's own maximum). The steps of one layer are one epoch here.
     """
 
     name = "peer-pezeshki"
     source = "github.com/mohammadpz/pytorch_forward_forward"
 
     def claims(self, meta: Mapping[str, Any]) -> bool:
-        """By the repository's name."""
+        """Match the name of the repository."""
         return meta.get("peer") == "mohammadpz/pytorch_forward_forward"
 
     def plan(self, trajectory: ffprobe.Trajectory) -> ffprobe.ReplayPlan:
-        """Sequential updates on the one batch."""
+        """Plan sequential updates on the one batch."""
         import numpy as np
 
         meta, arrays = trajectory.meta, trajectory.arrays
         if any(layer["kind"] != "linear" for layer in meta["layers"]) or meta["loss"] != "fixed_threshold":
-            raise ffprobe.PluginError(
-                "mohammadpz/pytorch_forward_forward has linear layers and the fixed threshold only."
-            )
+            raise ffprobe.PluginError(f"The peer {self.name!r} supports only linear layers and the fixed threshold.")
         depth, each = len(meta["layers"]), int(meta["steps_per_layer"])
         x = arrays["batch/x"]
         x = x.reshape(1, len(x), 1, 1, -1)
-        steps = np.zeros(depth * each, dtype=np.int64)  # the one batch, again and again
+        steps = np.zeros(depth * each, dtype=np.int64)  # the same batch in every step
         return ffprobe.ReplayPlan(
             layers=[ffprobe.LayerSpec("linear", la["out_features"], bias=la["bias"]) for la in meta["layers"]],
             shape=x.shape[2:],
@@ -53,10 +52,10 @@ class PezeshkiPeer(ffprobe.Peer):
             epochs=[layer for layer in range(depth) for _ in range(each)],
         )
 
-    def observed(self, heard: ffprobe.ReplayRecord, trajectory: ffprobe.Trajectory) -> dict[str, Any]:
+    def observed(self, record: ffprobe.ReplayRecord, trajectory: ffprobe.Trajectory) -> dict[str, Any]:
         """Goodness in evaluation, ``[K, L, N]``."""
         x = trajectory.arrays["eval/x"]
-        return {"eval/goodness": heard.evaluate(x.reshape(len(x), 1, 1, -1)).transpose(2, 0, 1)}
+        return {"eval/goodness": record.evaluate(x.reshape(len(x), 1, 1, -1)).transpose(2, 0, 1)}
 
 
 def _batch_overlay() -> type[ffprobe.Encoder]:
@@ -76,7 +75,7 @@ def _batch_overlay() -> type[ffprobe.Encoder]:
             return flat.view_as(images)
 
         def neutral(self, images: torch.Tensor) -> torch.Tensor:
-            raise NotImplementedError("that code has no neutral label")
+            raise NotImplementedError("this code has no neutral label")
 
     class BatchOverlay(ffprobe.Encoder):
         name = "overlay-batch-maximum"

@@ -1,13 +1,21 @@
-"""How much work does a prediction need? Accuracy against cost of every way to read it."""
+"""How much computation does a prediction need? Accuracy against cost for all evaluators."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import ffprobe
 
+if TYPE_CHECKING:
+    import torch
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 LOSSES = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-"""Allowed losses of validation accuracy, in points; each gives a point of a curve."""
-STRATEGIES = (
+"""Allowed losses of validation accuracy, in points; each gives one point of a curve."""
+STRATEGIES: tuple[tuple[str, str, dict[str, Any], bool], ...] = (
     ("fewer layers", "interval", {}, False),
     ("candidates", "candidates", {}, False),
     ("early exit", "early-exit", {}, False),
@@ -15,198 +23,235 @@ STRATEGIES = (
     ("propose", "propose", {}, True),
     ("neutral features", "one-pass", {}, True),
 )
-"""A curve's name, the evaluator that reads so, its settings, and whether it needs recorded activations."""
+"""A curve's name, its evaluator, the evaluator's settings, and whether it needs recorded activations."""
 WITHIN = (0.1, 0.5, 1.0)
-"""Losses of accuracy, in points, for which the cheapest setting is named."""
+"""Losses of accuracy, in points, for which the cheapest setting is reported."""
 
 
-class Frontier(ffprobe.Probe):
-    """Accuracy against cost, over the range of each strategy's setting, and the cheapest within 0.1, 0.5 and 1 points.
+class Frontier(ffprobe.PerRunProbe):
+    """Accuracy against cost over the settings of each strategy, and the cheapest within 0.1, 0.5 and 1 points.
 
-    Cost is counted in layer evaluations for each image; a full sweep (every label through every layer, the last layer
-    decides) is the measure. Along a curve the allowed loss of validation accuracy grows from 0 to 8 points (for fewer
-    layers, the last layer that is read falls); the setting is chosen by it on validation images, and the test set is
-    read once with it. Gains are paired with the full sweep on the same images. Strategies that read features are judged
-    on validation images whose activations were recorded, crosswise: chosen on one half, read on the other.
+    Cost is the number of layer evaluations per image, compared with a full sweep (every label through every layer; the
+    last layer decides). Along a curve the allowed loss of validation accuracy grows from 0 to 8 points (for fewer
+    layers, the last layer used decreases). The setting is selected on validation images by this loss, and the test set
+    is then evaluated once with it. Gains are paired with the full sweep on the same images. Strategies on features are
+    evaluated on validation images whose activations were recorded, cross-fitted: selected on one half, measured on the
+    other.
     """
 
     name = "frontier"
     source = "the cost of goodness-based classification is the open problem of Trifecta (arXiv:2311.18130), Appendix H"
     needs = frozenset({"activations"})
+    question = "How accurate is a prediction for a given amount of computation?"
 
-    def analyze(self, runs):
-        labels = ffprobe.run_labels(runs)
-        found = [_Curves(run, label) for run, label in zip(runs, labels, strict=True)]
-        several = len(runs) > 1
+    def analyze_run(self, run: ffprobe.RunFile, label: str) -> _RunFrontier:
+        return _RunFrontier(run, label)
 
-        def draw(figure):
-            panels = figure.subplots(len(found), 1, squeeze=False)[:, 0]
-            for axes, one in zip(panels, found, strict=True):
-                _draw(axes, one, several, last=axes is panels[-1])
-            _key(figure, found)
+    def columns(self, results: Sequence[_RunFrontier]) -> list[ffprobe.Column]:
+        column = ffprobe.Column
+        return [
+            column("strategy", "", "how the prediction is made", key=True),
+            column("setting", "", "the setting, as selected on validation images", key=True),
+            column("cost", "1", "layer evaluations per image", ".1f"),
+            column("times_less", "1", "cost of a full sweep over this cost", ".2f"),
+            column("gain", "points", "gain in accuracy over the full sweep on the same images", "+.2f"),
+            column("gain_low", "points", "lower end of its 95 % interval", "+.2f"),
+            column("gain_high", "points", "upper end of its 95 % interval", "+.2f"),
+            column("validation_gain", "points", "the same on validation images, cross-fitted", "+.2f"),
+            column("accuracy", "%", "accuracy on the images of the gain", ".2f"),
+            column("gain_on", "", "images on which gain and accuracy were measured"),
+            column("front", "", "whether no other setting is both cheaper and more accurate"),
+            column(
+                "cheapest_within", "points", "smallest loss of validation accuracy for which it is the cheapest", "g"
+            ),
+        ]
 
-        return ffprobe.Result(
-            name=self.name,
-            question="How accurate is a prediction for how much work?",
-            columns=_columns(several),
-            rows=[(*((one.label,) if several else ()), *p.values(one)) for one in found for p in one.points],
-            notes=ffprobe.joint_notes([(one.label, one.notes) for one in found]),
-            extra={"runs": [one.to_dict() for one in found]},
-            draw=draw,
-            size=(3.25, 0.9 + 2.1 * len(found)),
-            runs=runs,
-        )
+    def draw(self, figure: Figure, results: Sequence[_RunFrontier]) -> None:
+        """A panel for each run, with a legend above."""
+        from matplotlib.lines import Line2D
 
+        panels = figure.subplots(len(results), 1, squeeze=False)[:, 0]
+        for axes, result in zip(panels, results, strict=True):
+            _draw_run(axes, result)
+            if axes is panels[-1]:
+                axes.set_xlabel("layer evaluations (% of a full sweep)")
+            if len(results) > 1:
+                axes.set_title(result.label, fontsize="small", loc="left")
+        used = {point.strategy for result in results for point in result.points}
+        looks = {name: ffprobe.line_look(i) for i, (name, *_) in enumerate(STRATEGIES) if name in used}
+        handles = [Line2D([], [], **{**look, "linewidth": 0.9}) for look in looks.values()]
+        handles += [
+            Line2D([], [], color="0.6", linewidth=3, alpha=0.4),
+            Line2D([], [], color="0.45", linewidth=0.8, linestyle=(0, (6, 2))),
+        ]
+        figure.legend(handles, [*looks, "front", "full sweep"], loc="outside upper center", ncols=2)
 
-def _columns(several):
-    column = ffprobe.Column
-    run = [column("run", "", "what tells the run apart", key=True)] if several else []
-    return [
-        *run,
-        column("strategy", "", "how the prediction is read", key=True),
-        column("setting", "", "as chosen on validation images", key=True),
-        column("cost", "1", "layer evaluations for each image", ".1f"),
-        column("times_less", "1", "than a full sweep", ".2f"),
-        column("gain", "points", "of accuracy over the full sweep on the same images", "+.2f"),
-        column("gain_low", "points", "lower end of its 95 % interval", "+.2f"),
-        column("gain_high", "points", "upper end", "+.2f"),
-        column("validation_gain", "points", "the same on validation images, chosen crosswise", "+.2f"),
-        column("accuracy", "%", "on the images of the gain", ".2f"),
-        column("gain_on", "", "the images that gain and accuracy were measured on"),
-        column("front", "", "whether no other setting is both cheaper and more accurate"),
-        column("select_cheapest", "points", "the smallest loss within which it is the cheapest, by validation", "g"),
-    ]
+    def figure_size(self, results: Sequence[_RunFrontier]) -> tuple[float, float]:
+        return 3.25, 0.9 + 2.1 * len(results)
 
 
 @dataclass
 class _Point:
-    """One strategy with one setting."""
+    """One strategy with one setting.
+
+    Attributes:
+        strategy: its name.
+        setting: in words.
+        result: on the images of the gain.
+        gain: over the full sweep, as a share.
+        validation_gain: the same on validation images, in points.
+        gain_on: the images of the gain, in words.
+        front: whether no other point is both cheaper and more accurate.
+        within: smallest loss for which it is the cheapest; NaN if there is none.
+    """
 
     strategy: str
     setting: str
-    reading: Any  # on the images of the gain
-    gain: Any
+    result: ffprobe.EvaluationResult
+    gain: ffprobe.Estimate
     validation_gain: float
-    on: str
+    gain_on: str
     front: bool = False
     within: float = float("nan")
 
-    def values(self, one):
+    def values(self, full_cost: int) -> tuple[Any, ...]:
+        """The row of the table."""
         gains = (100 * self.gain.mean, 100 * self.gain.low, 100 * self.gain.high, self.validation_gain)
-        cost = self.reading.cost
-        seen = (self.reading.accuracy, self.on, self.front, self.within)
-        return (self.strategy, self.setting, cost, one.full / cost, *gains, *seen)
+        cost = self.result.cost
+        rest = (self.result.accuracy, self.gain_on, self.front, self.within)
+        return (self.strategy, self.setting, cost, full_cost / cost, *gains, *rest)
 
 
-class _Curves:
-    """Every strategy with every setting on one run."""
+class _RunFrontier:
+    """All strategies with all settings on one run."""
 
-    def __init__(self, run, label):
-        self.run, self.label, self.notes = run, label, []
+    def __init__(self, run: ffprobe.RunFile, label: str) -> None:
+        self.run, self.label = run, label
+        self._notes: list[str] = []
         self.evaluators = ffprobe.registered("evaluator")
         plain = ffprobe.read_calibration(run)
-        self.depth = plain.depth
-        self.full = plain.depth * (plain.classes if plain.form == "pair" else 1)
+        self.full_cost = plain.depth * (plain.classes if plain.form == "pair" else 1)
         test = _test_set(run, plain.form)
+        features = None
         try:
             features = ffprobe.read_calibration(run, "pre")
         except ffprobe.FileError as error:
-            features = None
-            self.notes.append(f"{error.what} {error.hint}")
+            self._notes.append(f"{error.what} {error.hint}")
         self.points = [_full_sweep(plain, test)]
-        for strategy, name, settings, reads_features in STRATEGIES:
-            calibration, tested = (features, None) if reads_features else (plain, test)
+        for strategy, name, settings, needs_features in STRATEGIES:
+            calibration, tested = (features, None) if needs_features else (plain, test)
             if calibration is not None and name in self.evaluators:
                 self.points += self._curve(strategy, name, settings, calibration, tested)
-        self._compare()
-        self._note(plain, features, test)
+        self._mark()
+        self._add_notes(plain, features, test)
 
-    def to_dict(self):
-        return {"label": self.label, "path": str(self.run.path), "full_sweep_layer_evaluations": self.full}
+    def rows(self) -> Iterator[tuple[Any, ...]]:
+        for point in self.points:
+            yield point.values(self.full_cost)
 
-    def _curve(self, strategy, name, settings, calibration, test):
-        halves, seen, component = calibration.halves(), set(), self.evaluators[name]
+    def notes(self) -> list[str]:
+        return self._notes
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"label": self.label, "path": str(self.run.path), "full_sweep_layer_evaluations": self.full_cost}
+
+    def _curve(
+        self,
+        strategy: str,
+        name: str,
+        settings: Mapping[str, Any],
+        calibration: ffprobe.Calibration,
+        test: ffprobe.Calibration | None,
+    ) -> Iterator[_Point]:
+        """The points of a strategy, each setting once."""
+        halves, seen = calibration.halves(), set()
+        component: Any = self.evaluators[name]
         sweep = ffprobe.cross_fitted(_Last, halves).right
-        for more in self._range(name, calibration):
+        for more in _settings(name, calibration):
             params = component.Params(**settings, **more)
             evaluator = component(params)
             evaluator.calibrate(calibration)
-            setting = _said(evaluator.chosen) or "all layers"
+            setting = _in_words(evaluator.chosen) or "all layers"
             if setting in seen:
                 continue
             seen.add(setting)
-            crosswise = ffprobe.cross_fitted(lambda chosen=params: component(chosen), halves)
-            validation = ffprobe.paired_bootstrap(sweep, crosswise.right)
+            validated = ffprobe.cross_fitted(lambda chosen=params: component(chosen), halves)
+            gain = ffprobe.paired_bootstrap(sweep, validated.right)
+            validation_gain = 100 * gain.mean
             if test is None:
-                where = f"{len(sweep)} validation" if calibration.features is not None else "validation"
-                yield _Point(strategy, setting, crosswise, validation, 100 * validation.mean, where)
+                on = f"{len(sweep)} validation" if calibration.features is not None else "validation"
+                yield _Point(strategy, setting, validated, gain, validation_gain, on)
                 continue
-            reading = ffprobe.evaluate(evaluator, test.sweep(), test.labels)
-            gain = ffprobe.paired_bootstrap((test.goodness[-1].argmax(dim=1) == test.labels).numpy(), reading.right)
-            yield _Point(strategy, setting, reading, gain, 100 * validation.mean, "test")
+            result = ffprobe.evaluate(evaluator, test.scan(), test.labels)
+            gain = ffprobe.paired_bootstrap((test.goodness[-1].argmax(dim=1) == test.labels).numpy(), result.right)
+            yield _Point(strategy, setting, result, gain, validation_gain, "test")
 
-    def _range(self, name, calibration):
-        if name == "interval":
-            return [{"last": i + 1} for i in calibration.trained_layers]
-        return [{"loss": loss} for loss in LOSSES] if name != "one-pass" else [{}]
-
-    def _compare(self):
+    def _mark(self) -> None:
         """Mark the front, and the cheapest setting within each loss."""
         for point in self.points:
-            cost, gain = point.reading.cost, point.gain.mean
-            others = [(p.reading.cost, p.gain.mean) for p in self.points]
+            cost, gain = point.result.cost, point.gain.mean
+            others = [(p.result.cost, p.gain.mean) for p in self.points]
             point.front = not any((c <= cost and g >= gain) and (c, g) != (cost, gain) for c, g in others)
         for loss in reversed(WITHIN):
             self._cheapest(loss).within = loss
 
-    def _cheapest(self, loss):
-        """The cheapest setting that loses no more on validation images."""
+    def _cheapest(self, loss: float) -> _Point:
+        """The cheapest setting whose loss on validation images is at most ``loss`` points."""
         near = [p for p in self.points if p.validation_gain >= -loss - 1e-9]
-        return min(near, key=lambda p: p.reading.cost)
+        return min(near, key=lambda p: p.result.cost)
 
-    def _note(self, plain, features, test):
-        self.notes.append(f"a full sweep is {self.full} layer evaluations for each image.")
-        within = {}
+    def _add_notes(
+        self, plain: ffprobe.Calibration, features: ffprobe.Calibration | None, test: ffprobe.Calibration | None
+    ) -> None:
+        self._notes.append(f"a full sweep is {self.full_cost} layer evaluations per image.")
+        within: dict[int, list[str]] = {}
         for loss in WITHIN:
             within.setdefault(id(self._cheapest(loss)), []).append(f"{loss:g}")
         for best in self.points:
             if id(best) in within:
-                self.notes.append(
+                self._notes.append(
                     f"within {' and '.join(within[id(best)])} points of the full sweep on validation images, the"
-                    f" cheapest is {best.strategy} ({best.setting}): {best.reading.cost:.1f} layer evaluations,"
-                    f" {self.full / best.reading.cost:.1f} times fewer, {100 * best.gain.mean:+.2f} points on {best.on}"
-                    " images."
+                    f" cheapest is {best.strategy} ({best.setting}): {best.result.cost:.1f} layer evaluations,"
+                    f" {self.full_cost / best.result.cost:.1f} times fewer, {100 * best.gain.mean:+.2f} points on"
+                    f" {best.gain_on} images."
                 )
         if features is not None:
-            self.notes.append(
-                f"features were recorded of {len(features.labels)} of the {len(plain.labels)} validation images, none"
-                " of the test set; `ffprobe predict RUN --evaluator propose --compare` measures there."
+            self._notes.append(
+                f"features were recorded for {len(features.labels)} of the {len(plain.labels)} validation images and"
+                " for no test image; `ffprobe predict RUN --evaluator propose --compare` evaluates the test set."
             )
         if test is None:
-            self.notes.append("the test set has not been read, so everything was measured on validation images.")
+            self._notes.append("the test set was not evaluated, so everything was measured on validation images.")
+
+
+def _settings(name: str, calibration: ffprobe.Calibration) -> list[dict[str, float]]:
+    """The settings of an evaluator along its curve."""
+    if name == "interval":
+        return [{"last": i + 1} for i in calibration.trained_layers]
+    return [{"loss": loss} for loss in LOSSES] if name != "one-pass" else [{}]
 
 
 class _Last(ffprobe.Evaluator):
     """The full sweep."""
 
-    def scores(self, goodness):
+    def scores(self, goodness: torch.Tensor) -> torch.Tensor:
         return goodness[-1]
 
 
-def _full_sweep(plain, test):
-    counted = test or plain
-    reading = ffprobe.evaluate(_Last(), counted.sweep(), counted.labels)
-    same = ffprobe.paired_bootstrap(reading.right, reading.right)
-    return _Point("full sweep", "last layer", reading, same, 0.0, "test" if test else "validation")
+def _full_sweep(plain: ffprobe.Calibration, test: ffprobe.Calibration | None) -> _Point:
+    images = test or plain
+    result = ffprobe.evaluate(_Last(), images.scan(), images.labels)
+    gain = ffprobe.paired_bootstrap(result.right, result.right)
+    return _Point("full sweep", "last layer", result, gain, 0.0, "test" if test else "validation")
 
 
-def _said(chosen):
-    """What was chosen, in words: the plain numbers of it."""
+def _in_words(chosen: Mapping[str, Any]) -> str:
+    """The single numbers of what an evaluator selected."""
     return ", ".join(f"{name} {value:g}" for name, value in chosen.items() if isinstance(value, int | float))
 
 
-def _test_set(run, form):
-    """The test set, to be read like a calibration; None when it has not been read."""
+def _test_set(run: ffprobe.RunFile, form: Literal["pair", "class"]) -> ffprobe.Calibration | None:
+    """The test set in the form of a calibration; None if it was not evaluated."""
     import numpy as np
     import torch
 
@@ -216,18 +261,18 @@ def _test_set(run, form):
     return ffprobe.Calibration(torch.from_numpy(run.read("test/goodness")), labels, form)
 
 
-def _draw(axes, one, several, last):
-    """Gain against the share of a full sweep's work, a line for each strategy; the front is marked."""
+def _draw_run(axes: Axes, result: _RunFrontier) -> None:
+    """Gain against the share of a full sweep's cost, a line for each strategy; the front is marked."""
     for i, (strategy, *_) in enumerate(STRATEGIES):
-        points = sorted((p for p in one.points if p.strategy == strategy), key=lambda p: p.reading.cost)
+        points = sorted((p for p in result.points if p.strategy == strategy), key=lambda p: p.result.cost)
         for hollow in (False, True):
-            own = [p for p in points if (p.on != "test") == hollow]
-            if own:
+            line = [p for p in points if (p.gain_on != "test") == hollow]
+            if line:
                 face = {"markerfacecolor": "white"} if hollow else {}
-                x, y = [100 * p.reading.cost / one.full for p in own], [100 * p.gain.mean for p in own]
+                x, y = _percent(line, result.full_cost)
                 axes.plot(x, y, **{**ffprobe.line_look(i), **face, "linewidth": 0.9})
-    front = sorted((p for p in one.points if p.front), key=lambda p: p.reading.cost)
-    x, y = [100 * p.reading.cost / one.full for p in front], [100 * p.gain.mean for p in front]
+    front = sorted((p for p in result.points if p.front), key=lambda p: p.result.cost)
+    x, y = _percent(front, result.full_cost)
     axes.step([*x, 100], [*y, y[-1]], where="post", color="0.6", linewidth=3, alpha=0.4, zorder=0.5)
     axes.axhline(0, color="0.45", linewidth=0.8, linestyle=(0, (6, 2)), zorder=1)
     axes.set_xscale("log")
@@ -236,25 +281,13 @@ def _draw(axes, one, several, last):
     axes.set_xticks(ticks, [f"{t}" for t in ticks])
     axes.minorticks_off()
     axes.set_ylabel("accuracy gained (points)")
-    if last:
-        axes.set_xlabel("layer evaluations (% of a full sweep)")
-    if several:
-        axes.set_title(one.label, fontsize="small", loc="left")
 
 
-def _key(figure, found):
-    from matplotlib.lines import Line2D
-
-    shown = [s[0] for s in STRATEGIES if any(p.strategy == s[0] for one in found for p in one.points)]
-    order = {s[0]: i for i, s in enumerate(STRATEGIES)}
-    handles = [Line2D([], [], **{**ffprobe.line_look(order[name]), "linewidth": 0.9}) for name in shown]
-    handles += [
-        Line2D([], [], color="0.6", linewidth=3, alpha=0.4),
-        Line2D([], [], color="0.45", linewidth=0.8, linestyle=(0, (6, 2))),
-    ]
-    figure.legend(handles, [*shown, "front", "full sweep"], loc="outside upper center", ncols=2)
+def _percent(points: Sequence[_Point], full_cost: int) -> tuple[list[float], list[float]]:
+    """Costs in percent of a full sweep, and gains in points."""
+    return [100 * p.result.cost / full_cost for p in points], [100 * p.gain.mean for p in points]
 
 
 @ffprobe.hookimpl
-def ffprobe_components():
+def ffprobe_components() -> list[type]:
     return [Frontier]

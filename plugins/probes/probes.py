@@ -1,103 +1,133 @@
-"""How much can a classifier still read from each layer? The paper's Figure 8."""
+"""How much class information can a classifier read from each layer? Reproduces the paper's Figure 8."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 import ffprobe
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 STAGES = ("pre", "post")
 LENGTH = ("length", "layernorm", "rms")
-"""The normalizers that the paper calls layer normalization (its own takes the mean's place by 0)."""
+"""The normalizers that the paper calls layer normalization (the paper's own replaces the mean by 0)."""
 LEAST_LAYERS, VISIBLE = 3, 1.0
-"""A fall with depth is looked for in so many layers or more; it counts from so many percentage points."""
+"""Minimum number of layers to look for a fall with depth, and the smallest fall that counts, in percentage points."""
 
 
-class Probes(ffprobe.Probe):
+class Probes(ffprobe.PerRunProbe):
     """Held-out accuracy of a linear and of a multi-layer classifier on each layer's activations.
 
-    Activations are recorded with the neutral label, before and after the normalizer that follows, of images that the
-    network learned from (to fit on) and of validation images (to score on). The floors are the same classifiers on the
-    untrained network and on the image itself. The paper fits for 100 epochs on all features and scores on the test set;
-    here features are reduced to ``recording.max_features`` numbers, and the test set is not read.
+    Activations are recorded with the neutral label, before and after the normalizer that follows the layer, for
+    training images (to fit on) and for validation images (to score on). The floors are the same classifiers on the
+    untrained network and on the image itself. The paper fits for 100 epochs on all features and scores on the test set.
+    Here features are reduced to ``recording.max_features`` values, and the test set is not used.
     """
 
     name = "probes"
     source = "Trifecta (arXiv:2311.18130) Appendix E, Figure 8"
     needs = frozenset({"activations"})
+    question = "How accurately can a linear and a multi-layer classifier predict the class from each layer?"
+    settings_in_extra = True
+    label_every_note = True
 
     class Params(ffprobe.Params):
-        """How the classifiers are fitted."""
+        """Settings of the classifiers."""
 
-        hidden: int = Field(64, ge=1, le=4096, description="units of the multi-layer classifier's hidden layer")
-        repeats: int = Field(5, ge=1, le=100, description="fits of each linear classifier")
-        mlp_repeats: int = Field(3, ge=1, le=100, description="fits of each multi-layer classifier")
-        l2: float = Field(1.0, ge=0, description="penalty on the summed loss, l2 / 2 * ||W||^2")
-        seed: int = Field(0, ge=0, lt=2**31, description="of the choice of images and of starting weights")
+        hidden: int = Field(64, ge=1, le=4096, description="number of hidden units of the multi-layer classifier")
+        repeats: int = Field(5, ge=1, le=100, description="number of fits of each linear classifier")
+        mlp_repeats: int = Field(3, ge=1, le=100, description="number of fits of each multi-layer classifier")
+        l2: float = Field(1.0, ge=0, description="L2 penalty, l2 / 2 * ||W||^2, added to the summed loss")
+        seed: int = Field(0, ge=0, lt=2**31, description="random seed for the subsets of images and initial weights")
 
-    def analyze(self, runs):
-        labels = ffprobe.run_labels(runs)
-        found = [_Recorded(run, label) for run, label in zip(runs, labels, strict=True)]
-        rows = [row for one in found for row in one.rows(self.params)]
-        settings = self.params
+    def analyze_run(self, run: ffprobe.RunFile, label: str) -> _RunProbes:
+        return _RunProbes(run, label, self.params)
 
-        def draw(figure):
-            _draw(figure, rows, labels)
+    def columns(self, results: Sequence[_RunProbes]) -> list[ffprobe.Column]:
+        columns = [
+            ffprobe.Column("depth", "", "layer number, from 1; 0 is the input", key=True),
+            ffprobe.Column("layer", "", "layer name in the run file", key=True),
+            ffprobe.Column("stage", "", "before (pre) or after (post) the normalizer", key=True),
+        ]
+        for name, text in (("linear", "linear classifier"), ("mlp", "multi-layer classifier")):
+            for floor, when in (("", "after training"), ("untrained_", "before training")):
+                mean = f"{floor}{name}"
+                columns += [
+                    ffprobe.Column(mean, "%", f"held-out accuracy of the {text}, {when}", ".1f"),
+                    ffprobe.Column(f"{mean}_sd", "%", "standard deviation over fits", ".1f", spread_of=mean),
+                ]
+        return columns
 
-        return ffprobe.Result(
-            name=self.name,
-            question="How accurately can a linear and a multi-layer classifier name the class from each layer?",
-            columns=_columns(several=len(runs) > 1),
-            rows=rows if len(runs) > 1 else [row[1:] for row in rows],
-            notes=[note for one in found for note in one.notes(len(runs) > 1)] + NOTES,
-            claims=[told for told in (_fall(found, rows), _order(found, rows)) if told],
-            extra={"settings": settings.model_dump(), "runs": [one.to_dict() for one in found]},
-            draw=draw,
-            size=(3.25, 4.4),
-            runs=runs,
-        )
+    def notes(self, results: Sequence[_RunProbes], claims: Sequence[ffprobe.Claim]) -> list[str]:
+        return super().notes(results, claims) + NOTES
+
+    def claims(self, results: Sequence[_RunProbes]) -> list[ffprobe.Claim]:
+        return [claim for claim in (_fall(results), _order(results)) if claim]
+
+    def draw(self, figure: Figure, results: Sequence[_RunProbes]) -> None:
+        """Linear above multi-layer; one colour per run, filled before and hollow after the normalizer."""
+        from matplotlib.lines import Line2D
+
+        top, bottom = figure.subplots(2, 1, sharex=True)
+        for axes, column, title in ((top, 3, "linear classifier"), (bottom, 7, "multi-layer classifier")):
+            series: list[ffprobe.Series] = []
+            for i, result in enumerate(results):
+                for stage, look in zip(STAGES, ("line", "second"), strict=True):
+                    rows = [row for row in result.rows() if row[0] and row[2] == stage]
+                    x, y, sd, floor = ([row[k] for row in rows] for k in (0, column, column + 1, column + 2))
+                    label = result.label if stage == "pre" and (axes is top or len(results) <= 6) else ""
+                    series.append(ffprobe.Series(label=label, x=x, y=y, error=sd, colour=i, look=look))
+                    if stage == "pre":
+                        series.append(ffprobe.Series(label="", x=x, y=floor, colour=i, look="floor"))
+            for level in {row[column] for result in results for row in result.rows() if row[0] == 0}:
+                axes.axhline(level, **RAW)
+            ffprobe.line_by_layer(axes, series, ylabel=f"{title} (%)")
+            axes.label_outer()
+        grey: dict[str, Any] = {"color": "0.35", "linewidth": 1, "markersize": 3.6}
+        hollow: dict[str, Any] = {"markerfacecolor": "white", "linestyle": (0, (3, 1.5))}
+        key = {
+            "before the normalizer": Line2D([], [], marker="o", **grey),
+            "after the normalizer": Line2D([], [], marker="o", **hollow, **grey),
+            "before, untrained": Line2D([], [], linestyle=(0, (1, 1.5)), **grey),
+            "raw input": Line2D([], [], **RAW),
+        }
+        figure.legend(list(key.values()), list(key), loc="outside lower center", ncols=2)
+
+    def figure_size(self, results: Sequence[_RunProbes]) -> tuple[float, float]:
+        return 3.25, 4.4
 
 
 NOTES = [
-    "The ± is the standard deviation over fits on random 80 % of the images; the held-out images are the same for all.",
+    "The ± is the standard deviation over fits on random 80 % of the images; all fits use the same held-out images.",
     "untrained is the floor: the same classifier on the same layer before training; input is the image itself.",
-    "Features are z-scored, so a normalizer that only shifts and scales each unit (batchnorm, none) reads alike pre and"
-    " post.",
+    "Features are z-scored, so a normalizer that only shifts and scales each unit (batchnorm, none) gives the same"
+    " accuracy pre and post.",
 ]
+RAW: dict[str, Any] = {"color": "0.45", "linewidth": 0.8, "linestyle": (0, (6, 2)), "zorder": 1}
 
 
-def _columns(several):
-    run = [ffprobe.Column("run", "", "what tells the run apart", key=True)] if several else []
-    columns = [
-        *run,
-        ffprobe.Column("depth", "", "position of the layer, from 1; 0 is the input", key=True),
-        ffprobe.Column("layer", "", "its name in the run file", key=True),
-        ffprobe.Column("stage", "", "pre or post the normalizer", key=True),
-    ]
-    for name, text in (("linear", "linear classifier"), ("mlp", "multi-layer classifier")):
-        for floor, when in (("", "after training"), ("untrained_", "before training")):
-            columns += [
-                ffprobe.Column(f"{floor}{name}", "%", f"held-out accuracy of the {text}, {when}", ".1f"),
-                ffprobe.Column(f"{floor}{name}_sd", "%", "over fits", ".1f", spread_of=f"{floor}{name}"),
-            ]
-    return columns
+class _RunProbes:
+    """The classifiers on the recorded activations of one run."""
 
-
-class _Recorded:
-    """The recorded activations of one run."""
-
-    def __init__(self, run, label):
+    def __init__(self, run: ffprobe.RunFile, label: str, params: Any) -> None:
         self.recorded, self.run, self.label = ffprobe.RecordedActivations(run), run, label
         self.images = int(self.recorded.held.sum())
         self.normalizer, self.rule = (ffprobe.run_components(run).get(slot) for slot in ("normalizer", "rule"))
+        self._rows = list(self._fit(params))
 
-    def rows(self, params):
-        """(label, depth, layer, stage, linear, sd, untrained, sd, mlp, sd, untrained, sd), in percent."""
+    def _fit(self, params: Any) -> Iterator[tuple[Any, ...]]:
+        """(depth, layer, stage, linear, sd, untrained, sd, mlp, sd, untrained, sd), in percent."""
         import numpy as np
 
         recorded = self.recorded
-        wanted = [(place, -1) for place in recorded.places]
-        wanted += [(place, 0) for place in recorded.places if recorded.untrained(place)]
-        matrices = [recorded.matrix(*one) for one in wanted]
-        common = {"seed": params.seed, "l2": params.l2, "names": [matrix.name for matrix in matrices]}
+        recordings = [(place, -1) for place in recorded.places]
+        recordings += [(place, 0) for place in recorded.places if recorded.untrained(place)]
+        matrices = [recorded.matrix(*recording) for recording in recordings]
+        common: dict[str, Any] = {"seed": params.seed, "l2": params.l2, "names": [matrix.name for matrix in matrices]}
         common |= {"labels": recorded.truth, "held_out": recorded.held}
         linear = ffprobe.train_heads(matrices, repeats=params.repeats, **common)
         mlp = ffprobe.train_heads(matrices, repeats=params.mlp_repeats, hidden=params.hidden, **common)
@@ -106,50 +136,53 @@ class _Recorded:
             for accuracy in (linear, mlp):
                 for row in (-1, 0):
                     key = (place, row)
-                    fits = 100 * accuracy[wanted.index(key)] if key in wanted else np.array([np.nan])
+                    fits = 100 * accuracy[recordings.index(key)] if key in recordings else np.array([np.nan])
                     values += [fits.mean(), fits.std(ddof=1) if len(fits) > 1 else np.nan]
-            yield (self.label, *place, *values)
+            yield (*place, *values)
 
-    def notes(self, several):
-        of, recorded = f"{self.label}: " if several else "", self.recorded
+    def rows(self) -> list[tuple[Any, ...]]:
+        return self._rows
+
+    def notes(self) -> Iterator[str]:
+        recorded = self.recorded
         chance = 100 / len(set(recorded.truth.tolist()))
         yield (
-            f"{of}fitted on {len(recorded.held) - self.images} training images, scored on {self.images} held-out ones,"
+            f"fitted on {len(recorded.held) - self.images} training images, scored on {self.images} held-out images,"
             f" after epoch {recorded.last_epoch}; chance is {chance:.0f} %, and an accuracy of 90 % has a standard"
             f" error of {30 / self.images**0.5:.1f} %."
         )
         if not all(recorded.untrained(place) for place in recorded.places if place.depth):
-            yield f"{of}the untrained network was not recorded, so there is no floor."
+            yield "the untrained network was not recorded, so there is no floor."
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         counts = {"fit_images": len(self.recorded.held) - self.images, "held_out_images": self.images}
         return {"label": self.label, "path": str(self.run.path), **counts, "epoch": self.recorded.last_epoch}
 
-    def fall(self, rows):
-        """By how many points the multi-layer classifier falls from the first layer to the last, and its error.
+    def fall(self) -> tuple[float, float, float, float] | None:
+        """Fall of the multi-layer classifier from the first to the last layer in points, its error, and both values.
 
-        The error is that of two independent accuracies (Agresti and Coull); of the same images it is smaller, so this
-        errs to the safe side.
+        The error is that of two independent accuracies (Agresti and Coull). It is smaller for the same images, so this
+        estimate is conservative. None with fewer than ``LEAST_LAYERS`` layers.
         """
-        own = [row[8] for row in rows if row[0] == self.label and row[1] and row[3] == "pre"]
-        if len(own) < LEAST_LAYERS:
+        mlp = [row[7] for row in self._rows if row[0] and row[2] == "pre"]
+        if len(mlp) < LEAST_LAYERS:
             return None
         n, variance = self.images, 0.0
-        for accuracy in (own[0], own[-1]):
+        for accuracy in (mlp[0], mlp[-1]):
             share = (accuracy / 100 * n + 2) / (n + 4)
             variance += 1e4 * share * (1 - share) / n
-        return own[0] - own[-1], variance**0.5, own[0], own[-1]
+        return mlp[0] - mlp[-1], variance**0.5, mlp[0], mlp[-1]
 
 
-def _fall(found, rows):
+def _fall(results: Sequence[_RunProbes]) -> ffprobe.Claim | None:
     """Figure 8: the fall under layer normalization."""
-    told = []
-    for one in found:
-        if one.normalizer not in LENGTH or one.rule != "forward-forward":
+    verdicts: list[tuple[str, bool | None, str]] = []
+    for result in results:
+        if result.normalizer not in LENGTH or result.rule != "forward-forward":
             continue
-        label, fall = one.label if len(found) > 1 else "", one.fall(rows)
+        label, fall = result.label if len(results) > 1 else "", result.fall()
         if fall is None:
-            told.append((label, None, f"fewer than {LEAST_LAYERS} layers"))
+            verdicts.append((label, None, f"fewer than {LEAST_LAYERS} layers"))
             continue
         points, error, first, last = fall
         agrees = True if points > max(2 * error, VISIBLE) else None
@@ -157,22 +190,22 @@ def _fall(found, rows):
         text = (
             f"{first:.1f} % at the first layer, {last:.1f} % at the last, a fall of {points:.1f} ± {error:.1f} points"
         )
-        told.append((label, agrees, f"{text} ({one.normalizer})"))
-    said = (
-        "what a multi-layer classifier reads falls quickly with depth under layer normalization (CIFAR-10, VFF+SymBa/f,"
-        " 100 epochs)."
+        verdicts.append((label, agrees, f"{text} ({result.normalizer})"))
+    claim = (
+        "the accuracy of a multi-layer classifier falls quickly with depth under layer normalization (CIFAR-10,"
+        " VFF+SymBa/f, 100 epochs)."
     )
-    return ffprobe.joint_claim("Trifecta, Figure 8", said, told)
+    return ffprobe.joint_claim("Trifecta, Figure 8", claim, verdicts)
 
 
-def _order(found, rows):
-    """Figure 8: which normalizer costs least, of runs that differ in nothing else."""
+def _order(results: Sequence[_RunProbes]) -> ffprobe.Claim | None:
+    """Figure 8: the order of the normalizers, among runs that differ in nothing else."""
     families = {"none": ("none",), "batchnorm": ("batchnorm",), "layer normalization": LENGTH}
     falls = {
         name: [
             fall
-            for one in found
-            if one.rule == "forward-forward" and one.normalizer in family and (fall := one.fall(rows))
+            for result in results
+            if result.rule == "forward-forward" and result.normalizer in family and (fall := result.fall())
         ]
         for name, family in families.items()
     }
@@ -189,47 +222,18 @@ def _order(found, rows):
     here = "from the first layer to the last it falls by " + ", ".join(
         f"{means[name]:.1f} ± {errors[name]:.1f} points with {name}" for name in means
     )
-    others = [{k: v for k, v in ffprobe.run_components(one.run).items() if k != "normalizer"} for one in found]
+    others = [
+        {slot: name for slot, name in ffprobe.run_components(result.run).items() if slot != "normalizer"}
+        for result in results
+    ]
     if any(other != others[0] for other in others):
         agrees, here = None, f"{here}; the runs differ in more than the normalizer"
-    said = (
+    claim = (
         "it falls least without a normalizer, more with batch normalization, most with layer normalization (as above)."
     )
-    return ffprobe.Claim("Trifecta, Figure 8", said, f"{here}.", agrees)
-
-
-def _draw(figure, rows, labels):
-    """Two panels, linear above multi-layer; a colour for each run, filled before and hollow after the normalizer."""
-    from matplotlib.lines import Line2D
-
-    top, bottom = figure.subplots(2, 1, sharex=True)
-    for axes, column, title in ((top, 4, "linear classifier"), (bottom, 8, "multi-layer classifier")):
-        series = []
-        for i, label in enumerate(labels):
-            for stage, look in zip(STAGES, ("line", "second"), strict=True):
-                own = [row for row in rows if row[0] == label and row[1] and row[3] == stage]
-                x, y, sd, floor = ([row[k] for row in own] for k in (1, column, column + 1, column + 2))
-                named = label if stage == "pre" and (axes is top or len(labels) <= 6) else ""
-                series.append({"label": named, "x": x, "y": y, "error": sd, "colour": i, "look": look})
-                if stage == "pre":
-                    series.append({"label": "", "x": x, "y": floor, "colour": i, "look": "floor"})
-        for level in {row[column] for row in rows if row[1] == 0}:
-            axes.axhline(level, **RAW)
-        ffprobe.line_by_layer(axes, series, ylabel=f"{title} (%)")
-        axes.label_outer()
-    grey = {"color": "0.35", "linewidth": 1, "markersize": 3.6}
-    key = {
-        "before the normalizer": Line2D([], [], marker="o", **grey),
-        "after the normalizer": Line2D([], [], marker="o", markerfacecolor="white", linestyle=(0, (3, 1.5)), **grey),
-        "before, untrained": Line2D([], [], linestyle=(0, (1, 1.5)), **grey),
-        "raw input": Line2D([], [], **RAW),
-    }
-    figure.legend(key.values(), key.keys(), loc="outside lower center", ncols=2)
-
-
-RAW = {"color": "0.45", "linewidth": 0.8, "linestyle": (0, (6, 2)), "zorder": 1}
+    return ffprobe.Claim("Trifecta, Figure 8", claim, f"{here}.", agrees)
 
 
 @ffprobe.hookimpl
-def ffprobe_components():
+def ffprobe_components() -> list[type]:
     return [Probes]

@@ -1,13 +1,21 @@
-"""What do each layer's activations look like: dead, sparse, selective, of how many dimensions, apart by class?"""
+"""Properties of each layer's activations: dead units, sparsity, selectivity, dimensionality and class separation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import ffprobe
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 MEASURES = {
     "dead": ("%", "units that are 0 on every image", ".1f"),
-    "constant": ("%", "units that have one value on every image, 0 or another", ".1f"),
+    "constant": ("%", "units that have the same value on every image, 0 or another", ".1f"),
     "active": ("%", "activations that are not 0", ".1f"),
-    "hoyer": ("1", "Hoyer's sparsity of an image's activations: 0 all units alike, 1 one unit alone", ".2f"),
-    "class_entropy": ("1", "a unit's spread over classes: 0 answers to one class only, 1 to all alike", ".2f"),
+    "hoyer": ("1", "Hoyer's sparsity of an image's activations: 0 all units equal, 1 a single active unit", ".2f"),
+    "class_entropy": ("1", "a unit's spread over classes: 0 active for one class only, 1 equally for all", ".2f"),
     "effective_rank": ("1", "exp of the entropy of the covariance's eigenvalues", ".1f"),
     "participation_ratio": ("1", "(sum of eigenvalues)^2 / sum of their squares", ".1f"),
     "fisher_ratio": ("1", "tr S_b / tr S_w: scatter between classes over scatter within", ".3f"),
@@ -24,13 +32,13 @@ DRAWN = {
 }
 
 
-class Representations(ffprobe.Probe):
+class Representations(ffprobe.PerRunProbe):
     """Dead units, sparsity, class selectivity, dimensionality and class separation of each layer's activations.
 
-    All recorded images count, with the neutral label, before and after the normalizer; the nearest class mean is fitted
-    on images that were learned from and scored on held-out ones. Maps are average-pooled before they are recorded, so a
-    unit is a pooled one: it is 0 only where all its positions are, and it is active where one of them is. Beside each
-    number stands that of the untrained network.
+    All recorded images are used, with the neutral label, before and after the normalizer. The nearest class mean is
+    fitted on training images and scored on held-out images. Feature maps are average-pooled before recording, so a
+    unit is a pooled one: it is 0 only if all its positions are, and it is active if one of them is. Each measure is
+    also given for the untrained network.
     """
 
     name = "representations"
@@ -39,151 +47,151 @@ class Representations(ffprobe.Probe):
         " ensembles); Roy and Vetterli 2007 (effective rank)"
     )
     needs = frozenset({"activations"})
+    question = "What are the properties of each layer's activations, compared with the untrained network?"
 
-    def analyze(self, runs):
-        labels = ffprobe.run_labels(runs)
-        found = [_Described(run, label) for run, label in zip(runs, labels, strict=True)]
-        rows, several = [row for one in found for row in one.rows], len(runs) > 1
+    def analyze_run(self, run: ffprobe.RunFile, label: str) -> _RunRepresentations:
+        return _RunRepresentations(run, label)
 
-        def draw(figure):
-            _draw(figure, rows, labels)
+    def columns(self, results: Sequence[_RunRepresentations]) -> list[ffprobe.Column]:
+        columns = [
+            ffprobe.Column("depth", "", "layer number, from 1; 0 is the input", key=True),
+            ffprobe.Column("layer", "", "layer name in the run file", key=True),
+            ffprobe.Column("stage", "", "before (pre) or after (post) the normalizer", key=True),
+        ]
+        for name, (unit, text, style) in MEASURES.items():
+            columns.append(ffprobe.Column(name, unit, f"{text}, after training", style))
+            columns.append(ffprobe.Column(f"untrained_{name}", unit, f"{text}, before training", style))
+        return columns
 
-        return ffprobe.Result(
-            name=self.name,
-            question="What do each layer's activations look like, beside the untrained network's?",
-            columns=_columns(several),
-            rows=rows if several else [row[1:] for row in rows],
-            notes=ffprobe.joint_notes([(one.label, one.notes()) for one in found]) + NOTES,
-            claims=[claim for claim in (_sparse_and_selective(found, several),) if claim],
-            extra={"runs": [one.to_dict() for one in found]},
-            draw=draw,
-            size=(3.25, 4.6),
-            runs=runs,
-        )
+    def notes(self, results: Sequence[_RunRepresentations], claims: Sequence[ffprobe.Claim]) -> list[str]:
+        return super().notes(results, claims) + NOTES
+
+    def claims(self, results: Sequence[_RunRepresentations]) -> list[ffprobe.Claim]:
+        return [claim for claim in (_sparse_and_selective(results),) if claim]
+
+    def draw(self, figure: Figure, results: Sequence[_RunRepresentations]) -> None:
+        """A panel per measure over depth; one colour per run, filled before and hollow after the normalizer."""
+        from matplotlib.lines import Line2D
+
+        grid = figure.subplots(3, 2, sharex=True)
+        for axes, (name, title) in zip(grid.flat, DRAWN.items(), strict=True):
+            column = _column(name)
+            series: list[ffprobe.Series] = []
+            for i, result in enumerate(results):
+                for stage, look in (("pre", "line"), ("post", "second")):
+                    rows = [row for row in result.rows() if row[0] and row[2] == stage]
+                    x, y, before = ([row[k] for row in rows] for k in (0, column, column + 1))
+                    series.append(ffprobe.Series(label="", x=x, y=y, colour=i, look=look))
+                    if stage == "pre":
+                        series.append(ffprobe.Series(label="", x=x, y=before, colour=i, look="floor"))
+            ffprobe.line_by_layer(axes, series, ylabel=title)
+            if axes not in grid[-1]:
+                axes.set_xlabel("")
+            axes.set_ylim(bottom=0)
+        grey: dict[str, Any] = {"color": "0.35", "linewidth": 1, "markersize": 3.6}
+        hollow: dict[str, Any] = {"markerfacecolor": "white", "linestyle": (0, (3, 1.5))}
+        key = {
+            "before the normalizer": Line2D([], [], marker="o", **grey),
+            "after the normalizer": Line2D([], [], marker="o", **hollow, **grey),
+            "before, untrained": Line2D([], [], linestyle=(0, (1, 1.5)), **grey),
+        }
+        if len(results) > 1:  # the first line of each run in the first panel represents the run
+            lines = [container.lines[0] for container in grid.flat[0].containers][::3]
+            key |= dict(zip([result.label for result in results], lines, strict=True))
+        figure.legend(list(key.values()), list(key), loc="outside lower center", ncols=2)
+
+    def figure_size(self, results: Sequence[_RunRepresentations]) -> tuple[float, float]:
+        return 3.25, 4.6
 
 
 NOTES = [
-    "A class entropy of 1 is a unit that answers to all classes alike, 0 one that answers to a single class; dead"
-    " units do not count. Ranks are at most the number of images less 1.",
-    "Fisher ratio and nearest mean look at plain Euclidean distances, so a normalizer that rescales them changes it.",
+    "A class entropy of 1 is a unit that is equally active for all classes, 0 a unit that is active for a single class;"
+    " dead units do not count. Ranks are at most the number of images less 1.",
+    "Fisher ratio and nearest mean use plain Euclidean distances, so a normalizer that rescales them changes both.",
 ]
 
 
-def _columns(several):
-    keys = [("run", "what tells the run apart")] if several else []
-    keys += [
-        ("depth", "position of the layer, from 1; 0 is the input"),
-        ("layer", "its name in the run file"),
-        ("stage", "pre or post the normalizer"),
-    ]
-    columns = [ffprobe.Column(name, "", text, key=True) for name, text in keys]
-    for name, (unit, text, form) in MEASURES.items():
-        columns.append(ffprobe.Column(name, unit, f"{text}, after training", form))
-        columns.append(ffprobe.Column(f"untrained_{name}", unit, f"{text}, before training", form))
-    return columns
+def _column(name: str) -> int:
+    """Index of a measure in the rows of a run; the next one is the measure before training."""
+    return 3 + 2 * list(MEASURES).index(name)
 
 
-class _Described:
+class _RunRepresentations:
     """The representations of one run."""
 
-    def __init__(self, run, label):
+    def __init__(self, run: ffprobe.RunFile, label: str) -> None:
         self.run, self.label = run, label
         self.recorded = ffprobe.RecordedActivations(run)
-        self.rows, self.undefined = [], set()
+        self._rows: list[tuple[Any, ...]] = []
+        self.undefined: set[str] = set()
         for place in self.recorded.places:
             trained = self._measure(place, -1)
             untrained = self._measure(place, 0) if self.recorded.untrained(place) else [float("nan")] * len(trained)
             self.undefined |= {name for name, v in zip(MEASURES, trained, strict=True) if v != v or v == float("inf")}
             paired = [v for pair in zip(trained, untrained, strict=True) for v in pair]
-            self.rows.append((label, *place, *paired))
+            self._rows.append((*place, *paired))
 
-    def _measure(self, place, row):
-        one, matrix = self.recorded, self.recorded.matrix(place, row)
-        told = ffprobe.describe_representation(matrix, one.truth, one.held, matrix.name)
+    def _measure(self, place: Any, row: int) -> list[float]:
+        """The measures of one recording, in the order of ``MEASURES``."""
+        recorded, matrix = self.recorded, self.recorded.matrix(place, row)
+        values = ffprobe.describe_representation(matrix, recorded.truth, recorded.held, matrix.name)
         percent = {name for name, (unit, _, _) in MEASURES.items() if unit == "%"}
-        return [getattr(told, name) * (100 if name in percent else 1) for name in MEASURES]
+        return [getattr(values, name) * (100 if name in percent else 1) for name in MEASURES]
 
-    def at(self, depth, name):
+    def at(self, depth: int, name: str) -> tuple[float, float]:
         """A measure before the normalizer, after and before training."""
-        row = next(row for row in self.rows if row[1] == depth and row[3] == "pre")
-        i = 4 + 2 * list(MEASURES).index(name)
-        return row[i], row[i + 1]
+        row = next(row for row in self._rows if row[0] == depth and row[2] == "pre")
+        return row[_column(name)], row[_column(name) + 1]
 
-    def notes(self):
-        one = self.recorded
-        held = int(one.held.sum())
-        yield f"{len(one.held)} images, {held} of them held out, after epoch {one.last_epoch}."
-        if pooled := one.pooled():
-            yield f"Activations were reduced before they were recorded ({pooled}): a unit is what that leaves."
-        if not all(one.untrained(place) for place in one.places if place.depth):
+    def rows(self) -> list[tuple[Any, ...]]:
+        return self._rows
+
+    def notes(self) -> Iterator[str]:
+        recorded = self.recorded
+        held_out = int(recorded.held.sum())
+        yield f"{len(recorded.held)} images, {held_out} of them held out, after epoch {recorded.last_epoch}."
+        if pooled := recorded.pooled():
+            yield f"Activations were reduced before recording ({pooled}); a unit is one of the reduced values."
+        if not all(recorded.untrained(place) for place in recorded.places if place.depth):
             yield "The untrained network was not recorded, so there is nothing to compare with."
         if self.undefined:
             names = ", ".join(name for name in MEASURES if name in self.undefined)
-            yield f"Not defined at some layers, where all images look alike or classes do not spread: {names}."
+            yield f"Not defined at some layers, where all images, or all images of a class, are identical: {names}."
 
-    def to_dict(self):
-        held = int(self.recorded.held.sum())
-        counts = {"images": len(self.recorded.held), "held_out_images": held, "epoch": self.recorded.last_epoch}
+    def to_dict(self) -> dict[str, Any]:
+        held_out = int(self.recorded.held.sum())
+        counts = {"images": len(self.recorded.held), "held_out_images": held_out, "epoch": self.recorded.last_epoch}
         return {"label": self.label, "path": str(self.run.path), **counts}
 
 
-def _sparse_and_selective(found, several):
-    """Tosato and others: Forward-Forward makes units few and selective for a class."""
-    told = []
-    for one in found:
-        if ffprobe.run_components(one.run).get("rule") != "forward-forward":
+def _sparse_and_selective(results: Sequence[_RunRepresentations]) -> ffprobe.Claim | None:
+    """Tosato and others: Forward-Forward makes few units active, each selective for a class."""
+    verdicts: list[tuple[str, bool | None, str]] = []
+    for result in results:
+        if ffprobe.run_components(result.run).get("rule") != "forward-forward":
             continue
-        depths = [place.depth for place in one.recorded.places if place.depth and place.stage == "pre"]
-        label, votes = one.label if several else "", []
+        depths = [place.depth for place in result.recorded.places if place.depth and place.stage == "pre"]
+        label, votes = result.label if len(results) > 1 else "", []
         for depth in depths:
-            (active, active_before), (entropy, entropy_before) = (one.at(depth, n) for n in ("active", "class_entropy"))
+            active, active_before = result.at(depth, "active")
+            entropy, entropy_before = result.at(depth, "class_entropy")
             if all(v == v for v in (active, active_before, entropy, entropy_before)):
                 votes.append((active < active_before, entropy < entropy_before))
         if not votes:
-            told.append((label, None, "the untrained network was not recorded, or its units are dead"))
+            verdicts.append((label, None, "the untrained network was not recorded, or its units are dead"))
             continue
         fewer, choosier = (sum(vote[k] for vote in votes) for k in (0, 1))
         both = sum(all(vote) for vote in votes)
         agrees = True if 2 * both > len(votes) else False if 2 * max(fewer, choosier) < len(votes) else None
         text = f"training leaves fewer units active in {fewer}, and units more selective in {choosier}, of {len(votes)}"
-        told.append((label, agrees, f"{text} layers"))
-    said = (
-        "trained with Forward-Forward, few units answer to an image, and they are specific to its class (fully"
+        verdicts.append((label, agrees, f"{text} layers"))
+    claim = (
+        "trained with Forward-Forward, few units are active for an image, and they are specific to its class (fully"
         " connected networks, small images with the label in them)."
     )
-    return ffprobe.joint_claim("Tosato and others 2023 (arXiv:2305.18353)", said, told)
-
-
-def _draw(figure, rows, labels):
-    """Small multiples over depth; a colour for each run, filled before and hollow after the normalizer."""
-    from matplotlib.lines import Line2D
-
-    grid = figure.subplots(3, 2, sharex=True)
-    for axes, (name, title) in zip(grid.flat, DRAWN.items(), strict=True):
-        column, series = 4 + 2 * list(MEASURES).index(name), []
-        for i, label in enumerate(labels):
-            for stage, look in (("pre", "line"), ("post", "second")):
-                own = [row for row in rows if row[0] == label and row[1] and row[3] == stage]
-                x, y, before = ([row[k] for row in own] for k in (1, column, column + 1))
-                series.append({"label": "", "x": x, "y": y, "colour": i, "look": look})
-                if stage == "pre":
-                    series.append({"label": "", "x": x, "y": before, "colour": i, "look": "floor"})
-        ffprobe.line_by_layer(axes, series, ylabel=title)
-        if axes not in grid[-1]:
-            axes.set_xlabel("")
-        axes.set_ylim(bottom=0)
-    grey = {"color": "0.35", "linewidth": 1, "markersize": 3.6}
-    key = {
-        "before the normalizer": Line2D([], [], marker="o", **grey),
-        "after the normalizer": Line2D([], [], marker="o", markerfacecolor="white", linestyle=(0, (3, 1.5)), **grey),
-        "before, untrained": Line2D([], [], linestyle=(0, (1, 1.5)), **grey),
-    }
-    if len(labels) > 1:  # the first line of each run in the first panel stands for it
-        lines = [container.lines[0] for container in grid.flat[0].containers][::3]
-        key |= dict(zip(labels, lines, strict=True))
-    figure.legend(key.values(), key.keys(), loc="outside lower center", ncols=2)
+    return ffprobe.joint_claim("Tosato and others 2023 (arXiv:2305.18353)", claim, verdicts)
 
 
 @ffprobe.hookimpl
-def ffprobe_components():
+def ffprobe_components() -> list[type]:
     return [Representations]

@@ -1,1 +1,1 @@
-"""How weights change."""
+"""Learning rules: how weights change."""

@@ -1,4 +1,4 @@
-"""Direct feedback alignment: the output's error reaches every layer through a fixed random matrix of its own."""
+"""Direct feedback alignment: the output error reaches every layer through its own fixed random matrix."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ import ffprobe
 
 
 class DirectFeedbackAlignment(ffprobe.Rule):
-    """Layer l gets B_l e in the place of the gradient of its activation; only the head learns from e itself.
+    """Sends the output error e to each layer l through a fixed random matrix: B_l e replaces the gradient of the
+    layer's activation.
 
-    e = dL/d(goodness of the last layer) ``[B, K]``. B_l has the shape ``[numbers in the activation, K]``, is drawn once
-    and kept in the network as ``l.feedback``. Inside a layer the error goes on exactly, through activation, pooling and
-    normalizer to the weights (with one map and one activation that is the published rule); no error passes from layer
-    to layer. The head on the last layer is the output layer of the paper, so the last layer is a hidden one and has a
-    B_l too; with ``feedback_to_last`` false head and last layer are one, and its map gets the exact gradient.
+    e = dL/d(goodness of the last layer) ``[B, K]``; only the head learns from e itself. B_l has the shape ``[values in
+    the activation, K]``, is drawn once and is stored in the network as ``l.feedback``. Inside a layer, the error is
+    backpropagated exactly through activation, pooling and normalizer to the weights (with one map and one activation,
+    this is the published rule); no error passes from layer to layer. The head on the last layer is the output layer of
+    the paper, so the last layer is a hidden layer and has a B_l too. If ``feedback_to_last`` is False, the head and the
+    last layer count as one layer, whose map gets the exact gradient.
 
-    It needs goodness and loss of form ``class``, and the scheduler ``whole``.
+    The rule needs goodness and loss of form ``class``, and the scheduler ``whole``.
 
-    Deviations: the paper has fully connected layers and no normalizers; B for a map is as large as the whole map.
+    Deviations: the paper has fully connected layers and no normalizers; B for a feature map is as large as the whole
+    map.
     """
 
     name = "direct-feedback-alignment"
@@ -34,16 +37,20 @@ class DirectFeedbackAlignment(ffprobe.Rule):
         """How the fixed matrices are drawn, and whether the last layer has one."""
 
         start: Literal["torch", "he"] = Field(
-            "torch", description="uniform within 1 / sqrt(n), n numbers in the activation; he: within sqrt(6 / n)"
+            "torch",
+            description="distribution of the feedback matrices: torch is uniform within 1 / sqrt(n) for n "
+            "values in the activation, he within sqrt(6 / n)",
         )
-        feedback_to_last: bool = Field(True, description="B e for the last layer's map too; its head learns from e")
+        feedback_to_last: bool = Field(
+            True, description="send B e to the last layer's map as well; False gives it the exact gradient"
+        )
 
     def build(self, setup: ffprobe.LearnerSetup) -> ffprobe.Learner:
-        """Put the matrices into the network, unless they are there."""
+        """Add the feedback matrices to the network unless it has them."""
         network = setup.network
         if network.form != "class" or setup.groups != ((0, network.depth),):
             raise ffprobe.UsageError(
-                "direct-feedback-alignment sends the error of the last layer's class vector to every layer.",
+                "The rule 'direct-feedback-alignment' needs goodness of form 'class' and one group of all layers.",
                 hint="Use --plugin whole --plugin linear-head --plugin cross-entropy --plugin no-label.",
             )
         last = network.depth - 1
@@ -61,7 +68,7 @@ class DirectFeedbackAlignment(ffprobe.Rule):
 
 
 class _Learner(ffprobe.Learner):
-    """One optimizer over everything; no graph reaches from one layer into another."""
+    """One optimizer for all parameters; no graph connects two layers."""
 
     def __init__(self, setup: ffprobe.LearnerSetup) -> None:
         self.setup, self.network = setup, setup.network
@@ -70,7 +77,7 @@ class _Learner(ffprobe.Learner):
         self.optimizer = setup.optimizer([p for p in parameters if p.requires_grad])
 
     def step(self, images: torch.Tensor, labels: torch.Tensor, step: int, epoch: int) -> Iterator[ffprobe.Update]:
-        """One update of all layers."""
+        """Update all layers once."""
         setup, network = self.setup, self.network
         last = network.depth - 1
         inputs: dict[int, torch.Tensor] = {}
@@ -81,15 +88,13 @@ class _Learner(ffprobe.Learner):
                 activations.append(network.layer(index)(inputs[index]))
                 if index < last:
                     inputs[index + 1] = network.pass_on(index, activations[-1], inputs).detach()
-            # the head learns from the error itself; its graph ends here where the last map gets its own feedback
+            # the head learns from the error itself; its graph ends here if the last map has its own feedback matrix
             direct = not hasattr(network.layer(last), "feedback")
             top = activations[last] if direct else activations[last].detach()
             goodness = network.layer(last).goodness(top)
-        own = network.layer(last)
-        context = ffprobe.LossContext(
-            last, network.depth, step, epoch, top, labels, (), inputs[last], getattr(own, "loss", None)
-        )
-        loss = (own.spec.loss or setup.loss)(goodness, labels, context)
+        loss = network.local_loss(
+            last, top, labels, setup.loss, step=step, epoch=epoch, layer_input=inputs[last], goodness=goodness
+        ).loss
         (error,) = torch.autograd.grad(loss, goodness, retain_graph=True)  # e / B, [B, K]
         loss.backward()
         for index, activation in enumerate(activations):
@@ -101,16 +106,16 @@ class _Learner(ffprobe.Learner):
         self.optimizer.zero_grad(set_to_none=True)
 
     def set_learning_rate(self, rate: float) -> None:
-        """Use this rate."""
+        """Set the learning rate of the optimizer."""
         for part in self.optimizer.param_groups:
             part["lr"] = rate
 
     def state_dict(self) -> dict[str, Any]:
-        """The optimizer's state."""
+        """The state of the optimizer."""
         return {"optimizer": self.optimizer.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from ``state_dict()``'s answer."""
+        """Restore a state from ``state_dict()``."""
         self.optimizer.load_state_dict(state["optimizer"])
 
 

@@ -1,4 +1,4 @@
-"""Feedback alignment: errors travel back through fixed random matrices."""
+"""Feedback alignment: errors propagate back through fixed random matrices."""
 
 from __future__ import annotations
 
@@ -9,21 +9,25 @@ import torch
 from pydantic import Field
 from torch import nn
 from torch.nn import functional
+from torch.nn import grad as gradients
 
 import ffprobe
 
 
 class FeedbackAlignment(ffprobe.Rule):
-    """Every convolution and linear map but those of layer 0 hands its error back through a fixed random matrix.
+    """Propagates errors back through fixed random matrices: every convolution and linear map except those of the first
+    layer passes its error back through a matrix B instead of its weights W.
 
-    Forward: z = W x + b. Backward: dL/dW = delta x^T as ever, but what reaches x is B^T delta with B of W's shape,
-    drawn once and kept in the network as ``feedback`` beside W. Normalizers and activations hand errors back exactly.
+    Forward: z = W x + b. Backward: dL/dW = delta x^T as usual, but the gradient of x is B^T delta. B has W's shape, is
+    drawn once and is stored in the network as ``feedback`` beside W. Normalizers and activations propagate errors
+    exactly.
 
-    The groups are the scheduler's: ``whole`` is feedback alignment as published, ``olu`` is the local form that the
-    Trifecta (App. F) proposes and does not try, ``greedy`` has nothing to hand back but inside a learned goodness.
+    The update groups are those of the scheduler: ``whole`` is feedback alignment as published; ``olu`` is the local
+    form that the Trifecta (App. F) proposes and does not test; with ``greedy``, errors propagate only inside a learned
+    goodness.
 
-    Deviations: Lillicrap et al. give no rule for convolutions; B there has the shape of the kernel and is shared over
-    positions, as W is. B starts like torch's layers unless ``start`` says otherwise.
+    Deviations: Lillicrap et al. give no rule for convolutions; here, B has the shape of the kernel and is shared over
+    positions, as W is. B is initialized like torch's layers unless ``start`` says otherwise.
     """
 
     name = "feedback-alignment"
@@ -35,11 +39,13 @@ class FeedbackAlignment(ffprobe.Rule):
         """How the fixed matrices are drawn."""
 
         start: Literal["torch", "he"] = Field(
-            "torch", description="uniform within 1 / sqrt(inputs), as torch's layers; he: within sqrt(6 / inputs)"
+            "torch",
+            description="distribution of the feedback matrices: torch is uniform within 1 / sqrt(inputs), as "
+            "for torch's layers; he is uniform within sqrt(6 / inputs)",
         )
 
     def build(self, setup: ffprobe.LearnerSetup) -> ffprobe.Learner:
-        """Put the matrices into the network, unless they are there, and learn in the scheduler's groups."""
+        """Add the feedback matrices to the network unless it has them, and learn in the scheduler's groups."""
         network = setup.network
         _refuse_others(network)
         first = None if any(p.requires_grad for p in network.encoder.parameters()) else network.layer(0)
@@ -52,23 +58,23 @@ class FeedbackAlignment(ffprobe.Rule):
     def _draw(self, weight: torch.Tensor) -> torch.Tensor:
         gain = 6 if self.params.start == "he" else 1
         bound = math.sqrt(gain / weight[0].numel())
-        # on the CPU, so that every device draws the same
+        # drawn on the CPU, so that the matrices are the same on every device
         return torch.empty(weight.shape).uniform_(-bound, bound).to(weight)
 
 
 def _refuse_others(network: Any) -> None:
-    # whatever else multiplies by weights would hand errors back through them
+    # any other module with weight matrices would propagate errors back through its weights
     for module in network.layers.modules():
         known = isinstance(module, (*BACK.values(), nn.LayerNorm)) or type(module) in BACK
         if not known and any(p.dim() > 1 for p in module.parameters(recurse=False)):
             raise ffprobe.UsageError(
-                f"feedback-alignment knows convolutions and linear maps, not {type(module).__name__}.",
+                f"The rule 'feedback-alignment' supports convolutions and linear maps, not {type(module).__name__}.",
                 hint="Use --plugin whole with the rule forward-forward, or another network.",
             )
 
 
 class _Map(nn.Module):
-    """A map that keeps the weights of another and hands errors back through ``feedback``."""
+    """A map with the weights of another map that propagates errors back through ``feedback``."""
 
     def __init__(self, original: Any, feedback: torch.Tensor) -> None:
         super().__init__()
@@ -78,7 +84,7 @@ class _Map(nn.Module):
 
 class _Linear(_Map):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """``[B, inputs]`` to ``[B, outputs]``."""
+        """Map ``[B, inputs]`` to ``[B, outputs]``."""
         return _LinearBack.apply(x, self.weight, self.bias, self.feedback)
 
 
@@ -88,7 +94,7 @@ class _Conv(_Map):
         self.how = (original.stride, original.padding, original.dilation, original.groups)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """``[B, C, H, W]`` to ``[B, channels, H', W']``."""
+        """Map ``[B, C, H, W]`` to ``[B, channels, H', W']``."""
         return _ConvBack.apply(x, self.weight, self.bias, self.feedback, self.how)
 
 
@@ -121,8 +127,8 @@ class _ConvBack(torch.autograd.Function):
         x, feedback = ctx.saved_tensors
         delta, wide = delta.to(feedback.dtype), x.to(feedback.dtype)
         needs = ctx.needs_input_grad
-        back = torch.nn.grad.conv2d_input(x.shape, feedback, delta, *ctx.how).to(x.dtype) if needs[0] else None
-        own = torch.nn.grad.conv2d_weight(wide, feedback.shape, delta, *ctx.how)
+        back = gradients.conv2d_input(x.shape, feedback, delta, *ctx.how).to(x.dtype) if needs[0] else None
+        own = gradients.conv2d_weight(wide, feedback.shape, delta, *ctx.how)
         return back, own, delta.sum((0, 2, 3)) if needs[2] else None, None, None
 
 

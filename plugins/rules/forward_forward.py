@@ -6,15 +6,16 @@ import ffprobe
 
 
 class ForwardForward(ffprobe.Rule):
-    """Local learning in update groups, two forward passes stacked into one batch.
+    """Trains each update group with its own local loss; positives and negatives form one batch of two stacked forward
+    passes.
 
-    Positives and negatives go through together as ``2B`` rows, so that batch normalization sees both, as in the
-    authors' code. A group starts from detached input; its loss sits on its last layer; its own optimizer covers the
-    group's parameters; its graph is freed before the next group begins. What the next layer gets is the output from
-    before the update.
+    Positives and negatives go through the network together as ``2B`` rows, so that batch normalization sees both, as in
+    the authors' code. The input of a group is detached, its loss is that of its last layer, and its own optimizer
+    covers the parameters of the group. The graph of a group is freed before the next group begins. The next layer
+    receives the output from before the update.
 
-    A learned encoder belongs to the shortest group that starts at layer 0, as in the authors' code, where only the
-    first layer's own loss trains the label embedding.
+    A learned encoder belongs to the shortest group that starts at the first layer, as in the authors' code, where only
+    the loss of the first layer trains the label embedding.
     """
 
     name = "forward-forward"
@@ -22,7 +23,7 @@ class ForwardForward(ffprobe.Rule):
     shares_batches = True
 
     def build(self, setup: ffprobe.LearnerSetup) -> ffprobe.Learner:
-        """A learner with one optimizer for each update group."""
+        """Build a learner with one optimizer for each update group."""
         return ffprobe.GroupLearner(setup)
 
 

@@ -1,4 +1,4 @@
-"""Local losses without detaching: the gradients of all of them add up in the layers below."""
+"""Sums all local losses without detaching, so that each layer gets the gradients of all losses above it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ import ffprobe
 
 
 class SummedLosses(ffprobe.Rule):
-    """One forward pass with its whole graph, one backward pass of the sum of all layers' losses, one optimizer step.
+    """Sums the local losses of all layers and trains them with one forward pass, one backward pass and one optimizer
+    step.
 
-    A loss sits on the last layer of each group that the scheduler asks for: under ``greedy`` on every layer. This is
-    no local learning: every loss reaches every layer below it. It is deep supervision, and Nokland and Eidnes' option
-    to leave out the detaching. Under ``whole`` it is backpropagation.
+    The last layer of each of the scheduler's groups has a loss; with ``greedy``, every layer has one. This is not local
+    learning: every loss reaches every layer below it. It is deep supervision, and the option of Nokland and Eidnes'
+    code not to detach. With ``whole``, it is backpropagation.
 
-    The update of each layer that has a loss is reported after the one step that changes all; layers without a loss
-    count to the next one above. A detached shortcut stays detached.
+    The update of each layer with a loss is reported after the one step that changes all layers; layers without a loss
+    count towards the next layer with a loss above them. A detached shortcut stays detached.
     """
 
     name = "summed-losses"
@@ -28,12 +29,12 @@ class SummedLosses(ffprobe.Rule):
     shares_batches = True
 
     def build(self, setup: ffprobe.LearnerSetup) -> ffprobe.Learner:
-        """A learner with one optimizer over everything that some loss reaches."""
+        """Build a learner with one optimizer for all parameters that a loss reaches."""
         return SummedLearner(setup)
 
 
 class SummedLearner(ffprobe.GroupLearner):
-    """All losses of a step in one backward pass."""
+    """Computes all losses of a step in one backward pass."""
 
     def __init__(self, setup: ffprobe.LearnerSetup) -> None:
         super().__init__(replace(setup, groups=()))
@@ -46,61 +47,51 @@ class SummedLearner(ffprobe.GroupLearner):
     def step(self, images: torch.Tensor, labels: torch.Tensor, step: int, epoch: int) -> Iterator[ffprobe.Update]:
         """Learn from the sum of the losses of this step's groups."""
         setup, network = self.setup, self.network
-        images, given = self._batch(images, labels)
+        images, shown = self._batch(images, labels)
         ends = sorted({group.stop for group in setup.scheduler.groups(step, epoch, network.depth)})
         inputs: dict[int, torch.Tensor] = {}
         reported: list[tuple[range, int]] = []
         means: list[torch.Tensor] = []
-        earlier, total, start = [], None, 0
+        earlier: list[Any] = []
+        total: torch.Tensor | None = None
+        start = 0
         with setup.autocast():
-            inputs[0] = network.encode(images, given)
+            inputs[0] = network.encode(images, shown)
         for index in range(max(ends, default=0)):
             with setup.autocast():
                 activation = network.layer(index)(inputs[index])
                 inputs[index + 1] = network.pass_on(index, activation, inputs)
             if index + 1 not in ends:
                 continue
-            with setup.autocast():
-                first, second = self._goodness(index, activation, labels)
-            loss = self._loss(index, first, second, activation, labels, tuple(earlier), inputs[index], step, epoch)
-            total = loss if total is None else total + loss
-            pair = network.form == "pair"
-            earlier.append((first.detach(), second.detach()) if pair else first.detach())
-            means += [loss.detach(), *((first.detach().mean(), second.detach().mean()) if pair else ())]
+            local = network.local_loss(
+                index,
+                activation,
+                labels,
+                setup.loss,
+                step=step,
+                epoch=epoch,
+                earlier=earlier,
+                layer_input=inputs[index],
+                autocast=setup.autocast,
+            )
+            total = local.loss if total is None else total + local.loss
+            earlier.append(local.goodness)
+            means += local.means
             reported.append((range(start, index + 1), index))
             start = index + 1
         if total is None:
             return
         optimizers = list(self.optimizers.values())
         reached = [p for optimizer in optimizers for part in optimizer.param_groups for p in part["params"]]
-        told = setup.process_group.backward(total, reached, means)
+        averages = setup.process_group.backward(total, reached, means)
         for optimizer in optimizers:
             optimizer.step()
-        each = len(told) // len(reported)
-        for place, (layers, index) in enumerate(reported):
-            yield ffprobe.Update(layers, index, *told[each * place : each * (place + 1)])
+        each = len(averages) // len(reported)
+        for number, (layers, index) in enumerate(reported):
+            yield ffprobe.Update(layers, index, *averages[each * number : each * (number + 1)])
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
-        self._show_idle({index: x.detach() for index, x in inputs.items()})
-
-    def _loss(
-        self,
-        index: int,
-        first: Any,
-        second: Any,
-        activation: Any,
-        labels: Any,
-        earlier: Any,
-        x: Any,
-        step: int,
-        epoch: int,
-    ) -> torch.Tensor:
-        layer = self.network.layer(index)
-        kept = getattr(layer, "loss", None)
-        context = ffprobe.LossContext(
-            index, self.network.depth, step, epoch, activation, labels, earlier, x.detach(), kept
-        )
-        return (layer.spec.loss or self.setup.loss)(first, second, context)
+        self._update_idle_normalizer({index: x.detach() for index, x in inputs.items()})
 
 
 @ffprobe.hookimpl

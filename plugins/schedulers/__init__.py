@@ -1,1 +1,1 @@
-"""Which layers learn together, and when."""
+"""Update schedulers: which layers learn together, and when."""

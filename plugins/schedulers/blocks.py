@@ -1,4 +1,4 @@
-"""Groups of any size that follow one another, overlapping or not."""
+"""Update groups of any size that follow one another, with or without overlap."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import ffprobe
 
 
 class Blocks(ffprobe.UpdateScheduler):
-    """Groups of ``size`` layers, each beginning ``overlap`` layers before the one before ends; all at every step.
+    """Trains groups of ``size`` layers, all at every step; each group starts ``overlap`` layers before the end of the
+    previous one.
 
-    The last group ends with the network and is shorter where layers run out. One group as large as the network is
-    backpropagation, groups of one are greedy. Where groups overlap, the shared layers run again with their new weights
-    and learn twice a step, from an optimizer of each group; their batch statistics are then taken twice.
+    The last group ends with the network and may be shorter. One group as large as the network is backpropagation;
+    groups of one layer are greedy. If groups overlap, the shared layers run again with their new weights and learn
+    twice per step, each time with the optimizer of that group; their batch statistics are then updated twice.
     """
 
     name = "blocks"
@@ -21,28 +22,30 @@ class Blocks(ffprobe.UpdateScheduler):
     )
 
     class Params(ffprobe.Params):
-        """How many layers learn together."""
+        """The size and the overlap of the groups."""
 
-        size: int = Field(2, ge=1, description="layers of a group")
-        overlap: int = Field(0, ge=0, description="layers that a group shares with the one before; below size")
+        size: int = Field(2, ge=1, description="number of layers in a group, at least 1")
+        overlap: int = Field(
+            0, ge=0, description="number of layers that a group shares with the previous one, at least 0 and below size"
+        )
 
     def prepare(self, depth: int, epochs: int, steps_per_epoch: int) -> None:
-        """Refuse an overlap that never gets on."""
+        """Refuse an overlap that is not below the size."""
         if self.params.overlap >= self.params.size:
             raise ffprobe.UsageError(
                 f"Blocks of {self.params.size} layers cannot overlap by {self.params.overlap}.",
-                hint="--set scheduler.overlap below scheduler.size.",
+                hint="Set scheduler.overlap to a value below scheduler.size.",
             )
 
     def groups(self, step: int, epoch: int, depth: int) -> list[slice]:
-        """Groups from the first layer to the last."""
+        """The groups from the first layer to the last."""
         size, stride = self.params.size, self.params.size - self.params.overlap
-        found = []
+        groups = []
         for start in range(0, depth, stride):
-            found.append(slice(start, min(start + size, depth)))
+            groups.append(slice(start, min(start + size, depth)))
             if start + size >= depth:
                 break
-        return found
+        return groups
 
 
 @ffprobe.hookimpl

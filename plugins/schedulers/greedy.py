@@ -1,4 +1,4 @@
-"""Greedy updates: every layer learns at every step, alone."""
+"""Greedy updates: every layer learns alone at every step."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ffprobe
 
 
 class Greedy(ffprobe.UpdateScheduler):
-    """Groups of one layer; no gradient crosses a layer's border."""
+    """Trains every layer at every step, each alone; no gradient crosses the border of a layer."""
 
     name = "greedy"
     source = "Hinton 2022, arXiv:2212.13345"

@@ -1,4 +1,4 @@
-"""Every layer learns alone, within a window of epochs of its own."""
+"""Each layer learns alone, within its own range of epochs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import ffprobe
 
 
 class LayerWindows(ffprobe.UpdateScheduler):
-    """Layer ``i`` learns from epoch ``windows[i][0]`` to the one before ``windows[i][1]``, counted from 0.
+    """Trains each layer alone, during its own window of epochs; outside its window, a layer only runs forward.
 
-    Layers beyond the list use its last window; an end of 0 is the end of the run. Outside its window a layer only runs
-    forward. CwComp calls this interleaved layer training; its schedules are "Fast" [[0,11],[2,18],[4,26],[6,32]] and
-    "Acc" [[0,11],[0,16],[0,21],[0,25]] for four layers. The default lets all layers learn all the time.
+    ``windows`` has one entry (first epoch, epoch after the last) for each layer, with epochs counted from 0. Layers
+    beyond the list use its last window; an end of 0 is the end of the run. CwComp calls this interleaved layer
+    training; its schedules for four layers are "Fast" [[0,11],[2,18],[4,26],[6,32]] and "Acc"
+    [[0,11],[0,16],[0,21],[0,25]]. By default, all layers learn in all epochs.
     """
 
     name = "layer-windows"
@@ -25,7 +26,8 @@ class LayerWindows(ffprobe.UpdateScheduler):
         windows: tuple[tuple[int, int], ...] = Field(
             ((0, 0),),
             min_length=1,
-            description="(first epoch, epoch after the last) of each layer; 0 ends with the run",
+            description="(first epoch, epoch after the last) of each layer, counted from 0; an end of 0 is "
+            "the end of the run; the last window serves all further layers",
         )
 
         @field_validator("windows")
@@ -33,19 +35,19 @@ class LayerWindows(ffprobe.UpdateScheduler):
         def _forward(cls, value: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
             if any(start < 0 or (end and end <= start) for start, end in value):
                 raise ValueError(
-                    "a window is [first epoch, epoch after the last] with 0 <= first < last, or 0 for open"
+                    "a window must be [first epoch, epoch after the last], 0 <= first < last, or last = 0 for no end"
                 )
             return value
 
     def groups(self, step: int, epoch: int, depth: int) -> list[slice]:
-        """The layers in whose window this epoch lies; none is possible."""
+        """The layers whose window contains this epoch; there may be none."""
         windows = self.params.windows
-        found = []
+        groups = []
         for layer in range(depth):
             start, end = windows[min(layer, len(windows) - 1)]
             if start <= epoch and (not end or epoch < end):
-                found.append(slice(layer, layer + 1))
-        return found
+                groups.append(slice(layer, layer + 1))
+        return groups
 
 
 @ffprobe.hookimpl

@@ -1,4 +1,4 @@
-"""Overlapping local updates: pairs of layers learn together, and the pairing shifts by one every step."""
+"""Overlapping local updates: pairs of layers learn together, and the pairing shifts by one layer every step."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import ffprobe
 
 
 class OverlappingLocalUpdates(ffprobe.UpdateScheduler):
-    """Layers 0-1, 2-3 ... on even turns; 0, 1-2, 3-4 ... on odd turns.
+    """Trains pairs of layers and shifts the pairing by one layer every turn: layers 1-2, 3-4, ... on even turns; 1,
+    2-3, 4-5, ... on odd turns.
 
-    A layer is thus trained in turn by its own loss and by the next layer's. With an even depth the last layer has no
-    partner on odd turns and is idle, as in the authors' code. Turns are optimizer steps, counted over the whole run
-    (the authors' code counts from 0 in every epoch, so two even turns may meet there); the text's App. F also speaks
-    of epochs, which ``alternate_every`` offers.
+    Each layer is thus trained in turn by its own loss and by that of the next layer. With an even depth, the last layer
+    has no partner on odd turns and is idle, as in the authors' code. A turn is one optimizer step, counted over the
+    whole run (the authors' code counts from 0 in every epoch, so two even turns may follow each other there). The
+    text's App. F also speaks of epochs, which ``alternate_every`` offers.
     """
 
     name = "olu"
@@ -25,13 +26,15 @@ class OverlappingLocalUpdates(ffprobe.UpdateScheduler):
         """When the pairing shifts."""
 
         alternate_every: Literal["step", "epoch"] | int = Field(
-            "step", description="a turn: one step, one epoch, or this many steps"
+            "step", description="length of a turn: step, epoch, or a number of steps"
         )
-        offset: Literal[0, 1] = Field(0, description="1 swaps even and odd turns")
-        train_last: bool = Field(False, description="let a last layer without partner learn alone instead of idling")
+        offset: Literal[0, 1] = Field(0, description="number of the first turn, 0 or 1; 1 swaps even and odd turns")
+        train_last: bool = Field(
+            False, description="train a last layer without a partner alone instead of leaving it idle"
+        )
 
     def groups(self, step: int, epoch: int, depth: int) -> list[slice]:
-        """Pairs of layers, and a single first layer on odd turns."""
+        """Pairs of layers, and on odd turns the first layer alone."""
         every = self.params.alternate_every
         turn = epoch if every == "epoch" else step if every == "step" else step // max(every, 1)
         odd = (turn + self.params.offset) % 2

@@ -1,4 +1,4 @@
-"""One layer after another, each to its end."""
+"""Trains one layer after another, each to its end."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import ffprobe
 
 
 class Sequential(ffprobe.UpdateScheduler):
-    """Layer 0 learns for its epochs, then layer 1 on what layer 0 passes on, and so on to the last.
+    """Trains one layer after another: layer 1 for its epochs, then layer 2 on the output of layer 1, and so on to the
+    last layer.
 
-    Layers that are done run in training mode without learning, so a batch normalization in them goes on counting.
-    Without ``epochs_per_layer`` the run's epochs are divided evenly, and the last layers get what is left over.
+    Finished layers run in training mode without learning, so a batch normalization in them continues to update its
+    statistics. Without ``epochs_per_layer``, the run's epochs are divided evenly, and the last layers get the
+    remainder.
     """
 
     name = "sequential"
@@ -20,23 +22,25 @@ class Sequential(ffprobe.UpdateScheduler):
     )
 
     class Params(ffprobe.Params):
-        """How long a layer learns."""
+        """How long each layer learns."""
 
-        epochs_per_layer: int = Field(0, ge=0, description="epochs of each layer; 0: the run's, divided evenly")
+        epochs_per_layer: int = Field(
+            0, ge=0, description="number of epochs for each layer; 0 divides the run's epochs evenly"
+        )
 
     def prepare(self, depth: int, epochs: int, steps_per_epoch: int) -> None:
-        """Divide the run's epochs."""
+        """Divide the run's epochs among the layers."""
         every = self.params.epochs_per_layer
         if epochs < depth * max(every, 1):
             raise ffprobe.UsageError(
-                f"{depth} layers one after another need {depth * max(every, 1)} epochs or more, not {epochs}.",
-                hint="Give --epochs, or lower --set scheduler.epochs_per_layer.",
+                f"{depth} layers in sequence need {depth * max(every, 1)} epochs or more; the run has {epochs}.",
+                hint="Use more --epochs, or a lower --set scheduler.epochs_per_layer.",
             )
-        # ends[i]: the epoch at which layer i is done
+        # ends[i]: the first epoch after the training of layer index i
         self._ends = [every * (i + 1) if every else epochs * (i + 1) // depth for i in range(depth)]
 
     def groups(self, step: int, epoch: int, depth: int) -> list[slice]:
-        """The one layer whose turn it is."""
+        """The one layer that learns in this epoch."""
         layer = min(sum(epoch >= end for end in self._ends), depth - 1)
         return [slice(layer, layer + 1)]
 

@@ -1,4 +1,4 @@
-"""The whole network as one update group."""
+"""Trains the whole network as one update group."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import ffprobe
 
 
 class Whole(ffprobe.UpdateScheduler):
-    """One group of all layers: the last layer's loss is propagated back through the whole network.
+    """Trains all layers as one group: the loss of the last layer is backpropagated through the whole network.
 
-    With a class-form goodness and loss this is backpropagation, the reference that local methods are held against.
+    With a goodness and a loss of form ``class``, this is backpropagation, the baseline for local methods.
     """
 
     name = "whole"
     source = "backpropagation: Rumelhart, Hinton, Williams 1986; baseline of the Trifecta, arXiv:2311.18130, Sec. 6"
 
     def groups(self, step: int, epoch: int, depth: int) -> list[slice]:
-        """All layers."""
+        """One group of all layers."""
         return [slice(0, depth)]
 
 

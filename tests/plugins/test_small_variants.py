@@ -41,7 +41,7 @@ def test_cumulative_by_hand() -> None:
     assert make("cumulative", gamma=0)(POSITIVE, NEGATIVE, context(EARLIER)).item() == pytest.approx(alone)
 
 
-def test_cumulative_attenuates_as_the_free_riding_analysis_says() -> None:
+def test_cumulative_attenuates_as_the_free_riding_analysis_predicts() -> None:
     # the gradient with earlier margins over the one without is R of that analysis
     margin, before = np.array([0.3, -0.2]), np.array([0.9, 0.1])
     gradients = []
@@ -115,7 +115,7 @@ def test_rolling_batchnorm_by_hand() -> None:
     assert module.running_mean.item() == 3.0 and module.running_var.item() == (2.5 + 1) / 2
 
 
-def test_rolling_batchnorm_lets_no_gradient_through_its_averages() -> None:
+def test_the_averages_of_rolling_batchnorm_carry_no_gradient() -> None:
     module = make("rolling-batchnorm").build((2, 1, 2)).train()
     x = torch.randn(3, 2, 1, 2, requires_grad=True)
     module(torch.randn(5, 2, 1, 2))

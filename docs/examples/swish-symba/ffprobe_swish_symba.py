@@ -1,4 +1,4 @@
-"""Swish-SymBa: SymBa's gap through a swish, so that only pairs that are nearly told apart are pushed hard."""
+"""Swish-SymBa: SymBa with a swish, so that pairs with a large gap are left alone."""
 
 from pydantic import Field
 from torch.nn import functional
@@ -7,18 +7,19 @@ import ffprobe
 
 
 class SwishSymBa(ffprobe.Loss):
-    """mean over the batch of silu(-alpha * (positive - negative)), with silu(z) = z * sigmoid(z).
+    """Applies silu instead of softplus to SymBa's gap: the mean over the batch of silu(-alpha * (positive - negative)).
 
-    The smallest loss, -0.278, lies at a gap of 1.278 / alpha: unlike SymBa it pulls a gap beyond that back, ever less.
+    silu(z) = z * sigmoid(z). The smallest loss, -0.278, is at a gap of 1.278 / alpha. Unlike SymBa, the loss pulls
+    larger gaps back, with a gradient that vanishes as the gap grows.
     """
 
     name = "swish-symba"
     source = "public code dah33/explore_forward_forward (loss and alpha); SymBa: Lee & Song 2023, arXiv:2303.08418"
 
     class Params(ffprobe.Params):
-        """Where the best gap lies."""
+        """The scale of the gap."""
 
-        alpha: float = Field(6.0, gt=0, description="scale of the gap, 1 per unit of goodness")
+        alpha: float = Field(6.0, gt=0, description="factor on the gap, in 1 / units of goodness, above 0")
 
     def __call__(self, positive, negative, context):  # [B], [B] to a scalar
         return functional.silu(-self.params.alpha * (positive - negative)).mean()

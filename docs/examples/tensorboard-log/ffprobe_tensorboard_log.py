@@ -1,6 +1,7 @@
-"""Writes every epoch's metrics and weights for TensorBoard while a run goes on; it only watches.
+"""Logs the metrics and weights of every epoch to TensorBoard during a run.
 
-The files go into a folder below ``runs/``, or into the one that the environment variable FFPROBE_TENSORBOARD names.
+The files go into a folder below ``runs/``, or into the folder in the environment variable FFPROBE_TENSORBOARD. The
+plugin only observes: it does not change the run.
 """
 
 import json
@@ -11,9 +12,11 @@ import ffprobe
 try:
     from torch.utils.tensorboard import SummaryWriter
 except ImportError as error:
-    raise ffprobe.PluginError("TensorBoard is not installed", hint="`pip install tensorboard` installs it") from error
+    raise ffprobe.PluginError(
+        "TensorBoard is not installed.", hint="Install it with: pip install tensorboard"
+    ) from error
 
-_open = []  # the writer of the run that goes on
+_open = []  # the writer of the current run
 
 
 @ffprobe.hookimpl
@@ -25,15 +28,15 @@ def ffprobe_before_run(context):
 
 @ffprobe.hookimpl
 def ffprobe_after_epoch(context):
-    done = context.epoch + 1
-    for name, values in context.metrics.items():  # float32 [layers]; NaN where a layer has none
+    epochs = context.epoch + 1
+    for name, values in context.metrics.items():  # float32 [layers]; NaN for layers without the metric
         for layer, value in enumerate(values.tolist(), 1):
             if value == value:
-                _open[0].add_scalar(f"{name}/layer {layer}", value, done)
+                _open[0].add_scalar(f"{name}/layer {layer}", value, epochs)
     for layer in range(context.run.network.depth):
         weight = context.run.network.layer(layer).weight
         if weight is not None:
-            _open[0].add_histogram(f"weight/layer {layer + 1}", weight.detach(), done)
+            _open[0].add_histogram(f"weight/layer {layer + 1}", weight.detach(), epochs)
     _open[0].flush()
 
 

@@ -1,23 +1,23 @@
-"""Do a layer's updates pull the same way from step to step, or against each other?"""
+"""Do the updates of a layer point in the same direction from step to step?"""
 
 import ffprobe
 
 
 class UpdateAngles(ffprobe.Probe):
-    """The cosine between consecutive changes of each layer's weight, recorded at every step.
+    """Records the cosine between consecutive changes of each layer's weight at every step.
 
-    1: the same direction again; 0: unrelated; below 0: a step takes back what the last one did. A step in which a
-    layer stood still is skipped; the next change is held against the last one before it.
+    1 is the same direction again, 0 is unrelated, and below 0 a step undoes part of the previous one. A step without a
+    change of the layer is skipped; the next change is compared with the last one before it.
     """
 
     name = "update-angles"
-    source = "a common diagnostic of optimization; asking it of overlapping groups is ours"
+    source = "a common diagnostic of optimization; its use for overlapping groups is our idea"
 
     def __init__(self, params=None):
         super().__init__(params)
         self.last = {}  # by layer: [weight after its last change, that change]
 
-    def state_dict(self):  # so that a resumed run goes on as if it had not stopped
+    def state_dict(self):  # so that a resumed run gives the same result as an uninterrupted one
         return {"last": self.last}
 
     def load_state_dict(self, state):
@@ -36,7 +36,7 @@ class UpdateAngles(ffprobe.Probe):
     def _cosine(self, layer, weight):
         before, last = self.last.setdefault(layer, [weight.detach().clone(), None])
         change = weight.detach() - before
-        if not change.any():  # idle, or seen for the first time
+        if not change.any():  # no change, or the first step
             return float("nan")
         self.last[layer] = [weight.detach().clone(), change]
         return float("nan") if last is None else float((change * last).sum() / (change.norm() * last.norm()))
@@ -47,7 +47,9 @@ class UpdateAngles(ffprobe.Probe):
         rows, lines, path = [], [], f"probes/{self.name}/cosine"
         for run, label in zip(runs, ffprobe.run_labels(runs), strict=True):
             if not run.has(path):
-                raise ffprobe.FileError("Not recorded.", where=str(run.path), hint=f"Train with --plugin {self.name}.")
+                raise ffprobe.FileError(
+                    "The run has no update angles.", where=str(run.path), hint=f"Train with --plugin {self.name}."
+                )
             cosine = np.ma.masked_invalid(run.read(path))  # [step, layer]
             mean, sd = (part.filled(np.nan) for part in (cosine.mean(axis=0), cosine.std(axis=0)))
             rows += [(label, layer + 1, mean[layer], sd[layer]) for layer in range(len(mean))]
@@ -59,7 +61,7 @@ class UpdateAngles(ffprobe.Probe):
         def draw(figure):
             ffprobe.line_by_layer(figure.subplots(), lines, ylabel="cosine of consecutive updates")
 
-        question = "Do a layer's updates pull the same way from step to step?"
+        question = "Do the updates of a layer point in the same direction from step to step?"
         return ffprobe.Result(self.name, question, columns, rows, draw=draw, runs=runs)
 
 

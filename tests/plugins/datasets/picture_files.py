@@ -23,9 +23,9 @@ def packed(image, form="PNG"):
 def tree(mode="L", classes=("cat", "dog")):
     """Names and contents of a small whole data set: three pictures per class to train, two to test."""
     return {
-        f"{split}/{label}/{i}.png": packed(shade(40 * place + 10 * i + (split == "test"), mode))
+        f"{split}/{label}/{i}.png": packed(shade(40 * index + 10 * i + (split == "test"), mode))
         for split, count in (("train", 3), ("test", 2))
-        for place, label in enumerate(classes)
+        for index, label in enumerate(classes)
         for i in range(count)
     }
 

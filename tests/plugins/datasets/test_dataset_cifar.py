@@ -115,12 +115,12 @@ def test_a_missing_batch_is_named(cifar10, name):
 
 
 @pytest.mark.parametrize("dataset", [CIFAR10, CIFAR100])
-def test_nothing_there(tmp_path, dataset):
+def test_missing_files(tmp_path, dataset):
     with pytest.raises(FileError, match=r"are not in .*nowhere.*--download"):
         dataset(data_dir=tmp_path / "nowhere").load("train")
 
 
-def test_a_failed_download_is_one_sentence(tmp_path, monkeypatch):
+def test_a_failed_download_is_a_one_line_error(tmp_path, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("File not found\nor corrupted.")
 

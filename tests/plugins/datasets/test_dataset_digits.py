@@ -9,7 +9,7 @@ from ffprobe_plugins.datasets.digits import Digits, published
 from sklearn.datasets import load_digits
 
 
-def test_split_is_fixed_for_good():
+def test_the_split_never_changes():
     train, test = Digits().load("train"), Digits().load("test")
     assert (len(train), len(test)) == (1437, 360)
     assert train.shape == test.shape == (1, 8, 8)
@@ -19,7 +19,7 @@ def test_split_is_fixed_for_good():
     assert test.sha256() == "2abbc9b86c522f24fd192b19d4344e11a52850e6f84ee0e9df0553217f571a2f"
 
 
-def test_the_table_is_scikit_learns_and_is_asked_of_it_where_its_file_has_moved(monkeypatch):
+def test_the_table_equals_scikit_learns_also_if_its_file_has_moved(monkeypatch):
     by_file = published()
     digits = load_digits()
     np.testing.assert_array_equal(by_file, np.column_stack([digits.data, digits.target]))

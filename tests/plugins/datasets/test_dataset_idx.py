@@ -43,14 +43,14 @@ def no_debian(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("packed", [False, True])
-@pytest.mark.parametrize("place", ["", "raw"])
+@pytest.mark.parametrize("layout", ["", "raw"])
 @pytest.mark.parametrize(
     ("dataset", "below", "mean", "std"),
     [(MNIST, "MNIST", 0.1307, 0.3081), (FashionMNIST, "FashionMNIST", 0.2860, 0.3530)],
 )
-def test_reads_both_layouts(tmp_path, dataset, below, mean, std, place, packed):
+def test_reads_both_layouts(tmp_path, dataset, below, mean, std, layout, packed):
     folder = tmp_path / "data"
-    write(folder / below / "raw" if place else folder, packed)
+    write(folder / below / "raw" if layout else folder, packed)
     for split, start in (("train", "train"), ("test", "t10k")):
         images = dataset(data_dir=folder).load(split)
         pixels, labels = arrays(start)
@@ -101,7 +101,7 @@ def test_the_real_fashion_mnist(monkeypatch):
     assert std == pytest.approx(train.std, abs=1e-4)
 
 
-def test_nothing_there_names_folders_and_ways(tmp_path):
+def test_missing_files_are_reported_with_folders_and_options(tmp_path):
     with pytest.raises(FileError) as caught:
         FashionMNIST(data_dir=tmp_path / "nowhere").load("train")
     for part in (str(tmp_path / "nowhere"), "FashionMNIST/raw", "--download", "--data-dir", "dataset-fashion-mnist"):
@@ -120,7 +120,7 @@ def test_one_missing_file_is_named(tmp_path):
     ("array", "reason"),
     [
         (np.zeros(29, dtype=np.uint8), "30 images, but .* 29 labels"),
-        (np.full(30, 10, dtype=np.uint8), "train-labels.* is damaged: it holds the label 10"),
+        (np.full(30, 10, dtype=np.uint8), "train-labels.* is damaged: it has the label 10"),
     ],
 )
 def test_labels_that_do_not_fit(tmp_path, array, reason):
@@ -163,7 +163,7 @@ def test_download_fetches_once(patch_download, tmp_path):
     assert (tmp_path / "data" / "MNIST" / "raw").is_dir()
 
 
-def test_nothing_is_fetched_unasked_or_unneeded(patch_download, tmp_path):
+def test_nothing_is_downloaded_without_need_or_request(patch_download, tmp_path):
     fake = patch_download()
     with pytest.raises(FileError):
         MNIST(data_dir=tmp_path / "none").load("train")
@@ -173,7 +173,7 @@ def test_nothing_is_fetched_unasked_or_unneeded(patch_download, tmp_path):
 
 
 @pytest.mark.parametrize("failure", [kind("no route to host") for kind in (URLError, RuntimeError, OSError)])
-def test_a_failed_download_is_one_sentence(patch_download, tmp_path, failure):
+def test_a_failed_download_is_a_one_line_error(patch_download, tmp_path, failure):
     patch_download(failure)
     with pytest.raises(FileError, match=r"Downloading MNIST into .* failed: .*no route to host") as caught:
         MNIST(data_dir=tmp_path / "data", download=True).load("train")

@@ -42,11 +42,11 @@ def test_order_on_disk_does_not_matter(tmp_path):
 
 
 @pytest.mark.parametrize("above", ["cifar10/", "./", "./cifar10/"])
-def test_a_folder_above_is_tolerated(write, above):
+def test_a_parent_folder_is_accepted(write, above):
     assert len(load(write({above + name: content for name, content in tree().items()}))) == 6
 
 
-def test_what_is_no_picture_is_ignored(write):
+def test_other_files_are_ignored(write):
     extra = {"README.txt": b"x", "train/cat/Thumbs.db": b"x", "train/cat/._0.png": b"x", "train/.hidden/0.png": b"x"}
     assert len(load(write(tree() | extra | {"preview.png": b"x"}))) == 6
 

@@ -17,10 +17,10 @@ def without(files, start):
 
 
 BAD = {
-    "nothing": ({"README": b"x"}, "holds no pictures.*Expected are train/CLASS"),
-    "no test": (without(tree(), "test"), "has no pictures in test.*Expected are train/CLASS"),
+    "nothing": ({"README": b"x"}, "contains no pictures.*The layout must be train/CLASS"),
+    "no test": (without(tree(), "test"), "has no pictures in test.*The layout must be train/CLASS"),
     "no train": (without(tree(), "train"), "has no pictures in train"),
-    "one class": (tree(classes=["cat"]), "holds the one class 'cat'"),
+    "one class": (tree(classes=["cat"]), "contains only the class 'cat'"),
     "class only in train": (without(tree(), "test/dog"), "'dog' in train, but none in test"),
     "class only in test": (without(tree(), "train/cat"), "'cat' in test, but none in train"),
     "unreadable": (tree() | {"train/dog/1.png": b"no picture"}, r"'train/dog/1\.png' .* cannot be read"),
@@ -33,12 +33,12 @@ BAD = {
         tree() | {"train/dog/1.png": packed(shade(0, size=(7, 5)))},
         r"differ in size: '.*png' has \dx5 pixels, '.*png' has \dx5",
     ),
-    "too deep": (tree() | {"train/cat/sub/0.png": packed(shade(0))}, "too deep"),
+    "too deep": (tree() | {"train/cat/sub/0.png": packed(shade(0))}, "nested too deeply"),
     "two trees": (
         {f"{above}/{name}": content for above in "ab" for name, content in tree().items()},
         "two trees of pictures: 'a/.*' and 'b/",
     ),
-    "unprintable class": (tree(classes=("cat", "d\x1bog")), "not a name that can be printed"),
+    "unprintable class": (tree(classes=("cat", "d\x1bog")), "characters that cannot be printed"),
 }
 
 
@@ -64,7 +64,7 @@ def test_truncated_tar(tmp_path, cut, pack):
     path = write_tar(tmp_path / "x.tar", tree(), pack)
     size = int(path.stat().st_size * cut) if pack is not bytes else int(len(tree()) * 1024 * cut)
     os.truncate(path, size)
-    with pytest.raises(FileError, match=r"x\.tar is not a whole tar"):
+    with pytest.raises(FileError, match=r"x\.tar is not a complete tar"):
         load(path)
 
 
@@ -74,7 +74,7 @@ def test_link_in_a_tar_is_refused(tmp_path):
         load(path)
 
 
-def test_name_that_leads_out_is_refused(tmp_path):
+def test_path_outside_the_archive_is_refused(tmp_path):
     path = write_tar(tmp_path / "x.tar", tree() | {"train/../../cat/0.png": b"x"})
     with pytest.raises(FileError, match="unsafe name"):
         load(path)
@@ -82,7 +82,7 @@ def test_name_that_leads_out_is_refused(tmp_path):
 
 def test_undecodable_class_name_is_refused(tmp_path):
     path = write_tar(tmp_path / "x.tar", tree(classes=("cat", os.fsdecode(b"d\xffg"))))
-    with pytest.raises(FileError, match="not a name that can be printed"):
+    with pytest.raises(FileError, match="characters that cannot be printed"):
         load(path)
 
 
@@ -98,9 +98,9 @@ def test_bomb_is_refused_before_it_is_decoded(write, monkeypatch):
 
 def test_memory_limit(write):
     path = write(tree())
-    with pytest.raises(FileError, match="Raise max_gigabytes"):
+    with pytest.raises(FileError, match="Increase max_gigabytes"):
         load(path, max_gigabytes=5e-6, max_disk_gigabytes=0)
-    with pytest.raises(FileError, match="Raise max_disk_gigabytes"):
+    with pytest.raises(FileError, match="Increase max_disk_gigabytes"):
         load(path, max_gigabytes=5e-6, max_disk_gigabytes=6e-6)
     assert len(load(path, max_gigabytes=1e-3)) == 6
 
@@ -110,7 +110,7 @@ def test_no_folder_named():
         OwnImages().load("train")
 
 
-def test_nothing_at_the_place(tmp_path):
+def test_missing_path(tmp_path):
     with pytest.raises(FileError, match="nowhere cannot be read: No such file"):
         load(tmp_path / "nowhere")
 

@@ -43,7 +43,7 @@ def entry(tmp_path):
 
 
 @pytest.mark.parametrize("mixed", [False, True])
-def test_the_images_are_those_that_memory_would_hold(write, mixed):
+def test_the_images_equal_those_in_memory(write, mixed):
     files = tree()
     if mixed:
         files["train/dog/1.png"] = packed(Image.new("RGB", (6, 5), (1, 2, 3)))
@@ -61,7 +61,7 @@ def test_the_images_are_those_that_memory_would_hold(write, mixed):
         assert images.sha256() == held[split].sha256()
 
 
-def test_rows_come_in_the_order_asked_for_and_parts_of_parts_too(tmp_path):
+def test_rows_come_in_the_requested_order_also_for_nested_subsets(tmp_path):
     images = large(write_tar(tmp_path / "x.tar", tree()))
     whole = images.pixels[:]
     rows = torch.tensor([5, 0, 0, 3])
@@ -75,8 +75,8 @@ def test_rows_come_in_the_order_asked_for_and_parts_of_parts_too(tmp_path):
 
 def test_the_files_are_plain_arrays(tmp_path, entry):
     images = large(write_tar(tmp_path / "x.tar", tree()))
-    found = np.load(entry() / "train.npy", mmap_mode="r")
-    assert np.array_equal(found, images.pixels[:].numpy())
+    array = np.load(entry() / "train.npy", mmap_mode="r")
+    assert np.array_equal(array, images.pixels[:].numpy())
 
 
 def test_a_loader_gives_the_same_batches_from_both(tmp_path):
@@ -93,7 +93,7 @@ def test_a_loader_gives_the_same_batches_from_both(tmp_path):
         assert x.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_decoded_once_and_taken_into_memory_when_it_may_be(tmp_path, decodings):
+def test_decoded_once_and_loaded_into_memory_if_it_fits(tmp_path, decodings):
     path = write_tar(tmp_path / "x.tar", tree())
     for _ in range(2):
         large(path), large(path, "test")
@@ -101,26 +101,26 @@ def test_decoded_once_and_taken_into_memory_when_it_may_be(tmp_path, decodings):
     assert len(decodings) == 1
 
 
-def test_a_cache_made_under_a_higher_limit_is_not_taken_into_memory(tmp_path, decodings, monkeypatch):
+def test_a_cache_made_under_a_higher_limit_is_not_loaded_into_memory(tmp_path, decodings, monkeypatch):
     path = write_tar(tmp_path / "x.tar", tree())
     load(path)
-    monkeypatch.setattr(cached_images, "_BESIDE", 0)
+    monkeypatch.setattr(cached_images, "_METADATA", 0)
     assert isinstance(large(path).pixels, PixelsOnDisk)
 
 
 DAMAGE = {
     "a byte": lambda folder: flip(folder / "train.npy", -7),
     "a byte of the header": lambda folder: flip(folder / "test.npy", 20),
-    "cut short": lambda folder: os.truncate(folder / "train.npy", 150),
+    "truncated": lambda folder: os.truncate(folder / "train.npy", 150),
     "a missing file": lambda folder: (folder / "test.npy").unlink(),
     "a missing index": lambda folder: (folder / "index.npz").unlink(),
     "an index of garbage": lambda folder: (folder / "index.npz").write_bytes(b"PK" + bytes(99)),
 }
 
 
-def flip(path, place):
+def flip(path, index):
     content = bytearray(path.read_bytes())
-    content[place] ^= 1
+    content[index] ^= 1
     path.write_bytes(content)
 
 
@@ -144,41 +144,41 @@ def test_checksums_are_those_of_the_files(tmp_path, entry):
             assert int(index[f"{split}_checksum"]) == zlib.crc32((entry() / f"{split}.npy").read_bytes())
 
 
-def test_a_full_disk_is_a_sentence_and_leaves_nothing(tmp_path, monkeypatch):
+def test_a_full_disk_is_a_clear_error_and_leaves_nothing(tmp_path, monkeypatch):
     path = write_tar(tmp_path / "x.tar", tree("RGB"))
     # files may grow to 500 bytes: the sixth picture of 90 bytes is one too many
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (500, before[1]))
     try:
-        with pytest.raises(FileError, match=r"cannot be kept on the disk: File too large.*FFPROBE_CACHE_DIR") as caught:
+        with pytest.raises(FileError, match=r"cannot be written to the disk: File too large.*FFPROBE_CACHE_DIR") as caught:
             large(path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert "gigabytes are free" in str(caught.value)
+    assert "GB are free" in str(caught.value)
     assert list((tmp_path / "cache" / "images").iterdir()) == []
     assert len(large(path)) == 6
 
 
-def test_no_room_while_the_index_is_written(tmp_path, monkeypatch):
+def test_a_full_disk_while_the_index_is_written(tmp_path, monkeypatch):
     def full(*given, **more):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     path = write_tar(tmp_path / "x.tar", tree())
     with monkeypatch.context() as patch:
         patch.setattr(np, "savez", full)
-        with pytest.raises(FileError, match="cannot be kept on the disk: No space left on device"):
+        with pytest.raises(FileError, match="cannot be written to the disk: No space left on device"):
             large(path)
     assert list((tmp_path / "cache" / "images").iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path, monkeypatch):
+def test_a_read_only_folder_is_a_clear_error(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("FFPROBE_CACHE_DIR", str(tmp_path / "file"))
-    with pytest.raises(FileError, match="cannot be kept on the disk: Not a directory"):
+    with pytest.raises(FileError, match="cannot be written to the disk: Not a directory"):
         large(write_tar(tmp_path / "x.tar", tree()))
 
 
-def test_what_a_killed_process_left_is_cleared_away_and_a_living_ones_is_not(tmp_path, entry):
+def test_files_of_a_killed_process_are_removed_and_those_of_a_running_one_are_not(tmp_path, entry):
     path = write_folder(tmp_path / "pictures", tree())
     large(path)
     done = entry()
@@ -249,16 +249,16 @@ def test_resident_memory_stays_bounded(tmp_path):
     assert grown < 40e6, f"{grown / 1e6:.0f} MB for {size / 1e6:.0f} MB of pixels"
 
 
-def test_a_file_that_is_cut_short_while_it_is_read_is_a_sentence(tmp_path, entry):
+def test_a_file_that_is_truncated_during_reading_is_a_clear_error(tmp_path, entry):
     images = large(write_tar(tmp_path / "x.tar", tree()))
     os.truncate(entry() / "train.npy", 200)
-    with pytest.raises(FileError, match=r"it ends too early.*--resume"):
+    with pytest.raises(FileError, match=r"the file is truncated.*--resume"):
         images.pixels[:]
 
 
-def test_no_array_is_no_data_set(tmp_path):
+def test_files_without_a_pixel_array_are_refused(tmp_path):
     for name, array in {"float": np.zeros((2, 1, 3, 3)), "flat": np.zeros(9, np.uint8)}.items():
         np.save(tmp_path / f"{name}.npy", array)
-        with pytest.raises(FileError, match="cannot be read: it holds"):
+        with pytest.raises(FileError, match="cannot be read: the file contains"):
             PixelsOnDisk(tmp_path / f"{name}.npy")
     assert pictures_on_disk.read_pictures(tmp_path / "nothing") is None

@@ -1,4 +1,4 @@
-"""Every way to read a prediction, against the same written out for one image at a time."""
+"""Every evaluator against the same prediction written out for one image at a time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LABELS = torch.arange(N) % K
 
 
 def signal(strength: tuple[float, ...] = (0.6, 1.0, 1.6, 2.2), seed: int = 0) -> torch.Tensor:
-    """Goodness ``[L, N, K]`` in which the true label stands out, more so in later layers; noise that layers share."""
+    """Goodness ``[L, N, K]`` in which the true label stands out, more in later layers; the layers share noise."""
     generator = torch.Generator().manual_seed(seed)
     shared = torch.randn(N, K, generator=generator)
     goodness = torch.stack([shared + 0.3 * torch.randn(N, K, generator=generator) for _ in range(L)])
@@ -24,7 +24,7 @@ def signal(strength: tuple[float, ...] = (0.6, 1.0, 1.6, 2.2), seed: int = 0) ->
 
 
 def calibration(goodness: torch.Tensor | None = None, clear: float = 1.5, form: Any = "pair") -> ffprobe.Calibration:
-    """Validation images with features in which the classes stand ``clear`` apart."""
+    """Validation images with features whose class means are about ``clear`` apart."""
     generator = torch.Generator().manual_seed(3)
     centres = clear * torch.randn(K, UNITS, generator=generator)
     features, fit = (
@@ -44,9 +44,8 @@ def calibrated(name: str, given: ffprobe.Calibration | None = None, **settings: 
     return evaluator
 
 
-def sweep(goodness: torch.Tensor | None = None) -> ffprobe.RecordedLabelScan:
-    given = calibration(goodness)
-    return given.sweep()
+def scan(goodness: torch.Tensor | None = None) -> ffprobe.RecordedLabelScan:
+    return calibration(goodness).scan()
 
 
 ALL = ["layer-goodness", "interval", "candidates", "early-exit", "goodness-classifier", "one-pass", "propose"]
@@ -55,27 +54,27 @@ ALL = ["layer-goodness", "interval", "candidates", "early-exit", "goodness-class
 @pytest.mark.parametrize("name", ALL)
 def test_each_image_is_read_by_itself(name: str) -> None:
     evaluator, given = calibrated(name, loss=2.0) if name in ALL[2:4] else calibrated(name), calibration()
-    together = evaluator.read(given.sweep())
-    one_by_one = torch.cat([evaluator.read(given.subset([i]).sweep()) for i in range(40)])
+    together = evaluator.read(given.scan())
+    one_by_one = torch.cat([evaluator.read(given.subset([i]).scan()) for i in range(40)])
     torch.testing.assert_close(together[:40], one_by_one)
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_what_was_chosen_survives_a_checkpoint(name: str) -> None:
+def test_chosen_parameters_survive_a_checkpoint(name: str) -> None:
     evaluator = calibrated(name)
     other = make(name)
     other.load_state_dict(evaluator.state_dict())
-    assert torch.equal(other.read(sweep()), evaluator.read(sweep()))
+    assert torch.equal(other.read(scan()), evaluator.read(scan()))
 
 
 @pytest.mark.parametrize("name", [n for n in ALL if n != "one-pass"])
 def test_before_calibration_everything_is_read(name: str) -> None:
-    evaluator, given = make(name), sweep()
+    evaluator, given = make(name), scan()
     assert torch.equal(evaluator.predict(given), evaluator.scores(signal()).argmax(1))
 
 
 def test_one_pass_has_no_scores_from_goodness() -> None:
-    with pytest.raises(ffprobe.UsageError, match="reads features, and no scores follow from goodness"):
+    with pytest.raises(ffprobe.UsageError, match="reads features; it has no scores from goodness"):
         make("one-pass").scores(signal())
 
 
@@ -92,7 +91,7 @@ def test_the_best_interval_is_found_by_brute_force() -> None:
     first, last = evaluator.chosen["first"] - 1, evaluator.chosen["last"] - 1
     assert right[first, last] == max(right.values())
     assert torch.equal(evaluator.scores(goodness), goodness[first : last + 1].mean(0))
-    given = sweep(goodness)
+    given = scan(goodness)
     evaluator.predict(given)
     assert given.evaluations == [N * K if layer <= last else 0 for layer in range(L)]
 
@@ -104,12 +103,14 @@ def test_of_equally_good_intervals_the_one_that_ends_first_and_is_shortest() -> 
     assert calibrated("interval", calibration(signal((0, 50, 50, 50))), first=1).chosen["first"] == 1
 
 
-def test_an_interval_that_is_not_there_is_refused() -> None:
-    with pytest.raises(ffprobe.UsageError, match="4 layers has no such interval"):
+def test_an_interval_beyond_the_network_is_refused() -> None:
+    with pytest.raises(
+        ffprobe.UsageError, match="No interval of layers with goodness fits the settings; the network has 4 layers"
+    ):
         calibrated("interval", last=5)
 
 
-def test_layers_without_goodness_are_in_no_interval_and_decide_nothing() -> None:
+def test_layers_without_goodness_are_in_no_interval_and_have_no_influence() -> None:
     goodness = signal()
     goodness[1] = torch.nan
     given = calibration(goodness)
@@ -118,7 +119,7 @@ def test_layers_without_goodness_are_in_no_interval_and_decide_nothing() -> None
     assert calibrated("candidates", given, loss=50).chosen["after"] != 2
     assert calibrated("early-exit", given, loss=50).chosen["weight"][:, 1].tolist() == [0, 0, 0]
     for name in ("interval", "candidates", "early-exit", "goodness-classifier", "propose"):
-        right = (calibrated(name, given).predict(given.sweep()) == LABELS).float().mean()
+        right = (calibrated(name, given).predict(given.scan()) == LABELS).float().mean()
         assert right > (goodness[-1].argmax(1) == LABELS).float().mean() - 0.02, name
 
 
@@ -127,7 +128,7 @@ def test_layers_without_goodness_are_in_no_interval_and_decide_nothing() -> None
 
 @pytest.mark.parametrize(("after", "labels", "last"), [(1, 2, 1), (2, 3, 2), (3, 1, 1)])
 def test_candidates_one_image_at_a_time(after: int, labels: int, last: int) -> None:
-    goodness, given = signal(), sweep()
+    goodness, given = signal(), scan()
     evaluator = make("candidates", after=after, labels=labels, last=last)
     named = evaluator.predict(given)
     for i in range(N):
@@ -137,7 +138,7 @@ def test_candidates_one_image_at_a_time(after: int, labels: int, last: int) -> N
 
 
 def test_candidates_within_a_gap_one_image_at_a_time() -> None:
-    goodness, given = signal(), sweep()
+    goodness, given = signal(), scan()
     evaluator = make("candidates")
     weight, bias = torch.tensor([[1.0, 0, 0], [-0.5, 2, 0], [0, 0, 0]]).double(), torch.randn(3, K).double() / 5
     evaluator.chosen = {"after": 2, "gap": 1.0, "weight": weight, "bias": bias}
@@ -156,7 +157,7 @@ def test_candidates_chosen_lose_no_more_than_allowed() -> None:
     whole = (given.goodness[-1].argmax(1) == LABELS).sum()
     costs = []
     for loss in (0.0, 2.0, 10.0):
-        evaluator, read = calibrated("candidates", given, loss=loss), given.sweep()
+        evaluator, read = calibrated("candidates", given, loss=loss), given.scan()
         lost = 100 * int(whole - (evaluator.predict(read) == LABELS).sum()) / N
         assert lost <= loss
         costs.append(sum(read.evaluations))
@@ -168,7 +169,7 @@ def test_candidates_chosen_lose_no_more_than_allowed() -> None:
 
 @pytest.mark.parametrize("prune", [False, True])
 def test_early_exit_one_image_at_a_time(prune: bool) -> None:
-    goodness, given = signal(), sweep()
+    goodness, given = signal(), scan()
     evaluator = make("early-exit", prune=prune)
     weight, bias = torch.tensor([[1.0, 0, 0], [-0.5, 2, 0], [-0.2, -0.5, 2.5]]).double(), torch.randn(3, K).double() / 5
     evaluator.chosen = {"gap": 1.5, "weight": weight, "bias": bias}
@@ -196,12 +197,12 @@ def test_early_exit_one_image_at_a_time(prune: bool) -> None:
     assert all(left)
 
 
-def test_the_outlook_is_a_multinomial_logit_of_shared_weights() -> None:
+def test_the_early_exit_model_is_a_multinomial_logit_of_shared_weights() -> None:
     from scipy.optimize import check_grad  # the optimum is where the likelihood, written out anew, is flat
 
     given = calibration()
     named = given.goodness[-1].argmax(1)
-    outlook = ffprobe.fit_early_exit(given, named)
+    model = ffprobe.fit_early_exit(given, named)
     right = (named == LABELS).nonzero().flatten().tolist()
 
     def likelihood(parameters: Any) -> float:
@@ -209,16 +210,16 @@ def test_the_outlook_is_a_multinomial_logit_of_shared_weights() -> None:
         logits = [given.goodness[0, i] * w[0] + given.goodness[1, i] * w[1] + b for i in right]
         return float(torch.stack([x.log_softmax(0)[named[i]] for x, i in zip(logits, right, strict=True)]).mean())
 
-    found = torch.cat([outlook.weight[1, :2], outlook.bias[1]]).numpy()
-    assert check_grad(likelihood, lambda parameters: parameters * 0, found, epsilon=1e-5) < 2e-3
-    assert outlook.weight[0, 1:].tolist() == [0, 0]  # later layers have no say
+    parameters = torch.cat([model.weight[1, :2], model.bias[1]]).numpy()
+    assert check_grad(likelihood, lambda x: x * 0, parameters, epsilon=1e-5) < 2e-3
+    assert model.weight[0, 1:].tolist() == [0, 0]  # later layers have no weight
 
 
-def test_early_exit_uses_what_earlier_layers_say() -> None:
-    # two layers share their noise: the difference of their goodness tells the label, neither alone does
+def test_early_exit_uses_the_goodness_of_earlier_layers() -> None:
+    # two layers share their noise: only the difference of their goodness identifies the label
     goodness = signal((0.0, 3.0, 3.0, 9.0))
     goodness[1] = goodness[0] + torch.nn.functional.one_hot(LABELS, K)
-    read = (given := calibration(goodness)).sweep()
+    read = (given := calibration(goodness)).scan()
     evaluator = calibrated("early-exit", given, prune=True)
     evaluator.chosen["gap"] = 0.5
     assert (evaluator.predict(read) == LABELS).all()
@@ -226,7 +227,7 @@ def test_early_exit_uses_what_earlier_layers_say() -> None:
     assert evaluator.chosen["weight"][1, 0] < 0 < evaluator.chosen["weight"][1, 1]
 
 
-def test_what_is_lost_on_new_images_is_within_what_is_allowed() -> None:
+def test_the_loss_on_new_images_stays_within_the_allowed_loss() -> None:
     within = []
     for seed in range(20):
         given = calibration(signal((0.6, 1.0, 1.6, 2.6), seed))
@@ -238,21 +239,21 @@ def test_what_is_lost_on_new_images_is_within_what_is_allowed() -> None:
     assert sum(within) >= 18
 
 
-def test_early_exit_saves_more_where_more_may_be_lost() -> None:
+def test_early_exit_saves_more_with_a_larger_allowed_loss() -> None:
     given = calibration()
     costs = []
     for loss in (0.0, 3.0, 20.0):
-        read = given.sweep()
+        read = given.scan()
         calibrated("early-exit", given, loss=loss).predict(read)
         costs.append(sum(read.evaluations))
     assert costs[0] >= costs[1] > costs[2]
 
 
-def test_the_last_layers_decide_on_who_stays() -> None:
+def test_the_last_layers_decide_on_images_that_stay() -> None:
     goodness = signal()
     for name in ("early-exit", "candidates", "propose"):
         evaluator = make(name, last=3)
-        torch.testing.assert_close(evaluator.read(sweep(goodness)), goodness[-3:].mean(0))
+        torch.testing.assert_close(evaluator.read(scan(goodness)), goodness[-3:].mean(0))
 
 
 # --- heads
@@ -264,10 +265,10 @@ def test_the_classifier_learns_which_layer_to_trust() -> None:
     assert (goodness[-1].argmax(1) == LABELS).float().mean() < 0.5
 
 
-def test_one_pass_reads_the_layers_that_it_is_told() -> None:
+def test_one_pass_reads_the_chosen_layers() -> None:
     given = calibration()
     for layers, seen in (("all", [0, 1, 2, 3]), ("all-but-first", [1, 2, 3]), ("last", [3])):
-        evaluator, read = calibrated("one-pass", given, layers=layers), given.sweep()
+        evaluator, read = calibrated("one-pass", given, layers=layers), given.scan()
         scores = evaluator.read(read)
         head = ffprobe.fit_head(torch.cat([given.fit_features[i] for i in seen], 1), LABELS, K, 10.0)  # type: ignore[index]
         expected = head.log_probabilities(torch.cat([given.features[i] for i in seen], 1))  # type: ignore[index]
@@ -277,7 +278,7 @@ def test_one_pass_reads_the_layers_that_it_is_told() -> None:
 
 def test_propose_one_image_at_a_time() -> None:
     given = calibration(clear=0.5)
-    evaluator, read = calibrated("propose", given, gap=1.0, labels=3), given.sweep()
+    evaluator, read = calibrated("propose", given, gap=1.0, labels=3), given.scan()
     named = evaluator.predict(read)
     head = ffprobe.Head(evaluator.chosen["weight"], evaluator.chosen["bias"])
     likely = head.log_probabilities(torch.cat([given.features[i] for i in range(L)], 1))  # type: ignore[index]
@@ -291,16 +292,16 @@ def test_propose_one_image_at_a_time() -> None:
     assert read.evaluations == [N + sum(tried)] * L
 
 
-def test_propose_asks_goodness_where_the_head_is_worse() -> None:
+def test_propose_uses_goodness_if_the_head_is_worse() -> None:
     strong = signal((3, 3, 3, 9))
     sure, unsure = (calibrated("propose", calibration(strong, clear), labels=K) for clear in (9.0, 0.3))
     assert sure.chosen["gap"] == 0  # the head is always right, so one pass is enough
     assert unsure.chosen["gap"] > 0
     given = calibration(strong, 0.3)
-    assert (unsure.predict(given.sweep()) == LABELS).float().mean() > 0.97
+    assert (unsure.predict(given.scan()) == LABELS).float().mean() > 0.97
 
 
-def test_propose_without_features_is_a_full_sweep() -> None:
+def test_propose_without_features_is_a_full_label_scan() -> None:
     evaluator = calibrated("propose", ffprobe.Calibration(signal(), LABELS))
     assert evaluator.chosen == {}
 
@@ -309,15 +310,15 @@ def test_propose_without_features_is_a_full_sweep() -> None:
 
 
 class Coin(ffprobe.Evaluator):
-    """Reads the last layer, but spoils some images and pays for some layers."""
+    """Reads the last layer, but makes some images wrong and uses some layers."""
 
     name = "coin"
 
     def scores(self, goodness: torch.Tensor) -> torch.Tensor:
         return goodness[-1]
 
-    def read(self, given: Any) -> torch.Tensor:
-        scores = given.full(range(self.chosen["pays"])).nan_to_num()[-1] * 0 + truth(given.images)
+    def read(self, scan: Any) -> torch.Tensor:
+        scores = scan.full(range(self.chosen["pays"])).nan_to_num()[-1] * 0 + truth(scan.images)
         scores[: self.chosen["spoils"]] *= -1
         return scores
 
@@ -327,7 +328,7 @@ def truth(count: int) -> torch.Tensor:
 
 
 def choose(loss: float, *options: tuple[int, int], chain: Any = None) -> dict[str, Any]:
-    """Options are (layers paid, images spoilt in each half), of 1200 images, 600 in a half."""
+    """Options are (layers used, images made wrong in each half), for 1200 images, 600 in each half."""
     labels = torch.arange(1200) // 200
     goodness = torch.nn.functional.one_hot(labels, K).float().expand(L, -1, -1).clone()
     evaluator = Coin()
@@ -335,9 +336,9 @@ def choose(loss: float, *options: tuple[int, int], chain: Any = None) -> dict[st
     return ffprobe.select_cheapest(evaluator, ffprobe.Calibration(goodness, labels), lambda other: table, loss, chain)
 
 
-def test_the_cheapest_that_surely_loses_little_is_chosen() -> None:
+def test_the_cheapest_option_with_a_surely_small_loss_is_chosen() -> None:
     options = [(4, 0), (3, 1), (2, 3), (1, 30)]
-    # spoilt in all: 0, 2, 6, 60 of 1200; with 1.645 standard errors on top: 0, 4.33, 10.03, 72.7 images
+    # wrong in total: 0, 2, 6, 60 of 1200; plus 1.645 standard errors: 0, 4.33, 10.03, 72.7 images
     assert choose(0.0, *options)["pays"] == 4
     assert choose(0.35, *options)["pays"] == 4
     assert choose(0.37, *options)["pays"] == 3
@@ -346,20 +347,20 @@ def test_the_cheapest_that_surely_loses_little_is_chosen() -> None:
     assert choose(6.1, *options)["pays"] == 1
 
 
-def test_a_chain_is_left_at_the_first_that_is_not_within() -> None:
+def test_a_chain_ends_at_the_first_option_beyond_the_limit() -> None:
     lucky = [(4, 0), (3, 30), (2, 1), (1, 90)]
     assert choose(1.0, *lucky)["pays"] == 2
     assert choose(1.0, *lucky, chain=lambda option: "all")["pays"] == 4
-    # two chains share the error: 1.96 standard errors, so 2 spoilt images count as 4.77
+    # two chains share the error: 1.96 standard errors, so 2 wrong images count as 4.77
     assert choose(0.39, *lucky, chain=lambda option: option["pays"] % 2)["pays"] == 4
     assert choose(0.40, (4, 0), (2, 1), (3, 0), (1, 90), chain=lambda option: option["pays"] % 2)["pays"] == 2
 
 
-def test_where_nothing_is_within_the_most_accurate_is_taken() -> None:
+def test_the_most_accurate_option_is_taken_if_none_is_within_the_limit() -> None:
     assert choose(0.0, (1, 30), (3, 2), (2, 5)) == {"pays": 3, "spoils": 2}
 
 
-def test_thresholds_are_tried_on_images_that_they_did_not_see() -> None:
+def test_thresholds_are_tried_on_held_out_images() -> None:
     seen = []
     evaluator, given = Coin(), ffprobe.Calibration(signal(), LABELS)
 
@@ -373,4 +374,4 @@ def test_thresholds_are_tried_on_images_that_they_did_not_see() -> None:
     assert torch.equal(seen[2], LABELS)
     assert len(seen) == 3
     ffprobe.select_cheapest(evaluator, given, options, 5.0)
-    assert len(seen) == 3  # what was tried does not depend on the allowed loss
+    assert len(seen) == 3  # the options tried do not depend on the allowed loss

@@ -1,4 +1,4 @@
-"""Processes with their share of a machine; the rest is in the executor's contract."""
+"""The local executor divides the machine among processes; the executor contract tests the rest."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ sys.exit(3 if "wrong" in sys.argv else 0)
 
 @pytest.fixture
 def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The executor, with a program in Python's place that says what it was given."""
+    """The executor, with a program instead of Python that prints its environment and arguments."""
     program = tmp_path / "program"
     program.write_text(SCRIPT)
     program.chmod(0o755)
@@ -41,32 +41,32 @@ def jobs(tmp_path: Path, *words: str) -> list[ffprobe.Job]:
     ]
 
 
-def said(of: list[ffprobe.Job]) -> list[str]:
-    return [job.log.read_text().strip() for job in of]
+def logs(jobs: list[ffprobe.Job]) -> list[str]:
+    return [job.log.read_text().strip() for job in jobs]
 
 
-def most_at_a_time(events: list[ffprobe.JobEvent]) -> int:
-    living = most = 0
+def max_concurrent(events: list[ffprobe.JobEvent]) -> int:
+    running = most = 0
     for event in events:
-        living += 1 if event.state == "running" else -1
-        most = max(most, living)
+        running += 1 if event.state == "running" else -1
+        most = max(most, running)
     return most
 
 
-def test_gpus_and_cores_are_shared_out(local: Any, tmp_path: Path) -> None:
+def test_gpus_and_cores_are_divided_among_runs(local: Any, tmp_path: Path) -> None:
     todo = jobs(tmp_path, *"abcdef")
-    share = ffprobe.ResourceLimits(gpus=("3", "7"), jobs_per_gpu=2)
-    events = [event for event in local.work(todo, share) if event]
-    words = [text.split() for text in said(todo)]
+    limits = ffprobe.ResourceLimits(gpus=("3", "7"), jobs_per_gpu=2)
+    events = [event for event in local.run_jobs(todo, limits) if event]
+    words = [text.split() for text in logs(todo)]
     assert [word[0] for word in words[:4]] == ["3", "7", "3", "7"]
     assert {word[0] for word in words[4:]} <= {"3", "7"}
     assert {word[1] for word in words} == {"2"}  # eight cores, four at a time
     assert [word[2:] for word in words] == [["-m", "ffprobe", letter] for letter in "abcdef"]
-    assert most_at_a_time(events) == 4
+    assert max_concurrent(events) == 4
 
 
 @pytest.mark.parametrize(
-    ("share", "most", "threads"),
+    ("limits", "most", "threads"),
     [
         (ffprobe.ResourceLimits(), 1, "8"),
         (ffprobe.ResourceLimits(jobs=3), 3, "2"),
@@ -74,22 +74,26 @@ def test_gpus_and_cores_are_shared_out(local: Any, tmp_path: Path) -> None:
         (ffprobe.ResourceLimits(jobs=9, gpus=("0",), jobs_per_gpu=2), 2, "4"),
     ],
 )
-def test_how_many_at_a_time(local: Any, tmp_path: Path, share: ffprobe.ResourceLimits, most: int, threads: str) -> None:
+def test_number_of_concurrent_runs(
+    local: Any, tmp_path: Path, limits: ffprobe.ResourceLimits, most: int, threads: str
+) -> None:
     todo = jobs(tmp_path, *"abcd")
-    assert most_at_a_time([event for event in local.work(todo, share) if event]) == most
-    assert {text.split()[1] for text in said(todo)} == {threads}
+    assert max_concurrent([event for event in local.run_jobs(todo, limits) if event]) == most
+    assert {text.split()[1] for text in logs(todo)} == {threads}
 
 
-def test_how_a_run_failed_is_told(local: Any, tmp_path: Path) -> None:
+def test_the_reason_of_a_failure_is_reported(local: Any, tmp_path: Path) -> None:
     events = [
-        event for event in local.work(jobs(tmp_path, "wrong", "die", "well"), ffprobe.ResourceLimits(jobs=3)) if event
+        event
+        for event in local.run_jobs(jobs(tmp_path, "wrong", "die", "well"), ffprobe.ResourceLimits(jobs=3))
+        if event
     ]
     ends = {event.job.name: (event.state, event.why) for event in events if event.state != "running"}
     assert ends == {"0": ("failed", "exit code 3"), "1": ("failed", "ended by SIGKILL"), "2": ("finished", "")}
 
 
-def test_a_log_is_added_to(local: Any, tmp_path: Path) -> None:
+def test_output_is_appended_to_the_log(local: Any, tmp_path: Path) -> None:
     todo = jobs(tmp_path, "a")
     for _ in range(2):
-        list(local.work(todo, ffprobe.ResourceLimits()))
-    assert len(said(todo)[0].splitlines()) == 2
+        list(local.run_jobs(todo, ffprobe.ResourceLimits()))
+    assert len(logs(todo)[0].splitlines()) == 2

@@ -1,4 +1,4 @@
-"""Goodness of groups of channels, what normalizes and what compares it, and its networks, against sums by hand."""
+"""Channel groups: goodness, normalizer, losses and networks against values computed by hand."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def make(name: str, **params: Any) -> Any:
     return component(component.Params(**params))
 
 
-def said() -> ffprobe.LossContext:
+def context() -> ffprobe.LossContext:
     return ffprobe.LossContext(0, 1, 0, 0, torch.zeros(2, 1), torch.zeros(1, dtype=torch.int64))
 
 
@@ -49,12 +49,12 @@ def test_goodness_of_groups_by_hand(name: str, params: dict[str, Any], classes: 
 
 @pytest.mark.parametrize("name", ["group-mean", "group-square"])
 def test_too_few_channels_are_refused(name: str) -> None:
-    with pytest.raises(ffprobe.UsageError, match="5 channels cannot be cut into 6"):
+    with pytest.raises(ffprobe.UsageError, match="5 channels cannot be split into 6"):
         make(name).build((5, 2, 2), 6)
 
 
 @pytest.mark.parametrize("channels", [6, 8])
-def test_group_norm_takes_away_group_mean(channels: int) -> None:
+def test_group_norm_removes_group_mean(channels: int) -> None:
     normalizer = make("group-norm")
     normalizer.prepare(3)
     x = torch.rand(4, channels, 5, 5, dtype=torch.float64)
@@ -86,11 +86,11 @@ def test_cwc_by_hand() -> None:
     # 70 counts as 50
     second = math.exp(2.5) / (math.exp(0.5) + math.exp(2.5) + math.exp(50))
     expected = -(math.log(first) + math.log(second)) / 2
-    assert make("cwc")(GOODNESS, LABELS, said()).item() == pytest.approx(expected, rel=1e-8)
-    # the epsilon is felt where all goodness is far below zero
+    assert make("cwc")(GOODNESS, LABELS, context()).item() == pytest.approx(expected, rel=1e-8)
+    # epsilon matters if all goodness is far below zero
     low = torch.full((1, 2), -40.0, dtype=torch.float64)
     e = math.exp(-40)
-    assert make("cwc")(low, LABELS[:1], said()).item() == pytest.approx(
+    assert make("cwc")(low, LABELS[:1], context()).item() == pytest.approx(
         -math.log((e + 1e-9) / (2 * e + 1e-9)), rel=1e-6, abs=1e-12
     )
 
@@ -99,15 +99,15 @@ def test_cwc_is_cross_entropy_for_ordinary_goodness() -> None:
     goodness = torch.rand(9, 5, dtype=torch.float64) * 8
     labels = torch.arange(9) % 5
     expected = functional.cross_entropy(goodness, labels).item()
-    assert make("cwc")(goodness, labels, said()).item() == pytest.approx(expected, rel=1e-8)
+    assert make("cwc")(goodness, labels, context()).item() == pytest.approx(expected, rel=1e-8)
 
 
 def test_pvn_and_cwg_by_hand() -> None:
     terms = [2 - 3.0, 2 - 2.5, 0.5 - 2, 35.25 - 2]  # wrong goodness: (1 + 0) / 2 and (0.5 + 70) / 2
     expected = sum(math.log1p(math.exp(t)) for t in terms) / 4
-    assert make("pvn")(GOODNESS, LABELS, said()).item() == pytest.approx(expected, rel=1e-12)
+    assert make("pvn")(GOODNESS, LABELS, context()).item() == pytest.approx(expected, rel=1e-12)
     competing = functional.cross_entropy(GOODNESS, LABELS).item()
-    got = make("cwg")(GOODNESS, LABELS, said()).item()
+    got = make("cwg")(GOODNESS, LABELS, context()).item()
     assert got == pytest.approx(0.28 * competing + 0.72 * expected, rel=1e-12)
 
 
@@ -115,15 +115,15 @@ def test_classes_together_have_the_gradient_of_their_groups() -> None:
     # cross entropy over classes is that over groups plus log d
     x = torch.rand(5, 6, 2, 2, dtype=torch.float64)
     labels = torch.tensor([0, 5, 3, 2, 4])
-    found = []
+    results = []
     for together in (1, 2):
         leaf = x.clone().requires_grad_()
         goodness = make("group-square", together=together).build((6, 2, 2), 3 * together)(leaf)
         loss = functional.cross_entropy(goodness, labels if together == 2 else labels // 2)
         loss.backward()
-        found.append((loss.item(), leaf.grad))
-    assert found[1][0] == pytest.approx(found[0][0] + math.log(2))
-    torch.testing.assert_close(found[0][1], found[1][1])
+        results.append((loss.item(), leaf.grad))
+    assert results[1][0] == pytest.approx(results[0][0] + math.log(2))
+    torch.testing.assert_close(results[0][1], results[1][1])
 
 
 def test_no_label_can_standardize() -> None:
@@ -135,8 +135,8 @@ def test_no_label_can_standardize() -> None:
 
 
 @pytest.mark.parametrize(("done", "expected"), [(0, 0.08), (50, 0.044), (100, 0.008)])
-def test_the_cosine_has_a_floor(done: int, expected: float) -> None:
-    settings = Training(learning_rate=0.08, schedule="cosine", floor=0.1)
+def test_the_cosine_ends_at_a_fraction_of_the_learning_rate(done: int, expected: float) -> None:
+    settings = Training(learning_rate=0.08, lr_schedule="cosine", min_lr_fraction=0.1)
     assert learning_rate(settings, (), done, 100) == pytest.approx(expected)
 
 
@@ -152,8 +152,8 @@ def test_networks_are_those_of_the_codes() -> None:
     deep = make("deeperforward").layers((3, 32, 32), 10)
     assert [s.width for s in deep] == [100] * 5 + [200] * 4 + [400] * 4 + [800] * 4
     assert [i for i, s in enumerate(deep) if s.stride == 2] == [5, 9, 13]
-    joined = {i: (s.shortcut.source, s.shortcut.join, s.shortcut.pool) for i, s in enumerate(deep) if s.shortcut}
-    assert joined == {
+    shortcuts = {i: (s.shortcut.source, s.shortcut.join, s.shortcut.pool) for i, s in enumerate(deep) if s.shortcut}
+    assert shortcuts == {
         2: (0, "add", 1),
         4: (2, "concat", 1),
         6: (4, "add", 2),

@@ -1,4 +1,4 @@
-"""HCL-FF's two terms against their formulas, written out."""
+"""HCL-FF's two terms against their formulas."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ TREE = [[0, 0, 1, 1], [0, 0, 1, 2]]
 
 
 def context(layer: int, depth: int, **more: Any) -> ffprobe.LossContext:
-    given = {"activation": torch.zeros(1), "labels": torch.zeros(1, dtype=torch.int64), **more}
-    return ffprobe.LossContext(layer=layer, depth=depth, step=0, epoch=0, **given)
+    arguments = {"activation": torch.zeros(1), "labels": torch.zeros(1, dtype=torch.int64), **more}
+    return ffprobe.LossContext(layer=layer, depth=depth, step=0, epoch=0, **arguments)
 
 
 def loss(**settings: Any) -> HCL:
@@ -43,14 +43,14 @@ def test_contrast_without_any_pair_is_zero_with_a_graph() -> None:
     assert features.grad is not None and not features.grad.any()
 
 
-def test_alike_images_of_one_class_are_what_contrast_asks_for() -> None:
+def test_contrast_is_small_for_similar_images_of_one_class() -> None:
     labels = torch.tensor([0, 0, 1, 1])
     good, bad = torch.tensor([[1.0, 0], [1, 0], [0, 1], [0, 1]]), torch.tensor([[1.0, 0], [0, 1], [1, 0], [0, 1]])
     assert supervised_contrast(good, labels, 0.2) < 0.1 < 4 < supervised_contrast(bad, labels, 0.2)
 
 
 @pytest.mark.parametrize(("layer", "level"), [(0, 0), (1, 1), (2, 1), (3, 2), (4, 2)])
-def test_layers_stand_at_levels_of_the_tree(layer: int, level: int) -> None:
+def test_each_layer_uses_its_level_of_the_tree(layer: int, level: int) -> None:
     goodness, labels = torch.randn(6, 4), torch.tensor([0, 1, 2, 3, 3, 0])
     if level == 2:
         expected = functional.cross_entropy(goodness, labels)
@@ -68,31 +68,31 @@ def test_without_a_tree_and_contrast_it_is_cross_entropy() -> None:
     )
 
 
-def test_both_terms_are_added_and_contrast_teaches_what_is_passed_on() -> None:
-    one = loss(contrast=0.5, features=3)
-    kept: Any = one.build((8, 2, 2), 4)
+def test_both_terms_are_added_and_contrast_trains_the_layer_output() -> None:
+    hcl = loss(contrast=0.5, features=3)
+    module: Any = hcl.build((8, 2, 2), 4)
     labels, goodness = torch.tensor([0, 0, 1, 1]), torch.randn(4, 4)
     activation = torch.randn(4, 8, 2, 2, requires_grad=True)
-    found = one(goodness, labels, context(0, 3, activation=activation, labels=labels, module=kept))
-    features = kept.map(functional.group_norm(activation, 4).mean(dim=(2, 3)))
+    value = hcl(goodness, labels, context(0, 3, activation=activation, labels=labels, module=module))
+    features = module.map(functional.group_norm(activation, 4).mean(dim=(2, 3)))
     expected = functional.cross_entropy(goodness, labels) + 0.5 * supervised_contrast(features, labels, 0.8)
-    torch.testing.assert_close(found, expected)
-    found.backward()
+    torch.testing.assert_close(value, expected)
+    value.backward()
     assert activation.grad is not None and activation.grad.any()
 
 
-def test_the_temperature_falls_straight_and_then_along_a_cosine() -> None:
-    one = loss(warm=10, epochs=30)
-    told = [one.temperature(epoch) for epoch in (0, 5, 10, 20, 30, 99)]
-    assert told == pytest.approx([0.8, 0.5, 0.2, 0.14, 0.08, 0.08])
+def test_the_temperature_falls_linearly_and_then_along_a_cosine() -> None:
+    hcl = loss(warm=10, epochs=30)
+    temperatures = [hcl.temperature(epoch) for epoch in (0, 5, 10, 20, 30, 99)]
+    assert temperatures == pytest.approx([0.8, 0.5, 0.2, 0.14, 0.08, 0.08])
 
 
 @pytest.mark.parametrize("tree", [[[0, 0, 0]], [[0, 2, 2]], [[0, 1], [0, 1, 1]]])
-def test_a_tree_that_is_none_is_refused(tree: list[list[int]]) -> None:
+def test_an_invalid_tree_is_refused(tree: list[list[int]]) -> None:
     with pytest.raises(ValueError, match="group"):
         HCL.Params(tree=tree)
 
 
 def test_a_tree_for_other_classes_is_refused() -> None:
-    with pytest.raises(UsageError, match="4 classes; there are 10"):
+    with pytest.raises(UsageError, match="4 classes; the data set has 10"):
         loss(tree=TREE).build((20, 4, 4), 10)

@@ -52,7 +52,7 @@ def test_similarity_of_maps_is_that_of_deviations_over_positions() -> None:
         torch.testing.assert_close(similarity_matrix(few), torch.from_numpy(cosines), atol=1e-6, rtol=0)
 
 
-def test_similarity_stays_in_its_range_where_rounding_does_not() -> None:
+def test_similarity_stays_in_its_range_despite_rounding() -> None:
     x = torch.randn(300, 7, generator=torch.Generator().manual_seed(1)) * 1e4
     centred = x - x.mean(1, keepdim=True)
     rounded = centred / (1e-8 + centred.norm(dim=1, keepdim=True))
@@ -60,7 +60,7 @@ def test_similarity_stays_in_its_range_where_rounding_does_not() -> None:
     assert similarity_matrix(x).abs().max() <= 1
 
 
-def test_what_does_not_deviate_hands_nothing_back() -> None:
+def test_constant_features_have_no_gradient() -> None:
     x = torch.randn(2, 4, 3, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     x[0, 1] = 0.0  # a dead channel
     x[1] = 1.0  # a dead sample
@@ -98,8 +98,8 @@ def test_pooling_of_every_recorded_layer(golden: Path) -> None:
             if "head_avgpool" in layer:
                 side = {"0": 8, "1": 8, "2": 4}[layer["name"]]
                 window = pooling((layer["out_channels"], side, side), 128)  # --dim-in-decoder of their command line
-                said = layer["head_avgpool"]
-                assert window == (tuple(said["kernel"]), tuple(said["padding"]))
+                pooling_record = layer["head_avgpool"]
+                assert window == (tuple(pooling_record["kernel"]), tuple(pooling_record["padding"]))
                 assert pooled_size((layer["out_channels"], side, side), window) == layer["head"]["in_features"]
                 seen += 1
     assert seen
@@ -110,7 +110,7 @@ def test_padded_zeros_count_in_the_average() -> None:
     assert averaged[0, 0].tolist() == [[0.25, 0.5, 0.5], [0.5, 1.0, 1.0], [0.5, 1.0, 1.0]]
 
 
-def test_a_detached_classifier_reads_along() -> None:
+def test_a_detached_classifier_does_not_affect_the_layer() -> None:
     activation = torch.randn(2, 3, requires_grad=True)
     for detached in (True, False):
         module = make("local-classifier", detached=detached).build((3,), 4)
@@ -220,7 +220,7 @@ def test_vgg8b_keeps_as_many_pools_as_the_image_allows() -> None:
 
 
 @pytest.mark.parametrize("preset", ["pred", "sim", "predsim", "olu-predsim"])
-def test_presets_learn_where_they_say(preset: str) -> None:
+def test_presets_train_the_expected_parameters(preset: str) -> None:
     table = read_preset(preset)
     assert table["network"]["name"] == "vgg8b"
     small: dict[str, Any] = {"network": {"name": "vgg8b", "width": 0.05}, "precision": "fp64", "device": "cpu"}

@@ -28,10 +28,10 @@ def draw(name: str, seed: int = 0, **params: Any) -> torch.Tensor:
 def test_other_image_is_the_mean_of_two_images() -> None:
     partner = 2 * draw("other-image") - X  # [B, ...]
     distance = (partner[:, None] - X[None]).abs().amax(dim=(2, 3, 4))
-    found = distance.argmin(dim=1)
+    indices = distance.argmin(dim=1)
     assert float(distance.amin(dim=1).max()) < 1e-6
-    assert not (found == torch.arange(40)).any()
-    assert sorted(found.tolist()) == list(range(40))  # each is used once
+    assert not (indices == torch.arange(40)).any()
+    assert sorted(indices.tolist()) == list(range(40))  # each is used once
 
 
 def test_hybrids_are_pixels_of_two_images() -> None:
@@ -86,18 +86,18 @@ def test_two_thresholds_by_hand() -> None:
         assert loss(positive, negative, context).item() == pytest.approx(expected + price * 3, rel=1e-6)
 
 
-def test_two_thresholds_are_held_against_every_position() -> None:
+def test_two_thresholds_apply_to_every_position() -> None:
     maps = torch.rand(6, 4, 3, 2, dtype=torch.float64).requires_grad_()
     goodness = maps.square().mean(dim=(1, 2, 3))
     context = ffprobe.LossContext(1, 3, 0, 0, maps, torch.zeros(3, dtype=torch.int64))
     settings = {"positive": [9, 1.5], "negative": [9, 1.0], "price": [9, 0.2]}
     loss = make("loss", "two-thresholds", **settings, factor=4)
-    found = loss(goodness[:3], goodness[3:], context)
+    value = loss(goodness[:3], goodness[3:], context)
     y = 4 * maps.square().mean(dim=1).flatten(1)  # [6, positions]
     expected = (1 + (1.5 - y[:3]).exp()).log().mean() + (1 + (y[3:] - 1.0).exp()).log().mean()
     expected = expected + 0.2 * y[:3].square().sum(dim=1).sqrt().mean()
-    assert found.item() == pytest.approx(expected.item(), rel=1e-12)
-    (gradient,) = torch.autograd.grad(found, maps, retain_graph=True)
+    assert value.item() == pytest.approx(expected.item(), rel=1e-12)
+    (gradient,) = torch.autograd.grad(value, maps, retain_graph=True)
     torch.testing.assert_close(gradient, torch.autograd.grad(expected, maps)[0])
     once = make("loss", "two-thresholds", **settings, factor=4, per="image")(goodness[:3], goodness[3:], context)
-    assert once.item() != pytest.approx(found.item(), rel=1e-3)
+    assert once.item() != pytest.approx(value.item(), rel=1e-3)

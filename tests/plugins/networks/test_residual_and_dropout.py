@@ -44,8 +44,8 @@ def test_shortcuts_carry_no_gradient() -> None:
     b = functional.max_pool2d(functional.conv2d(a, reached[2], padding=1).relu(), 2)
     expected = torch.autograd.grad(b.square().sum(), reached)
     passed = made.network.pass_on(1, layers[0](x), {1: x})
-    found = torch.autograd.grad(layers[1](passed).square().sum(), reached)
-    for one, other in zip(expected, found, strict=True):
+    gradients = torch.autograd.grad(layers[1](passed).square().sum(), reached)
+    for one, other in zip(expected, gradients, strict=True):
         torch.testing.assert_close(one, other)
 
 
@@ -67,7 +67,7 @@ def test_dropout_acts_before_goodness_and_in_training_only(name: str) -> None:
         assert share == pytest.approx(0.25, abs=0.02)
 
 
-def test_the_learner_sees_dropout() -> None:
+def test_dropout_applies_in_training_steps() -> None:
     # two steps of the same weights and batch differ exactly where masks differ
     def loss(seed: int, dropout: float) -> float:
         made = built("batchnorm", "symba", "olu", network={"name": "tff-s", "width": 0.1, "dropout": dropout})
@@ -80,7 +80,7 @@ def test_the_learner_sees_dropout() -> None:
     assert loss(0, 0.0) == loss(1, 0.0)
 
 
-def test_pepita_refuses_a_mask_that_its_passes_would_not_share() -> None:
+def test_pepita_refuses_dropout_of_the_network() -> None:
     with pytest.raises(ffprobe.UsageError, match=r"rule\.dropout"):
         built(
             "no-label",

@@ -89,8 +89,8 @@ def test_cwcomp_of_other_sizes_replays(tmp_path: Path, how: dict[str, Any]) -> N
     assert result.passed, result.to_dict()
     assert result.peer == "peer-cwcomp"
     assert not result.not_compared
-    said = {"loss", "updated", "goodness", "head_loss", "train_prediction_softmax", "first_grad", "weights"}
-    assert said <= set(result.deviations)
+    quantities = {"loss", "updated", "goodness", "head_loss", "train_prediction_softmax", "first_grad", "weights"}
+    assert quantities <= set(result.deviations)
     assert any(name.startswith("train_only_step1") for name in result.deviations)
 
 
@@ -113,23 +113,23 @@ def test_a_wrong_cwcomp_strays(tmp_path: Path, how: dict[str, Any], mistake: str
     assert result.excess["weights"] > 1e3, result.to_dict()
 
 
-def test_what_the_peers_cannot_repeat_is_refused_by_name(tmp_path: Path) -> None:
+def test_unsupported_recordings_are_refused_by_name(tmp_path: Path) -> None:
     theirs, layers = cwcomp(), json.loads(str(cwcomp()["meta"]))["layers"]
-    for change, told in (
+    for change, message in (
         ({"layers": [{**la, "kind": "linear"} for la in layers]}, "3x3 convolutions"),
         ({"layers": [{**la, "label_divisor": 4} for la in layers]}, "equal groups"),
         ({"layers": [{**la, "epochs_to_exclusive": 0} for la in layers]}, "never learns"),
         ({"loss": {"name": "SymBa", "constants": {}}}, "SymBa"),
     ):
-        with pytest.raises(ffprobe.PluginError, match=told):
+        with pytest.raises(ffprobe.PluginError, match=message):
             replayed(tmp_path, theirs, **change)
     other = deeperforward(PLAIN)
-    for change, told in (
+    for change, message in (
         ({"goodness": {"name": "group_square"}}, "group_square"),
         ({"optimizer": {"name": "adam", "lr": 0.02, "weight_decay": 0.1}}, "Adam with weight decay"),
         ({"schedule": {"name": "step"}}, "schedule 'step'"),
     ):
-        with pytest.raises(ffprobe.PluginError, match=told):
+        with pytest.raises(ffprobe.PluginError, match=message):
             replayed(tmp_path, other, **change)
 
 

@@ -73,7 +73,7 @@ def test_a_wrong_recording_strays(tmp_path: Path, mistake: str, how: dict[str, A
     assert result.excess["weights"] > 1e4
 
 
-def test_a_recording_that_says_it_was_detached_and_was_not_strays(tmp_path: Path) -> None:
+def test_a_recording_that_is_wrongly_marked_as_detached_strays(tmp_path: Path) -> None:
     arrays = local_loss(detach=False)
     arrays["meta"] = np.array(str(arrays["meta"]).replace('"detach": false', '"detach": true'))
     assert replayed(tmp_path, arrays).excess["weights"] > 1e4
@@ -89,7 +89,7 @@ def test_a_recording_that_says_it_was_detached_and_was_not_strays(tmp_path: Path
         ('"name": "steps"', '"name": "cosine"', "cosine"),
     ],
 )
-def test_what_is_not_here_is_named(tmp_path: Path, old: str, new: str, named: str) -> None:
+def test_unsupported_settings_are_named(tmp_path: Path, old: str, new: str, named: str) -> None:
     arrays = local_loss("pred", steps=1)
     arrays["meta"] = np.array(str(arrays["meta"]).replace(old, new))
     with pytest.raises(PluginError, match=named):

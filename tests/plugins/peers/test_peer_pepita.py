@@ -53,28 +53,28 @@ def test_another_setting_strays(tmp_path: Path, change: dict[str, Any]) -> None:
     assert not replayed(tmp_path, record(CASES[0]), **change).passed
 
 
-def test_what_the_peer_cannot_repeat_is_refused_by_name(tmp_path: Path) -> None:
+def test_unsupported_recordings_are_refused_by_name(tmp_path: Path) -> None:
     arrays = record(CASES[0])
     layers = json.loads(str(arrays["meta"]))["layers"]
     conv = [{**layers[0], "kind": "conv2d"}, layers[1]]
-    for change, told in (
+    for change, message in (
         ({"layers": conv}, "opposite sign"),
         ({"rule": "erin"}, "rule 'erin'"),
         ({"schedule": "times 0.1 at epoch 10"}, "schedule"),
-        ({"layers": layers[1:]}, "without hidden layer"),
+        ({"layers": layers[1:]}, "without a hidden layer"),
         ({"error_transform": "cube"}, "cube"),
     ):
-        with pytest.raises(ffprobe.PluginError, match=told):
+        with pytest.raises(ffprobe.PluginError, match=message):
             replayed(tmp_path, arrays, **change)
 
 
-def test_what_does_not_fit_is_a_file_error(tmp_path: Path) -> None:
+def test_an_inconsistent_recording_is_a_file_error(tmp_path: Path) -> None:
     arrays = record(CASES[0])
-    with pytest.raises(ffprobe.FileError, match="does not fit"):
+    with pytest.raises(ffprobe.FileError, match="is inconsistent"):
         replayed(tmp_path, {**arrays, "init/0.linear.weight": arrays["init/0.linear.weight"][:-1]})
-    with pytest.raises(ffprobe.FileError, match="does not fit"):
+    with pytest.raises(ffprobe.FileError, match="is inconsistent"):
         replayed(tmp_path, {key: value for key, value in arrays.items() if key != "batch/y"})
-    with pytest.raises(ffprobe.FileError, match="does not fit"):
+    with pytest.raises(ffprobe.FileError, match="is inconsistent"):
         replayed(tmp_path, arrays, layers=None)
 
 
@@ -88,7 +88,7 @@ def test_first_gradients_are_compared_too(tmp_path: Path) -> None:
     assert replayed(tmp_path, arrays).excess["first_grad"] > 1
 
 
-def test_what_nobody_knows_is_said_not_to_be_compared(tmp_path: Path) -> None:
+def test_an_unknown_array_is_reported_as_not_compared(tmp_path: Path) -> None:
     result = replayed(tmp_path, {**record(CASES[0]), "mood": np.zeros(3)})
     assert result.passed
     assert list(result.not_compared) == ["mood"]

@@ -37,7 +37,7 @@ def rows_of(result: Any) -> dict[str, dict[str, Any]]:
 def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
     registry = Registry()
     out = tmp_path_factory.mktemp("run") / "run.h5"
-    Session(toy_config(registry, "olu", "batchnorm", "symba", "evaluation"), registry, out).run()
+    Session.start(toy_config(registry, "olu", "batchnorm", "symba", "evaluation"), registry, out).run()
     return out
 
 

@@ -32,7 +32,7 @@ def crowd(depth: int = 4, samples: int = 400) -> dict[str, np.ndarray]:
 def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
     registry = Registry()
     out = tmp_path_factory.mktemp("run") / "run.h5"
-    Session(toy_config(registry, "olu", "batchnorm", "symba", "probes"), registry, out).run()
+    Session.start(toy_config(registry, "olu", "batchnorm", "symba", "probes"), registry, out).run()
     return out
 
 
@@ -71,11 +71,11 @@ def test_the_cheapest_is_chosen_by_validation_not_by_the_test_set(make_run: Make
     for loss in (0.1, 0.5, 1.0):
         near = [row for row in rows if row["validation_gain"] >= -loss - 1e-9]
         cheapest = min(near, key=lambda row: row["cost"])
-        assert cheapest["select_cheapest"] <= loss
+        assert cheapest["cheapest_within"] <= loss
     spoilt = {"evaluations": {1: given["goodness"], 2: given["goodness"]}, **given}
     spoilt["goodness"] = given["goodness"][::-1].copy()  # the test set alone
     other = Frontier().analyze([make_run("spoilt", **spoilt)]).to_dict()["rows"]
-    told = [[(r["setting"], r["validation_gain"], r["select_cheapest"]) for r in found] for found in (rows, other)]
+    told = [[(r["setting"], r["validation_gain"], r["cheapest_within"]) for r in found] for found in (rows, other)]
     assert told[0] == told[1]
     assert [r["gain"] for r in rows] != [r["gain"] for r in other]
 

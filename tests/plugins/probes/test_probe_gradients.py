@@ -70,7 +70,7 @@ def run(out: Path, *plugins: str, **training: Any) -> ByHand:
     words = (f"symba:alpha={ALPHA}", *plugins)
     changes = {"training": {"learning_rate": 0.01, **training}, "recording": {"activations": False}}
     config = toy_config(registry, *words, **changes)
-    Session(config, registry, out, observers=[("by-hand", hand)]).run()
+    Session.start(config, registry, out, observers=[("by-hand", hand)]).run()
     return hand
 
 

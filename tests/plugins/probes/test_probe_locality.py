@@ -82,7 +82,7 @@ def ffprobe_components(): return [Leaky]
 def audit(tmp_path: Path, *plugins: str, word: str = "locality", epochs: int = 2, **changes: Any) -> Any:
     registry = Registry()
     changes = {"recording": {"activations": False}, "training": {"epochs": epochs}, **changes}
-    Session(toy_config(registry, *plugins, word, **changes), registry, tmp_path / "run.h5").run()
+    Session.start(toy_config(registry, *plugins, word, **changes), registry, tmp_path / "run.h5").run()
     with ffprobe.open(tmp_path / "run.h5") as run:
         assert run.messages() == []
         return Locality().analyze([run])

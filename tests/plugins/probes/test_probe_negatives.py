@@ -64,7 +64,7 @@ class ByHand:
 def train(out: Path, *plugins: str, observers: Any = (), **changes: Any) -> Any:
     registry = Registry()
     changes = {"recording": {"activations": False}, "training": {"epochs": 1}, **changes}
-    Session(toy_config(registry, *plugins, **changes), registry, out, observers=observers).run()
+    Session.start(toy_config(registry, *plugins, **changes), registry, out, observers=observers).run()
     return ffprobe.open(out)
 
 

@@ -35,7 +35,7 @@ def ffprobe_components(): return [Biased]
 def train(out: Path, *plugins: str, **changes: Any) -> Any:
     registry = Registry()
     table = {"precision": "fp64", "recording": {"activations": False}, "training": {"learning_rate": 0.02}}
-    Session(toy_config(registry, *plugins, "scaling:sandbox_every=1", **{**table, **changes}), registry, out).run()
+    Session.start(toy_config(registry, *plugins, "scaling:sandbox_every=1", **{**table, **changes}), registry, out).run()
     return ffprobe.open(out)
 
 

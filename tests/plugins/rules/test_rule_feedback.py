@@ -30,15 +30,15 @@ def experiment(*plugins: str, **changes: Any) -> Experiment:
 
 
 def gradients(made: Experiment, steps: int = 1) -> dict[str, torch.Tensor]:
-    """Of the first update."""
+    """Gradients of the first update."""
     made.network.train()
     x, labels = made.loader.preview()
-    found = {}
+    gradients = {}
     for _ in made.learner.step(x, labels, 0, 0):
         for name, parameter in made.network.named_parameters():
             if parameter.grad is not None:
-                found[name] = parameter.grad.clone()
-    return found
+                gradients[name] = parameter.grad.clone()
+    return gradients
 
 
 def test_feedback_equal_to_the_weights_is_backpropagation() -> None:
@@ -52,7 +52,7 @@ def test_feedback_equal_to_the_weights_is_backpropagation() -> None:
         torch.testing.assert_close(got[name], value, rtol=1e-9, atol=1e-12, msg=name)
 
 
-def test_errors_pass_a_convolution_through_its_feedback() -> None:
+def test_errors_propagate_through_the_feedback_of_a_convolution() -> None:
     made = experiment("feedback-alignment", *CLASS, **CONV)
     conv = made.network.layer(1).conv
     x = torch.randn(2, 8, 5, 5, dtype=torch.float64, requires_grad=True)
@@ -65,7 +65,7 @@ def test_errors_pass_a_convolution_through_its_feedback() -> None:
     torch.testing.assert_close(conv.weight.grad, expected)
 
 
-def test_layer_0_and_nothing_else_is_without_feedback() -> None:
+def test_only_the_first_layer_has_no_feedback() -> None:
     made = experiment("feedback-alignment", *CLASS, **CONV)
     names = {name for name in made.network.named_state() if "feedback" in name}
     assert names == {"1.conv.feedback", "2.conv.feedback", "2.goodness.linear.feedback"}
@@ -114,7 +114,7 @@ def test_direct_feedback_is_the_error_through_a_fixed_matrix() -> None:
     torch.testing.assert_close(got["layers.2.goodness.linear.weight"], expected.detach())
 
 
-def test_the_last_map_may_have_the_true_error_instead() -> None:
+def test_the_last_map_can_get_the_exact_gradient() -> None:
     exact = experiment(*CLASS, **CONV)
     direct = experiment("direct-feedback-alignment:feedback_to_last=false", *CLASS, **CONV)
     assert "2.feedback" not in direct.network.named_state()
@@ -135,11 +135,11 @@ def test_pepita_draws_one_mask_for_both_passes(monkeypatch: pytest.MonkeyPatch) 
     alone = torch.zeros(20, dtype=torch.float64)
     alone[7] = 2.0
     monkeypatch.setattr(rule, "masks", lambda batch, hidden, like: [torch.ones(20), torch.ones(20), alone])
-    heard: list[torch.Tensor] = []
-    made.network.layer(2).goodness.register_forward_hook(lambda module, given, out: heard.append(given[0]))
+    activations: list[torch.Tensor] = []
+    made.network.layer(2).goodness.register_forward_hook(lambda module, given, out: activations.append(given[0]))
     gradients(made)
-    assert len(heard) == 2
-    for activation in heard:
+    assert len(activations) == 2
+    for activation in activations:
         assert activation[:, :7].abs().max() == 0 and activation[:, 8:].abs().max() == 0
         assert activation[:, 7].abs().max() > 0
 
@@ -163,7 +163,7 @@ def test_rules_lower_their_loss_with_every_map_moving(rule: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("plugins", "told"),
+    ("plugins", "advice"),
     [
         (("direct-feedback-alignment", "no-label", "linear-head", "cross-entropy"), "--plugin whole"),
         (("direct-feedback-alignment", "whole"), "--plugin linear-head"),
@@ -171,10 +171,10 @@ def test_rules_lower_their_loss_with_every_map_moving(rule: str) -> None:
         (("pepita", "fcn:width=0.01", "linear-head", "cross-entropy", "greedy"), "--plugin whole"),
     ],
 )
-def test_what_a_rule_cannot_do_is_refused_with_advice(plugins: tuple[str, ...], told: str) -> None:
+def test_unsupported_settings_are_refused_with_advice(plugins: tuple[str, ...], advice: str) -> None:
     with pytest.raises(ffprobe.UsageError) as refused:
         experiment(*plugins)
-    assert told in refused.value.hint
+    assert advice in refused.value.hint
 
 
 class StopAt:
@@ -190,13 +190,13 @@ class StopAt:
 
 
 @pytest.mark.parametrize("rule", ["feedback-alignment", "direct-feedback-alignment", "pepita:dropout=0.2"])
-def test_the_matrices_lie_in_the_run_file_and_outlive_a_stop(tmp_path: Path, rule: str) -> None:
+def test_the_matrices_are_in_the_run_file_and_survive_an_interruption(tmp_path: Path, rule: str) -> None:
     changes: dict[str, Any] = FULL if "pepita" in rule else CONV
 
     def session(name: str, stop: int = -1, resume: bool = False) -> Session:
         registry, watcher = Registry(), StopAt(stop)
         config = toy_config(registry, rule, *CLASS, **changes)
-        made = Session(config, registry, tmp_path / name, resume=resume, observers=[("stop", watcher)])
+        made = Session.start(config, registry, tmp_path / name, resume=resume, observers=[("stop", watcher)])
         watcher.session = made
         return made
 

@@ -40,7 +40,7 @@ def test_blocks(depth: int, settings: dict[str, int], expected: list[tuple[int, 
     assert groups("blocks", depth, **settings) == expected
 
 
-def test_blocks_that_never_get_on_are_refused() -> None:
+def test_an_overlap_as_large_as_a_block_is_refused() -> None:
     with pytest.raises(ffprobe.UsageError, match="cannot overlap"):
         plan(scheduler("blocks", size=2, overlap=2), 4, 1, 10)
 
@@ -53,7 +53,7 @@ def test_interlocking_is_the_second_form_of_olu() -> None:
     assert set(groups("interlocking", 4)) == both  # what OLU does in two turns, at every step
 
 
-def test_olu_need_not_leave_the_last_layer_idle() -> None:
+def test_olu_can_train_the_last_layer_alone() -> None:
     assert groups("olu", 4, 1, train_last=True) == [(0, 1), (1, 3), (3, 4)]
     assert groups("olu", 4, 0, offset=1) == groups("olu", 4, 1)
     assert groups("olu", 4, 0, epoch=1, alternate_every="epoch") == groups("olu", 4, 1)
