@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # pytest workers; each keeps torch to one thread (tests/conftest.py), so two fit two cores
 WORKERS ?= $(shell nproc)
 
-.PHONY: demo test lint stress cluster bench gallery methods clean
+.PHONY: demo test lint stress cluster bench gallery methods docs clean
 
 # A quarter of the width and small batches, so that both runs and their analyses fit a minute on two cores.
 BUDGET := --dataset digits --epochs 25 --batch-size 32 --set network.width=0.25 --set training.learning_rate=0.003
@@ -52,7 +52,6 @@ bench: $(VENV)/installed-test
 	$(if $(TCMALLOC),LD_PRELOAD=$(TCMALLOC) $(BIN)/python -m benchmarks.scale)
 	$(BIN)/python -m benchmarks.on_disk --data $(CIFAR10)
 	$(BIN)/python -m benchmarks.startup
-	$(BIN)/python -m benchmarks.heads
 	$(BIN)/python -m benchmarks.page
 
 # one CUDA card, under ten minutes
@@ -70,6 +69,11 @@ methods: $(VENV)/installed
 	CIFAR10_JPEG=$(CIFAR10) $(BIN)/ffprobe sweep studies/methods.toml --out runs/methods --jobs $(WORKERS)
 	CIFAR10_JPEG=$(CIFAR10) $(BIN)/python studies/methods.py runs/methods
 
+# the documentation site in site/; fails on a broken link; mkdocs.yml has the pages
+docs: $(VENV)/installed-docs
+	$(BIN)/python docs/generate.py --check
+	$(BIN)/mkdocs build --strict --quiet
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -80,6 +84,10 @@ $(VENV)/installed: pyproject.toml | $(VENV)/bin/python
 $(VENV)/installed-test: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
 	touch $@ $(VENV)/installed
+
+$(VENV)/installed-docs: pyproject.toml | $(VENV)/installed-test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	touch $@
 
 clean:
 	rm -rf demo build dist *.egg-info

@@ -14,25 +14,25 @@ from ffprobe.cli.app import build_app
 from ffprobe.errors import CheckFailed
 
 INTRO = """\
-`ffprobe`, `ff-probe` and `python -m ffprobe` are one program. Results go to stdout, everything else to stderr;
-`NO_COLOR` is honoured. Every command ends with one of these exit codes:
+`ffprobe`, `ff-probe` and `python -m ffprobe` are the same program. Results are printed to stdout, everything else to
+stderr; `NO_COLOR` is respected. Every command ends with one of these exit codes:
 
 | code | when |
 |---|---|
-| 0 | All is well. |
+| 0 | Success. |
 | 1 | The run or the analysis failed. |
-| 2 | The words typed do not fit together; nothing was computed. |
-| 3 | A plugin is missing, would not load, or broke its contract. |
+| 2 | Invalid arguments; nothing ran. |
+| 3 | A plugin is missing, could not be loaded, or broke its contract. |
 | 4 | A file is missing, unreadable, incomplete, or of a newer format. |
-| 5 | A check did not hold; only where it is said below. |
-| 130, 143 | It was interrupted (Ctrl-C, SIGTERM); a run file is closed cleanly. |
+| 5 | A check failed; only commands that state it below. |
+| 130, 143 | Interrupted by Ctrl-C or SIGTERM, after the run file was closed cleanly. |
 
-[Errors](errors.md) has every message and what to do about it.
+[Errors](errors.md) lists every message with its hint.
 """
 
 
 def command_page(note: str) -> str:
-    """The page; commands that installed plugins add are left out, whoever has them."""
+    """The page, without the commands that installed plugins add."""
     app: Any = typer.main.get_command(build_app())
     commands = "".join(_section(f"ffprobe {words}", command) for words, command in _commands(app))
     return f"# Command line\n\n{note}{INTRO}\n{commands.rstrip()}\n"
@@ -55,8 +55,8 @@ def _section(words: str, command: Any) -> str:
     rows += [(f"`{_cell(_option(p, hints[p.name]))}`", _default(p), p.help) for p in options]
     table = "".join(f"| {name} | {default} | {_cell(text)} |\n" for name, default, text in rows)
     check = CheckFailed.__name__ in inspect.getsource(sys.modules[command.callback.__module__])
-    more = f"\nExit code {CheckFailed.exit_code}: a check did not hold.\n" if check else ""
-    heads = "| word | default | what it is |\n|---|---|---|\n"
+    more = f"\nExit code {CheckFailed.exit_code}: a check failed.\n" if check else ""
+    heads = "| argument or option | default | description |\n|---|---|---|\n"
     return f"## {words}\n\n`{usage}`\n\n{inspect.cleandoc(command.help or '')}\n\n{heads}{table}{more}\n"
 
 
@@ -71,11 +71,11 @@ def _option(parameter: Any, hint: Any) -> str:
 
 
 def _value(hint: Any) -> str:
-    """What stands behind an option, by its annotation."""
+    """The placeholder for an option's value, from its annotation."""
     kinds = [kind for kind in (*get_args(hint), hint) if isinstance(kind, type) and kind is not type(None)]
     kind = kinds[0] if kinds else str
     if issubclass(kind, Enum):
-        return "|".join(str(member.value) for member in kind)
+        return "{" + ",".join(str(member.value) for member in kind) + "}"
     return {"int": "N", "float": "X", "Path": "PATH"}.get(kind.__name__, "TEXT")
 
 

@@ -1,4 +1,4 @@
-"""The reference of components: a page for each kind, with what its base class asks and every check of its contract."""
+"""The reference of components: a page for each kind, with its base class and every check of its contract."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ffprobe.testing import CONTRACTS
 from ffprobe.testing.contracts.component import ComponentContract
 
 WORDS = ("Args:", "Attributes:", "Raises:", "Returns:", "Yields:")
-BESIDES = {  # what the methods of a kind are given or give back
+RELATED = {  # the types that the methods of a kind receive or return
     "network": ("LayerSpec", "Shortcut"),
     "loss": ("LossContext",),
     "rule": ("LearnerSetup", "Learner", "Update"),
@@ -33,21 +33,21 @@ def component_pages(note: str) -> dict[str, str]:
         f"| [{kind}](components/{kind}.md) | `{base.__name__}` | {_cell(_first(base))} |\n"
         for kind, base in ((kind, base_class(kind)) for kind in KINDS)
     )
-    table = f"| kind | base class | what it is |\n|---|---|---|\n{rows}"
+    table = f"| kind | base class | description |\n|---|---|---|\n{rows}"
     common = "".join(_described(Component, 2)) + _checks(list(ComponentContract.checks()), ComponentContract)
     pages = {"components.md": f"# Components\n\n{note}{INTRO}\n{table}\n{common}"}
     for kind, base in ((kind, base_class(kind)) for kind in KINDS):
-        besides = "".join("".join(_described(getattr(ffprobe, name), 2)) for name in BESIDES.get(kind, ()))
-        text = f"# {base.__name__}\n\n{note}{''.join(_described(base, 2)).partition(chr(10) * 2)[2]}{besides}"
+        related = "".join("".join(_described(getattr(ffprobe, name), 2)) for name in RELATED.get(kind, ()))
+        text = f"# {base.__name__}\n\n{note}{''.join(_described(base, 2)).partition(chr(10) * 2)[2]}{related}"
         own = [name for name in CONTRACTS[kind].checks() if name not in ComponentContract.checks()]
         pages[f"components/{kind}.md"] = f"{text}{_checks(own, CONTRACTS[kind])}"
     return pages
 
 
 INTRO = """\
-A component is a class with a `name`, derived from the base class of its kind; a plugin offers it
-([how](plugins/README.md)), a run picks it ([settings](settings.md)). Each page has what the base class asks, and what
-`ffprobe plugins check` looks at, beside what it looks at in every component (below).
+A component is a class with a `name` that derives from the base class of its kind. A plugin offers it
+([how](plugins/README.md)), and the config of a run selects it ([settings](settings.md)). Each page documents the base
+class and the checks of `ffprobe plugins check` for its kind. The checks of all components are below.
 """
 
 
@@ -61,15 +61,15 @@ def _described(thing: type, level: int) -> Iterator[str]:
     if dataclasses.is_dataclass(thing):
         defaults = [f for f in dataclasses.fields(thing) if f.default not in (dataclasses.MISSING, None, "", ())]
         if defaults:
-            told = ", ".join(f"`{f.name}` is `{f.default!r}`" for f in defaults if not callable(f.default))
-            yield f"Unless given: {told}.\n\n" if told else ""
+            values = ", ".join(f"`{f.name}` is `{f.default!r}`" for f in defaults if not callable(f.default))
+            yield f"Defaults: {values}.\n\n" if values else ""
     for name, member in vars(thing).items():
         function = member.fget if isinstance(member, property) else inspect.unwrap(getattr(member, "__func__", member))
         if not inspect.isfunction(function) or (name.startswith("_") and name != "__call__") or not function.__doc__:
             continue
-        must = "must be written" if getattr(member, "__isabstractmethod__", False) else ""
-        given = "" if isinstance(member, property) else _signature(function)
-        yield f"{'#' * (level + 1)} `{name}{given}`\n\n{f'*{must}*' + chr(10) * 2 if must else ''}{_text(function)}\n\n"
+        must = "*required*\n\n" if getattr(member, "__isabstractmethod__", False) else ""
+        signature = "" if isinstance(member, property) else _signature(function)
+        yield f"{'#' * (level + 1)} `{name}{signature}`\n\n{must}{_text(function)}\n\n"
 
 
 def _signature(function: Any) -> str:
@@ -79,7 +79,7 @@ def _signature(function: Any) -> str:
 
 
 def _text(thing: Any) -> str:
-    """A docstring in Markdown: its sections begin with a bold word, their entries are a list."""
+    """A docstring as Markdown: section names in bold, entries as a list."""
     lines, inside = [], False
     for line in (inspect.getdoc(thing) or "").splitlines():
         if line in WORDS:
@@ -99,7 +99,7 @@ def _checks(names: list[str], contract: Any) -> str:
     for name in names:
         method = getattr(contract, name.replace("-", "_"))
         rows += f"| {name} | {_cell(_first(method))} | {_cell(method.__why__)} |\n"
-    return f"## What is checked\n\n| check | what must hold | why |\n|---|---|---|\n{rows}"
+    return f"## Checks\n\n| check | requirement | reason |\n|---|---|---|\n{rows}"
 
 
 def _cell(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The pages of errors: the tree with its exit codes, and every message that stands in the source, with what to do."""
+"""The pages of errors: the classes with their exit codes, and every message in the source with its hint."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from ffprobe import errors
 
 ROOT = Path(__file__).parents[1]
-PARTS = {  # what builds an error out of words that are given to it, and where in its call these stand
+PARTS = {  # functions that build an error from text in an argument: the error, and the position of that argument
     "file_error": ("FileError", 2),
     "Mistake": ("PluginError", 0),
     "kind": ("PluginError", 0),
@@ -22,7 +22,7 @@ STRIPS = ("strip", "rstrip", "removesuffix", "removeprefix", "lower")
 
 
 def tree() -> list[type[errors.FfprobeError]]:
-    """The classes of errors, the base first."""
+    """The classes of errors, base class first."""
     found = [c for c in vars(errors).values() if inspect.isclass(c) and issubclass(c, errors.FfprobeError)]
     return sorted(found, key=lambda c: len(c.__mro__))
 
@@ -32,10 +32,10 @@ class Message:
     """One message of the source, as a template.
 
     Attributes:
-        what: the sentence, with a word in braces, or an ellipsis, where something is put in.
-        do: what to do about it, the same.
-        file: that holds it.
-        error: the name of its class.
+        what: the message, with a word in braces, or an ellipsis, for each inserted value.
+        hint: the hint, in the same form.
+        file: the source file that has the message.
+        error: the name of the error's class.
     """
 
     what: str
@@ -69,19 +69,19 @@ class _Source:
             if isinstance(node, ast.Call) and (built := self._built(node)):
                 error, at = built
                 if len(node.args) > at and not isinstance(node.args[at], ast.Starred):
-                    hint = next((k.value for k in node.keywords if k.arg == "do"), None)
+                    hint = next((k.value for k in node.keywords if k.arg == "hint"), None)
                     if isinstance(node.func, ast.Name) and node.func.id == "Mistake":  # the end of a sentence
-                        said = self._message(node.args[0], node.args[1], error)
-                        yield Message(f"The plugin … {said.what}.", said.hint, said.file, said.error)
+                        end = self._message(node.args[0], node.args[1], error)
+                        yield Message(f"The plugin … {end.what}.", end.hint, end.file, end.error)
                     else:
                         yield self._message(node.args[at], hint, error)
-        for function in self.functions:  # words that another function of the file makes an error of
+        for function in self.functions:  # texts that another function of the file turns into an error
             if function.returns and ast.unparse(function.returns) == "tuple[str, str]":
                 for node in ast.walk(function):
                     if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple):
                         yield self._message(*node.value.elts, self._user(function.name))
         names = {node.id for node in ast.walk(self.module) if isinstance(node, ast.Name)}
-        for node in self.module.body if names & self.classes else ():  # tables of such words
+        for node in self.module.body if names & self.classes else ():  # tables of such texts
             if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Dict):
                 for pair in node.value.values:
                     if isinstance(pair, ast.Tuple) and len(pair.elts) == 2 and _texts(pair):
@@ -90,11 +90,11 @@ class _Source:
     def _built(self, call: ast.Call) -> tuple[str, int] | None:
         name = call.func.id if isinstance(call.func, ast.Name) else ""
         if isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) == "ffprobe":
-            name = call.func.attr  # as plugins write it
+            name = call.func.attr  # the spelling in plugins
         return (name, 0) if name in self.classes else PARTS.get(name)
 
     def _user(self, function: str) -> str:
-        """The error that is made where a function is called, else the first one of the file."""
+        """The error that the caller of a function raises, or else the first error class of the file."""
         for other in self.functions:
             names = {n.id for n in ast.walk(other) if isinstance(n, ast.Name)}
             if (not function or function in names) and names & self.classes and other.name != function:
@@ -105,7 +105,7 @@ class _Source:
         return Message(_tidy(self._text(what)), _tidy(self._text(hint)) if hint else "", self.file, error)
 
     def _text(self, node: ast.expr, deep: int = 0) -> str:
-        """The words of an expression; alternatives stand behind each other, with a bar between."""
+        """The text of an expression; alternatives are separated by a bar."""
         match node:
             case ast.Constant():
                 return str(node.value)
@@ -131,7 +131,7 @@ class _Source:
         return "…"
 
     def _name(self, node: ast.Name, deep: int) -> str:
-        """What a name stands for where it is used: the words that were given to it before, or itself in braces."""
+        """The texts that a name may hold where it is used, or the name itself in braces."""
         if node.id.isupper() or node.id.startswith("_"):
             module = importlib.import_module(
                 self.file.removesuffix(".py").replace("plugins/", "ffprobe_plugins/").replace("/", ".")
@@ -143,7 +143,7 @@ class _Source:
         return f"{{{node.id}}}"
 
     def _given(self, name: ast.Name) -> list[ast.expr]:
-        """The values that may have reached a name, looking back from where it is used."""
+        """The values that may have been assigned to a name, searched backwards from its use."""
         values: list[ast.expr] = []
         node: ast.AST = name
         while (above := self.parents.get(id(node))) is not None and not isinstance(node, ast.FunctionDef):
@@ -158,9 +158,9 @@ class _Source:
 
 
 def _reaching(block: list[ast.stmt], name: str) -> tuple[list[ast.expr], bool]:
-    """What a name may be at the end of a block, and whether it cannot be anything from before it."""
+    """The possible values of a name at the end of a block, and whether earlier values are excluded."""
     if block and isinstance(block[-1], ast.Raise | ast.Return | ast.Continue | ast.Break):
-        return [], True  # the end is never reached
+        return [], True  # the block never reaches its end
     values = []
     for statement in reversed(block):
         more, certain = _assigned(statement, name)
@@ -191,7 +191,7 @@ def _either(*texts: str) -> str:
 
 
 def _texts(node: ast.AST) -> bool:
-    """Whether an expression has words in it."""
+    """Whether an expression contains a text with more than one word."""
     return any(isinstance(n, ast.Constant) and isinstance(n.value, str) and " " in n.value for n in ast.walk(node))
 
 
@@ -200,7 +200,7 @@ def _tidy(text: str) -> str:
 
 
 def error_pages(note: str) -> dict[str, str]:
-    """Every page by its path: the tree, and one for each class that has messages."""
+    """Every page by its path: the list of classes, and one page for each class that has messages."""
     found = messages()
     pages, rows = {}, []
     for error in tree():
@@ -212,24 +212,24 @@ def error_pages(note: str) -> dict[str, str]:
             name = f"[{name}]({path})"
             table = "".join(f"| {m.what} | {m.hint} | `{m.file}` |\n" for m in own)
             head = f"# {error.__name__}, exit code {code}\n\n{note}{doc}\n\n{LEGEND}\n"
-            pages[path] = f"{head}| what is said | what to do | said in |\n|---|---|---|\n{table}"
+            pages[path] = f"{head}| message | hint | source |\n|---|---|---|\n{table}"
         rows.append(f"| {code} | {name} | {doc} | {len(own)} |\n")
-    table = "| exit code | error | when | messages |\n|---|---|---|---|\n| 0 | | All is well. | |\n" + "".join(rows)
+    table = "| exit code | error | when | messages |\n|---|---|---|---|\n| 0 | | Success. | |\n" + "".join(rows)
     return {"errors.md": f"# Errors\n\n{note}{INTRO}\n{table}", **pages}
 
 
 INTRO = """\
-Every error is one sentence of what happened, where, and one of what to do. It goes to stderr; the exit code says of
-which sort it is. With `--json` it is one JSON line with the keys `error`, `what`, `where`, `do`, `exit_code`;
-`--verbose` adds the traceback. In Python it is an exception with the attributes `what`, `where` and `do`; all derive
-from `ffprobe.FfprobeError`.
+Every error states what happened, where, and a hint that helps. It is printed to stderr, and the exit code shows its
+class. With `--json` it is one JSON line with the keys `error`, `what`, `where`, `do` (the hint) and `exit_code`;
+`--verbose` adds the traceback. In Python it is an exception with the attributes `what`, `where` and `hint`; all classes
+derive from `ffprobe.FfprobeError`.
 
-Each page below has every message of its sort, by the alphabet. What `ffprobe plugins check` finds is told with its
-reason and is not listed; nor is what only a program that uses the Python API can do wrong, which is a ValueError,
-TypeError or IndexError with its own sentence.
+Each page below lists every message of its class in alphabetical order. Failures of `ffprobe plugins check` are not
+listed; they state their reason themselves. Mistakes that only a program can make, through the Python API, are not
+listed either: they raise ValueError, TypeError or IndexError.
 """
 LEGEND = """\
-A word in braces, or …, stands for what is put in; a bar separates alternatives, in brackets inside a sentence.
+A word in braces, or …, stands for an inserted value. A bar separates alternatives, in parentheses within a sentence.
 """
 
 

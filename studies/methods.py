@@ -1,9 +1,9 @@
-"""Makes docs/methods.md from the runs of ``methods.toml``: one table of every method of the field.
+"""Make docs/methods.md from the runs of ``methods.toml``: one table of every method of the field.
 
 ``python studies/methods.py RUNS``, after ``ffprobe sweep studies/methods.toml --out RUNS``; ``make methods`` does both.
-Runs that are not there yet are left out, and the page says how many there are. Every run's numbers are kept in
-docs/results/methods.csv, so that a night on one machine and a night on another make one table: a row stands for its run
-file where that is not at hand, as long as the grid still asks for the same run.
+Missing runs are left out, and the page states how many are finished. Every run's numbers are stored in
+docs/results/methods.csv, so that the results of two machines make one table: a row replaces a missing run file as long
+as the grid still contains the same run.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from ffprobe.config.preset_files import read_preset
 from ffprobe.plugin.registry import Registry
 from ffprobe.sweep.grid import Grid, read_grid
 from ffprobe.sweep.plan import plan
-from ffprobe.training.locality import reach, toy
+from ffprobe.training.locality import loss_locality, toy
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "methods.md"
 READING = HERE / "methods-reading.md"
-"""What was made of the numbers, by hand."""
+"""The interpretation of the numbers, written by hand."""
 ROWS = HERE.parent / "docs" / "results" / "methods.csv"
 PAPERS = {"fashion-mnist": "fashion-mnist", "cifar10-jpeg": "cifar10"}
-"""The data sets on which papers report, and what published.toml calls them."""
+"""The data sets that papers report, and their names in published.toml."""
 TITLES = {"digits": "digits", "fashion-mnist": "Fashion-MNIST", "cifar10-jpeg": "CIFAR-10 (JPEG)"}
 
 
@@ -43,14 +43,14 @@ class Row(NamedTuple):
 
     Attributes:
         method: its point on the axis of methods.
-        data: of data sets.
-        seed: of seeds.
+        data: its point on the axis of data sets.
+        seed: its point on the axis of seeds.
         accuracy: on the test set by the run's evaluator, percent.
-        speed: training images a second, median over epochs.
-        memory: peak resident set of the process, or of the card, bytes.
-        passes: how many inputs went through the layer that was asked most often, for one image.
-        where: versions, device and threads of the run, in words.
-        asked: of the command that made it, less folders, and of its preset, the beginning of the SHA-256.
+        speed: training images per second, median over epochs.
+        memory: peak resident set of the process, or peak GPU memory, in bytes.
+        passes: inputs that went through the most evaluated layer, per image.
+        where: versions, device and threads of the run, as text.
+        asked: the first digits of the SHA-256 of its command, without folders, and of its preset.
     """
 
     method: str
@@ -70,9 +70,9 @@ class Cell:
 
     Attributes:
         accuracy: on the test set by the run's evaluator, percent, by seed.
-        speed: training images a second, of each run.
-        memory: peak resident set of the process, or of the card, bytes, of each run.
-        passes: how many inputs went through the layer that was asked most often, for one image.
+        speed: training images per second, of each run.
+        memory: peak resident set of the process, or peak GPU memory, in bytes, of each run.
+        passes: inputs that went through the most evaluated layer, per image.
     """
 
     accuracy: dict[str, float] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class Method:
 
     Attributes:
         cells: by data set.
-        reaches: what each loss reaches, in words.
+        reaches: the parameters that each loss changes, as text.
     """
 
     cells: dict[str, Cell] = field(default_factory=dict)
@@ -98,23 +98,23 @@ def main(
     runs: Annotated[Path, typer.Argument(help="The directory that the sweep wrote.")],
     grid: Annotated[Path, typer.Option(help="The grid that was swept.")] = HERE / "methods.toml",
     out: Annotated[Path, typer.Option(help="The page to write.")] = PAGE,
-    rows: Annotated[Path, typer.Option(help="Every run's numbers, kept for where its file is not at hand.")] = ROWS,
+    rows: Annotated[Path, typer.Option(help="CSV with every run's numbers, used where a run file is missing.")] = ROWS,
 ) -> None:
     """Read the runs and write the page."""
     published = tomllib.loads((HERE / "published.toml").read_text(encoding="utf-8"))
     read = read_grid(grid)
-    found, told, planned = collect(read, runs, kept(rows))
+    methods, finished, planned = collect(read, runs, kept(rows))
     rows.parent.mkdir(parents=True, exist_ok=True)
     with rows.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(Row._fields)
-        writer.writerows([*row[:3], *map(_text, row[3:7]), *row[7:]] for row in told)
-    made = sorted({row.where for row in told})
-    out.write_text(page(read, found, (len(told), planned), published, made), encoding="utf-8")
+        writer.writerows([*row[:3], *map(_text, row[3:7]), *row[7:]] for row in finished)
+    made = sorted({row.where for row in finished})
+    out.write_text(page(read, methods, (len(finished), planned), published, made), encoding="utf-8")
 
 
 def kept(path: Path) -> dict[tuple[str, str, str], Row]:
-    """The rows of an earlier time by method, data set and seed; none where there is no such file."""
+    """The stored rows by method, data set and seed; empty if there is no such file."""
     if not path.exists():
         return {}
     with path.open(newline="", encoding="utf-8") as file:
@@ -125,34 +125,34 @@ def kept(path: Path) -> dict[tuple[str, str, str], Row]:
 def collect(
     grid: Grid, runs: Path, before: Mapping[tuple[str, str, str], Row]
 ) -> tuple[dict[str, Method], list[Row], int]:
-    """Every method's numbers, as far as its runs are finished; their rows; and how many runs there are to be.
+    """The numbers of every method with finished runs, their rows, and the number of planned runs.
 
     Args:
         grid: of the study.
         runs: the directory of run files.
-        before: rows to take where a file is not there, if the grid still asks for the same run.
+        before: rows to use where a file is missing, if the grid still contains the same run.
     """
     registry = Registry()
     planned = plan(grid, runs, registry)
     methods: dict[str, Method] = {point.name: Method() for point in grid.axes["method"]}
     rows: list[Row] = []
-    for one, points in zip(planned, grid.cells(), strict=True):
+    for run_plan, points in zip(planned, grid.cells(), strict=True):
         at = dict(zip(grid.axes, (point.name for point in points), strict=True))
         method = methods[at["method"]]
         if not method.reaches:
-            audit = reach(toy({**one.config.to_dict(), "observers": []}, registry), registry)
-            method.reaches = "; ".join(audit.lines())
-        place, asked = (at["method"], at["data"], at["seed"]), _asked(one.job.command)
+            report = loss_locality(toy({**run_plan.config.to_dict(), "observers": []}, registry), registry)
+            method.reaches = "; ".join(report.lines())
+        place, asked = (at["method"], at["data"], at["seed"]), _asked(run_plan.job.command)
         old = before.get(place)
-        if one.standing == "finished":
-            with ffprobe.open(one.job.out) as run:
+        if run_plan.status == "finished":
+            with ffprobe.open(run_plan.job.out) as run:
                 numbers = (
                     100 * float(run.read("final/model_test_accuracy")),
                     float(statistics.median(run.read("metrics/images_per_second"))),
                     float(run.read("final/peak_memory")),
-                    passes(run, one.config),
+                    passes(run, run_plan.config),
                 )
-                # as its row will have them, so that the page is the same with the file and without
+                # rounded as in its row, so that the page is the same with the file and without it
                 row = Row(*place, *(float(_text(number)) for number in numbers), _where(run), asked)
         elif old is not None and old.asked == asked:
             row = old
@@ -178,7 +178,7 @@ def _where(run: ffprobe.RunFile) -> str:
 
 
 def _asked(command: Sequence[str]) -> str:
-    """What tells a run from every other, wherever its data and its file lie: its words and what its preset says."""
+    """Identify a run, wherever its data and its file are: a hash of its command and of its preset's content."""
     words = list(command)
     for option in ("--out", "--data-dir"):
         if option in words:
@@ -189,13 +189,13 @@ def _asked(command: Sequence[str]) -> str:
 
 
 def passes(run: ffprobe.RunFile, config: Any) -> float:
-    """Inputs that a prediction sends through the network for one image: counted while one is read from the file."""
+    """Inputs that a prediction sends through the network per image, counted during an evaluation from the file."""
     evaluator = config.slots["evaluator"].build()
     calibration = ffprobe.read_calibration(run, "" if evaluator.reads_goodness else "pre")
     evaluator.calibrate(calibration)
-    sweep = calibration.sweep()
-    evaluator.read(sweep)
-    return max(sweep.evaluations) / sweep.images
+    scan = calibration.scan()
+    evaluator.read(scan)
+    return max(scan.evaluations) / scan.images
 
 
 def page(
@@ -209,29 +209,29 @@ def page(
     data = [point.name for point in grid.axes["data"]]
     seeds = len(grid.axes["seed"])
     parts = [
-        "# Every method of the field on one bench",
+        "# Methods of the field at one budget",
         "<!-- Made by studies/methods.py from run files; change studies/methods.toml or published.toml, then `make"
         " methods`. -->",
-        f"Test accuracy in percent, mean ± standard deviation over {seeds} seeds, or over as many as stand in brackets,"
-        " at one small budget for all: the same images, epochs and batches, a quarter of each network's width, no"
-        " augmentation (`studies/methods.toml`). **These are not the papers' numbers and cannot be:** theirs"
-        " stand beside, their budgets below. Each method keeps its own network and learning rate, so a row says how"
-        " far a method comes here, not which idea is better.",
+        f"Test accuracy in percent, mean ± standard deviation over {seeds} seeds (or the number in parentheses),"
+        " at one small budget for all methods: the same images, epochs and batches, a quarter of each network's width,"
+        " no augmentation (`studies/methods.toml`). **These are not the papers' numbers and cannot be:** those are in"
+        " the columns beside, their budgets below. Each method keeps its own network and learning rate, so a row shows"
+        " what a method reaches at this budget, not which idea is better.",
         f"{planned[0]} of {planned[1]} runs are finished." if planned[0] < planned[1] else "",
         _table(methods, data, published),
         f"Made with {'; '.join(made)}. `make methods` repeats it; bfloat16 where the processor has it natively."
         if made
         else "",
-        "Images a second and peak memory are of training on the last of these data sets that is finished, on the"
-        " machine that made this page, with other runs beside: good for orders of magnitude. *Reaches* is measured on"
-        " a toy network by what changes (`ffprobe plugins info --preset NAME`). *Passes* counts the inputs that one"
-        " prediction sends through the network.",
+        "Images per second and peak memory were measured during training on the last finished data set, on the machine"
+        " that made this page, with other runs at the same time: they show orders of magnitude. *Each loss reaches* is"
+        " measured on a toy network by which parameters change (`ffprobe plugins info --preset NAME`). *Passes* counts"
+        " the inputs that one prediction sends through the network.",
         "## The papers' settings",
         _published(methods, published["methods"]),
-        "## What agrees with the literature here",
-        "An order that a paper leads one to expect *agrees* or *differs* where the 95 % interval of the mean paired"
-        " difference over the seeds (behind the ±, Student's t) leaves out 0. Nothing is corrected for how many there"
-        " are.",
+        "## Agreement with the literature",
+        "An order that a paper predicts *agrees* or *differs* where the 95 % interval of the mean paired difference"
+        " over seeds (after the ±, Student's t) excludes 0; otherwise it is inconclusive. There is no correction"
+        " for multiple comparisons.",
         _orders(methods, data, published["orders"]),
         READING.read_text(encoding="utf-8").strip() if READING.exists() else "",
     ]
@@ -240,7 +240,7 @@ def page(
 
 def _table(methods: Mapping[str, Method], data: Sequence[str], published: Mapping[str, Any]) -> str:
     heads = [[TITLES.get(name, name), *(["its paper"] if name in PAPERS else [])] for name in data]
-    head = ["method", "what it is", *(h for pair in heads for h in pair), "images/s", "peak MB"]
+    head = ["method", "description", *(h for pair in heads for h in pair), "images/s", "peak MB"]
     right = ["---:"] * (len(head) - 2)
     rows = [[*head, "each loss reaches", "passes"], ["---", "---", *right, "---", "---:"]]
     for name, method in methods.items():
@@ -285,7 +285,7 @@ def _published(methods: Mapping[str, Method], published: Mapping[str, Any]) -> s
             rows.append([f"`{name}`", *cells])
     silent = [f"`{name}`" for name in methods if not published.get(name, {}).get("source")]
     text = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    return text + (f"\n\nNo published number is noted here for: {', '.join(silent)}." if silent else "")
+    return text + (f"\n\nNo published number is listed for: {', '.join(silent)}." if silent else "")
 
 
 def _orders(methods: Mapping[str, Method], data: Sequence[str], orders: Sequence[Mapping[str, str]]) -> str:
@@ -293,25 +293,25 @@ def _orders(methods: Mapping[str, Method], data: Sequence[str], orders: Sequence
     for order in orders:
         better, worse = (methods.get(order[side], Method()) for side in ("better", "worse"))
         for name in data:
-            told = judged(better.cells.get(name, Cell()), worse.cells.get(name, Cell()))
-            if told:
+            verdict = judged(better.cells.get(name, Cell()), worse.cells.get(name, Cell()))
+            if verdict:
                 where = TITLES.get(name, name)
-                lines.append(f"- `{order['better']}` above `{order['worse']}` ({order['source']}), {where}: {told}")
-    return "\n".join(lines) or "Too few runs are finished to say."
+                lines.append(f"- `{order['better']}` above `{order['worse']}` ({order['source']}), {where}: {verdict}")
+    return "\n".join(lines) or "Too few runs are finished for a verdict."
 
 
 def judged(better: Cell, worse: Cell) -> str:
-    """Whether one is above the other on the same seeds: by the 95 % interval of the mean paired difference."""
+    """Whether one is above the other on the same seeds, by the 95 % interval of the mean paired difference."""
     common = sorted(better.accuracy.keys() & worse.accuracy.keys())
     if not common:
         return ""
     differences = [better.accuracy[seed] - worse.accuracy[seed] for seed in common]
     mean = statistics.mean(differences)
     if len(common) < 3:
-        return f"{mean:+.1f} points on {len(common)} seed{'s' if len(common) > 1 else ''}, too few to say."
-    # of so few seeds, Student's t: 4.3 standard errors for three, not two
+        return f"{mean:+.1f} points on {len(common)} seed{'s' if len(common) > 1 else ''}, too few for a verdict."
+    # Student's t for few seeds: 4.3 standard errors for three seeds, not two
     reach = float(t.ppf(0.975, len(common) - 1)) * statistics.stdev(differences) / len(common) ** 0.5
-    word = "**agrees**" if mean > reach else "**differs**" if mean < -reach else "cannot be told"
+    word = "**agrees**" if mean > reach else "**differs**" if mean < -reach else "inconclusive"
     return f"{word}, {mean:+.1f} ± {reach:.1f} points."
 
 

@@ -1,6 +1,7 @@
-"""Writes docs/results.md from the run files of studies/table1-cpu.toml: Table 1 beside the paper's, orderings judged.
+"""Write docs/results.md from the run files of studies/table1-cpu.toml: Table 1 beside the paper's, with a verdict on
+each ordering.
 
-``python studies/table1_page.py runs/table1-cpu``; every run's numbers go to docs/results/ as CSV.
+``python studies/table1_page.py runs/table1-cpu``; every run's numbers are written to docs/results/ as CSV.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ CELLS: list[Cell] = [(loss, plugins) for plugins in PLUGINS for loss in LOSSES]
 
 
 def cell_of(run: RunSummary) -> Cell:
-    """Loss and plugin set of a run, as the paper's table has them."""
+    """The cell of the paper's table that a run belongs to: its loss and its plugin set."""
     loss = run.config["loss"]
     number = float(loss.get("threshold", loss.get("alpha")))
     return (loss["name"], number), (run.config["normalizer"]["name"], run.config["scheduler"]["name"])
@@ -50,7 +51,7 @@ def paper(cell: Cell) -> tuple[float, float]:
 
 
 def orderings() -> Iterator[tuple[str, Cell, Cell]]:
-    """What the paper's table is read for: pairs of cells that differ in one ingredient, the one without it first."""
+    """The comparisons of the paper's table: pairs of cells that differ in one ingredient, without it first."""
     fixed, ten, symba = LOSSES
     neither, batchnorm, olu, both = PLUGINS
     for plugins, name in PLUGINS.items():
@@ -64,26 +65,26 @@ def orderings() -> Iterator[tuple[str, Cell, Cell]]:
 
 
 def table(runs: dict[Cell, dict[int, float]], paper_s: str) -> str:
-    """Losses across, plugin sets down; ours, and the paper's below it."""
+    """Losses in columns, plugin sets in rows; these runs, and the paper's numbers below."""
     text = "| | " + " | ".join(LOSSES.values()) + " |\n|---|" + "---|" * len(LOSSES) + "\n"
     for plugins, name in PLUGINS.items():
         ours, theirs = [], []
         for loss in LOSSES:
             values = list(runs.get((loss, plugins), {}).values())
-            told = mean_interval(values) if values else None
-            spread = f" ± {told.sd:.2f}" if told and told.n > 1 else ""
-            count = f" ({told.n})" if told and told.n != 3 else ""
-            ours.append(f"**{told.mean:.2f}{spread}**{count}" if told else "not run")
+            mean = mean_interval(values) if values else None
+            spread = f" ± {mean.sd:.2f}" if mean and mean.n > 1 else ""
+            count = f" ({mean.n})" if mean and mean.n != 3 else ""
+            ours.append(f"**{mean.mean:.2f}{spread}**{count}" if mean else "not run")
             theirs.append("{:.2f} ± {:.2f}".format(*paper((loss, plugins))))
         text += f"| {name} | " + " | ".join(ours) + " |\n| *" + paper_s + "* | " + " | ".join(theirs) + " |\n"
     return text
 
 
 def judged(runs: dict[Cell, dict[int, float]], confidence: float = 0.95) -> list[dict[str, Any]]:
-    """Every ordering: the paper's difference, ours seed by seed, and what may be said of it.
+    """Every ordering: the paper's difference, the paired difference of these runs, and a verdict.
 
-    ``holds``: same sign as the paper's and p, corrected by Holm over all orderings of the data set, below 0.05;
-    ``reversed``: the other sign, equally sure; ``same sign`` and ``other sign``: not sure.
+    ``holds``: the paper's sign, and p < 0.05 after the Holm-Bonferroni correction over all orderings of the data set;
+    ``reversed``: the other sign, with the same significance; ``same sign`` and ``other sign``: not significant.
     """
     rows = []
     for name, lesser, greater in orderings():
@@ -101,9 +102,9 @@ def judged(runs: dict[Cell, dict[int, float]], confidence: float = 0.95) -> list
 
 
 def effects(runs: dict[Cell, dict[int, float]], confidence: float = 0.95) -> str:
-    """Each ingredient by itself: its differences averaged over everything that it can be added to, seed by seed.
+    """The effect of each ingredient: its differences averaged over all contexts, paired by seed.
 
-    Where a single ordering has noise of its own, the average has less of it: three numbers remain, one a seed.
+    The average has less noise than a single ordering; three numbers remain, one per seed.
     """
     kinds = ("SymBa over threshold 2", "SymBa over threshold 10", "batchnorm over length", "olu over greedy")
     found, theirs = {}, {}
@@ -115,7 +116,7 @@ def effects(runs: dict[Cell, dict[int, float]], confidence: float = 0.95) -> str
         means = [[sum(runs[pair[side]][s] for pair in pairs) / len(pairs) for s in seeds] for side in (0, 1)]
         found[kind] = paired_difference(*means, confidence)
         theirs[kind] = sum(paper(b)[0] - paper(a)[0] for a, b in pairs) / len(pairs)
-    text = "\nAveraged over all that an ingredient can be added to, seed by seed:\n\n"
+    text = "\nAveraged over every context of an ingredient, paired by seed:\n\n"
     text += "| ingredient | paper, points | here, points (95 %) | p (Holm) |\n|---|---|---|---|\n"
     for kind, p in zip(kinds, holm([found[kind].p for kind in kinds]), strict=True):
         half = (found[kind].high - found[kind].low) / 2
@@ -124,32 +125,40 @@ def effects(runs: dict[Cell, dict[int, float]], confidence: float = 0.95) -> str
 
 
 def depths(runs: Sequence[RunSummary], accuracy: Mapping[Path, list[float]]) -> str:
-    """Test accuracy of the first and the last layer by plugin set: what depth adds, or takes away."""
+    """Test accuracy of the first and the last layer by plugin set: the effect of depth."""
     text = "\nTest accuracy of the first and of the last layer, mean over seeds:\n\n"
     text += "| | " + " | ".join(LOSSES.values()) + " |\n|---|" + "---|" * len(LOSSES) + "\n"
     for plugins, name in PLUGINS.items():
-        told = []
+        cells = []
         for loss in LOSSES:
             layers = [accuracy[run.path] for run in runs if cell_of(run) == (loss, plugins)]
-            ends = [sum(one[end] for one in layers) / len(layers) for end in (0, -1)] if layers else []
-            told.append(f"{ends[0]:.1f} → {ends[1]:.1f}" if ends else "not run")
-        text += f"| {name} | " + " | ".join(told) + " |\n"
+            ends = [sum(row[end] for row in layers) / len(layers) for end in (0, -1)] if layers else []
+            cells.append(f"{ends[0]:.1f} → {ends[1]:.1f}" if ends else "not run")
+        text += f"| {name} | " + " | ".join(cells) + " |\n"
     return text
 
 
 def section(name: str, runs: Sequence[RunSummary]) -> tuple[str, list[dict[str, Any]]]:
-    """One data set."""
+    """The section of one data set, and its verdicts."""
     cells: dict[Cell, dict[int, float]] = {}
     for run in runs:
         cells.setdefault(cell_of(run), {})[int(run.seed or 0)] = run.test
     rows = judged(cells)
     counts = Counter(row["verdict"] for row in rows)
-    said = {"holds": "hold", "same sign": "of the same sign", "other sign": "of the other sign", "reversed": "reversed"}
-    told = ", ".join(f"{counts[v]} {words}" for v, words in said.items() if counts[v])
+    words = {
+        "holds": "hold",
+        "same sign": "of the same sign",
+        "other sign": "of the other sign",
+        "reversed": "reversed",
+    }
+    summary = ", ".join(f"{counts[verdict]} {text}" for verdict, text in words.items() if counts[verdict])
     text = f"## {name}\n\nTest accuracy in percent from the last layer's goodness, mean ± standard deviation over seeds"
-    text += " (their number where it is not 3); the paper's, at full size, on CIFAR-10, below.\n\n"
+    text += " (the number of seeds in parentheses if it is not 3)."
+    text += " Below each row: the paper's, at full size, on CIFAR-10.\n\n"
     text += table(cells, "the paper" if name == NAMES["images"] else "the paper, CIFAR-10")
-    text += f"\nOf {len(rows)} orderings: {told}.\n\n| ordering | paper, points | here, points (95 %) | p (Holm) | |\n"
+    text += (
+        f"\nOf {len(rows)} orderings: {summary}.\n\n| ordering | paper, points | here, points (95 %) | p (Holm) | |\n"
+    )
     text += "|---|---|---|---|---|\n"
     for row in rows:
         found = row["found"]
@@ -173,9 +182,9 @@ def page(folder: Path) -> str:
     for path in paths:
         with ffprobe.open(path) as file:
             runs.append(ffprobe.summarize(file))
-            accuracy[runs[-1].path] = [100 * float(one) for one in file.read("final/test_accuracy")]
+            accuracy[runs[-1].path] = [100 * float(value) for value in file.read("final/test_accuracy")]
     (DOCS / "results").mkdir(exist_ok=True)
-    text = _circumstances(runs)
+    text = _environment(runs)
     for dataset in dict.fromkeys(run.config["dataset"]["name"] for run in runs):
         own = [run for run in runs if run.config["dataset"]["name"] == dataset]
         _write_csv(DOCS / "results" / f"table1-cpu-{dataset}.csv", own)
@@ -183,18 +192,18 @@ def page(folder: Path) -> str:
     return text
 
 
-def _circumstances(runs: Sequence[RunSummary]) -> str:
+def _environment(runs: Sequence[RunSummary]) -> str:
     facts = {key: sorted({str(run.attributes.get(key)).partition("+")[0] for run in runs}) for key in FACTS}
     hours = sum(run.seconds for run in runs) / 3600
-    said = "; ".join(f"{key.replace('_', ' ')} {', '.join(values)}" for key, values in facts.items())
-    return f"{len(runs)} runs, {hours:.1f} hours of wall time in all; {said}.\n"
+    values = "; ".join(f"{key.replace('_', ' ')} {', '.join(found)}" for key, found in facts.items())
+    return f"{len(runs)} runs, {hours:.1f} hours of wall time in total; {values}.\n"
 
 
 FACTS = ("ffprobe_version", "torch_version", "device", "precision", "threads", "test_set_read")
 
 
 def _write_csv(path: Path, runs: Sequence[RunSummary]) -> None:
-    """Every run's own numbers, so that nobody must trust the tables."""
+    """Every run's numbers, so that the tables can be checked."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["loss", "normalizer", "scheduler", "seed", "test", "validation", "epochs", "seconds"])
@@ -208,7 +217,7 @@ BEGIN, END = "<!-- measured: made by studies/table1_page.py -->\n", "<!-- end of
 
 
 def main(folder: Path, target: Path) -> None:
-    """Put the measured part between its marks; what is written around it stays."""
+    """Write the measured part between its marks and keep the text around it."""
     text = target.read_text(encoding="utf-8") if target.exists() else f"# Results\n\n{BEGIN}{END}"
     before, _, rest = text.partition(BEGIN)
     _, _, after = rest.partition(END)

@@ -22,34 +22,28 @@ addEventListener("load", () => {
   const ground = element => { for (let e = element; e; e = e.parentElement) {
     const c = parse(getComputedStyle(e).backgroundColor); if (c.length < 4 || c[3] > 0) return c.slice(0, 3); }
     return [255, 255, 255]; };
-  const contrasts = all("body *").filter(e => !e.closest("svg") && e.tagName !== "SCRIPT"
+  const contrasts = all("body *").filter(e => e.tagName !== "SCRIPT"
     && [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim())).map(e => {
       const [a, b] = [parse(getComputedStyle(e).color).slice(0, 3), ground(e)].map(luminance).sort((x, y) => y - x);
       return [(a + 0.05) / (b + 0.05), e.tagName + "." + e.className + " " + e.textContent.trim().slice(0, 30)]; });
   const ids = all("[id]").map(e => e.id);
   const named = e => e.getAttribute("aria-label") || (e.getAttribute("aria-labelledby") || "").split(" ").map(
     id => (document.getElementById(id) || {}).textContent || "").join("");
-  const references = all("svg *").flatMap(e => [...e.attributes].flatMap(a =>
-    [...a.value.matchAll(/url\\(#([^)]+)\\)/g)].map(m => m[1]).concat(
-      /href$/.test(a.name) && a.value.startsWith("#") ? [a.value.slice(1)] : [])));
   const inside = e => all("main, header, nav, footer, .skip").some(l => l.contains(e));
   parent.postMessage(JSON.stringify({
     errors: window.pageErrors, requests: performance.getEntriesByType("resource").map(r => r.name),
     lang: document.documentElement.lang, title: document.title, h1: all("h1").map(e => e.textContent),
     headings: all("h1, h2, h3, h4, h5, h6").map(e => Number(e.tagName[1])),
     duplicates: ids.filter((id, i) => ids.indexOf(id) !== i),
-    dangling: references.filter(id => !document.getElementById(id)), references: references.length,
-    clipped: all("svg [clip-path]").length,
     links: all("a[href^='#']").filter(e => !document.getElementById(e.getAttribute("href").slice(1))).length,
     tables: all("table").length, bare: all("table").filter(t => !t.caption || !t.caption.textContent.trim()
       || [...t.querySelectorAll("th")].some(h => !h.scope)).length,
     rows: all("article table").map(t => t.tBodies[0].rows.length),
-    figures: all("svg").map(e => ({role: e.getAttribute("role"), name: named(e),
-      title: (e.querySelector(":scope > title") || {}).textContent,
-      described: (document.getElementById(e.getAttribute("aria-describedby")) || {}).textContent,
-      text: [...e.querySelectorAll("text")].map(t => t.textContent.trim()), width: e.getBoundingClientRect().width,
+    figures: all("figure img").map(e => ({alt: e.alt, type: e.src.split(";")[0], natural: e.naturalWidth,
+      ratio: e.naturalWidth / e.naturalHeight, width: e.getBoundingClientRect().width,
       height: e.getBoundingClientRect().height, ground: ground(e.parentElement)})),
-    unnamed: all("[role=region], nav, section, article, [role=img]").filter(e => !named(e).trim()).length,
+    unnamed: all("[role=region], nav, section, article").filter(e => !named(e).trim()).length
+      + all("img").filter(e => !e.alt.trim()).length,
     unfocusable: all("[role=region]").filter(e => e.scrollWidth > e.clientWidth && e.tabIndex < 0).length,
     outside: all("body > *").filter(e => !inside(e) && e.tagName !== "SCRIPT").map(e => e.tagName),
     overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,

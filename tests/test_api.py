@@ -13,7 +13,7 @@ from plugin_files import POWERNORM, write
 from sklearn.datasets import load_digits
 
 import ffprobe
-from ffprobe.api import nested
+from ffprobe.config.parsing import nested
 from ffprobe.data.loader import normalize
 
 TOY: dict[str, Any] = {
@@ -50,7 +50,7 @@ def test_settings_are_those_of_the_command_line(run: ffprobe.RecordedRun) -> Non
 
 
 def test_an_existing_run_is_not_overwritten(path: Path) -> None:
-    with pytest.raises(ffprobe.UsageError, match="exists already"):
+    with pytest.raises(ffprobe.UsageError, match="already exists"):
         ffprobe.run(path, settings=TOY)
     before = path.stat().st_mtime_ns
     with ffprobe.run(path, settings=TOY, resume=True) as run:  # finished: nothing to go on with
@@ -70,7 +70,7 @@ def test_analyze_takes_paths_and_open_runs(path: Path, run: ffprobe.RecordedRun)
 def test_what_is_no_question_is_told(path: Path) -> None:
     with pytest.raises(ffprobe.PluginError, match="layers"):
         ffprobe.analyze("layer", path)
-    with pytest.raises(ffprobe.PluginError, match="offers no probe"):
+    with pytest.raises(ffprobe.PluginError, match="provides no probe"):
         ffprobe.analyze("symba", path)
     with pytest.raises(ffprobe.FileError, match="no such run"):
         ffprobe.analyze("layers", path.with_name("other.h5"))

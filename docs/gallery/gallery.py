@@ -1,7 +1,7 @@
-"""Makes the gallery: trains the runs of ``plan.toml``, asks every question of them, writes ``docs/gallery.md``.
+"""Make the gallery: train the runs of ``plan.toml``, run every analysis on them, write ``docs/gallery.md``.
 
-``python docs/gallery/gallery.py RUNS --cifar10 FOLDER_OR_ARCHIVE``; ``make gallery`` does it. Finished runs are kept
-and partial ones resumed, so that it may be stopped and called again.
+``python docs/gallery/gallery.py RUNS --cifar10 FOLDER_OR_ARCHIVE``; ``make gallery`` calls it. Finished runs are kept
+and partial ones resumed, so it can be stopped and called again.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ import typer
 
 HERE = Path(__file__).parent
 PLAN = HERE / "plan.toml"
-WORDS = {True: "agrees", False: "differs", None: "cannot be told"}
+WORDS = {True: "agrees", False: "differs", None: "inconclusive"}
 
 
 def main(
-    runs: Annotated[Path, typer.Argument(help="Where the run files lie, or will.")],
+    runs: Annotated[Path, typer.Argument(help="Directory of the run files.")],
     cifar10: Annotated[str, typer.Option(help="CIFAR-10 (JPEG): a folder or archive, train/CLASS/*.jpg.")] = "",
     only: Annotated[str, typer.Option(help="Draw this analysis alone.")] = "",
 ) -> None:
-    """Train what is missing, draw everything, write the page."""
+    """Train missing runs, draw every figure, write the page."""
     plan = tomllib.loads(PLAN.read_text(encoding="utf-8"))
     commands = run_commands(plan["runs"], cifar10)
     for name, words in commands.items():
@@ -38,7 +38,7 @@ def main(
 
 
 def run_commands(groups: dict[str, dict[str, list[str]]], cifar10: str) -> dict[str, list[str]]:
-    """The words of ``ffprobe run`` for each run, by ``group/name``."""
+    """The arguments of ``ffprobe run`` for each run, by ``group/name``."""
     found = {}
     for group, members in groups.items():
         for name, words in members.items():
@@ -49,7 +49,7 @@ def run_commands(groups: dict[str, dict[str, list[str]]], cifar10: str) -> dict[
 
 
 def train(out: Path, words: list[str]) -> None:
-    """One run, unless it is done."""
+    """Train one run, unless its file exists."""
     if out.exists():
         return
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -59,18 +59,18 @@ def train(out: Path, words: list[str]) -> None:
 
 
 def draw(figure: dict[str, Any], runs: Path, commands: dict[str, list[str]]) -> dict[str, Any]:
-    """Ask one question; its figure goes beside this file."""
+    """Run one analysis; its figure is written beside this file."""
     names = [n for pattern in figure["runs"] for n in commands if Path(n).match(pattern)]
     question = figure["analysis"].partition(":")[0]
     stem = f"{question}-{'-'.join(sorted({n.partition('/')[0] for n in names})) or 'losses'}"
     stem += "-3" if len(names) == 3 and figure["analysis"] == "gradients" else ""
     picture = HERE / f"{stem}.svg"
     paths = [str(runs / f"{name}.h5") for name in names]
-    shown = os.path.relpath(picture)  # the figure keeps its command
-    answer = json.loads(ffprobe("analyze", figure["analysis"], *paths, "--json", "--plot", shown))
+    shown = os.path.relpath(picture)  # the figure stores its command
+    result = json.loads(ffprobe("analyze", figure["analysis"], *paths, "--json", "--plot", shown))
     picture.with_suffix(".csv").unlink(missing_ok=True)  # the page has the numbers that matter
     print(figure["title"], file=sys.stderr)
-    return {**figure, "answer": answer, "picture": picture.name, "names": names}
+    return {**figure, "result": result, "picture": picture.name, "names": names}
 
 
 def page(sections: list[dict[str, Any]], commands: dict[str, list[str]], runs: Path) -> str:
@@ -81,25 +81,25 @@ def page(sections: list[dict[str, Any]], commands: dict[str, list[str]], runs: P
     )
     text += (
         "Every figure of the paper and every diagnostic of the field, from real runs at a reduced size: what it shows,"
-        " what the paper saw, and whether these runs agree. `make gallery` trains the runs and makes this page.\n\n"
+        " what the paper reports, and whether these runs agree. `make gallery` trains the runs and makes this page.\n\n"
         f"Measured with ffprobe {facts['ffprobe_version']}, torch {facts['torch_version'].partition('+')[0]},"
-        f" {facts['device']}, precision {facts['precision']}, one seed unless a name says otherwise. The CIFAR-10"
+        f" {facts['device']}, precision {facts['precision']}, one seed unless a name states otherwise. The CIFAR-10"
         " images are recompressed: CIFAR-10 (JPEG).\n\n"
     )
     text += "| run | command |\n|---|---|\n"
     for name, words in commands.items():
         text += f"| {name} | `ffprobe {' '.join(words)}` |\n".replace(str(_path_of(words)), "CIFAR10")
     for section in sections:
-        answer = section["answer"]
+        result = section["result"]
         call = " ".join(["ffprobe analyze", section["analysis"], *(f"{n}.h5" for n in section["names"])])
-        text += f"\n## {section['title']}\n\n{answer['question']}\n\n"
+        text += f"\n## {section['title']}\n\n{result['question']}\n\n"
         text += f"![{section['title']}]({HERE.name}/{section['picture']})\n\n`{call}`\n\n"
-        for claim in answer["claims"]:
+        for claim in result["claims"]:
             verdict = WORDS[claim["agrees"]]
             text += f"- **{claim['source']}**: {claim['said']} Here: {claim['here']} **{verdict.capitalize()}.**\n"
-        text += "\n" * bool(answer["claims"])
-        if answer["notes"]:
-            text += "".join(f"> {note}\n>\n" for note in answer["notes"]).removesuffix(">\n")
+        text += "\n" * bool(result["claims"])
+        if result["notes"]:
+            text += "".join(f"> {note}\n>\n" for note in result["notes"]).removesuffix(">\n")
     return text
 
 
@@ -108,7 +108,7 @@ def _path_of(words: list[str]) -> str:
 
 
 def ffprobe(*words: str) -> str:
-    """Standard output of one command; what it says on the way goes to standard error."""
+    """Standard output of one command; its messages go to standard error."""
     done = subprocess.run([sys.executable, "-m", "ffprobe", *words], stdout=subprocess.PIPE, text=True)
     if done.returncode:
         raise SystemExit(f"ffprobe {' '.join(words)} ended with {done.returncode}")

@@ -1,4 +1,4 @@
-"""How many run files an analysis needs: said by the probe, checked before any work."""
+"""How many run files an analysis needs: declared by the probe, checked before any work."""
 
 from __future__ import annotations
 

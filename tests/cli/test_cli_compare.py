@@ -25,7 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for scheduler, place in (("greedy", "runs"), ("olu", "runs/olu")):
             registry = Registry()
             config = toy_config(registry, scheduler, seed=seed, probes=[], training={"epochs": 1})
-            Session(config, registry, where / place / f"{scheduler}-{seed}.h5").run()
+            Session.start(config, registry, where / place / f"{scheduler}-{seed}.h5").run()
     shutil.copy(where / "runs" / "greedy-0.h5", where / "runs" / "left.h5.partial")
     return where
 
@@ -36,7 +36,7 @@ def test_a_directory_is_compared(folder: Path) -> None:
     assert done.code == 0, done.err
     assert [row["n"] for row in done.json["rows"]] == [2, 2]
     assert len(done.json["runs"]) == 4
-    assert "1 unfinished runs are left out" in done.err
+    assert "skipped 1 unfinished runs" in done.err
     with (folder / "t.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [float(row["test"]) for row in rows] == [row["test"] for row in done.json["rows"]]
@@ -48,14 +48,14 @@ def test_a_directory_is_compared(folder: Path) -> None:
     assert rf"{done.json['rows'][0]['test']:.2f} $\pm$ {done.json['rows'][0]['test_sd']:.2f}" in tex
 
 
-def test_what_differs_beside_what_is_compared_is_told(folder: Path, tmp_path: Path) -> None:
+def test_other_settings_that_differ_are_listed(folder: Path, tmp_path: Path) -> None:
     registry = Registry()
     config = toy_config(registry, "greedy", seed=2, probes=[], training={"epochs": 2})
-    Session(config, registry, tmp_path / "longer.h5").run()
+    Session.start(config, registry, tmp_path / "longer.h5").run()
     done = ffprobe("compare", str(folder / "runs"), str(tmp_path), "--by", "plugins,dataset", cwd=tmp_path)
     assert done.code == 0, done.err
-    said = " ".join(done.out.split())
-    assert "training.epochs differs inside" in said
+    output = " ".join(done.out.split())
+    assert "training.epochs differs within" in output
     by_loss = ffprobe("compare", str(folder / "runs"), "--by", "loss", "--json", cwd=tmp_path)
     assert [row["n"] for row in by_loss.json["rows"]] == [2]
 

@@ -27,7 +27,7 @@ def test_info_gives_settings_with_units_and_the_source(tmp_path: Path) -> None:
     assert "exponent" in ffprobe("plugins", "info", "./powernorm.py", cwd=tmp_path).out
 
 
-def test_info_says_what_losses_reach(tmp_path: Path) -> None:
+def test_info_reports_which_layers_the_losses_train(tmp_path: Path) -> None:
     document = ffprobe("plugins", "info", "interlocking", "--json", cwd=tmp_path).json
     losses = {one["layer"]: one["layers"] for one in document["locality"]["losses"]}
     assert losses == {0: [0], **{i: [i - 1, i] for i in range(1, 6)}}
@@ -52,9 +52,9 @@ def test_version_says_which_program_this_is(tmp_path: Path) -> None:
 
 
 def test_doctor_reports(tmp_path: Path) -> None:
-    told = ffprobe("doctor", "--json", cwd=tmp_path).json
-    assert set(told) >= {"versions", "program", "device", "directory"}
-    assert told["device"]["allocator"]
+    document = ffprobe("doctor", "--json", cwd=tmp_path).json
+    assert set(document) >= {"versions", "program", "device", "directory"}
+    assert document["device"]["allocator"]
 
 
 def test_analyze_help_lists_the_analyses(tmp_path: Path) -> None:
@@ -74,4 +74,4 @@ def test_replay_passes_and_fails_with_a_code(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", **arrays)
     done = ffprobe("replay", "other.npz", cwd=tmp_path)
     assert done.code == 5
-    assert "strays" in done.out
+    assert "failed" in done.out

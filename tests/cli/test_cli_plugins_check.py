@@ -22,14 +22,14 @@ def test_a_good_plugin_has_a_line_for_each_check(tmp_path: Path) -> None:
     assert lines[-1].endswith(f"{len(lines) - 2} passed")
 
 
-def test_a_broken_one_says_expected_came_and_why_within_the_width(tmp_path: Path) -> None:
+def test_a_failed_check_prints_expected_got_and_why_within_the_width(tmp_path: Path) -> None:
     write(tmp_path, WRONG)
     done = ffprobe("plugins", "check", "./mine.py", cwd=tmp_path, env={"COLUMNS": "80"})
     assert done.code == 5
     lines = done.out.splitlines()
     at = lines.index("  FAIL  wrong-order-costs-more")
-    assert lines[at + 1].split(maxsplit=1) == ["expected", "the wrong way round to cost more"]
-    assert lines[at + 2].split()[0] == "came"
+    assert lines[at + 1].split(maxsplit=1) == ["expected", "a larger loss for the wrong order"]
+    assert lines[at + 2].split()[0] == "got"
     assert lines[at + 3].split()[0] == "why"
     assert max(map(len, lines[:-1])) <= 80
     assert "2 of 2" in done.err
@@ -41,13 +41,13 @@ def test_json_is_one_document(tmp_path: Path) -> None:
     done = ffprobe("plugins", "check", "./mine.py", "--json", cwd=tmp_path)
     assert done.code == 5
     assert done.json["counts"]["failed"] == 2
-    assert {"check", "status", "says", "why", "expected", "came"} < set(done.json["findings"][0])
+    assert {"check", "status", "requirement", "why", "expected", "got"} < set(done.json["findings"][0])
     assert json.loads(done.err.splitlines()[-1])["error"] == "CheckFailed"
 
 
-def test_what_does_not_load_is_told_from_what_does_not_hold(tmp_path: Path) -> None:
+def test_a_plugin_that_cannot_be_loaded_has_another_exit_code_than_a_failed_check(tmp_path: Path) -> None:
     write(tmp_path, "raise OSError('no such library')")
     done = ffprobe("plugins", "check", "./mine.py", cwd=tmp_path)
     assert done.code == 3
-    assert "The plugin 'mine' would not load: OSError: no such library" in done.err
+    assert "The plugin 'mine' could not be loaded: OSError: no such library" in done.err
     assert ffprobe("plugins", "check", "./none.py", cwd=tmp_path).code == 2

@@ -51,8 +51,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     trifecta = ("olu", "batchnorm", "symba", "label-channel", "probes")
     for name, plugins, recorded in (("run.h5", trifecta, True), ("plain.h5", (f"{folder}/powernorm.py",), False)):
         registry = Registry()
-        config = toy_config(registry, *plugins, recording={"activations": recorded, "samples": 100, "units": 32})
-        Session(config, registry, folder / name).run()
+        config = toy_config(registry, *plugins, recording={"activations": recorded, "samples": 100, "max_features": 32})
+        Session.start(config, registry, folder / name).run()
     return folder
 
 
@@ -193,13 +193,13 @@ def test_images_are_normalized_as_the_run_was(folder: Path, monkeypatch: pytest.
     ("words", "code", "message"),
     [
         (["run.h5", "--evaluator", "wonder"], 3, "wonder"),
-        (["run.h5", "--evaluator", "batchnorm"], 2, "is no evaluator; it fills the slot normalizer"),
+        (["run.h5", "--evaluator", "batchnorm"], 2, "is not of the kind evaluator; it fills the slot normalizer"),
         (["run.h5", "--evaluator", "candidates:lss=1"], 2, "lss"),
-        (["run.h5", "--dataset", "layer-goodness"], 2, "is no dataset"),
+        (["run.h5", "--dataset", "layer-goodness"], 2, "is not of the kind dataset"),
         (["plain.h5", "--evaluator", "one-pass"], 4, "activations with the neutral label"),
         (["plain.h5", "--evaluator", "propose"], 4, "activations with the neutral label"),
         (["nothing.h5"], 4, "no such run file"),
-        (["run.h5", "--out", "no/where.csv"], 4, "cannot be written"),
+        (["run.h5", "--out", "no/where.csv"], 4, "could not be written"),
         (["run.h5", "--split", "other"], 2, "other"),
         (["run.h5", "--device", "cuda:99"], 2, "cuda:99"),
     ],
@@ -230,9 +230,9 @@ def test_other_shapes_and_classes_are_refused(
                 place.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(np.full((side, side), 20 * index + 3, np.uint8)).save(place / "0.png")
     assert run(monkeypatch, folder, "run.h5", "--dataset", "images", "--data-dir", "large") == 2
-    assert "1x9x9, the run was trained on 1x8x8" in capsys.readouterr().err
+    assert "1x9x9, but the run was trained on 1x8x8" in capsys.readouterr().err
     assert run(monkeypatch, folder, "run.h5", "--dataset", "images", "--data-dir", "letters") == 2
-    assert "a, b against 0, 1, 2, 3 ... (10)" in capsys.readouterr().err
+    assert "a, b and 0, 1, 2, 3 ... (10)" in capsys.readouterr().err
 
 
 def test_an_unfinished_run_has_no_weights(
@@ -241,9 +241,9 @@ def test_an_unfinished_run_has_no_weights(
     monkeypatch.setenv("COLUMNS", "200")
     (folder / "half.h5.partial").write_bytes((folder / "run.h5").read_bytes())
     assert run(monkeypatch, folder, "half.h5.partial") == 4
-    told = capsys.readouterr().err
-    assert "has not finished" in told
-    assert "--resume --out half.h5" in told
+    err = capsys.readouterr().err
+    assert "has not finished" in err
+    assert "--resume --out half.h5" in err
 
 
 def test_validation_of_another_data_set_is_refused(
@@ -258,7 +258,7 @@ def test_validation_of_another_data_set_is_refused(
             Image.fromarray(np.full((8, 8), 20 * label + 3, np.uint8)).save(place / "0.png")
     words = ["run.h5", "--dataset", "images", "--data-dir", "ten", "--split", "validation"]
     assert run(monkeypatch, folder, *words) == 4
-    assert "does not hold the images that this run held out" in capsys.readouterr().err
+    assert "does not contain the images that this run held out" in capsys.readouterr().err
 
 
 def test_validation_images_are_compared_to_the_last_pixel(folder: Path) -> None:
@@ -274,5 +274,5 @@ def test_validation_images_are_compared_to_the_last_pixel(folder: Path) -> None:
         assert _held_out(file, images, "digits").labels[5] == images.labels[row]
         pixels = images.pixels.clone()
         pixels[row, 0, 4, 4] ^= 1
-        with pytest.raises(ffprobe.FileError, match="does not hold the images"):
+        with pytest.raises(ffprobe.FileError, match="does not contain the images"):
             _held_out(file, replace(images, pixels=pixels), "digits")

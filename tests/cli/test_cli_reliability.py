@@ -43,7 +43,7 @@ def test_two_runs_into_one_file(tmp_path: Path, running: subprocess.Popen[str]) 
 
 def test_an_analysis_reads_the_committed_part_of_a_live_run(tmp_path: Path, running: subprocess.Popen[str]) -> None:
     done = ffprobe("analyze", "layers", "run.h5.partial", "--json", cwd=tmp_path)
-    # nothing was evaluated yet in this run, which is said; the file itself is readable
+    # nothing was evaluated yet in this run, and the error says so; the file itself is readable
     assert done.code in (0, 4), done.err
     shown = ffprobe("show", "run.h5.partial", "--json", cwd=tmp_path)
     assert shown.json["complete"] is False
@@ -57,13 +57,13 @@ def test_repair_refuses_a_live_run_and_mends_a_killed_one(tmp_path: Path, runnin
     running.wait()
     done = ffprobe("repair", "run.h5.partial", cwd=tmp_path)
     assert done.code == 0, done.err
-    assert "closed cleanly" in done.err
+    assert "repaired, " in done.err
     missing = ffprobe("analyze", "layers", "run.h5", cwd=tmp_path)
     assert missing.code == 4
     assert "repair" in missing.err and "--resume" in missing.err
 
 
-def test_a_full_disk_is_told_and_earlier_commits_stay(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_earlier_commits_stay(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)], capture_output=True).returncode:
@@ -81,7 +81,7 @@ def test_a_full_disk_is_told_and_earlier_commits_stay(tmp_path: Path) -> None:
         subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_a_folder_that_vanishes_under_a_run_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_is_deleted_during_a_run_is_reported(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     command = [sys.executable, "-m", "ffprobe", "run", *LONG, "--out", "out/run.h5"]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=os.environ) as process:
@@ -90,10 +90,10 @@ def test_a_folder_that_vanishes_under_a_run_is_told(tmp_path: Path) -> None:
             if line.startswith("epoch 2/"):
                 break
         shutil.rmtree(tmp_path / "out")
-        told = process.stderr.read()
+        err = process.stderr.read()
     assert process.returncode == 4
-    assert "could not be written" in told
-    assert "Traceback" not in told
+    assert "could not be written" in err
+    assert "Traceback" not in err
 
 
 def test_a_reader_goes_on_reading_during_a_repair(tmp_path: Path, running: subprocess.Popen[str]) -> None:
@@ -107,7 +107,7 @@ def test_a_reader_goes_on_reading_during_a_repair(tmp_path: Path, running: subpr
         assert (run.read("metrics/loss") == before).all()
 
 
-def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
     done = ffprobe("run", *WORDS, "--out", "gone/run.h5", cwd=tmp_path)
     assert done.code == 4
     assert "gone" in done.err
@@ -118,6 +118,6 @@ def test_resume_from_the_command_line(tmp_path: Path) -> None:
     whole = ffprobe(*words, "--out", "whole.h5", "--json", cwd=tmp_path).json
     again = ffprobe(*words, "--out", "whole.h5", "--resume", cwd=tmp_path)
     assert again.code == 0
-    assert "is finished" in again.err
-    begun = ffprobe(*words, "--out", "new.h5", "--resume", "--json", cwd=tmp_path)
-    assert begun.json["test_accuracy"] == whole["test_accuracy"]
+    assert "already complete; nothing to resume" in again.err
+    started = ffprobe(*words, "--out", "new.h5", "--resume", "--json", cwd=tmp_path)
+    assert started.json["test_accuracy"] == whole["test_accuracy"]

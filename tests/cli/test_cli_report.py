@@ -25,7 +25,7 @@ from ffprobe.training.session import Session
 PROBES = {
     "good": """return ffprobe.Result("good", "Is it good?", [ffprobe.Column("n", key=True)], [(len(runs),)])""",
     "broken": """return 1 / 0""",
-    "missing": """raise ffprobe.FileError("Nothing was recorded.", where="x", do="Train with --plugin missing.")""",
+    "missing": """raise ffprobe.FileError("Nothing was recorded.", where="x", hint="Train with --plugin missing.")""",
     "alone": """
         if len(runs) > 1:
             raise ffprobe.UsageError("One run at a time.")
@@ -62,7 +62,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         registry = Registry()
         table = {**(read_preset(preset) if preset else {}), "preset": preset or "vanilla-ff", "network": TOY["network"]}
         config = toy_config(registry, **table, probes=[])
-        session = Session(config, registry, folder / f"{name}.h5", command=f"ffprobe run --preset {preset}")
+        session = Session.start(config, registry, folder / f"{name}.h5", command=f"ffprobe run --preset {preset}")
         if name == "c":
             stop_in_second_epoch(session)
             with pytest.raises(Interrupted):
@@ -97,7 +97,7 @@ def test_one_run_is_asked_everything_that_takes_one(
     document, text = made(capsys, tmp_path / "r.html", [runs / "a.h5"])
     assert document["answered"] == ["alone", "good"]
     assert document["not_answered"] == [
-        {"name": "missing", "what": "Nothing was recorded.", "do": "Train with --plugin missing."}
+        {"name": "missing", "what": "Nothing was recorded.", "hint": "Train with --plugin missing."}
     ]
     assert [one["name"] for one in document["failed"]] == ["broken", "unloadable"]
     assert "ZeroDivisionError" in document["failed"][0]["why"]
@@ -132,7 +132,7 @@ def test_an_unfinished_run_has_a_page_that_says_so(
     document, text = made(capsys, tmp_path / "r.html", [runs / "c.h5.partial"])
     assert "good" in document["answered"]
     assert "This run is unfinished: 1 of 2 epochs are in the file" in text
-    assert ">not read<" in text
+    assert ">not evaluated<" in text
 
 
 @pytest.mark.usefixtures("probes")
@@ -155,7 +155,7 @@ def test_bad_targets_are_refused_before_any_work(runs: Path, tmp_path: Path, mon
         with pytest.raises(error, match=says):
             report([runs / "a.h5"], html=tmp_path / name)
     (tmp_path / "d.html").mkdir()
-    with pytest.raises(FileError, match="directory"):
+    with pytest.raises(FileError, match="cannot replace a directory"):
         report([runs / "a.h5"], html=tmp_path / "d.html")
 
 
@@ -181,9 +181,9 @@ def test_the_program_writes_the_page_of_installed_analyses(runs: Path) -> None:
     left_out = [word for name in sorted(names - {"layers", "compare"}) for word in ("--without", name)]
     done = ffprobe("report", "a.h5", "b.h5", "--html", "ab.html", *left_out, cwd=runs)
     assert (done.code, done.out) == (0, "")
-    assert "ab.html written: 2 analyses answered, 0 not." in done.err
+    assert "Wrote ab.html: 2 analyses, 0 not possible." in done.err
     text = (runs / "ab.html").read_text(encoding="utf-8")
-    assert text.count("<svg") == 2
+    assert text.count('<img src="data:image/svg+xml;base64,') == 2
     assert "ffprobe analyze compare a.h5 b.h5 --plot compare.png" in text
 
 

@@ -178,7 +178,7 @@ def test_a_newer_run_file_is_refused_politely(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "told"),
+    ("files", "message"),
     [
         ({"train/a/1": 8, "test/a/1": 8}, "class"),
         ({"train/a/1": 8, "train/b/1": 9, "test/a/1": 8, "test/b/1": 8}, "8"),
@@ -187,7 +187,7 @@ def test_a_newer_run_file_is_refused_politely(folder: Path) -> None:
     ],
     ids=["one-class", "mixed-sizes", "damaged", "empty"],
 )
-def test_bad_pictures_are_told(tmp_path: Path, files: dict[str, int], told: str) -> None:
+def test_bad_pictures_are_reported(tmp_path: Path, files: dict[str, int], message: str) -> None:
     from PIL import Image
 
     (tmp_path / "pictures").mkdir()
@@ -200,6 +200,6 @@ def test_bad_pictures_are_told(tmp_path: Path, files: dict[str, int], told: str)
             path.write_bytes(b"not a picture")
     done = ffprobe("run", "--dataset", "images", "--data-dir", "pictures", *WORDS, cwd=tmp_path)
     assert done.code == 4, done.err
-    assert told in done.err
+    assert message in done.err
     assert "Traceback" not in done.err
     assert not list(tmp_path.glob("*.h5*"))

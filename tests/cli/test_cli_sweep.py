@@ -6,13 +6,13 @@ import json
 import shlex
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from cli.program import ffprobe
 from plugin_files import normalizer, write
+from warm import start
 
 GRID = """
 out = "runs"
@@ -42,7 +42,7 @@ def test_a_sweep_from_plan_to_end(grid: Path, tmp_path: Path) -> None:
     lines = plan.out.splitlines()
     assert [shlex.split(line)[:2] for line in lines] == [["ffprobe", "run"]] * 4
     assert "--plugin olu" in lines[3] and "--seed 1 --out runs/seed=1_olu.h5 --resume" in lines[3]
-    assert "4 runs: 4 new, 0 begun, 0 running, 0 finished." in plan.err
+    assert "4 runs: 4 new, 0 unfinished, 0 running, 0 finished." in plan.err
     assert not (tmp_path / "runs").exists()
     # a printed line is a command: the sweep finds its file finished
     (tmp_path / "runs").mkdir()
@@ -57,10 +57,10 @@ def test_a_sweep_from_plan_to_end(grid: Path, tmp_path: Path) -> None:
     ]
     assert "seed=0_none: started" not in swept.err
     assert "seed=1_olu: finished after" in swept.err
-    assert "4 of 4 runs are finished in runs, 1 of them before." in swept.err
+    assert "4 of 4 runs in runs are finished, 1 of them already before this sweep." in swept.err
     assert "epoch 2/2" in (tmp_path / "runs" / "logs" / "seed=1_olu.log").read_text()
     again = ffprobe("sweep", "grid.toml", "--json", cwd=tmp_path)
-    assert (again.code, {run["standing"] for run in again.json["runs"]}) == (0, {"finished"})
+    assert (again.code, {run["status"] for run in again.json["runs"]}) == (0, {"finished"})
 
 
 def test_a_run_that_fails_is_reported_with_its_log_and_stops_no_other(tmp_path: Path) -> None:
@@ -70,15 +70,15 @@ def test_a_run_that_fails_is_reported_with_its_log_and_stops_no_other(tmp_path: 
     assert done.code == 1
     document, _ = json.JSONDecoder().raw_decode(done.out)
     assert sorted(one["name"] for one in document["failed"]) == ["seed=0_olu"]
-    assert all(Path(tmp_path, one["log"]).exists() and "boom" in one["says"] for one in document["failed"])
-    standings = {run["name"]: run["standing"] for run in document["runs"]}
-    assert standings == {"seed=0_none": "finished", "seed=0_olu": "new"}
+    assert all(Path(tmp_path, one["log"]).exists() and "boom" in one["error"] for one in document["failed"])
+    states = {run["name"]: run["status"] for run in document["runs"]}
+    assert states == {"seed=0_none": "finished", "seed=0_olu": "new"}
     assert json.loads(done.err.splitlines()[-1])["what"] == "1 of 2 runs failed."
 
 
-def test_an_interrupted_sweep_stops_its_runs_and_goes_on_when_called_again(tmp_path: Path) -> None:
+def test_an_interrupted_sweep_stops_its_runs_and_resumes_them_when_called_again(tmp_path: Path) -> None:
     (tmp_path / "grid.toml").write_text(GRID.replace("epochs = 2", "epochs = 400").replace("[0, 1]", "[0]"))
-    words = [sys.executable, "-m", "ffprobe", "sweep", "grid.toml", "--jobs", "2"]
+    words = [*start.program(), "sweep", "grid.toml", "--jobs", "2"]
     process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     logs = [tmp_path / "runs" / "logs" / f"seed=0_{scheduler}.log" for scheduler in ("none", "olu")]
     until = time.monotonic() + 60
@@ -86,13 +86,13 @@ def test_an_interrupted_sweep_stops_its_runs_and_goes_on_when_called_again(tmp_p
         assert time.monotonic() < until and process.poll() is None
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGTERM, told
-    assert "Interrupted; the runs under way were stopped." in " ".join(told.split())
+    _, output = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM, output
+    assert "Interrupted; the runs in progress were stopped." in " ".join(output.split())
     partial = tmp_path / "runs" / "seed=0_none.h5.partial"
     assert partial.exists()
     plan = ffprobe("sweep", "grid.toml", "--dry-run", cwd=tmp_path)
-    assert "2 runs: 0 new, 2 begun, 0 running, 0 finished." in plan.err
+    assert "2 runs: 0 new, 2 unfinished, 0 running, 0 finished." in plan.err
 
 
 @pytest.mark.parametrize(
@@ -105,14 +105,14 @@ def test_an_interrupted_sweep_stops_its_runs_and_goes_on_when_called_again(tmp_p
         (["grid.toml", "--jobs", "-1"], 2, "'--jobs'"),
     ],
 )
-def test_bad_words(grid: Path, tmp_path: Path, words: list[str], code: int, sentence: str) -> None:
+def test_invalid_arguments(grid: Path, tmp_path: Path, words: list[str], code: int, sentence: str) -> None:
     done = ffprobe("sweep", *words, cwd=tmp_path)
     assert done.code == code
     assert sentence in " ".join(done.err.split())
     assert not (tmp_path / "runs").exists()
 
 
-def test_an_executor_is_no_part_of_a_run(tmp_path: Path) -> None:
+def test_an_executor_cannot_be_part_of_a_run(tmp_path: Path) -> None:
     done = ffprobe("run", "--plugin", "local", cwd=tmp_path)
     assert done.code == 2
     assert "ffprobe sweep GRID.toml --executor NAME" in " ".join(done.err.split())

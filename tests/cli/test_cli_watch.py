@@ -1,4 +1,4 @@
-"""``ffprobe show --watch`` beside a writer that does as it is told."""
+"""``ffprobe show --watch`` beside a writer that follows commands."""
 
 from __future__ import annotations
 
@@ -82,24 +82,24 @@ def watcher(folder: Path, *words: str, name: str = "run.h5") -> subprocess.Popen
         # a suite that was started in the background ignores Ctrl-C, and hands that down
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    late = threading.Timer(60, process.kill)  # a line that never comes is a failure, not a wait for ever
+    late = threading.Timer(60, process.kill)  # a line that never comes must fail, not block
     late.daemon = True
     late.start()
     return process
 
 
-def test_json_lines_come_while_the_run_goes_on_and_say_that_it_finished(writer: Writer, tmp_path: Path) -> None:
+def test_a_json_line_is_printed_for_each_epoch_and_one_at_the_end(writer: Writer, tmp_path: Path) -> None:
     writer.tell("epoch", "epoch")
     watching = watcher(tmp_path, "--json")
     assert watching.stdout is not None
-    told = [json.loads(watching.stdout.readline()) for _ in range(2)]
+    lines = [json.loads(watching.stdout.readline()) for _ in range(2)]
     writer.tell("epoch")
-    told.append(json.loads(watching.stdout.readline()))
-    assert [(line["event"], line["epoch"], line["epochs_planned"]) for line in told] == [
+    lines.append(json.loads(watching.stdout.readline()))
+    assert [(line["event"], line["epoch"], line["epochs_planned"]) for line in lines] == [
         ("epoch", i, 3) for i in (1, 2, 3)
     ]
-    assert len(told[0]["loss"]) == 2
-    assert told[0]["validation_accuracy"] == [None, None]  # not measured, and JSON has no NaN
+    assert len(lines[0]["loss"]) == 2
+    assert lines[0]["validation_accuracy"] == [None, None]  # not measured, and JSON has no NaN
     writer.tell("finish")
     out, err = watching.communicate(timeout=60)
     assert json.loads(out) == {"event": "finished", "path": "run.h5", "epoch": 3}
@@ -114,7 +114,7 @@ def test_a_log_gets_a_line_for_each_epoch(writer: Writer, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("how", ["killed", "closed"])
-def test_a_writer_that_ends_before_the_run_is_told_with_the_way_on(writer: Writer, tmp_path: Path, how: str) -> None:
+def test_a_writer_that_ends_early_is_reported_with_a_hint(writer: Writer, tmp_path: Path, how: str) -> None:
     writer.tell("epoch")
     watching = watcher(tmp_path)
     assert watching.stdout is not None
@@ -125,7 +125,7 @@ def test_a_writer_that_ends_before_the_run_is_told_with_the_way_on(writer: Write
         writer.process.stdin.close()  # type: ignore[union-attr]
     _, err = watching.communicate(timeout=60)
     assert watching.returncode == 4
-    assert "The run stopped before its end: no process writes it any more; 1 of 3 epochs" in " ".join(err.split())
+    assert "The run ended early: no process is writing it, and 1 of 3 epochs are committed" in " ".join(err.split())
     assert "ffprobe run --resume --out run.h5" in err
 
 
@@ -190,10 +190,10 @@ def test_a_run_that_is_not_there_is_waited_for_and_then_refused(
     assert last.complete
 
 
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "SECONDS", 0.01)
     (tmp_path / "run.h5.partial").write_bytes(b"no HDF5")
-    with pytest.raises(FileError, match="Nothing can be read"):
+    with pytest.raises(FileError, match="cannot be read: it is not HDF5"):
         next(follow(tmp_path / "run.h5"))
 
 
@@ -205,7 +205,7 @@ def test_a_finished_run_beside_a_new_partial_is_the_old_one(writer: Writer, monk
     assert not next(looks).complete
     writer.process.kill()
     writer.process.wait()
-    with pytest.raises(FileError, match="stopped before its end"):
+    with pytest.raises(FileError, match="ended early"):
         list(looks)
 
 
@@ -235,7 +235,7 @@ def test_the_screen_fits_the_terminal(width: int) -> None:
     if width >= 80:
         assert len(lines) == 3 + 1 + 12
         assert "epoch 40/80" in lines[1]
-        assert "1,234 images/s, 0:40:00 so far, about 0:40:00 left" in lines[2]
+        assert "1,234 images/s, 0:40:00 elapsed, about 0:40:00 left" in lines[2]
         assert [line.split()[0] for line in lines[4:]] == [str(i) for i in range(1, 13)]
         assert "61.00 %" in lines[-1]  # measured an epoch ago
 

@@ -1,4 +1,4 @@
-"""What ``ffprobe plugins new`` writes, installed and used as a stranger does, in an environment of its own."""
+"""What ``ffprobe plugins new`` writes, installed and used as a user does, in an environment of its own."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ seed = [0, 1]
 
 @pytest.mark.slow
 def test_all_kinds_install_test_and_train_in_a_fresh_environment(tmp_path: Path) -> None:
-    """``pip install -e . && pytest`` and ``ffprobe run`` as a stranger does, all kinds in one environment."""
+    """``pip install -e . && pytest`` and ``ffprobe run`` as a user does, all kinds in one environment."""
     python = fresh_environment(tmp_path / "venv")
     folders = []
     for kind in ADVICE:
@@ -35,8 +35,8 @@ def test_all_kinds_install_test_and_train_in_a_fresh_environment(tmp_path: Path)
     call(python, *install, "--no-build-isolation", *(word for f in folders for word in ("-e", str(f))), cwd=tmp_path)
     listed = json.loads(call(python, "-m", "ffprobe", "plugins", "list", "--json", cwd=tmp_path))
     assert {(row["kind"], row["name"]) for row in listed} >= {(kind, f"toy-{kind}") for kind in ADVICE}
-    said = call(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, folders), cwd=tmp_path)
-    assert " passed" in said
+    output = call(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, folders), cwd=tmp_path)
+    assert " passed" in output
     for kind in ADVICE:  # the command of the README, shorter
         readme = (tmp_path / f"ffprobe-toy-{kind}" / "README.md").read_text().splitlines()
         commands = [shlex.split(line)[1:] for line in readme if line.startswith("ffprobe ")]

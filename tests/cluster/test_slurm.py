@@ -37,7 +37,7 @@ def test_a_sweep_from_plan_to_end(grid: Path, tmp_path: Path) -> None:
 def test_what_sbatch_refuses_is_told(grid: Path, tmp_path: Path) -> None:
     done = ffprobe("sweep", "grid.toml", "--executor", "slurm:partition=nowhere", cwd=tmp_path)
     assert done.code == 2
-    assert "SLURM did not take the jobs" in done.err and "invalid partition" in done.err
+    assert "SLURM rejected the jobs" in done.err and "invalid partition" in done.err
 
 
 def began(tmp_path: Path, *words: str) -> subprocess.Popen[str]:
@@ -91,4 +91,4 @@ def test_an_interrupted_sweep_leaves_the_queue(tmp_path: Path) -> None:
     _, told = process.communicate(timeout=120)
     assert process.returncode == 130, told
     assert subprocess.run(["squeue", "-h"], capture_output=True, text=True, check=True).stdout == ""
-    assert "0 new, 1 begun" in ffprobe("sweep", "long.toml", "--dry-run", cwd=tmp_path).err
+    assert "0 new, 1 unfinished" in ffprobe("sweep", "long.toml", "--dry-run", cwd=tmp_path).err

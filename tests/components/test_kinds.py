@@ -1,4 +1,4 @@
-"""The one list of kinds is the kinds that there are."""
+"""The list of kinds contains every kind."""
 
 from __future__ import annotations
 

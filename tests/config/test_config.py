@@ -1,4 +1,4 @@
-"""Presets, files and words become one checked config."""
+"""Presets, config files and command-line options become one validated config."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from plugin_files import POWERNORM, write
 
+from ffprobe.config.analysis_choice import find_question
 from ffprobe.config.parsing import assignments, merge, parse_plugin, parse_value
 from ffprobe.config.preset_files import BASE_PRESET, preset_names, read_preset, read_toml
 from ffprobe.config.resolve import picks, resolve
 from ffprobe.errors import FileError, PluginError, UsageError
 from ffprobe.plugin.registry import Registry
+from ffprobe.store.renamed_settings import RENAMED
 
 
 def made(*above: dict[str, Any]) -> Any:
@@ -43,6 +45,32 @@ def test_a_document_resolves_to_itself(tmp_path: Path) -> None:
     assert resolve(config.to_dict(), Registry()).to_dict() == config.to_dict()
 
 
+OLD_NAMES = [(table, old, new) for table in ("training", "recording") for old, new in RENAMED[table].items()]
+
+
+@pytest.mark.parametrize(("table", "old", "new"), OLD_NAMES)
+def test_an_old_name_of_a_setting_suggests_the_new_one(table: str, old: str, new: str, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(f"[{table}]\n{old} = 1\n")
+    for above in (assignments([f"{table}.{old}=1"]), read_toml(tmp_path / "config.toml")):
+        with pytest.raises(UsageError, match=rf"no setting '{table}\.{old}'") as caught:
+            made(above)
+        assert caught.value.hint == f"Did you mean {new!r}?"
+
+
+def test_old_names_of_settings_of_components_suggest_the_new_ones() -> None:
+    registry = Registry()
+    for word, new in (("layernorm:place=output", "position"), ("gradients:rehearse=3", "sandbox_every")):
+        with pytest.raises(UsageError, match="There is no setting") as caught:
+            made(picks([word], registry))
+        assert caught.value.hint == f"Did you mean {new!r}?"
+    with pytest.raises(UsageError) as caught:
+        find_question("scaling:rehearse=3", registry, 1)
+    assert caught.value.hint == "Did you mean 'sandbox_every'?"
+    with pytest.raises(UsageError) as caught:  # a normalizer that never had the setting
+        made({"normalizer": {"name": "rms", "place": "output"}})
+    assert "position" not in caught.value.hint
+
+
 def test_naming_another_component_forgets_the_settings_of_the_first() -> None:
     assert made({"loss": {"name": "symba", "alpha": 6}}, {"loss": {"name": "fixed-threshold"}})
     assert made({"loss": {"name": "symba", "alpha": 6}}, {"loss": {"name": "symba"}}).slots["loss"].params.alpha == 6
@@ -71,7 +99,7 @@ def test_a_slot_may_be_just_a_name() -> None:
         ({"precision": "fp16"}, "'precision'"),
     ],
 )
-def test_mistakes_are_told_with_the_nearest_key(table: dict[str, Any], sentence: str | None) -> None:
+def test_a_mistake_is_reported_with_the_closest_key(table: dict[str, Any], sentence: str | None) -> None:
     if sentence is None:
         assert made(table)
         return
@@ -84,7 +112,7 @@ def test_two_plugins_for_one_slot_are_both_named() -> None:
         picks(["batchnorm", "rms"], Registry())
 
 
-def test_unknown_plugins_get_the_nearest() -> None:
+def test_an_unknown_plugin_gets_suggestions() -> None:
     with pytest.raises(PluginError, match="batchnorm"):
         picks(["batchnrm"], Registry())
 
@@ -101,7 +129,7 @@ def ffprobe_components(): return [Cross]
 """
     registry = Registry()
     table = merge(read_preset(BASE_PRESET), picks([write(tmp_path, text)], registry))
-    with pytest.raises(UsageError, match=r"'cross' works on goodness of form 'class'.*'mean-square'"):
+    with pytest.raises(UsageError, match=r"'cross' needs goodness of form 'class'.*'mean-square'"):
         resolve(table, registry)
 
 
@@ -119,12 +147,12 @@ def test_plugin_words(text: str, expected: tuple[str, dict[str, Any]]) -> None:
     assert parse_plugin(text) == expected
 
 
-def test_settings_of_a_plugin_that_only_watches_are_refused(tmp_path: Path) -> None:
+def test_settings_of_a_plugin_with_only_observer_hooks_are_refused(tmp_path: Path) -> None:
     text = "import ffprobe\n\n@ffprobe.hookimpl\ndef ffprobe_after_epoch(context):\n    pass\n"
     file = tmp_path / "watch.py"
     file.write_text(text, encoding="utf-8")
     assert picks([str(file)], Registry())["observers"] == [str(file)]
-    with pytest.raises(UsageError, match="only watches and has no settings; 'folder' would go nowhere"):
+    with pytest.raises(UsageError, match="has only observer hooks and no settings, so 'folder' has no effect"):
         picks([f"{file}:folder=logs"], Registry())
 
 

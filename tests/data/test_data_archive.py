@@ -1,4 +1,4 @@
-"""Reading tars that may be damaged or hostile."""
+"""Reading untrusted tar archives."""
 
 import bz2
 import gzip
@@ -78,14 +78,14 @@ def test_links_and_special_files_in_place_of_a_picture_are_refused(path, kind):
 
 
 @pytest.mark.parametrize("name", ["../a.jpg", "folder/../../a.jpg", "/etc/a.jpg", "..\\a.jpg", "../README"])
-def test_names_that_lead_out_are_refused(path, name):
+def test_names_that_point_outside_are_refused(path, name):
     path.write_bytes(tar(member(name, b"x")))
     with pytest.raises(FileError, match="unsafe name"):
         read(path)
 
 
 @pytest.mark.parametrize("pack", PACKERS.values(), ids=PACKERS)
-def test_truncated_anywhere_is_noticed(path, pack):
+def test_truncation_anywhere_is_detected(path, pack):
     content = pack(whole())
     # of the plain tar, what follows the first block of its end mark may be missing
     needed = len(content) if pack is not bytes else sum(512 + 1024 for _ in FILES) + 512
@@ -93,7 +93,7 @@ def test_truncated_anywhere_is_noticed(path, pack):
     for keep in {0, 1, 5, 6, 100, 511, 512, 513, 1024, 1536, 3072, needed // 3, needed // 2, needed - 513, needed - 1}:
         if 0 <= keep < needed:
             path.write_bytes(content[:keep])
-            with pytest.raises(FileError, match="not a whole tar"):
+            with pytest.raises(FileError, match="not a complete tar"):
                 read(path)
     path.write_bytes(content[:needed])
     assert read(path) == FILES
@@ -108,7 +108,7 @@ def test_a_damaged_header_is_not_taken_for_the_end(path):
 
 
 @pytest.mark.parametrize("name", ["xz", "gz", "bz2"])
-def test_flipped_bytes_of_a_packed_tar_are_noticed(path, name):
+def test_flipped_bytes_of_a_compressed_tar_are_detected(path, name):
     content = PACKERS[name](whole())
     for place in range(20, len(content), max(1, len(content) // 25)):
         damaged = bytearray(content)
@@ -118,18 +118,18 @@ def test_flipped_bytes_of_a_packed_tar_are_noticed(path, name):
             read(path)
 
 
-def test_what_is_no_tar_is_refused(path):
+def test_a_file_that_is_not_a_tar_is_refused(path):
     for content in (b"", b"text" * 1000, gzip.compress(b"text" * 1000), b"\xfd7zXZ\0 and more"):
         path.write_bytes(content)
-        with pytest.raises(FileError, match="not a whole tar"):
+        with pytest.raises(FileError, match="not a complete tar"):
             read(path)
 
 
 def test_large_members_are_refused_before_they_are_read(path):
-    # declared, but not there: reading it would fail differently
+    # declared but missing: reading it would fail differently
     header = member("a.jpg", size=MAX_FILE_BYTES + 1)[0].tobuf(tarfile.GNU_FORMAT)
     path.write_bytes(header + bytes(1024))
-    with pytest.raises(FileError, match="the most is"):
+    with pytest.raises(FileError, match="the maximum is"):
         read(path)
 
 

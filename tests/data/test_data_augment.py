@@ -1,4 +1,4 @@
-"""Augmentation, against torchvision image by image."""
+"""Augmentation compared with torchvision, image by image."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from ffprobe.data.augment import augment, default_shift, move
 
 def pictures(count=12, channels=3, height=32, width=32):
     generator = torch.Generator().manual_seed(1)
-    # no zero inside, so that what was filled in can be told from the picture
+    # no zeros inside, so that filled pixels can be distinguished from the picture
     return torch.randint(1, 256, (count, channels, height, width), generator=generator, dtype=torch.uint8)
 
 
@@ -30,7 +30,7 @@ def test_equals_pillow_exactly(channels, height, width):
     ours = move(batch, offsets, torch.tensor(ANGLES, dtype=torch.float64))
     for picture, (down, right), angle, result in zip(batch, offsets.tolist(), ANGLES, ours, strict=True):
         if angle % 90 == 0 and angle and height != width:
-            continue  # Pillow transposes such pictures, a rule of its own
+            continue  # Pillow transposes such pictures
         image = tv.to_pil_image(cropped(picture, down, right, 4))
         expected = tv.pil_to_tensor(tv.rotate(image, angle, InterpolationMode.NEAREST))
         assert torch.equal(result, expected), (angle, down, right)
@@ -58,10 +58,10 @@ def test_crop_comes_before_rotation():
     assert not torch.equal(both, rotated_first)
 
 
-def test_every_image_has_an_offset_and_angle_of_its_own():
+def test_every_image_has_its_own_offset_and_angle():
     same = pictures(1).expand(64, -1, -1, -1)
     moved = augment(same, torch.Generator().manual_seed(0), shift=4, degrees=15)
-    # two of 64 may turn out alike by chance
+    # some of 64 may be equal by chance
     assert len(torch.unique(moved.flatten(1), dim=0)) >= 60
 
 
@@ -79,7 +79,7 @@ def test_randomness_comes_from_the_generator_alone():
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_nothing_asked_nothing_changed():
+def test_without_shift_and_rotation_nothing_changes():
     batch = pictures()
     generator = torch.Generator().manual_seed(3)
     state = generator.get_state()

@@ -1,4 +1,4 @@
-"""Arrays kept between runs."""
+"""The cache of arrays between runs."""
 
 import logging
 import os
@@ -16,7 +16,7 @@ def room(tmp_path, monkeypatch):
 
 
 class Builder:
-    """Counts how often it is asked."""
+    """Counts its calls."""
 
     def __init__(self):
         self.calls = 0
@@ -36,7 +36,7 @@ def test_built_once_and_read_back(room):
     assert [path.suffix for path in room.iterdir()] == [".npz"]
 
 
-def test_another_key_is_built_anew():
+def test_another_key_is_built_separately():
     build = Builder()
     for key in ((1,), (2,), ("1",)):
         cached_arrays("room", key, build)
@@ -61,8 +61,8 @@ def test_a_damaged_entry_is_built_again(room, damage, caplog):
     assert build.calls == 2
 
 
-def test_no_single_damaged_byte_goes_unnoticed(room):
-    """What matters is the arrays: a flipped bit in a date within the zip may pass."""
+def test_every_single_damaged_byte_is_detected(room):
+    """Only the arrays matter: a flipped bit in a date within the zip may pass."""
     whole = cached_arrays("room", ("key",), Builder())
     (path,) = room.iterdir()
     content = path.read_bytes()
@@ -91,7 +91,7 @@ def test_pickles_are_not_written(room):
     assert not room.exists()
 
 
-def test_without_a_place_to_write_the_arrays_still_come(tmp_path, monkeypatch, caplog):
+def test_the_arrays_are_returned_if_the_cache_cannot_be_written(tmp_path, monkeypatch, caplog):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("FFPROBE_CACHE_DIR", str(tmp_path / "file"))
     build = Builder()

@@ -1,4 +1,4 @@
-"""Where things lie when nothing was said."""
+"""The default folders."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Holding images out for validation."""
+"""The validation set."""
 
 import pytest
 import torch
@@ -42,6 +42,6 @@ def test_the_generator_decides():
 
 
 @pytest.mark.parametrize("fraction", [-0.1, 1.0, float("nan")])
-def test_impossible_shares_are_refused(fraction):
+def test_invalid_fractions_are_refused(fraction):
     with pytest.raises(UsageError, match="below 1"):
         hold_out(labelled(4, 4), fraction, torch.Generator())

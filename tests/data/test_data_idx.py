@@ -1,4 +1,4 @@
-"""The IDX reader on whole and on broken files."""
+"""The IDX reader on valid and damaged files."""
 
 import bz2
 import gzip
@@ -40,9 +40,9 @@ HUGE = b"\0\0\x08\x03" + struct.pack(">3I", 2**31, 2**31, 2**31)
         (idx(ARRAY[0, 0]), "is not an IDX file"),
         (idx(ARRAY, b"\1\0\x08"), "is not an IDX file"),
         (bz2.compress(WHOLE), "is not an IDX file"),
-        (WHOLE[:-1], "holds only 23"),
-        (WHOLE + b"x", "holds more"),
-        (gzip.compress(WHOLE + bytes(50_000_000)), "holds more"),
+        (WHOLE[:-1], "contains only 23"),
+        (WHOLE + b"x", "contains more"),
+        (gzip.compress(WHOLE + bytes(50_000_000)), "contains more"),
         (HUGE, "declares the shape"),
         (gzip.compress(HUGE), "declares the shape"),
         (idx(ARRAY[:0]), "declares the shape"),
@@ -65,7 +65,7 @@ def test_a_missing_file_is_named(tmp_path):
         read_idx(tmp_path / "nowhere", 3)
 
 
-def test_no_more_is_unpacked_than_was_declared(tmp_path, monkeypatch):
+def test_no_more_is_decompressed_than_declared(tmp_path, monkeypatch):
     path = tmp_path / "bomb"
     path.write_bytes(gzip.compress(WHOLE + bytes(30_000_000)))
     taken = []

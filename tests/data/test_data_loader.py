@@ -1,4 +1,4 @@
-"""Batches from images on the device."""
+"""Batches of images on the device."""
 
 import pytest
 import torch
@@ -37,7 +37,7 @@ def test_steps_of_an_epoch(batch_size, drop_last, sizes):
     assert [len(labels) for _, labels, _ in loader] == sizes
 
 
-def test_batch_holds_the_images_it_names():
+def test_a_batch_contains_the_images_of_its_indices():
     data = images()
     for x, labels, indices in Loader(data, 4, "cpu", shuffle_generator=seeded()):
         assert x.dtype == torch.float32
@@ -48,7 +48,7 @@ def test_batch_holds_the_images_it_names():
         assert torch.equal(x, normalize(data.pixels[indices], data.mean, data.std))
 
 
-def test_an_epoch_shows_every_image_once_and_the_next_in_another_order():
+def test_an_epoch_contains_every_image_once_and_the_next_has_another_order():
     loader = Loader(images(), 5, "cpu", shuffle_generator=seeded())
     first, second = (torch.cat([indices for _, _, indices in loader]).tolist() for _ in range(2))
     assert sorted(first) == sorted(second) == list(range(10))
@@ -91,7 +91,7 @@ def test_augmentation_comes_before_normalization():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_normalize_is_torchvisions(channels):
+def test_normalize_equals_torchvision(channels):
     data = images(channels=channels)
     expected = tv.normalize(tv.convert_image_dtype(data.pixels, torch.float32), data.mean, data.std)
     torch.testing.assert_close(normalize(data.pixels, data.mean, data.std), expected)

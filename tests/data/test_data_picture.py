@@ -33,7 +33,7 @@ def test_formats(form):
 
 
 def test_formats_that_start_other_programs_are_refused():
-    with pytest.raises(FileError, match="none of the known formats"):
+    with pytest.raises(FileError, match="format is not supported"):
         decode_picture("x", packed(Image.fromarray(COLOUR), "EPS"))
 
 
@@ -78,8 +78,8 @@ def test_cmyk_becomes_rgb():
     assert decode_picture("x", packed(Image.fromarray(COLOUR).convert("CMYK"), "JPEG")).shape == (3, 4, 3)
 
 
-def test_other_numbers_are_refused():
-    with pytest.raises(FileError, match="32-bit"):
+def test_other_bit_depths_are_refused():
+    with pytest.raises(FileError, match="32 bits per channel"):
         decode_picture("x", packed(Image.fromarray(GREY.astype(np.float32)), "TIFF"))
 
 
@@ -100,7 +100,7 @@ def test_a_large_picture_is_refused_before_it_is_decoded(monkeypatch):
 
 
 @pytest.mark.parametrize("pixels", [100_000_000, 400_000_000])
-def test_pillows_own_limit_gives_the_same_error(pixels):
+def test_pillows_limit_gives_the_same_error(pixels):
     content = packed(Image.new("1", (pixels // 10_000, 10_000)))
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
@@ -109,7 +109,7 @@ def test_pillows_own_limit_gives_the_same_error(pixels):
     assert seen == []
 
 
-def test_pillows_remarks_on_readable_pictures_are_silenced():
+def test_pillows_warnings_about_readable_pictures_are_silenced():
     content = packed(Image.fromarray(GREY), "JPEG")
     # an index of further pictures, which Pillow finds malformed
     segment = b"\xff\xe2" + (2 + 24).to_bytes(2, "big") + b"MPF\0" + b"MM\0*\0\0\0\x08" + bytes(12)

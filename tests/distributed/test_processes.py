@@ -1,4 +1,4 @@
-"""Two processes that share every batch end with the numbers of one that has it whole."""
+"""Two processes that share every batch give the results of one process with the whole batch."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def together(folder: Path, *words: str, count: int = 2, timeout: float = 400) ->
         for rank in range(count)
     ]
     try:
-        told = [process.communicate(timeout=timeout) for process in started]
+        outputs = [process.communicate(timeout=timeout) for process in started]
     finally:
         for process in started:
             process.kill()
     return [
-        subprocess.CompletedProcess(process.args, process.returncode, *said)
-        for process, said in zip(started, told, strict=True)
+        subprocess.CompletedProcess(process.args, process.returncode, *output)
+        for process, output in zip(started, outputs, strict=True)
     ]
 
 
@@ -63,12 +63,12 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def same(case: str) -> dict[str, float]:
-    # Adam divides gradients by their own size, which in float32 makes differences out of rounding; sgd does not
+    # Adam divides gradients by their own size, which amplifies rounding in float32; SGD does not
     return {"rtol": 1e-4, "atol": 1e-6} if case == "single precision" else {"rtol": 1e-8, "atol": 1e-10}
 
 
 @pytest.mark.parametrize("case", [case for case in two_processes.CASES if case not in ("without sync", "watched")])
-def test_two_processes_end_with_the_numbers_of_one(shared: Path, tmp_path: Path, case: str) -> None:
+def test_two_processes_give_the_results_of_one(shared: Path, tmp_path: Path, case: str) -> None:
     made = two_processes.session(case, tmp_path / "one.h5")
     made.run()
     for name, value in two_processes.state(made).items():
@@ -90,7 +90,7 @@ def test_two_processes_end_with_the_numbers_of_one(shared: Path, tmp_path: Path,
         assert (one.attributes["processes"], one.attributes["process_backend"]) == (1, "none")
 
 
-def test_without_sync_each_normalizes_by_its_part_and_all_end_with_one_network(shared: Path, tmp_path: Path) -> None:
+def test_without_sync_each_normalizes_its_shard_and_all_end_with_the_same_network(shared: Path, tmp_path: Path) -> None:
     one = two_processes.session("without sync", tmp_path / "one.h5")
     one.run()
     first, second = (torch.load(shared / f"without sync.{rank}.pt") for rank in range(2))
@@ -102,7 +102,7 @@ def test_without_sync_each_normalizes_by_its_part_and_all_end_with_one_network(s
             assert float((first[name] - value).abs().max()) > 1e-6
 
 
-def test_all_stop_after_one_batch_and_go_on_together(shared: Path) -> None:
+def test_all_processes_stop_after_one_batch_and_resume_together(shared: Path) -> None:
     for rank in range(2):
         whole, resumed = (torch.load(shared / f"{case}.{rank}.pt") for case in ("olu", "resumed"))
         assert all(torch.equal(resumed[name], value) for name, value in whole.items())
@@ -111,7 +111,7 @@ def test_all_stop_after_one_batch_and_go_on_together(shared: Path) -> None:
         np.testing.assert_array_equal(run.read("steps/loss"), whole_run.read("steps/loss"))
 
 
-def test_watching_changes_nothing_and_waits_for_nobody(shared: Path) -> None:
+def test_probes_change_nothing_and_do_not_wait_for_other_processes(shared: Path) -> None:
     for rank in range(2):
         plain, watched = (torch.load(shared / f"{case}.{rank}.pt") for case in ("olu", "watched"))
         assert all(torch.equal(watched[name], value) for name, value in plain.items())
@@ -123,7 +123,7 @@ def test_watching_changes_nothing_and_waits_for_nobody(shared: Path) -> None:
 
 
 class Late(ProcessGroup):
-    """Somebody asks to stop while the processes agree whether to."""
+    """A request to stop arrives during the all-reduce that decides whether to stop."""
 
     trainer: Any = None
     calls = 0
@@ -135,10 +135,10 @@ class Late(ProcessGroup):
         return number
 
 
-def test_a_signal_that_comes_while_they_agree_is_not_lost(tmp_path: Path) -> None:
-    process_group = Late()
-    made = two_processes.session("olu", tmp_path / "run.h5", process_group)
-    process_group.trainer = made.trainer
+def test_a_signal_during_the_all_reduce_is_not_lost(tmp_path: Path) -> None:
+    group = Late()
+    made = two_processes.session("olu", tmp_path / "run.h5", group)
+    group.trainer = made.trainer
     with pytest.raises(Interrupted):
         made.run()
     assert made.trainer.step == 2
@@ -171,14 +171,14 @@ def ffprobe_components():
 
 
 @pytest.mark.slow
-def test_a_process_that_fails_ends_the_others_with_a_sentence(tmp_path: Path) -> None:
+def test_a_process_that_fails_stops_the_others_with_a_message(tmp_path: Path) -> None:
     (tmp_path / "fails.py").write_text(FAILS)
     words = ("-m", "ffprobe", "run", *WORDS, "--plugin", "./fails.py", "--epochs", "50")
     first, second = together(tmp_path, *words)
     assert (first.returncode, second.returncode) == (1, 1)
-    said = " ".join(second.stderr.split())
-    assert "error in process 1: The plugin 'fails' failed while training" in said
-    assert "the disk of process one is on fire" in said
+    message = " ".join(second.stderr.split())
+    assert "error in process 1: The plugin 'fails' failed while training" in message
+    assert "the disk of process one is on fire" in message
     assert "Another process of this run has ended" in first.stderr
     assert "process 0 of 2" in first.stderr
     assert (tmp_path / "run.h5.partial").exists()
@@ -187,17 +187,17 @@ def test_a_process_that_fails_ends_the_others_with_a_sentence(tmp_path: Path) ->
 
 
 class Two(ProcessGroup):
-    """The leader of two, as far as a network is built."""
+    """The main process of two, which only builds a network."""
 
     size, backend = 2, "gloo"
 
 
 REFUSED = {
     "rule": (("pepita", "fcn", "whole", "linear-head", "cross-entropy", "no-label"), {}, "rule 'pepita' cannot share"),
-    "loss": (("predsim", "local-classifier", "no-label"), {}, "'predsim' is no mean over images"),
+    "loss": (("predsim", "local-classifier", "no-label"), {}, "'predsim' is not a mean over independent images"),
     "normalizer": (("rolling-batchnorm",), {}, "'rolling-batchnorm' keeps statistics of each batch"),
     "batch": ((), {"training": {"batch_size": 1}}, "cannot share a batch of 1 image"),
-    "dropout": (("fcn:dropout=0.1",), {}, "With dropout"),
+    "dropout": (("fcn:dropout=0.1",), {}, "With dropout, 2 processes"),
 }
 
 
@@ -211,7 +211,7 @@ def test_what_needs_the_whole_batch_is_refused(case: str) -> None:
         build(toy_config(registry, *plugins, **changes), registry, process_group=Two())
 
 
-def test_statistics_of_its_own_are_allowed_where_each_normalizes_by_its_part() -> None:
+def test_a_normalizer_with_its_own_statistics_is_allowed_without_sync() -> None:
     registry = Registry()
     config = toy_config(registry, "rolling-batchnorm", training={"sync_batch_norm": False})
     assert build(config, registry, process_group=Two()).process_group.size == 2

@@ -1,6 +1,6 @@
-"""Trains the cases of ``test_processes`` in this process, one of a process_group when the environment says so.
+"""Trains the cases of ``test_processes`` in this process, as one of a process group if the environment sets one up.
 
-As a program, ``python two_processes.py FOLDER``, it leaves the run files and each process's final state there.
+Run as a program, ``python two_processes.py FOLDER``, it writes the run files and each process's final state to FOLDER.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Any
 import torch
 from toy import toy_config
 
-from ffprobe.distributed.processes import joined
+from ffprobe.distributed.processes import process_group
 from ffprobe.errors import Interrupted
 from ffprobe.plugin.registry import Registry
 from ffprobe.training.resume import experiment_state
 from ffprobe.training.session import Session
 
 TRIFECTA = ("batchnorm", "symba", "label-channel")
-WATCHING = ("gradients:sandbox_every=2", "negatives:rehearse=2", "scaling:rehearse=2")
-"""Probes that try things on a copy of the network, in the leader alone."""
+WATCHING = ("gradients:sandbox_every=2", "negatives:sandbox_every=2", "scaling:sandbox_every=2")
+"""Probes that run experiments on a copy of the network, in the main process alone."""
 
 PARTS: dict[str, Any] = {"training": {"sync_batch_norm": False}}
 CASES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
@@ -38,13 +38,13 @@ CASES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
 """Plugins and changes by name; batches of 63 are shared as 32 and 31."""
 
 
-def session(case: str, out: Path, process_group: Any = None, **how: Any) -> Session:
-    """The case's run, ready."""
+def session(case: str, out: Path, group: Any = None, **how: Any) -> Session:
+    """The session of a case, ready to run."""
     plugins, changes = CASES[case]
     training = {"batch_size": 63, "max_images": 126, "augmentation": True, "epochs": 2, **changes.get("training", {})}
     registry = Registry()
-    told = {"precision": "fp64", **changes, "training": training, "recording": {"activations": False}}
-    return Session(toy_config(registry, *plugins, **told), registry, out, process_group=process_group, **how)
+    settings = {"precision": "fp64", **changes, "training": training, "recording": {"activations": False}}
+    return Session.start(toy_config(registry, *plugins, **settings), registry, out, process_group=group, **how)
 
 
 def state(made: Session) -> dict[str, torch.Tensor]:
@@ -55,21 +55,21 @@ def state(made: Session) -> dict[str, torch.Tensor]:
 def main(folder: Path) -> None:
     """Every case, one after the other."""
     torch.set_num_threads(1)
-    with joined("cpu") as process_group:
+    with process_group("cpu") as group:
         for case in CASES:
-            made = session(case, folder / f"{case}.h5", process_group)
+            made = session(case, folder / f"{case}.h5", group)
             made.run()
-            torch.save(state(made), folder / f"{case}.{process_group.rank}.pt")
-        # the leader alone is asked to stop, in the first epoch; all go on together
-        stopped = session("olu", folder / "resumed.h5", process_group)
-        if process_group.is_main:
+            torch.save(state(made), folder / f"{case}.{group.rank}.pt")
+        # only the main process gets the request to stop, in the first epoch; all processes resume together
+        stopped = session("olu", folder / "resumed.h5", group)
+        if group.is_main:
             stopped.trainer.stop_after_batch(signal.SIGTERM)
         with contextlib.suppress(Interrupted):
             stopped.run()
         assert stopped.trainer.step == 1
-        made = session("olu", folder / "resumed.h5", process_group, resume=True)
+        made = session("olu", folder / "resumed.h5", group, resume=True)
         made.run()
-        torch.save(state(made), folder / f"resumed.{process_group.rank}.pt")
+        torch.save(state(made), folder / f"resumed.{group.rank}.pt")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""The code blocks of a page, and what becomes of each when the page is run from top to bottom.
+"""The code blocks of a page, and how to run a page from top to bottom.
 
 A page runs in a folder of its own: ``bash`` blocks in a shell, ``python`` blocks in one namespace, ``toml`` and
-``json`` blocks are parsed, ``text`` blocks are left alone. A comment right above a block says what is special about it:
+``json`` blocks are parsed, ``text`` blocks are ignored. A comment directly above a block marks a special one:
 
-    <!-- file: NAME -->      the block is a file; where docs have that file (``steps/x.py``), word for word
-    <!-- part of: PATH -->   the block stands in that file, word for word; the page goes on with the whole file
-    <!-- run by: PATH -->    another test runs it
-    <!-- not run: WHY -->    it cannot be run here
+    <!-- file: NAME -->      the block is a file; if docs/ has that file (``steps/x.py``), both are equal
+    <!-- part of: PATH -->   the block is a part of that file; later blocks use the whole file
+    <!-- run by: PATH -->    another test runs the block
+    <!-- not run: WHY -->    the block cannot run here
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from warm import start
+
 ROOT = Path(__file__).parents[2]
 LANGUAGES = ("bash", "console", "json", "python", "text", "toml")
 FENCE = re.compile(r"(?:<!-- (file|part of|run by|not run): ([^\n]+?) -->\n)?^```(\w*)\n(.*?)^```", re.M | re.S)
@@ -31,12 +33,12 @@ class Block:
     """One code block.
 
     Attributes:
-        page: its file.
-        line: of its first line, from 1.
-        language: after the fence.
-        text: between the fences.
+        page: file of the page.
+        line: number of the first line, from 1.
+        language: word after the opening fence.
+        text: text between the fences.
         special: ``file``, ``part of``, ``run by``, ``not run``, or empty.
-        what: the name, path or reason given there.
+        what: the name, path or reason in the comment.
     """
 
     page: Path
@@ -53,13 +55,13 @@ class Block:
 def blocks(page: Path) -> list[Block]:
     """The code blocks of a page, in order."""
     text = page.read_text(encoding="utf-8")
-    found = []
+    result = []
     for match in FENCE.finditer(text):
         special, what, language, body = match.groups()
         line = text.count("\n", 0, match.start(4)) + 1
-        found.append(Block(page, line, language, body, special or "", what or ""))
-    assert len(found) * 2 == len(re.findall(r"^```", text, re.M)), f"{page}: a fence is not closed"
-    return found
+        result.append(Block(page, line, language, body, special or "", what or ""))
+    assert len(result) * 2 == len(re.findall(r"^```", text, re.M)), f"{page}: a fence is not closed"
+    return result
 
 
 def run_page(page: Path, folder: Path) -> None:
@@ -91,8 +93,8 @@ def _file(block: Block, folder: Path) -> None:
 def _run(block: Block, folder: Path, namespace: dict[str, Any]) -> None:
     assert block.language != "console", f"{block}: use bash, or say <!-- not run: why --> above it"
     if block.language == "bash":
-        said = shell(block.text, folder, str(block))
-        assert "was switched off" not in said, f"{block}: {said}"
+        output = shell(block.text, folder, str(block))
+        assert "was switched off" not in output, f"{block}: {output}"
     elif block.language == "python":
         before = Path.cwd()
         os.chdir(folder)
@@ -107,15 +109,17 @@ def _run(block: Block, folder: Path, namespace: dict[str, Any]) -> None:
 
 
 def shell(script: str, cwd: Path, where: str = "", programs: Path | None = None) -> str:
-    """What a script printed; it must succeed.
+    """Run a script, which must succeed, and return what it printed.
 
     Args:
-        script: for bash.
-        cwd: where it runs.
-        where: it comes from, for the message.
-        programs: the folder whose programs are found first; this environment's unless given.
+        script: text for bash.
+        cwd: working directory.
+        where: page and line of the script, for the message of a failure.
+        programs: folder whose programs are found first; default: a warm ``ffprobe`` (``warm/server.py``), then the
+            programs of this environment.
     """
-    path = f"{programs or Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    folders = [programs] if programs else [start.programs(), Path(sys.executable).parent]
+    path = os.pathsep.join(map(str, [*folders, os.environ["PATH"]]))
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=cwd,

@@ -1,4 +1,4 @@
-"""The pages made from the code, held against the program itself: its --help, and the errors that it really raises."""
+"""The pages made from the code agree with the program itself: with its --help, and with the errors that it raises."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def help_of(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 
 @pytest.mark.parametrize("command", ["run", "analyze", "predict", "plugins new", "replay"])
-def test_every_word_of_a_commands_help_is_on_the_page(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_option_of_a_commands_help_is_on_the_page(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     said = help_of(capsys, *command.split())
     options = set(re.findall(r"^ +(--[a-z-]+)", said, re.M)) - {"--help"}
     assert "--verbose" in options and len(options) > 1
@@ -53,9 +53,9 @@ def test_every_command_of_the_program_has_a_section(capsys: pytest.CaptureFixtur
     )
 
 
-def test_defaults_choices_and_exit_codes_are_told() -> None:
+def test_defaults_choices_and_exit_codes_are_listed() -> None:
     assert "| `--out PATH` | `run.h5` |" in section("ffprobe run")
-    assert r"| `--split test\|validation\|train` | `test` |" in section("ffprobe predict")
+    assert "| `--split {test,validation,train}` | `test` |" in section("ffprobe predict")
     assert "Exit code 5" in section("ffprobe replay") and "Exit code 5" not in section("ffprobe show")
 
 
@@ -78,11 +78,11 @@ def test_a_new_command_appears_by_itself_and_a_plugins_does_not(monkeypatch: pyt
 
 
 def templates(error: str) -> list[tuple[re.Pattern[str], str]]:
-    """What a page says can be said, as patterns, each with what to do."""
+    """The messages of a page as patterns, each with the pattern of its hint."""
     text = (DOCS / "errors" / f"{error.removesuffix('Error').lower()}.md").read_text("utf-8")
     found = []
     for line in text.splitlines():
-        if line.startswith("| ") and not line.startswith("| what is said"):
+        if line.startswith("| ") and not line.startswith("| message"):
             what, hint, file = re.split(r"(?<!\\) \| ", line[2:].removesuffix(" |"))
             assert (ROOT / file.strip("`")).is_file()
             found.append((pattern(what), pattern(hint)))
@@ -119,7 +119,7 @@ def pattern(template: str) -> re.Pattern[str]:
         (["plugins", "check", "./raises.py"], "CheckFailed"),
     ],
 )
-def test_an_error_that_is_raised_stands_on_its_page(
+def test_an_error_that_is_raised_is_on_its_page(
     words: list[str], error: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -144,8 +144,8 @@ def read(source: str) -> list[tuple[str, str, str]]:
     return sorted((m.error, m.what, m.hint) for m in found)
 
 
-def test_what_is_put_in_is_a_word_in_braces_and_alternatives_are_all_told() -> None:
-    assert read("raise UsageError(f'no {self._path!r} of {len(x)}' + ' here', do='a b' if c else 'd e')") == [
+def test_an_inserted_value_is_a_word_in_braces_and_every_alternative_is_listed() -> None:
+    assert read("raise UsageError(f'no {self._path!r} of {len(x)}' + ' here', hint='a b' if c else 'd e')") == [
         ("UsageError", "no {path} of … here", r"a b \| d e")
     ]
     source = "raise UsageError(f\"it {'is one' if a else 'are two'}.\")"
@@ -153,18 +153,18 @@ def test_what_is_put_in_is_a_word_in_braces_and_alternatives_are_all_told() -> N
     assert read("return ffprobe.FileError('a | b <c> *')") == [("FileError", r"a \| b &lt;c> \*", "")]
 
 
-def test_words_that_were_given_a_name_are_those_that_reach_it() -> None:
+def test_a_name_stands_for_the_texts_that_were_assigned_to_it() -> None:
     source = """
 def one():
-    do = 'not this one'
+    hint = 'not this one'
     if a:
-        do = 'first way'
-        raise FileError('one thing', do=do)
+        hint = 'first way'
+        raise FileError('one thing', hint=hint)
     if b:
-        do = 'second way'
+        hint = 'second way'
     else:
-        do = 'third way'
-    raise FileError('two things', do=do)
+        hint = 'third way'
+    raise FileError('two things', hint=hint)
 """
     assert read(source) == [
         ("FileError", "one thing", "first way"),
@@ -172,7 +172,7 @@ def one():
     ]
 
 
-def test_a_page_that_nothing_makes_any_more_is_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_that_nothing_generates_any_more_is_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generate, "DOCS", tmp_path)
     monkeypatch.setattr(generate, "pages", lambda: {"errors/file.md": "new", "a.md": "a"})
     (tmp_path / "errors").mkdir()

@@ -1,4 +1,4 @@
-"""``docs/notebook.ipynb`` runs from top to bottom and shows what it promises; what is kept holds no outputs."""
+"""``docs/notebook.ipynb`` runs from top to bottom and shows what it promises; the stored file has no outputs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def read() -> Any:
     return nbformat.read(NOTEBOOK, as_version=4)
 
 
-def test_no_outputs_and_no_paths_of_a_machine_are_kept() -> None:
+def test_no_outputs_and_no_paths_of_a_machine_are_stored() -> None:
     notebook = read()
     nbformat.validate(notebook)
     for cell in notebook.cells:
@@ -39,16 +39,16 @@ def test_every_cell_runs_and_shows_its_object(tmp_path: Path) -> None:
     assert "trifecta.h5: finished, 8 of 8 epochs" in shown["trifecta"]["text/html"]
     assert "evaluator" in shown["trifecta"]["text/html"]
     assert "<td>label</td>" in shown["goodness"]["text/html"]
-    assert "by depth?" in shown["answer"]["text/html"]
-    assert "image/png" in shown["answer.figure()"]
+    assert "by depth?" in shown["result"]["text/html"]
+    assert "image/png" in shown["result.figure()"]
     assert re.search(r"true: 3 by layer: \[\d, \d, \d\]", str(shown))
     assert "stderr" not in str(shown)
 
 
 def _outputs(cell: Any) -> dict[str, str]:
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for output in cell.outputs:
-        found |= dict(output.get("data", {}))
+        texts |= dict(output.get("data", {}))
         if output.output_type == "stream":
-            found[output.name] = output.text
-    return found
+            texts[output.name] = output.text
+    return texts

@@ -1,4 +1,4 @@
-"""Every code block in README and docs/ runs, or says above it why not."""
+"""Every code block in README and docs/ runs, or a comment above it states why not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 from docs.page_blocks import ROOT, blocks, run_page
 
-PAGES = sorted(p for p in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")] if "```" in p.read_text(encoding="utf-8"))
+START = ROOT / "docs" / "index.md"
+"""The README once more, with the links of the site."""
+PAGES = sorted(
+    page
+    for page in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]
+    if page != START and "```" in page.read_text(encoding="utf-8")
+)
 
 
 @pytest.mark.slow
@@ -16,13 +22,17 @@ def test_every_block_runs(page: Path, tmp_path: Path) -> None:
     run_page(page, tmp_path)
 
 
+def test_the_blocks_of_the_start_page_are_those_of_the_readme() -> None:
+    assert [block.text for block in blocks(START)] == [block.text for block in blocks(ROOT / "README.md")]
+
+
 def test_readme_is_short_where_it_says_how_to_use() -> None:
     use = next(block for block in blocks(ROOT / "README.md") if block.language == "python" and not block.special)
     assert len(use.text.splitlines()) <= 10
 
 
 @pytest.mark.parametrize(
-    ("page", "said"),
+    ("page", "message"),
     [
         ("```bash\nexit 3\n```", "exit 3"),
         ("```python\nassert 1 > 2, 'no'\n```", "no"),
@@ -35,15 +45,17 @@ def test_readme_is_short_where_it_says_how_to_use() -> None:
         ("<!-- run by: tests/none.py -->\n```bash\nls\n```", "there is no tests/none.py"),
     ],
 )
-def test_a_page_that_is_not_true_fails(page: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_that_is_not_true_fails(
+    page: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("docs.page_blocks.ROOT", tmp_path)
     (tmp_path / "page.md").write_text(page)
     (tmp_path / "other.txt").write_text("b = 2\n")
-    with pytest.raises(Exception, match=said):
+    with pytest.raises(Exception, match=message):
         run_page(tmp_path / "page.md", tmp_path)
 
 
-def test_blocks_of_a_page_go_on_where_the_last_one_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_of_a_page_continue_where_the_last_one_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("docs.page_blocks.ROOT", tmp_path)
     page = tmp_path / "page.md"
     page.write_text(

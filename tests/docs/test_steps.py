@@ -1,4 +1,4 @@
-"""The tutorial's steps: each keeps its contract, and says what the page says about it."""
+"""The tutorial's steps: each passes its contract and behaves as the page describes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_step_keeps_its_contract(path: Path) -> None:
     assert report.passed, str(report)
 
 
-def test_the_normalizer_holds_sizes_against_what_is_usual() -> None:
+def test_the_normalizer_divides_by_the_size_relative_to_the_usual_one() -> None:
     module = load("normalizer_3").Divide(0.5)
     x = torch.tensor([[1.0, 1.0], [3.0, 3.0]])  # root mean squares 1 and 3, usually 2
     out = module(x)
@@ -55,7 +55,7 @@ def test_full_normalization_hides_lengths_and_none_does_not(tmp_path: Path) -> N
     assert shares[0][2] > 60
 
 
-def test_a_run_without_the_probe_is_told(tmp_path: Path) -> None:
+def test_a_run_without_the_probe_is_an_error(tmp_path: Path) -> None:
     run = toy_run(out=tmp_path / "bare.h5")
     with run.open() as file, pytest.raises(ffprobe.FileError, match="--plugin leak"):
         load("probe_2").Leak().analyze([file])

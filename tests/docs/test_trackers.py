@@ -1,4 +1,4 @@
-"""The trackers of docs/plugins/trackers.md: with stand-ins for their libraries, and with these where installed."""
+"""The trackers of docs/plugins/trackers.md, with fakes of their libraries, and with the libraries where installed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from docs.page_blocks import ROOT, blocks
 import ffprobe
 from ffprobe.testing import ToyRun, toy_run
 
-MISSING = "none of our dependencies; where it is installed, this runs"
+MISSING = "not a dependency; this test runs where it is installed"
 TRACKERS = {block.what: block.text for block in blocks(ROOT / "docs/plugins/trackers.md") if block.special == "file"}
 
 
@@ -29,7 +29,7 @@ def loss_of(run: ToyRun) -> list[float]:
 
 
 @pytest.mark.parametrize(("name", "library"), [("wandb_log.py", "wandb"), ("mlflow_log.py", "mlflow")])
-def test_a_missing_library_is_said_before_the_run(
+def test_a_missing_library_is_an_error_before_the_run(
     name: str, library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, library, None)
@@ -38,33 +38,33 @@ def test_a_missing_library_is_said_before_the_run(
     assert not (tmp_path / "run.h5.partial").exists()
 
 
-def test_wandb_is_told_every_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[tuple[str, Any]] = []
+def test_wandb_receives_every_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[str, Any]] = []
     tracked = SimpleNamespace(
-        log=lambda values, step: told.append(("log", (step, values))),
-        finish=lambda exit_code: told.append(("finish", exit_code)),
+        log=lambda values, step: calls.append(("log", (step, values))),
+        finish=lambda exit_code: calls.append(("finish", exit_code)),
     )
     library = ModuleType("wandb")
-    library.init = lambda **words: told.append(("init", words)) or tracked  # type: ignore[attr-defined,func-returns-value]
+    library.init = lambda **words: calls.append(("init", words)) or tracked  # type: ignore[attr-defined,func-returns-value]
     monkeypatch.setitem(sys.modules, "wandb", library)
     monkeypatch.delenv("WANDB_MODE", raising=False)
     run = train("wandb_log.py", tmp_path)
     assert run.messages == ()
-    assert [kind for kind, _ in told] == ["init", "log", "log", "finish"]
-    assert told[0][1]["mode"] == "offline"
-    assert told[0][1]["config"]["network"]["name"] == "tiny"
-    assert [values["loss/layer 2"] for _, values in (what for kind, what in told if kind == "log")] == pytest.approx(
+    assert [kind for kind, _ in calls] == ["init", "log", "log", "finish"]
+    assert calls[0][1]["mode"] == "offline"
+    assert calls[0][1]["config"]["network"]["name"] == "tiny"
+    assert [values["loss/layer 2"] for _, values in (what for kind, what in calls if kind == "log")] == pytest.approx(
         loss_of(run)
     )
-    assert told[-1] == ("finish", 0)
+    assert calls[-1] == ("finish", 0)
 
 
-def test_mlflow_is_told_every_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[tuple[Any, ...]] = []
+def test_mlflow_receives_every_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[Any, ...]] = []
 
     class Client:
         def __init__(self, place: str) -> None:
-            told.append(("open", place))
+            calls.append(("open", place))
 
         def get_experiment_by_name(self, name: str) -> None:
             return None
@@ -76,7 +76,7 @@ def test_mlflow_is_told_every_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             return SimpleNamespace(info=SimpleNamespace(run_id="r"))
 
         def __getattr__(self, name: str) -> Any:
-            return lambda *words, **more: told.append((name, *words, *more.values()))
+            return lambda *words, **more: calls.append((name, *words, *more.values()))
 
     library = ModuleType("mlflow")
     library.MlflowClient = Client  # type: ignore[attr-defined]
@@ -84,12 +84,12 @@ def test_mlflow_is_told_every_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/runs.db")
     run = train("mlflow_log.py", tmp_path)
     assert run.messages == ()
-    assert told[0] == ("open", f"sqlite:///{tmp_path}/runs.db")
-    assert ("log_param", "r", "network", "tiny") in told
-    logged = [words[3:] for words in told if words[:3] == ("log_metric", "r", "loss/layer 2")]
+    assert calls[0] == ("open", f"sqlite:///{tmp_path}/runs.db")
+    assert ("log_param", "r", "network", "tiny") in calls
+    logged = [words[3:] for words in calls if words[:3] == ("log_metric", "r", "loss/layer 2")]
     assert [step for _, step in logged] == [1, 2]
     assert [value for value, _ in logged] == pytest.approx(loss_of(run))
-    assert told[-1] == ("set_terminated", "r", "FINISHED")
+    assert calls[-1] == ("set_terminated", "r", "FINISHED")
 
 
 def test_real_wandb_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,6 +111,6 @@ def test_real_mlflow_into_files(place: str, tmp_path: Path, monkeypatch: pytest.
     run = train("mlflow_log.py", tmp_path)
     assert run.messages == ()
     client = mlflow.MlflowClient(place.format(tmp_path))
-    (found,) = client.search_runs([client.get_experiment_by_name("ffprobe").experiment_id])
-    history = client.get_metric_history(found.info.run_id, "loss/layer 2")
+    (tracked,) = client.search_runs([client.get_experiment_by_name("ffprobe").experiment_id])
+    history = client.get_metric_history(tracked.info.run_id, "loss/layer 2")
     assert [metric.value for metric in history] == pytest.approx(loss_of(run))

@@ -1,4 +1,4 @@
-"""Generated pages are fresh, and links lead somewhere; tests/docs runs the code blocks."""
+"""Generated pages are fresh, and links lead to existing files; tests/docs runs the code blocks."""
 
 from __future__ import annotations
 
@@ -19,9 +19,16 @@ def test_generated_pages_are_fresh() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", *sorted(p.relative_to(ROOT).as_posix() for p in ROOT.glob("docs/**/*.md"))]
+    "page",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        *sorted(p.relative_to(ROOT).as_posix() for p in ROOT.glob("docs/**/*.md")),
+    ],
 )
-def test_links_lead_somewhere(page: str) -> None:
-    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", (ROOT / page).read_text(encoding="utf-8")):
+def test_links_lead_to_existing_files(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in [*re.findall(r"\]\(([^)#]+)[^)]*\)", text), *re.findall(r'<img src="([^"]+)"', text)]:
         if "://" not in target:
             assert ((ROOT / page).parent / target).exists(), f"{page} links to {target}"

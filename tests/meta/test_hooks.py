@@ -1,4 +1,4 @@
-"""Every hook is fired, in the order of a run's life, with the context that its docstring promises."""
+"""Every hook is called, in the documented order, with the documented context."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from ffprobe.training.session import Session
 
 
 class Everything:
-    """Implements every observer hook and writes down what it was told."""
+    """Implements every observer hook and stores its calls."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, Any]] = []
 
 
 def _listener(name: str) -> Any:
-    def hear(self: Everything, context: Any) -> None:
+    def store(self: Everything, context: Any) -> None:
         self.calls.append((name, context))
 
-    hear.__name__ = name
-    return ffprobe.hookimpl(hear)
+    store.__name__ = name
+    return ffprobe.hookimpl(store)
 
 
 for hook in OBSERVERS:
@@ -38,27 +38,27 @@ for hook in OBSERVERS:
 
 
 def run(out: Path, *plugins: str) -> Everything:
-    heard = Everything()
+    everything = Everything()
     registry = Registry()
     try:
         config = toy_config(registry, *plugins, training={"epochs": 2, "max_images": 128})
-        Session(config, registry, out, observers=[("everything", heard)]).run()
+        Session.start(config, registry, out, observers=[("everything", everything)]).run()
     except ffprobe.FfprobeError:
         pass
-    return heard
+    return everything
 
 
 def test_the_order_of_all_hook_calls_in_a_toy_run(tmp_path: Path) -> None:
     names = [name.removeprefix("ffprobe_") for name, _ in run(tmp_path / "run.h5").calls]
-    # three layers, greedy: three updates a step; two steps an epoch; repeats are counted
+    # three layers, greedy: three updates per step, two steps per epoch; repeats are counted
     epoch = ["before_epoch", "after_update 3", "after_step", "after_update 3", "after_step", "after_epoch"]
     counted = [f"{name} {n}" if (n := len(list(calls))) > 1 else name for name, calls in groupby(names)]
     assert counted == ["before_run", *epoch, *epoch, "after_run"]
 
 
 def test_every_observer_hook_is_fired_with_its_context(tmp_path: Path) -> None:
-    heard = dict(run(tmp_path / "run.h5").calls)
-    # later than the first batch, which is tried before there is a run
+    calls = dict(run(tmp_path / "run.h5").calls)
+    # later than the first batch, which is checked before the run
     body = "self.calls = getattr(self, 'calls', 0) + self.training; assert self.calls < 3"
     text = f"""
 from torch import nn
@@ -75,11 +75,11 @@ class Bad(ffprobe.Normalizer):
 def ffprobe_components(): return [Bad]
 """
     (tmp_path / "bad.py").write_text(text)
-    heard |= dict(run(tmp_path / "bad.h5", str(tmp_path / "bad.py")).calls)
-    assert set(heard) == set(OBSERVERS)
-    for name, context in heard.items():
-        promised = getattr(Hooks, name).__annotations__["context"]
-        assert type(context) is getattr(hookspecs, promised), name
+    calls |= dict(run(tmp_path / "bad.h5", str(tmp_path / "bad.py")).calls)
+    assert set(calls) == set(OBSERVERS)
+    for name, context in calls.items():
+        documented = getattr(Hooks, name).__annotations__["context"]
+        assert type(context) is getattr(hookspecs, documented), name
 
 
 def test_commands_of_a_plugin_are_added(tmp_path: Path) -> None:

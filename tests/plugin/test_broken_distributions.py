@@ -1,4 +1,4 @@
-"""A broken third-party package stops nothing that does not name it, and is named by whoever does."""
+"""A broken third-party package affects only commands that name it, and their errors name the package."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def say(site: Path, *words: str, cwd: Path) -> Any:
-    return ffprobe(*words, cwd=cwd, env={"PYTHONPATH": str(site)})
+    return ffprobe(*words, cwd=cwd, env={"PYTHONPATH": str(site)}, cold=True)
 
 
 def test_help_and_version_answer(site: Path, tmp_path: Path) -> None:
@@ -118,18 +118,18 @@ def test_a_run_that_names_none_of_them_runs(site: Path, tmp_path: Path) -> None:
         ("exits-at-import", "SystemExit: bye"),
         ("syntax-error", "SyntaxError"),
         ("no-module", "ModuleNotFoundError"),
-        ("newer-hooks", f"was made for version {HOOK_VERSION + 1} of the hooks"),
+        ("newer-hooks", f"needs version {HOOK_VERSION + 1} of the hooks"),
         ("commands-misspelt", "with the argument 'application'"),
     ],
 )
 def test_naming_one_names_it_and_its_distribution(site: Path, tmp_path: Path, name: str, sentence: str) -> None:
     done = say(site, "plugins", "info", name, "--json", cwd=tmp_path)
     assert done.code == 3, done.err
-    told = json.loads(done.err.splitlines()[-1])
-    assert sentence in told["what"]
-    assert f"The plugin {name!r}" in told["what"]
-    assert told["where"] == f"plugin {name!r} of {name} 1.0"
-    assert told["do"]
+    error = json.loads(done.err.splitlines()[-1])
+    assert sentence in error["what"]
+    assert f"The plugin {name!r}" in error["what"]
+    assert error["where"] == f"plugin {name!r} of {name} 1.0"
+    assert error["hint"]
 
 
 class TestClash:
@@ -146,12 +146,12 @@ class TestClash:
     def test_the_name_is_refused_naming_both_and_how_to_choose(self, taken: Path, tmp_path: Path) -> None:
         done = say(taken, "run", "--set", "loss=symba", "--dry-run", cwd=tmp_path)
         assert done.code == 3
-        assert "Two distributions claim the loss 'symba': " in done.err
+        assert "Two distributions provide the loss 'symba': " in done.err
         assert "ffprobe-nn" in done.err
         assert "taker 1.0" in done.err
         assert "--plugin ffprobe_plugins.losses.symba:SymBa" in " ".join(done.err.split())
 
-    def test_the_way_out_that_is_told_is_one(self, taken: Path, tmp_path: Path) -> None:
+    def test_the_hint_works(self, taken: Path, tmp_path: Path) -> None:
         done = say(taken, "run", "--plugin", "ffprobe_plugins.losses.symba:SymBa", "--dry-run", "--json", cwd=tmp_path)
         assert done.code == 0, done.err
         assert done.json["loss"]["name"] == "symba"
@@ -167,7 +167,7 @@ class TestClash:
     def test_and_is_one_where_it_is_not(self, taken: Path, tmp_path: Path) -> None:
         done = say(taken, "run", "--plugin", "olu", "--dry-run", cwd=tmp_path)
         assert done.code == 3
-        assert "Two distributions claim the plugin name 'olu'" in done.err
+        assert "Two distributions provide the plugin name 'olu'" in done.err
 
     def test_a_run_that_names_neither_runs(self, taken: Path, tmp_path: Path) -> None:
         assert say(taken, "run", "--dry-run", cwd=tmp_path).code == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -9,16 +10,34 @@ from pathlib import Path
 import pytest
 from plugin_files import POWERNORM, write
 
-from ffprobe.components.kinds import KINDS
+import ffprobe
+from ffprobe.components.base import Component
+from ffprobe.components.kinds import FURTHER_BASES, KINDS
 from ffprobe.errors import PluginError, UsageError
 from ffprobe.plugin.discovery import BASES, Plugin, build_manager, find, installed, register
 
 
-def test_a_base_class_in_the_source_stands_for_its_kind() -> None:
-    assert {kind: base for base, kind in BASES.items()} == KINDS
+def test_the_base_class_in_the_source_determines_the_kind() -> None:
+    assert {kind: base for base, kind in BASES.items() if base not in FURTHER_BASES} == KINDS
 
 
-def test_every_installed_plugin_announces_its_component_in_its_source() -> None:
+def test_a_public_subclass_of_a_base_class_stands_for_the_same_kind(tmp_path: Path) -> None:
+    public = {name: kind for name in ffprobe.__all__ if (kind := further_base(getattr(ffprobe, name)))}
+    assert public == FURTHER_BASES
+    for base, kind in FURTHER_BASES.items():
+        source = f"import ffprobe\n\nclass Mine(ffprobe.{base}):\n    name = 'mine'\n"
+        plugin = find(write(tmp_path, source, f"{base.lower()}.py"))
+        assert [(o.kind, o.name, o.class_name) for o in plugin.offers] == [(kind, "mine", "Mine")]
+
+
+def further_base(public: object) -> str:
+    """The kind of an abstract public component class that is not the base class of its kind."""
+    if not (inspect.isclass(public) and issubclass(public, Component) and inspect.isabstract(public)):
+        return ""
+    return "" if KINDS.get(public.kind) == public.__name__ else public.kind
+
+
+def test_every_installed_plugin_declares_its_component_in_its_source() -> None:
     ours = [p for p in installed() if p.distribution == "ffprobe-nn"]
     assert len(ours) >= 29
     for plugin in ours:
@@ -52,7 +71,7 @@ def test_module_and_attribute_is_a_plugin() -> None:
     assert find("ffprobe_plugins.losses.symba:SymBa").load().name == "symba"
 
 
-def test_unknown_names_get_the_nearest() -> None:
+def test_an_unknown_name_gets_suggestions() -> None:
     with pytest.raises(PluginError, match="'symba'"):
         find("simba")
 
@@ -72,7 +91,7 @@ def test_a_plugin_that_raises_at_import_is_named_with_its_distribution(tmp_path:
     (tmp_path / "broken_plugin.py").write_text("raise OSError('no such library')")
     sys.path.insert(0, str(tmp_path))
     try:
-        with pytest.raises(PluginError, match=r"'broken' would not load: OSError: no such library.*some-dist 3"):
+        with pytest.raises(PluginError, match=r"'broken' could not be loaded: OSError: no such library.*some-dist 3"):
             Plugin("broken", "some-dist", "3", "broken_plugin").load()
     finally:
         sys.path.remove(str(tmp_path))

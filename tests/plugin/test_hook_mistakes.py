@@ -1,4 +1,4 @@
-"""Each mistake in how hooks are written gets a sentence of its own that names the plugin and says what to do."""
+"""Every mistake in the hooks of a plugin has its own message, which names the plugin and has a hint."""
 
 from __future__ import annotations
 
@@ -44,12 +44,13 @@ MISTAKES = {
     "misspelt without prefix": (hook("def after_step(context): pass"), r"hook after_step, .*'ffprobe_after_step'"),
     "wrong argument": (
         hook("def ffprobe_after_step(state): pass"),
-        r"ffprobe_after_step with the argument 'state', but .* given 'context'.*def ffprobe_after_step\(context\)",
+        r"ffprobe_after_step with the argument 'state', but the hook has the argument 'context'"
+        r".*def ffprobe_after_step\(context\)",
     ),
     "one argument too many": (hook("def ffprobe_after_step(context, run): pass"), r"argument 'run', but .*'context'"),
     "argument where there is none": (
         "import ffprobe\n@ffprobe.hookimpl\ndef ffprobe_components(registry): return []",
-        r"argument 'registry', but the hook is given nothing.*def ffprobe_components\(\)",
+        r"argument 'registry', but the hook has no argument.*def ffprobe_components\(\)",
     ),
     "marker of another project": (
         hook("def ffprobe_after_step(context): pass", '@pluggy.HookimplMarker("pytest")'),
@@ -61,20 +62,20 @@ MISTAKES = {
     ),
     "no marker": (
         hook("def ffprobe_after_step(context): pass", ""),
-        r"does not mark ffprobe_after_step as a hook, so that it is never called.*@ffprobe\.hookimpl",
+        r"does not mark ffprobe_after_step as a hook, so it is never called.*@ffprobe\.hookimpl",
     ),
     "no marker and misspelt": (
         hook("def ffprobe_aftr_step(context): pass", ""),
-        r"has a function ffprobe_aftr_step, which is no hook.*'ffprobe_after_step'",
+        r"has a function ffprobe_aftr_step, which looks like a misspelt hook.*'ffprobe_after_step'",
     ),
     "default argument": (
         hook("def ffprobe_after_step(context=None): pass"),
         r"gives the argument 'context' of ffprobe_after_step a default value.*def ffprobe_after_step\(context\)",
     ),
     "default argument of another name": (hook("def ffprobe_after_step(state=None): pass"), r"'state' of ffprobe_after"),
-    "star": (hook("def ffprobe_after_step(*args): pass"), r"with \*args, through which a hook is given nothing"),
-    "two stars": (hook("def ffprobe_after_step(**given): pass"), r"with \*\*given, through which"),
-    "async": (hook("async def ffprobe_after_step(context): pass"), r"async function, which nobody would await"),
+    "star": (hook("def ffprobe_after_step(*args): pass"), r"with \*args, which never receives an argument"),
+    "two stars": (hook("def ffprobe_after_step(**given): pass"), r"with \*\*given, which never receives"),
+    "async": (hook("async def ffprobe_after_step(context): pass"), r"async function, which is never awaited"),
     "in a probe, misspelt": (in_class("Probe", "def ffprobe_after_stp(self, context): ..."), "hook ffprobe_after_stp"),
     "in a probe, no marker": (in_class("Probe", "def ffprobe_after_step(self, context): ...", ""), "does not mark"),
     "in a probe, no self": (
@@ -89,7 +90,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("case", MISTAKES)
-def test_each_mistake_has_its_own_sentence(tmp_path: Path, case: str) -> None:
+def test_each_mistake_has_its_own_message(tmp_path: Path, case: str) -> None:
     text, sentence = MISTAKES[case]
     with pytest.raises(PluginError, match=sentence) as caught:
         Registry().load(write(tmp_path, text))
@@ -112,7 +113,7 @@ RIGHT = {
 
 
 @pytest.mark.parametrize("case", RIGHT)
-def test_what_is_right_is_let_pass(tmp_path: Path, case: str) -> None:
+def test_valid_hooks_are_accepted(tmp_path: Path, case: str) -> None:
     assert Registry().load(write(tmp_path, f"import ffprobe\n{RIGHT[case]}\n{OK}")) == []
 
 
@@ -122,7 +123,7 @@ def test_hooks_and_their_arguments_are_those_of_the_specifications() -> None:
     assert all(HOOKS[name] == ("context",) for name in OBSERVERS)
 
 
-def test_methods_of_every_sort_are_told_apart() -> None:
+def test_static_methods_methods_and_properties_are_distinguished() -> None:
     class Watcher:
         @staticmethod
         @ffprobe.hookimpl
@@ -144,28 +145,28 @@ def test_methods_of_every_sort_are_told_apart() -> None:
 OFFERS = {
     "forgotten return": (
         "    [PowerNorm]",
-        r"returned None, not a list.*Is a return forgotten\? Write return \[YourClass\]",
+        r"returned None, not a list.*Is the return statement missing\? Write return \[YourClass\]",
     ),
     "an instance": (
         "    return [PowerNorm()]",
-        r"offers an instance of PowerNorm, not the class.*without the parentheses",
+        r"provides an instance of PowerNorm, not the class.*without the parentheses",
     ),
     "no list": (
         "    return PowerNorm",
-        r"returned the class PowerNorm alone.*Put it into a list: return \[PowerNorm\]",
+        r"returned the class PowerNorm, not a list.*Put it into a list: return \[PowerNorm\]",
     ),
     "a generator": ("    yield PowerNorm", r"returned generator, not a list.*Write return \[YourClass\]"),
-    "a text": ("    return ['powernorm']", r"offers 'powernorm', which is not a component class.*Derive a class"),
+    "a text": ("    return ['powernorm']", r"provides 'powernorm', which is not a component class.*Derive a class"),
     "leaves": ("    raise SystemExit(3)", r"ffprobe_components of the plugin 'mine' failed: SystemExit: 3"),
     "twice": (
         "    return [PowerNorm, type('Other', (PowerNorm,), {})]",
-        r"offers two normalizer components called 'powernorm': PowerNorm and Other.*Rename one",
+        r"provides two normalizer components named 'powernorm': PowerNorm and Other.*Rename one",
     ),
 }
 
 
 @pytest.mark.parametrize("case", OFFERS)
-def test_what_is_offered_wrongly_has_its_own_sentence(tmp_path: Path, case: str) -> None:
+def test_each_invalid_return_value_has_its_own_message(tmp_path: Path, case: str) -> None:
     end, sentence = OFFERS[case]
     with pytest.raises(PluginError, match=sentence) as caught:
         Registry().load(write(tmp_path, POWERNORM.replace("    return [PowerNorm]", end)))
@@ -178,12 +179,12 @@ class TestHookVersion:
         [
             (
                 f"hook_version = {HOOK_VERSION + 1}",
-                r"made for version 2 of the hooks, .* has version 1.*--upgrade ffprobe-nn",
+                r"needs version 2 of the hooks, .* has version 1.*--upgrade ffprobe-nn",
             ),
-            ("hook_version = 0", r"made for version 0 of the hooks, .* has version 1.*newer release of the plugin"),
-            ("hook_version = '1'", r"declares hook_version = '1', which is not a whole number.*hook_version = 1"),
-            ("hook_version = True", "not a whole number"),
-            ("hook_version = 1 + 1", "made for version 2"),
+            ("hook_version = 0", r"needs version 0 of the hooks, .* has version 1.*newer release of the plugin"),
+            ("hook_version = '1'", r"declares hook_version = '1', which is not an integer.*hook_version = 1"),
+            ("hook_version = True", "not an integer"),
+            ("hook_version = 1 + 1", "needs version 2"),
         ],
     )
     def test_another_version_is_refused(self, tmp_path: Path, line: str, sentence: str) -> None:
@@ -191,11 +192,11 @@ class TestHookVersion:
             Registry().load(write(tmp_path, f"{line}\n{normalizer()}"))
         assert "The plugin 'mine'" in caught.value.what
 
-    def test_it_is_said_before_the_plugin_is_imported(self, tmp_path: Path) -> None:
+    def test_it_is_checked_before_the_plugin_is_imported(self, tmp_path: Path) -> None:
         text = "hook_version = 2\nimport ffprobe\nffprobe.WhatOnlyVersionTwoHas"
-        with pytest.raises(PluginError, match="made for version 2"):
+        with pytest.raises(PluginError, match="needs version 2"):
             Registry().load(write(tmp_path, text))
 
-    def test_this_version_and_none_are_taken(self, tmp_path: Path) -> None:
+    def test_this_version_and_none_are_accepted(self, tmp_path: Path) -> None:
         assert Registry().load(write(tmp_path, f"hook_version = {HOOK_VERSION}\n{normalizer()}", "a.py"))
         assert Registry().load(write(tmp_path, normalizer(), "b.py"))

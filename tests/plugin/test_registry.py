@@ -1,4 +1,4 @@
-"""Which component a name means."""
+"""Finding components by name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ffprobe.plugin.registry import Registry, registered
 
 
 @pytest.mark.parametrize("plugin", [p.name for p in installed() if p.distribution == "ffprobe-nn"])
-def test_every_first_party_plugin_loads_and_says_what_it_is(plugin: str) -> None:
+def test_every_first_party_plugin_loads_and_is_documented(plugin: str) -> None:
     (component,) = Registry().load(plugin)
     assert component.name == plugin
     assert (component.__doc__ or "").strip()
@@ -78,7 +78,7 @@ def test_registered_gives_the_components_of_one_kind() -> None:
         registered("lost")
 
 
-def test_registered_leaves_out_what_would_not_load(
+def test_registered_skips_plugins_that_cannot_be_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     text = "import ffprobe\nclass Torn(ffprobe.Loss):\n  name = 'torn'\nraise ImportError('no such library')\n"

@@ -1,7 +1,7 @@
-"""DeeperForward's and CwComp's networks in plain torch, in the words of their recorded trajectories.
+"""The networks of DeeperForward and CwComp in plain torch, with the keys of their recorded trajectories.
 
-Imports nothing of ffprobe. Written from the formulas, float64, gradients by autograd; Adam, group and batch
-normalization by hand. ``mistake`` puts one error in, to prove that a replay notices it.
+Imports nothing from ffprobe. Written from the formulas, float64, gradients by autograd; Adam, group and batch
+normalization by hand. ``mistake`` introduces one error, to prove that a replay detects it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Tensors = dict[str, torch.Tensor]
 
 
 class Adam:
-    """Adam with decay for one layer's parameters: decoupled unless ``coupled``."""
+    """Adam for one layer's parameters, with weight decay: decoupled unless ``coupled``."""
 
     def __init__(self, decay: float = 0.0, coupled: bool = False) -> None:
         self.decay, self.coupled = decay, coupled
@@ -42,16 +42,16 @@ class Adam:
 
 
 def learn(state: Tensors, forward: Callable[[Tensors], tuple[Any, ...]]) -> tuple[tuple[Any, ...], Tensors]:
-    """What ``forward`` gives, its first value being the loss, and the gradients of the layer's parameters."""
+    """The values of ``forward``, the first of which is the loss, and the gradients of the layer's parameters."""
     leaves = {n: v.clone().requires_grad_() for n, v in state.items()}
-    given = forward(leaves)
-    found = torch.autograd.grad(given[0], list(leaves.values()))
-    given = tuple(v.detach() for v in given)
-    return given, dict(zip(leaves, found, strict=True))
+    values = forward(leaves)
+    gradients = torch.autograd.grad(values[0], list(leaves.values()))
+    values = tuple(v.detach() for v in values)
+    return values, dict(zip(leaves, gradients, strict=True))
 
 
 def by_class(x: torch.Tensor, classes: int, power: int, interleaved: bool = False) -> torch.Tensor:
-    """``[B, C, H, W]`` to the means of each class's channels ``[B, K]``."""
+    """The mean over the channels of each class: ``[B, C, H, W]`` to ``[B, K]``."""
     size = x.shape[1] // classes
     groups = [x[:, k::classes] if interleaved else x[:, k * size : (k + 1) * size] for k in range(classes)]
     return torch.stack([(group**power).mean(dim=(1, 2, 3)) for group in groups], dim=1)
@@ -67,9 +67,9 @@ def deeperforward(
     seed: int = 0,
     mistake: str = "",
 ) -> dict[str, np.ndarray]:
-    """Every layer alone, rates along a cosine of three epochs with two steps each.
+    """Train every layer alone, with a cosine schedule over three epochs of two steps each.
 
-    ``layers`` says out, kernel, stride, bias, avgpool, shortcut_in, shortcut_out where it is not 3, 1, False, 0, none.
+    ``layers`` sets out, kernel, stride, bias, avgpool, shortcut_in, shortcut_out where it is not 3, 1, False, 0, none.
     """
     random = torch.Generator().manual_seed(seed)
     full, weights, width, stored = [], [], shape[0], 0  # stored: channels of the shortcut
@@ -156,7 +156,7 @@ def deeperforward(
         for b in range(len(layers))
         for a in range(b + 1)
     ]
-    right, start, end = max(tried, key=lambda found: found[0])  # the first of the best
+    right, start, end = max(tried, key=lambda result: result[0])  # the first of the best
     meta = {
         "peer": "BasitHussain5/project_1",
         "method": "DeeperForward",
@@ -344,10 +344,10 @@ def cwcomp(
 
 
 def normal(random: torch.Generator, *shape: int) -> torch.Tensor:
-    """Float64 from N(0, 1)."""
+    """Samples from N(0, 1), float64."""
     return torch.randn(*shape, generator=random, dtype=torch.float64)
 
 
 def snapshot(prefix: str, weights: list[Tensors]) -> dict[str, np.ndarray]:
-    """Every layer's parameters by their recorded names."""
+    """The parameters of every layer, by their recorded names."""
     return {f"{prefix}/{i}.{n}": v.numpy().copy() for i, own in enumerate(weights) for n, v in own.items()}

@@ -1,6 +1,6 @@
-"""Forward-Forward written plainly from the formulas, to hold ffprobe against; imports nothing of ffprobe.
+"""Forward-Forward written plainly from the formulas, as a reference for ffprobe; imports nothing from ffprobe.
 
-Channels first, pooling after ReLU, Adam by hand, one layer after the other: as one would write it from the papers
+Channels first, pooling after ReLU, Adam by hand, one layer after the other, as a reader would write it from the papers
 (Hinton 2022; Lee & Song 2023; Dooms et al. 2023, App. A and F). Run this file to record the trajectories that the
 tests replay.
 """
@@ -21,7 +21,7 @@ HERE = Path(__file__).parent / "trajectories"
 
 @dataclass(frozen=True)
 class Case:
-    """One method on one small network; the words are those of the trajectory format."""
+    """One method on one small network; the names are those of the trajectory format."""
 
     name: str
     image: tuple[int, int, int]
@@ -77,7 +77,7 @@ def adam(value: torch.Tensor, gradient: torch.Tensor, state: dict[str, Any], rat
 
 
 class PlainNetwork:
-    """Parameters by name, and what each layer does."""
+    """The parameters by name, and the computation of each layer."""
 
     def __init__(self, case: Case) -> None:
         self.case = case
@@ -165,13 +165,13 @@ class PlainNetwork:
         return torch.cat(parts).mean()
 
     def learned(self, i: int) -> list[str]:
-        """What layer i owns; the embedding belongs to layer 0."""
+        """The parameters of the layer with index i; the embedding belongs to the first layer."""
         own = [n for n in self.values if n.startswith(f"{i}.") and "running" not in n]
         return own + (["encoder.embedding"] if i == 0 and self.case.encoder_learned else [])
 
 
 def record(case: Case) -> dict[str, np.ndarray]:
-    """Train a few steps and keep everything."""
+    """Train for a few steps and record everything."""
     network = PlainNetwork(case)
     depth = len(case.layers)
     generator = torch.Generator().manual_seed(case.seed + 1)
@@ -190,13 +190,13 @@ def record(case: Case) -> dict[str, np.ndarray]:
             own = network.learned(i)
             for n in own:
                 network.values[n].requires_grad_(True)
-            if i == 0 and "encoder.embedding" in own:  # the label picture with its graph
+            if i == 0 and "encoder.embedding" in own:  # the label channel with its graph
                 h = network.encode(torch.cat([x[t], x[t]]), torch.cat([positive[t], negative[t]]))
             h = network.layer(i, h, training=True)
             if has_loss:
                 g = network.goodness(h)
                 loss = network.loss(g[: case.batch], g[case.batch :])
-                # the layer before is updated by this loss too, but never the embedding, unless the loss is layer 0's
+                # this loss also updates the layer before, but not the embedding, unless it is the first layer's loss
                 names = own + [n for n in tracked if n != "encoder.embedding"]
                 gradients = torch.autograd.grad(loss, [network.values[n] for n in names])
                 history["loss"][t, i] = loss.item()
@@ -227,7 +227,7 @@ def record(case: Case) -> dict[str, np.ndarray]:
 
 
 def meta(case: Case) -> dict[str, object]:
-    """The case in the words of the trajectory format."""
+    """The description of the case in the trajectory format."""
     layers = [
         {"kind": kind, "out_channels": size, "maxpool": pool}
         if kind == "conv3x3"

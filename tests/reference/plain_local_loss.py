@@ -1,6 +1,6 @@
-"""Training as anokland/local-loss does it, written plainly from a description of its arithmetic.
+"""The training of anokland/local-loss, written plainly from a description of its arithmetic.
 
-Imports nothing of ffprobe. Float64; autograd for gradients, everything else by hand. ``mistake`` puts one error in.
+Imports nothing from ffprobe. Float64; gradients by autograd, everything else by hand. ``mistake`` introduces one error.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 Tensors = dict[str, torch.Tensor]
 
 SLOPE = 0.01
-LENGTH = 3  # steps of an epoch
+LENGTH = 3  # steps per epoch
 
 
 def local_loss(
@@ -84,7 +84,7 @@ def local_loss(
         return torch.where(z > 0, z, slope * z)
 
     def below(i: int, h: torch.Tensor) -> torch.Tensor:
-        # what the block after i gets
+        # the input of the block after i
         if blocks[i]["pool"]:
             h = torch.nn.functional.max_pool2d(h, 2)
         return h.flatten(1) if i + 1 == len(blocks) or "side" not in blocks[i + 1] else h
@@ -101,7 +101,7 @@ def local_loss(
             slope_z = (torch.sigmoid(z) - bits) / z.numel()
             if mistake == "slope at 0":
                 slope_z = torch.where(z == 0, 0.0 * bits - bits / z.numel(), slope_z)
-            # the gradients of D and d are usual, the one of the block comes through the fixed matrix
+            # the gradients of D and d are the usual ones; that of the block passes through the fixed matrix
             through = d.detach() if mistake == "true weights" else back
             carrier = (flat.detach() @ d.T + b + flat @ through.T) * slope_z
             value = (torch.log1p(torch.exp(-z.abs())) + z.clamp(min=0) - z * bits).mean()
@@ -209,7 +209,7 @@ def _blocks(
 
 
 def _window(channels: int, side: int, most: int) -> tuple[list[list[int]], int]:
-    """Kernel, padding and how many sides are left, of square maps; then the number of inputs."""
+    """Kernel, padding and output size of the pooling of square maps, and the number of inputs of the head."""
     kh = kw = 1
     high = wide = side
     while channels * high * wide > most and kh < side:
@@ -313,7 +313,7 @@ def _similar(x: torch.Tensor, mistake: str) -> torch.Tensor:
             x = ((x - x.mean(1, keepdim=True)) ** 2).mean(1).sqrt()
         else:
             square = (centred**2).sum((2, 3)) / (x.shape[2] * x.shape[3] - 1)
-            # no slope where nothing deviates
+            # the derivative is zero where nothing deviates
             x = torch.where(square > 0, square.clamp(min=1e-300).sqrt(), 0.0 * square)
     x = x.flatten(1)
     if mistake != "not centred":

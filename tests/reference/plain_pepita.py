@@ -1,8 +1,8 @@
-"""PEPITA, backpropagation, feedback alignment and direct feedback alignment in plain numpy, in the words of the
-recorded trajectories of GiorgiaD/PEPITA; imports nothing of ffprobe.
+"""PEPITA, backpropagation, feedback alignment and direct feedback alignment in plain numpy, with the keys of the
+recorded trajectories of GiorgiaD/PEPITA; imports nothing from ffprobe.
 
 Written from the formulas (Dellaferrera & Kreiman 2022; Lillicrap et al. 2016; Nokland 2016), one sample at a time.
-``mistake`` puts one error in, to prove that a replay notices it.
+``mistake`` introduces one error, to prove that a replay detects it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Case:
 
     @property
     def notebook(self) -> bool:
-        """The torch version is recorded with other keys."""
+        """Whether this is the torch version, which is recorded with other keys."""
         return self.dtype == "float32"
 
 
@@ -98,14 +98,14 @@ class PlainNetwork:
         return (h > 0).astype(h.dtype) if self.case.activation == "relu" else 1 - h**2
 
     def forward(self, x: np.ndarray, masks: list[np.ndarray]) -> tuple[list[np.ndarray], np.ndarray]:
-        """What each layer gets, and the logits, of one sample."""
+        """The input of each layer and the logits, for one sample."""
         given = [x]
         for weight, mask in zip(self.weights[:-1], masks, strict=True):
             given.append(self.act(weight @ given[-1]) * mask)
         return given, self.weights[-1] @ given[-1]
 
     def learn(self, xs: np.ndarray, ys: np.ndarray, mask: np.ndarray) -> tuple[list[Any], list[Any]]:
-        """One batch; errors ``[passes][B]`` and hidden activations of each pass, from before the update."""
+        """Train on one batch; return errors ``[passes][B]`` and hidden activations of each pass, before the update."""
         case, changes = self.case, [np.zeros_like(w) for w in self.weights]
         passes = 2 if case.rule == "pepita" else 1
         errors: list[Any] = [[] for _ in range(passes)]
@@ -141,7 +141,7 @@ class PlainNetwork:
         return errors, hidden
 
     def deltas(self, error: np.ndarray, given: list[np.ndarray]) -> list[np.ndarray]:
-        """One error a layer, last layer's last, by the way that the rule sends it."""
+        """The error of each layer, first layer first, propagated back as the rule defines."""
         found = [error]
         for i in range(len(self.weights) - 1, 0, -1):
             if self.case.rule == "direct_feedback_alignment":
@@ -154,7 +154,7 @@ class PlainNetwork:
         return found
 
     def state(self) -> dict[str, np.ndarray]:
-        """Everything by the trajectory's names."""
+        """All parameters and fixed matrices, by the names of the trajectory."""
         return {**{f"{i}.linear.weight": w.copy() for i, w in enumerate(self.weights)}, **self.fixed}
 
 
@@ -164,7 +164,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def record(case: Case) -> dict[str, np.ndarray]:
-    """Train a few steps and keep everything."""
+    """Train for a few steps and record everything."""
     network = PlainNetwork(case)
     random = np.random.default_rng(case.seed + 100)
     units = sum(case.sizes[1:-1])
@@ -202,7 +202,7 @@ def record(case: Case) -> dict[str, np.ndarray]:
 
 
 def meta(case: Case) -> dict[str, object]:
-    """The case in the words of that code's trajectories."""
+    """The description of the case in the format of that code's trajectories."""
     names = [*[case.activation] * (len(case.sizes) - 2), "softmax"]
     pairs = zip(case.sizes[:-1], case.sizes[1:], names, strict=True)
     return {

@@ -1,6 +1,6 @@
 """The networks of mohammadpz/pytorch_forward_forward and loeweX/Forward-Forward, written plainly from descriptions.
 
-Imports nothing of ffprobe. Float64; autograd for gradients, everything else by hand. ``mistake`` puts one error in.
+Imports nothing from ffprobe. Float64; gradients by autograd, everything else by hand. ``mistake`` introduces one error.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 def pezeshki(
     sizes: tuple[int, ...] = (20, 12, 9, 7), classes: int = 4, each: int = 15, seed: int = 0, mistake: str = ""
 ) -> dict[str, np.ndarray]:
-    """Layers one after another on the full batch, Adam 0.03, threshold 1.5."""
+    """Train the layers one after another on the full batch, with Adam at 0.03 and threshold 1.5."""
     random = torch.Generator().manual_seed(seed)
     x = torch.randn(10, sizes[0], generator=random, dtype=torch.float64)
     y = torch.randint(classes, (10,), generator=random)
@@ -71,7 +71,7 @@ def pezeshki(
 def loewe(
     widths: tuple[int, ...] = (9, 12, 7), classes: int = 5, steps: int = 9, seed: int = 0, mistake: str = ""
 ) -> dict[str, np.ndarray]:
-    """One SGD over the sum of the layers' losses with peer normalization, and a head on the neutral input."""
+    """Train with SGD on the sum of the layers' losses with peer normalization, and a head on the neutral input."""
     random = torch.Generator().manual_seed(seed)
     shape, batch = (2, 4, 4), 6
     sizes = (32, *widths)

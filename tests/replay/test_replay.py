@@ -1,4 +1,4 @@
-"""The method is the method: recorded trajectories go through the ordinary trainer and plugins."""
+"""Replay of recorded trajectories with the ordinary trainer and plugins reproduces the recorded results."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ SHARP = Tolerance(absolute=1e-9, relative=1e-9, weights=1e-11)  # both sides com
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
 @pytest.mark.parametrize("fast", [False, True], ids=["as-recorded", "fast"])
-def test_own_trajectories_replay_to_rounding(case: Case, fast: bool) -> None:
+def test_own_trajectories_replay_up_to_rounding(case: Case, fast: bool) -> None:
     result = replay(HERE / f"{case.name}.npz", Registry(), SHARP, fast=fast)
     assert result.passed, result.to_dict()
 
 
 @pytest.mark.parametrize("case", CASES[:2], ids=lambda c: c.name)
-def test_the_recordings_are_what_the_plain_implementation_gives(case: Case) -> None:
+def test_the_recordings_match_the_plain_implementation(case: Case) -> None:
     kept, fresh = np.load(HERE / f"{case.name}.npz"), record(case)
     assert set(kept.files) == set(fresh)
     for key in set(fresh) - {"meta"}:
         np.testing.assert_allclose(fresh[key], kept[key], rtol=1e-9, atol=1e-12, err_msg=key)
 
 
-def test_a_trajectory_of_other_sizes_replays(tmp_path: Path) -> None:
+def test_a_trajectory_with_other_sizes_replays(tmp_path: Path) -> None:
     case = Case(
         "other",
         (2, 12, 10),
@@ -68,10 +68,10 @@ def changed(tmp_path: Path, **changes: Any) -> Path:
     [{"alpha": 4.4}, {"scheduler": "greedy"}, {"normalizer": "none"}, {"encoder_learned": False}],
     ids=str,
 )
-def test_a_wrong_method_strays(tmp_path: Path, change: dict[str, Any]) -> None:
+def test_a_wrong_method_deviates(tmp_path: Path, change: dict[str, Any]) -> None:
     path = changed(tmp_path, **change)
     if change.get("normalizer"):  # its parameters have no place in another network
-        with pytest.raises(FileError, match="does not fit"):
+        with pytest.raises(FileError, match="is inconsistent"):
             replay(path, Registry())
     else:
         assert not replay(path, Registry()).passed
@@ -90,8 +90,8 @@ def test_a_missing_component_is_named(tmp_path: Path, change: dict[str, Any], na
         replay(changed(tmp_path, **change), Registry())
 
 
-def test_a_code_that_no_peer_knows_is_named(tmp_path: Path) -> None:
-    with pytest.raises(PluginError, match="No peer here knows the code of somebody/something"):
+def test_a_code_without_a_peer_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PluginError, match="No installed peer supports the code of somebody/something"):
         replay(changed(tmp_path, peer="somebody/something", loss={"name": "symba"}), Registry())
 
 
@@ -103,8 +103,8 @@ def test_two_peers_that_claim_one_file_are_an_error(tmp_path: Path, monkeypatch:
         replay(path, registry)
 
 
-def test_a_peer_is_no_part_of_a_run() -> None:
-    with pytest.raises(UsageError, match="no part of a run"):
+def test_a_peer_cannot_be_part_of_a_run() -> None:
+    with pytest.raises(UsageError, match="cannot be part of a run"):
         picks(["peer-pepita"], Registry())
 
 
@@ -130,5 +130,5 @@ def test_reference_trajectories_of_the_authors_code(golden: Path, fast: bool) ->
     for file in files:
         result = replay(file, Registry(), fast=fast)
         assert result.passed, result.to_dict()
-        if not fast:  # in the recording's own layout little is left to rounding
+        if not fast:  # in the recording's own memory layout rounding differs little
             assert result.excess["weights"] < 0.02

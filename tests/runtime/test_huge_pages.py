@@ -1,4 +1,4 @@
-"""Large tensors lie in huge pages, unless the user says otherwise."""
+"""Large tensors use huge pages, unless the user's environment disables them."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def huge_kilobytes(**environment: str) -> int:
 given = SYSTEM.is_file() and "[never]" not in SYSTEM.read_text() and Path("/proc/self/smaps_rollup").is_file()
 
 
-@pytest.mark.skipif(not given, reason="this system gives no huge pages")
-def test_a_large_tensor_lies_in_huge_pages() -> None:
-    assert huge_kilobytes() > 30_000  # of 131,072 that it needs; fragmented memory has fewer to give
+@pytest.mark.skipif(not given, reason="this system has no huge pages")
+def test_a_large_tensor_uses_huge_pages() -> None:
+    assert huge_kilobytes() > 30_000  # of the 131,072 kB that it needs; fragmented memory has fewer huge pages
 
 
-@pytest.mark.skipif(not given or "[madvise]" not in SYSTEM.read_text(), reason="huge pages are not ours to refuse here")
-def test_the_user_s_word_counts() -> None:
+@pytest.mark.skipif(not given or "[madvise]" not in SYSTEM.read_text(), reason="processes cannot refuse huge pages")
+def test_the_user_s_environment_variable_wins() -> None:
     assert huge_kilobytes(**{VARIABLE: "0"}) < 30_000

@@ -16,7 +16,7 @@ def test_streams_differ_and_repeat() -> None:
     assert stream_seed(7, "init") != stream_seed(8, "init")
 
 
-def test_a_stream_at_a_step_is_one_of_its_own() -> None:
+def test_a_stream_has_a_different_seed_at_every_step() -> None:
     seeds = {stream_seed(7, "probes"), *(stream_seed(7, "probes", step) for step in range(50))}
     assert len(seeds) == 51
     assert stream_seed(7, "probes", 3) == stream_seed(7, "probes", 3) != stream_seed(8, "probes", 3)

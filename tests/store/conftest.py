@@ -1,4 +1,4 @@
-"""Files for the tests of the store: a finished one, one with open writer, and children that can be killed."""
+"""Files for the tests of the store: a finished run, an unfinished run, and child processes that can be killed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 
 @pytest.fixture
 def run_path(tmp_path: Path) -> Path:
-    """The final name of a run that is not there yet."""
+    """The final name of a run that does not exist yet."""
     return tmp_path / "run.h5"
 
 
@@ -46,7 +46,7 @@ def _partial_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def finished(run_path: Path, _finished_once: Path) -> Path:
-    """A finished run of three epochs, one's own to spoil."""
+    """A finished run of three epochs; each test gets its own copy."""
     return Path(shutil.copy(_finished_once, run_path))
 
 
@@ -58,7 +58,7 @@ def partial(run_path: Path, _partial_once: Path) -> Path:
 
 @pytest.fixture
 def child() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts Python on a script or on code, and ends at the end of the test whatever still runs."""
+    """Starts Python on a script or on code; processes that still run are killed at the end of the test."""
     started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str) -> subprocess.Popen[str]:

@@ -1,4 +1,4 @@
-"""A small run with every kind of array in it, the same whenever asked; for tests and the children they kill."""
+"""A small deterministic run with every kind of array, for tests and the child processes that they kill."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def schema() -> Schema:
 
 
 def epoch_rows(epoch: int) -> dict[str, np.ndarray]:
-    """What the small run records in an epoch (from 0), by path; ``steps`` arrays have one row for each step."""
+    """The rows that the small run records in an epoch (from 0), by path; ``steps`` arrays have one row per step."""
     random = np.random.default_rng(epoch)
     return {
         "metrics/loss": random.random(2, "f4"),
@@ -87,7 +87,7 @@ def write_epoch(writer: RunWriter, epoch: int) -> int:
 
 
 def check_epochs(run: object, count: int) -> None:
-    """Assert that a RunFile holds exactly the first so many epochs, bit for bit."""
+    """Assert that a RunFile contains exactly the first ``count`` epochs, bit for bit."""
     assert run.epochs == count  # type: ignore[attr-defined]
     read = {path: run.read(path) for path in epoch_rows(0)}  # type: ignore[attr-defined]
     labels = run.read("metrics/epoch")  # type: ignore[attr-defined]
@@ -101,7 +101,7 @@ def check_epochs(run: object, count: int) -> None:
 
 
 def write_until_stopped(path: Path, limit: int | None) -> None:
-    """Write epochs for ever, telling each commit on stdout; on a FileError tell it and leave as a program would."""
+    """Write epochs forever and print each commit; on a FileError print it and exit with its code."""
     if limit is not None:
         import resource
         import signal

@@ -1,4 +1,4 @@
-"""Kill the writer, fill the disk: what was committed is there bit for bit, and the process ends in order."""
+"""Kill the writer, fill the disk: committed data is intact bit for bit, and the process exits cleanly."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ Start = Callable[..., subprocess.Popen[str]]
 SCRIPT = str(Path(small_run.__file__))
 
 
-def _said(out: str) -> int:
-    """The last commit that the child told of."""
+def _last_commit(out: str) -> int:
+    """The last commit that the child process printed."""
     numbers = [line for line in out.splitlines() if line.isdigit()]
     return int(numbers[-1]) if numbers else 0
 
 
-def _check_survivor(path: Path, told: int) -> int:
-    """Everything told is in the file; at most the commit under way is more. Then repair, compare, resume."""
+def _check_survivor(path: Path, printed: int) -> int:
+    """Every printed commit is in the file, and at most one more. Then repair, compare, resume."""
     partial = partial_of(path)
     with open_run(partial) as run:
         found = run.epochs
-        assert told <= found <= told + 1
+        assert printed <= found <= printed + 1
         assert run.committed == found
         small_run.check_epochs(run, found)
     repair(partial)
@@ -55,7 +55,7 @@ def test_sigkill_in_a_tight_loop(run_path: Path, child: Start, attempt: int) -> 
     out, errors = process.communicate()
     assert errors == ""
     assert process.returncode == -9
-    found = _check_survivor(run_path, _said(first + out))
+    found = _check_survivor(run_path, _last_commit(first + out))
     with RunWriter.resume(run_path, small_run.schema()) as writer:
         small_run.write_epoch(writer, found)
         writer.finish()
@@ -81,20 +81,20 @@ def test_killed_file_is_resumed_without_repair(run_path: Path, child: Start) -> 
 def _check_full_disk(process: subprocess.Popen[str], path: Path, says: str) -> None:
     out, errors = process.communicate(timeout=60)
     assert errors == ""
-    # without care HDF5 ends the process by SIGSEGV here
+    # without ffprobe.store.abandon HDF5 ends the process by SIGSEGV here
     assert process.returncode == 4
     message = out.splitlines()[-1]
     assert message.startswith(f"FileError The run file could not be written: {says}. ({partial_of(path)})")
-    assert "`ffprobe run --resume` goes on from there." in message
+    assert "resume from the last one with `ffprobe run --resume`." in message
     with open_run(partial_of(path)) as run:
-        assert 0 < _said(out) <= run.epochs <= _said(out) + 1
+        assert 0 < _last_commit(out) <= run.epochs <= _last_commit(out) + 1
         small_run.check_epochs(run, run.epochs)
 
 
 @pytest.mark.parametrize("size", [225_777, 250_000, 325_777])
 def test_file_size_limit(run_path: Path, child: Start, size: int) -> None:
     process = child(SCRIPT, str(run_path), str(size))
-    _check_full_disk(process, run_path, "the file may not grow any further, by a limit on the size of files")
+    _check_full_disk(process, run_path, "the file has reached the limit on file sizes")
     with RunWriter.resume(run_path, small_run.schema()) as writer:
         epochs = writer.committed
         small_run.write_epoch(writer, epochs)
@@ -105,7 +105,7 @@ def test_file_size_limit(run_path: Path, child: Start, size: int) -> None:
 
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 600 KiB; only root gets one."""
+    """A file system of 600 KiB; only root can mount one."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "none", str(disk)]
@@ -114,7 +114,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     except FileNotFoundError:
         done = False
     if not done:
-        pytest.skip("only root mounts a file system")
+        pytest.skip("only root can mount a file system")
     yield disk
     subprocess.run(["umount", str(disk)], check=True)
 
@@ -127,6 +127,6 @@ def test_full_disk(tiny_disk: Path, child: Start) -> None:
 def test_full_disk_at_the_start_leaves_nothing(run_path: Path, child: Start) -> None:
     out, errors = child(SCRIPT, str(run_path), "5000").communicate(timeout=60)
     assert errors == ""
-    assert "FileError The run file could not be created: the file may not grow any further" in out
+    assert "FileError The run file could not be created: the file has reached the limit on file sizes" in out
     assert "--resume" not in out
     assert list(run_path.parent.iterdir()) == []

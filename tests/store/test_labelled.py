@@ -1,4 +1,4 @@
-"""Arrays with their labels, for xarray, pandas, a terminal and a notebook, held against what h5py and xarray read."""
+"""Arrays with their labels for xarray, pandas, a terminal and a notebook, compared with what h5py and xarray read."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_run_is_a_mapping_of_its_arrays(run: RunFile) -> None:
         run["metrics/los"]
 
 
-def test_coordinates_are_what_the_file_labels_each_axis_with(run: RunFile, finished: Path) -> None:
+def test_coordinates_are_the_labels_of_each_axis_in_the_file(run: RunFile, finished: Path) -> None:
     array = run["evaluation/goodness"]
     assert list(array.coordinates) == list(array.dims) == ["epoch", "layer", "sample", "label"]
     assert array.coordinates["label"][...].tolist() == ["cat", "dog", "Füchse"]
@@ -51,7 +51,7 @@ def test_coordinates_are_what_the_file_labels_each_axis_with(run: RunFile, finis
 
 
 @pytest.mark.parametrize("group", ["metrics", "evaluation", "test", "activations/first/pre"])
-def test_a_group_is_what_xarray_reads_from_the_file(run: RunFile, finished: Path, group: str) -> None:
+def test_a_group_equals_what_xarray_reads_from_the_file(run: RunFile, finished: Path, group: str) -> None:
     theirs = xr.open_dataset(finished, group=group, engine="h5netcdf", mask_and_scale=False)
     ours = run.to_xarray(group)
     assert set(ours.variables) == set(theirs.variables)
@@ -68,11 +68,11 @@ def test_xarray_selects_by_label_and_reads_no_more(run: RunFile, monkeypatch: py
     array = run["evaluation/goodness"]
     lazy = array.to_xarray()
 
-    def listen(self: RecordedArray, key: object) -> object:
+    def record_key(self: RecordedArray, key: object) -> object:
         keys.append(key)
         return read(self, key)
 
-    monkeypatch.setattr(RecordedArray, "__getitem__", listen)
+    monkeypatch.setattr(RecordedArray, "__getitem__", record_key)
     cats = lazy.sel(label="cat", epoch=lazy.epoch[-1]).isel(sample=[1, 5])
     assert keys == []
     np.testing.assert_array_equal(cats.values, read(array, (-1, slice(None), [1, 5], 0)))
@@ -107,25 +107,26 @@ def test_a_missing_library_is_named_with_its_extra(run: RunFile, library: str, m
     assert f"pip install 'ffprobe-nn[{library}]'" in error.value.hint
 
 
-def test_a_broken_library_is_not_said_to_be_missing(
+def test_a_broken_library_is_not_reported_as_missing(
     run: RunFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(tmp_path)
-    for body, said in (("import no_such_part", "lacks no_such_part"), ("from os import no_name", "cannot be imported")):
+    cases = (("import no_such_part", "pandas requires no_such_part"), ("from os import no_name", "cannot be imported"))
+    for body, message in cases:
         (tmp_path / "pandas.py").write_text(body)
         monkeypatch.delitem(sys.modules, "pandas", raising=False)
         importlib.invalidate_caches()
-        with pytest.raises(UsageError, match=said):
+        with pytest.raises(UsageError, match=message):
             run["metrics/loss"].to_pandas()
 
 
-def test_a_group_that_is_not_there_is_told(run: RunFile) -> None:
+def test_a_missing_group_is_named(run: RunFile) -> None:
     with pytest.raises(FileError, match="no arrays in the group 'metric'") as error:
         run.to_xarray("metric")
     assert "metrics" in error.value.hint
 
 
-def test_a_closed_run_is_said_to_be_closed_not_damaged(finished: Path) -> None:
+def test_a_closed_run_is_reported_as_closed_not_damaged(finished: Path) -> None:
     with open_run(finished) as run:
         array = run["metrics/loss"]
         run.paths()
@@ -137,14 +138,14 @@ def test_a_closed_run_is_said_to_be_closed_not_damaged(finished: Path) -> None:
     assert "loss" in repr(array) and "loss" in printed(array) and "loss" in array._repr_html_()
 
 
-def test_a_run_shows_what_it_is(run: RunFile) -> None:
+def test_the_view_of_a_run_shows_its_state_arrays_and_layers(run: RunFile) -> None:
     for text in (printed(run), run._repr_html_() or ""):
         assert f"{run.path.name}: finished, 3 epochs" in " ".join(text.replace(str(run.path.parent) + "/", "").split())
         assert "goodness(3, 2, 20, 3)" in " ".join(text.split())
         assert "zweite Schicht" in text
 
 
-def test_an_array_shows_its_axes_and_the_ends_of_their_labels(run: RunFile) -> None:
+def test_the_view_of_an_array_shows_its_axes_and_their_first_and_last_labels(run: RunFile) -> None:
     array = run["evaluation/goodness"]
     for text in (printed(array), array._repr_html_()):
         assert "evaluation/goodness" in text and "float32" in text

@@ -1,4 +1,4 @@
-"""A repaired file is what was committed, readable by everyone, still unfinished."""
+"""A repaired file contains the committed data, is readable by every program, and is still unfinished."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_repaired_twice_and_resumed(partial: Path, run_path: Path) -> None:
         small_run.check_epochs(run, 3)
 
 
-def test_commits_that_do_not_hold_are_dropped(partial: Path) -> None:
+def test_invalid_commits_are_dropped(partial: Path) -> None:
     with h5py.File(partial, "r+") as file:
         file[CHECKSUM][0] += 1
     repair(partial)
@@ -76,7 +76,7 @@ def test_nothing_committed(run_path: Path) -> None:
 
 
 def _damage_chunk(path: Path, array: str) -> None:
-    """Overwrite an array's first compressed chunk with nonsense."""
+    """Overwrite an array's first compressed chunk with random bytes."""
     with h5py.File(path) as file:
         chunk = file[array].id.get_chunk_info(0)
     with path.open("r+b") as raw:
@@ -96,7 +96,7 @@ def test_damaged_fixed_array_is_named_and_the_rest_saved(run_path: Path) -> None
         small_run.check_epochs(run, 1)
 
 
-def test_damaged_committed_rows_are_not_passed_over(partial: Path) -> None:
+def test_damaged_committed_rows_are_an_error(partial: Path) -> None:
     _damage_chunk(partial, "evaluation/goodness")
     before = partial.read_bytes()
     with pytest.raises(FileError, match="evaluation/goodness could not be read"):
@@ -112,11 +112,11 @@ def test_names(finished: Path) -> None:
         repair(finished.with_name("nothing.h5.partial"))
 
 
-def test_out_says_that_it_is_unfinished(partial: Path) -> None:
+def test_the_output_name_must_be_that_of_an_unfinished_file(partial: Path) -> None:
     with pytest.raises(UsageError, match="still unfinished"):
         repair(partial, partial.with_name("copy.h5"))
     partial.with_name("b.partial").touch()
-    with pytest.raises(UsageError, match="exists already"):
+    with pytest.raises(UsageError, match="already exists"):
         repair(partial, partial.with_name("b.partial"))
     with pytest.raises(FileError, match="no such file or directory"):
         repair(partial, partial.parent / "nowhere" / "copy.h5.partial")
@@ -129,20 +129,20 @@ def test_live_writer_is_left_alone(run_path: Path) -> None:
         writer.commit()
 
 
-def test_what_another_process_lays_out_beside_it_is_left_alone(partial: Path) -> None:
+def test_a_file_that_another_process_is_creating_is_left_alone(partial: Path) -> None:
     copy = partial.with_name("copy.h5.partial")
     theirs = fresh(rewrite_of(copy))
     with pytest.raises(FileError, match="Another process is writing"):
         repair(partial, copy)
     assert theirs.is_at(rewrite_of(copy))
     theirs.close()
-    assert repair(partial, copy) == copy  # what a killed process left is in nobody's way
+    assert repair(partial, copy) == copy  # the leftover of a killed process is replaced
     assert sorted(os.listdir(partial.parent)) == [copy.name, partial.name]
 
 
 def test_not_hdf5(tmp_path: Path) -> None:
     path = tmp_path / "run.h5.partial"
     path.write_bytes(b"nothing")
-    with pytest.raises(FileError, match="Nothing can be read"):
+    with pytest.raises(FileError, match="cannot be read: it is not HDF5"):
         repair(path)
     assert path.read_bytes() == b"nothing"

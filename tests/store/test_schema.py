@@ -1,4 +1,4 @@
-"""What is declared is what is in the file, and other programs see it with names."""
+"""The file contains exactly what is declared, and other programs see the names and labels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ffprobe.store.schema_reader import differences, normal, schema_of
 GROUPS = sorted({v.group for v in small_run.schema().variables})
 
 
-def test_file_holds_exactly_what_is_declared(finished: Path) -> None:
+def test_the_file_contains_exactly_what_is_declared(finished: Path) -> None:
     declared = small_run.schema()
     with h5py.File(finished) as file:
         found = schema_of(file)
@@ -52,7 +52,7 @@ def test_differences_ignore_texts_and_attributes() -> None:
     assert differences(run_schema(small_run.facts(attributes={"seed": 8})), small_run.schema()) == []
 
 
-def test_growing_dimensions_stand_in_the_order_of_the_commit_record(finished: Path) -> None:
+def test_growing_dimensions_are_in_the_order_of_the_commit_record(finished: Path) -> None:
     with h5py.File(finished) as file:
         record = [name.decode() for name in file["commit/dimension"][:]]
         assert [d.path for d in schema_of(file).unlimited()] == record
@@ -98,7 +98,7 @@ def test_datatree_opens_all_at_once(finished: Path) -> None:
         assert tree["evaluation/goodness"].dims == ("epoch", "layer", "sample", "label")
 
 
-def test_nothing_that_other_programs_choke_on(finished: Path) -> None:
+def test_the_file_has_nothing_that_other_programs_cannot_read(finished: Path) -> None:
     with h5py.File(finished) as file:
         for path, dataset in contents(file).datasets.items():
             assert "units" in dataset.attrs, path
@@ -126,7 +126,7 @@ def test_nothing_that_other_programs_choke_on(finished: Path) -> None:
         ([], [Variable("v", ())], "GROUP/NAME"),
     ],
 )
-def test_contradictions_are_told(dimensions: list[Dimension], variables: list[Variable], says: str) -> None:
+def test_an_inconsistent_schema_is_refused(dimensions: list[Dimension], variables: list[Variable], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         check_schema(Schema(tuple(dimensions), tuple(variables)))
 

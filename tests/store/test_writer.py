@@ -1,4 +1,4 @@
-"""Rows, commits, and every way in which the place to write to can refuse."""
+"""Rows, commits, and every way in which writing can fail."""
 
 from __future__ import annotations
 
@@ -103,14 +103,14 @@ def test_put_whole_part_and_single_number(writer: RunWriter) -> None:
 @pytest.mark.parametrize(
     ("group", "values", "says"),
     [
-        ("metrix", {}, "metrix is not a group that grows"),
-        ("final", {}, "final is not a group that grows"),
-        ("metrics", {"lost": [1, 2]}, "metrics/lost is not an array that grows"),
-        ("metrics", {"layer": 1}, "metrics/layer is not an array that grows"),
+        ("metrix", {}, "metrix is not a growing group"),
+        ("final", {}, "final is not a growing group"),
+        ("metrics", {"lost": [1, 2]}, "metrics/lost is not a growing array"),
+        ("metrics", {"layer": 1}, "metrics/layer is not a growing array"),
         ("metrics", {"loss": [1, 2, 3]}, r"metrics/loss: the shape must be \(2,\), not \(3,\)"),
         ("metrics", {"loss": [[1], [2, 3]]}, "metrics/loss: "),
         ("metrics", {"loss": ["a", "b"]}, "metrics/loss: "),
-        ("metrics", {"epoch": 1.5}, "metrics/epoch: float64 numbers do not go into int32"),
+        ("metrics", {"epoch": 1.5}, "metrics/epoch: float64 cannot be stored as int32"),
         ("metrics", {"epoch": 2**40}, "metrics/epoch: int32 holds"),
     ],
 )
@@ -121,9 +121,9 @@ def test_wrong_rows_are_refused_whole(writer: RunWriter, group: str, values: dic
 
 
 def test_wrong_extends_and_puts_are_refused(writer: RunWriter) -> None:
-    with pytest.raises(ValueError, match="share a first axis"):
+    with pytest.raises(ValueError, match="first axes of all values must have one length"):
         writer.extend("steps", {"loss": np.zeros((3, 2)), "step": [1, 2]})
-    with pytest.raises(ValueError, match="share a first axis"):
+    with pytest.raises(ValueError, match="first axes of all values must have one length"):
         writer.extend("steps", {})
     with pytest.raises(ValueError, match="metrics/loss is not an array of fixed size"):
         writer.put("metrics/loss", 1)
@@ -140,7 +140,7 @@ def test_long_log_text_is_cut_between_characters(writer: RunWriter) -> None:
         assert run.messages() == [(3, "x" + "é" * 199), (4, "")]
 
 
-def test_closed_writer_writes_no_more(writer: RunWriter) -> None:
+def test_a_closed_writer_cannot_write(writer: RunWriter) -> None:
     writer.close()
     writer.close()
     with pytest.raises(ValueError, match="closed"):
@@ -160,7 +160,7 @@ def test_finished_file_is_refused_and_replaced_only_at_the_end(finished: Path) -
         small_run.check_epochs(run, 1)
 
 
-def test_unfinished_file_is_refused_and_thrown_away_when_asked(partial: Path, run_path: Path) -> None:
+def test_an_unfinished_file_is_refused_and_replaced_with_overwrite(partial: Path, run_path: Path) -> None:
     before = partial.read_bytes()
     with pytest.raises(UsageError, match="already an unfinished run file") as caught:
         RunWriter.create(run_path, small_run.schema())
@@ -175,7 +175,7 @@ def test_unfinished_file_is_refused_and_thrown_away_when_asked(partial: Path, ru
 
 def test_file_that_appears_meanwhile_is_not_replaced(writer: RunWriter) -> None:
     writer.path.write_text("mine")
-    with pytest.raises(FileError, match="appeared while the run went on"):
+    with pytest.raises(FileError, match="was created during the run"):
         writer.finish()
     assert writer.path.read_text() == "mine"
     assert writer.partial.exists()
@@ -248,7 +248,7 @@ writer.RunWriter.{call}
 """
 
 
-def test_a_kill_while_the_file_is_laid_out_leaves_no_file_that_cannot_be_read(run_path: Path, child: Start) -> None:
+def test_a_kill_while_the_file_is_created_leaves_no_unreadable_file(run_path: Path, child: Start) -> None:
     child("-c", DIES.format(call=f"create({str(run_path)!r}, small_run.schema())")).wait(timeout=60)
     assert os.listdir(run_path.parent) == ["run.h5.partial.rewrite"]
     with RunWriter.create(run_path, small_run.schema()) as writer:
@@ -258,7 +258,7 @@ def test_a_kill_while_the_file_is_laid_out_leaves_no_file_that_cannot_be_read(ru
 
 
 @pytest.mark.parametrize("how", ["create({}, small_run.schema(), overwrite=True)", "resume({}, small_run.schema())"])
-def test_a_kill_while_the_next_file_is_laid_out_leaves_the_one_before(
+def test_a_kill_while_the_next_file_is_created_leaves_the_previous_file(
     partial: Path, run_path: Path, child: Start, how: str
 ) -> None:
     before = partial.read_bytes()
@@ -268,7 +268,7 @@ def test_a_kill_while_the_next_file_is_laid_out_leaves_the_one_before(
         assert writer.committed == 2
 
 
-def test_two_who_lay_out_the_same_file_do_not_meet(run_path: Path, child: Start) -> None:
+def test_two_processes_cannot_create_the_same_file(run_path: Path, child: Start) -> None:
     new = fresh(rewrite_of(partial_of(run_path)))
     create = f"RunWriter.create({str(run_path)!r}, small_run.schema())"
     code = f"import small_run; from ffprobe.store.writer import RunWriter\n{create}"
@@ -278,12 +278,12 @@ def test_two_who_lay_out_the_same_file_do_not_meet(run_path: Path, child: Start)
     new.close()
 
 
-def test_what_took_the_place_of_a_left_file_is_not_thrown_away(run_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_replaced_a_leftover_is_not_deleted(run_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rewrite = rewrite_of(partial_of(run_path))
     rewrite.touch()
     theirs: list[FileLock] = []
 
-    def lock(_: int) -> None:  # between our opening and our locking it, another process replaces the left file
+    def lock(_: int) -> None:  # between opening and locking the leftover, another process replaces it
         monkeypatch.undo()
         rewrite.unlink()
         theirs.append(FileLock(rewrite, create=True))
@@ -295,7 +295,7 @@ def test_what_took_the_place_of_a_left_file_is_not_thrown_away(run_path: Path, m
     theirs[0].close()
 
 
-def test_resume_goes_on_after_the_last_commit(partial: Path, run_path: Path) -> None:
+def test_resume_continues_after_the_last_commit(partial: Path, run_path: Path) -> None:
     with RunWriter.resume(run_path, small_run.schema(), attributes={"seed": 8}) as writer:
         assert writer.committed == 2
         assert small_run.write_epoch(writer, 2) == 2
@@ -324,7 +324,7 @@ def test_resume_refuses_another_layout_and_keeps_the_file(partial: Path, run_pat
         RunWriter.resume(run_path, run_schema(small_run.facts(validation=21)))
     with pytest.raises(FileError, match="no commit 5") as caught:
         RunWriter.resume(run_path, small_run.schema(), commit=5)
-    assert caught.value.hint == "Choose one from 0 to 1."
+    assert caught.value.hint == "Choose a commit from 0 to 1."
     assert partial.read_bytes() == before
     assert os.listdir(run_path.parent) == [partial.name]
 
@@ -349,7 +349,7 @@ def test_commit_record_is_the_declared_one(partial: Path) -> None:
 
 def test_data_reach_the_disk_before_the_record(writer: RunWriter, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    monkeypatch.setattr(writer._hold, "sync", lambda: seen.append(writer._record[LENGTH].shape[0]))
+    monkeypatch.setattr(writer._lock, "sync", lambda: seen.append(writer._record[LENGTH].shape[0]))
     writer.append("metrics", {})
     writer.commit()
     assert seen == [0, 1]

@@ -1,7 +1,7 @@
-"""Peak memory of every analysis of recorded activations on a big run file, each in a process of its own.
+"""Peak memory of every analysis of recorded activations on a large run file, each in a separate process.
 
-The file is made by the real writer: two layers of ``rows x units`` activations (coarse numbers, so that it compresses)
-and small images. What counts is ``ru_maxrss``, the largest resident set of the process, libraries included.
+The real writer creates the file: two layers of ``rows x units`` activations (coarse numbers, so that they compress) and
+small images. The measure is ``ru_maxrss``, the largest resident set of the process, including libraries.
 
     python tests/stress/big_activations.py --rows 60000 --units 2048
 """
@@ -26,29 +26,29 @@ LAYERS = ("0", "1")
 
 
 def write(path: Path, rows: int, units: int) -> None:
-    """A finished run with so many activations in each of its layers, recorded after epoch 1."""
+    """A finished run with ``rows x units`` activations per layer, recorded after epoch 1."""
     from ffprobe.store.schema import ActivationRecord, RunMetadata, run_schema
     from ffprobe.store.writer import RunWriter
 
     random = np.random.default_rng(0)
     labels = random.integers(0, CLASSES, rows)
     held = np.arange(rows) >= round((1 - HELD) * rows)
-    places = [("input", "pre", IMAGE), *((layer, "pre", units) for layer in LAYERS)]
-    facts = RunMetadata(
+    recorded = [("input", "pre", IMAGE), *((layer, "pre", units) for layer in LAYERS)]
+    metadata = RunMetadata(
         layers=LAYERS,
         classes=tuple(str(k) for k in range(CLASSES)),
         validation=4,
         test=0,
         weights={},
-        activations=tuple(ActivationRecord(layer, stage, n, (n,), "none") for layer, stage, n in places),
+        activations=tuple(ActivationRecord(layer, stage, n, (n,), "none") for layer, stage, n in recorded),
         activation_samples=(int((~held).sum()), int(held.sum())),
         attributes={"config_json": json.dumps({"seed": 0}), "run_id": "big", "dataset_sha256": "0"},
     )
-    with RunWriter.create(path, run_schema(facts)) as writer:
+    with RunWriter.create(path, run_schema(metadata)) as writer:
         writer.put("activations/true_label", labels)
         writer.put("activations/held_out", held.astype(int))
         writer.put("activations/source_index", np.arange(rows))
-        for layer, stage, n in places:
+        for layer, stage, n in recorded:
             x = np.empty((rows, n), np.float32)
             centres = random.normal(size=(CLASSES, n)).astype(np.float32)
             for start in range(0, rows, 4096):
@@ -62,7 +62,7 @@ def write(path: Path, rows: int, units: int) -> None:
 
 
 def measure(path: Path, name: str) -> dict[str, float]:
-    """Answer a question in a new process: its peak memory in bytes and its seconds."""
+    """Run an analysis in a new process: its peak memory in bytes and its time in seconds."""
     command = [sys.executable, __file__, "--analyze", name, "--file", str(path)]
     started = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
@@ -72,7 +72,8 @@ def measure(path: Path, name: str) -> dict[str, float]:
 
 
 def answer(path: Path, name: str) -> dict[str, float]:
-    """In the child: analyze with the default settings; also the peak before anything was read."""
+    """In the child process: analyze with the default settings; also measures the peak before anything is read."""
+    import sklearn.linear_model  # noqa: F401  (a library, which linear probes import when they are fitted)
     import torch
 
     import ffprobe
@@ -95,25 +96,25 @@ def main(rows: int, units: int, names: tuple[str, ...] = ANALYSES) -> dict[str, 
             [sys.executable, __file__, "--write", "--file", str(path), "--rows", str(rows), "--units", str(units)],
             check=True,
         )
-        found = {}
+        results = {}
         for name in names:
-            found[name] = measure(path, name)
-            print(name, found[name], file=sys.stderr, flush=True)
-        return found
+            results[name] = measure(path, name)
+            print(name, results[name], file=sys.stderr, flush=True)
+        return results
 
 
 if __name__ == "__main__":
-    words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("--rows", type=int, default=60_000)
-    words.add_argument("--units", type=int, default=2048)
-    words.add_argument("--names", nargs="*", default=list(ANALYSES))
-    words.add_argument("--file", type=Path)
-    words.add_argument("--write", action="store_true")
-    words.add_argument("--analyze")
-    said = words.parse_args()
-    if said.write:
-        write(said.file, said.rows, said.units)
-    elif said.analyze:
-        print(json.dumps(answer(said.file, said.analyze)))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=60_000)
+    parser.add_argument("--units", type=int, default=2048)
+    parser.add_argument("--names", nargs="*", default=list(ANALYSES))
+    parser.add_argument("--file", type=Path)
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--analyze")
+    options = parser.parse_args()
+    if options.write:
+        write(options.file, options.rows, options.units)
+    elif options.analyze:
+        print(json.dumps(answer(options.file, options.analyze)))
     else:
-        print(json.dumps(main(said.rows, said.units, tuple(said.names)), indent=2))
+        print(json.dumps(main(options.rows, options.units, tuple(options.names)), indent=2))

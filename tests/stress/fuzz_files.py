@@ -1,8 +1,8 @@
-"""Damaged and hostile files: each must end in a clear error (or be read), in bounded memory and time.
+"""Fuzz test with damaged files: each must end in a clear error (or be read), in bounded memory and time.
 
-Small valid files of every kind that ffprobe reads are damaged at random: bytes flipped, stretches zeroed or repeated,
-numbers made huge, the end cut off. Each is read in a child process with a limit on memory and on time for each file; a
-child that dies takes only the file at fault with it.
+Small valid files of every kind that ffprobe reads are damaged at random: bytes are flipped, ranges zeroed or repeated,
+numbers made huge, the end truncated. Each is read in a child process with a limit on memory and on the time per file; a
+child that crashes affects only the file that caused it.
 
     python tests/stress/fuzz_files.py --files 2000
 """
@@ -44,7 +44,7 @@ def originals(folder: Path) -> None:
     from ffprobe.training.session import Session
 
     registry = Registry()
-    session = Session(
+    session = Session.start(
         toy_config(registry, "olu", "batchnorm", training={"epochs": 1, "max_images": 64}), registry, folder / "run.h5"
     )
     save = session.trainer._save
@@ -93,7 +93,7 @@ def damaged(raw: bytes, chance: random.Random) -> bytes:
             data[at:at] = data[at : at + 500]
         elif kind == 5:
             data[at : at + 16] = chance.randbytes(16)
-        else:  # the first kilobytes hold what readers trust most
+        else:  # the first kilobytes contain the data that readers trust most
             data[chance.randrange(min(len(data), 2048))] = chance.randrange(256)
         if not data:
             break
@@ -130,11 +130,13 @@ def read_trajectory(path: Path) -> None:
     replay(path, Registry())
 
 
-def read_toml(path: Path) -> None:
-    from ffprobe.config import settings as config
+def read_config(path: Path) -> None:
+    from ffprobe.config.parsing import merge
+    from ffprobe.config.preset_files import BASE_PRESET, read_preset, read_toml
+    from ffprobe.config.resolve import resolve
     from ffprobe.plugin.registry import Registry
 
-    config.resolve(config.merge(config.read_preset(config.BASE_PRESET), config.read_toml(path)), Registry())
+    resolve(merge(read_preset(BASE_PRESET), read_toml(path)), Registry())
 
 
 def read_archive(path: Path) -> None:
@@ -148,7 +150,7 @@ READERS: dict[str, Callable[[Path], None]] = {
     "partial": read_partial,
     "checkpoint": read_checkpoint,
     "trajectory": read_trajectory,
-    "toml": read_toml,
+    "toml": read_config,
     "archive": read_archive,
 }
 NAMES = {
@@ -186,17 +188,17 @@ def child(folder: Path, first: int, last: int, seed: int) -> None:
         signal.alarm(SECONDS)
         try:
             READERS[kind](path)
-            said = "read"
+            outcome = "read"
         except FfprobeError as error:
-            said = "refused" if str(error).strip() else "refused without a word"
+            outcome = "refused" if str(error).strip() else "refused without a message"
         except BaseException as error:
-            said = f"escaped: {type(error).__name__}: {str(error)[:200]}"
+            outcome = f"escaped: {type(error).__name__}: {str(error)[:200]}"
         signal.alarm(0)
-        print(f"{number} {kind} {said}", flush=True)
+        print(f"{number} {kind} {outcome}", flush=True)
 
 
 def main(files: int, seed: int) -> tuple[collections.Counter[str], list[str]]:
-    """Damage and read so many files; the counts, and what should not have happened."""
+    """Damage and read ``files`` files; returns the counts of outcomes, and the failures."""
     count: collections.Counter[str] = collections.Counter()
     failures: list[str] = []
     with tempfile.TemporaryDirectory() as name:
@@ -217,21 +219,21 @@ def main(files: int, seed: int) -> tuple[collections.Counter[str], list[str]]:
                 str(seed),
             ]
             done = subprocess.run(command, capture_output=True, text=True)
-            under_way: Any = None
+            current: Any = None
             for line in done.stdout.splitlines():
-                number, kind, said = line.split(" ", 2)
-                if said == "begins":
-                    under_way = (int(number), kind)
+                number, kind, outcome = line.split(" ", 2)
+                if outcome == "begins":
+                    current = (int(number), kind)
                     continue
-                under_way = None
+                current = None
                 first = int(number) + 1
-                count[f"{kind} {said.split(':')[0]}"] += 1
-                if said not in ("read", "refused"):
+                count[f"{kind} {outcome.split(':')[0]}"] += 1
+                if outcome not in ("read", "refused"):
                     failures.append(line)
             if done.returncode != 0:
-                if under_way is None:
+                if current is None:
                     raise RuntimeError(done.stderr[-2000:])
-                number, kind = under_way
+                number, kind = current
                 failures.append(f"{number} {kind} ended the process: {signal.Signals(-done.returncode).name}")
                 count[f"{kind} ended the process"] += 1
                 first = number + 1
@@ -239,15 +241,15 @@ def main(files: int, seed: int) -> tuple[collections.Counter[str], list[str]]:
 
 
 if __name__ == "__main__":
-    words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("--files", type=int, default=2000)
-    words.add_argument("--seed", type=int, default=0)
-    words.add_argument("--child")
-    words.add_argument("--first", type=int, default=0)
-    said = words.parse_args()
-    if said.child:
-        child(Path(said.child), said.first, said.files, said.seed)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--child")
+    parser.add_argument("--first", type=int, default=0)
+    options = parser.parse_args()
+    if options.child:
+        child(Path(options.child), options.first, options.files, options.seed)
     else:
-        counts, wrong = main(said.files, said.seed)
+        counts, wrong = main(options.files, options.seed)
         print(json.dumps({"counts": dict(sorted(counts.items())), "failures": wrong}, indent=2))
         sys.exit(bool(wrong))

@@ -1,9 +1,10 @@
-"""Kills real ``ffprobe run`` processes with SIGKILL at random moments and looks at what is left.
+"""Kills real ``ffprobe run`` processes with SIGKILL at random moments and checks the remaining files.
 
-After each kill: the partial opens, every committed epoch equals the same epoch of a run that was never killed, bit for
-bit, and ``ffprobe repair`` gives a file that h5py, xarray and netCDF4 open. Then the run goes on with ``--resume``, is
-killed again, and so on; when it finishes, the whole file must equal the undisturbed one. No ``--resume`` may end by
-itself. A file without a commit vouches for nothing, labels included; it must say so, and ``--resume`` must begin again.
+After each kill: the partial file opens, every committed epoch equals the same epoch of an undisturbed run, bit for bit,
+and ``ffprobe repair`` writes a file that h5py, xarray and netCDF4 open. Then ``--resume`` continues the run, it is
+killed again, and so on; when it finishes, the whole file must equal that of the undisturbed run. No ``--resume`` may
+fail. Nothing is valid in a file without a commit, including labels; it must have no rows, and ``--resume`` must start
+again.
 
     python tests/stress/kill_anywhere.py --kills 200
 """
@@ -43,17 +44,17 @@ TIMED = ("wall_time", "images_per_second", "peak_memory", "commit/")
 
 
 class Lost(AssertionError):
-    """A promise was not kept."""
+    """Data was lost, or a check of the remaining files failed."""
 
 
 def whole_run(folder: Path, command: list[str] = RUN) -> Path:
-    """A run that nobody disturbs."""
+    """An undisturbed run."""
     subprocess.run([*command, "--out", "whole.h5"], cwd=folder, env=ENV, check=True, capture_output=True)
     return folder / "whole.h5"
 
 
 def compare(path: Path, whole: Path) -> int:
-    """The number of committed epochs, each equal to the undisturbed run's."""
+    """The number of committed epochs; raises ``Lost`` if one differs from that of the undisturbed run."""
     with ffprobe.open(path) as run, ffprobe.open(whole) as reference:
         for name in sorted(run.paths()):
             growing = run.variable(name).shape[:1] != reference.variable(name).shape[:1]
@@ -71,7 +72,7 @@ def compare(path: Path, whole: Path) -> int:
 
 
 def committed_epochs(partial: Path, whole: Path) -> int | None:
-    """As ``compare``; None where nothing was committed: no row may then be seen, nor ``--resume`` find a checkpoint."""
+    """Like ``compare``; None if nothing is committed, and then there must be no rows and no checkpoint."""
     with ffprobe.open(partial) as run:
         if run.committed:
             return compare(partial, whole)
@@ -83,7 +84,7 @@ def committed_epochs(partial: Path, whole: Path) -> int | None:
 
 
 def open_everywhere(partial: Path, epochs: int) -> None:
-    """Repair a copy and open it with every reader that is promised."""
+    """Repair a copy and open it with every supported reader."""
     copy = partial.with_name("copy.h5.partial")
     shutil.copy(partial, copy)
     repair(copy)
@@ -101,7 +102,7 @@ def open_everywhere(partial: Path, epochs: int) -> None:
 
 
 def one_kill(folder: Path, chance: random.Random) -> tuple[str, bool]:
-    """Start or go on with a run in ``folder`` and kill it; where it was killed, and whether it finished first."""
+    """Start or resume a run in ``folder`` and kill it; returns when it was killed, and whether it finished first."""
     process = subprocess.Popen(
         [*RUN, "--resume", "--out", "run.h5"],
         cwd=folder,
@@ -112,13 +113,13 @@ def one_kill(folder: Path, chance: random.Random) -> tuple[str, bool]:
     )
     assert process.stderr is not None
     kind = chance.random()
-    if kind < 0.2:  # anywhere: mostly while libraries load, the data set is read, the file is made
+    if kind < 0.2:  # at any time: mostly while libraries are loaded, the data set is read, the file is created
         time.sleep(chance.uniform(0.05, 4.0))
         where = "at a random time"
     elif kind < 0.4 and not (folder / "run.h5.partial").exists():
         while not list(folder.glob("run.h5.partial*")) and process.poll() is None:
             time.sleep(0.001)
-        time.sleep(chance.uniform(0, 0.12))  # it is laid out after 30 ms, and has its first commit 40 ms later
+        time.sleep(chance.uniform(0, 0.12))  # the file is complete after 30 ms, and has its first commit 40 ms later
         where = "around the first commit"
     else:  # an epoch's line is printed just before its commit
         skip = chance.randrange(1, EPOCHS + 1)
@@ -129,14 +130,14 @@ def one_kill(folder: Path, chance: random.Random) -> tuple[str, bool]:
         time.sleep(chance.choice([0, chance.uniform(0, 0.01), chance.uniform(0, 0.12)]))
         where = "around a commit"
     process.send_signal(signal.SIGKILL)
-    _, said = process.communicate()
+    _, message = process.communicate()
     if process.returncode not in (0, -signal.SIGKILL):
-        raise Lost(f"--resume ended by itself with {process.returncode}: {said}")
+        raise Lost(f"--resume failed with exit code {process.returncode}: {message}")
     return where, process.returncode == 0
 
 
 def life(folder: Path, whole: Path, kills: int, seed: int) -> collections.Counter[str]:
-    """Kill ``kills`` times in one folder, looking after each."""
+    """Kill ``kills`` times in one folder, with checks after each."""
     chance = random.Random(seed)
     count: collections.Counter[str] = collections.Counter()
     partial, final = folder / "run.h5.partial", folder / "run.h5"
@@ -148,7 +149,7 @@ def life(folder: Path, whole: Path, kills: int, seed: int) -> collections.Counte
             print(f"{folder.name}: {count['kills']} of {kills}", file=sys.stderr, flush=True)
         if final.exists():
             if compare(final, whole) != EPOCHS:
-                raise Lost("a finished file lacks epochs")
+                raise Lost("epochs are missing in a finished file")
             count["finished, equal to the undisturbed run"] += 1
             final.unlink()
             (folder / "run.h5.checkpoint").unlink(missing_ok=True)
@@ -166,8 +167,8 @@ def life(folder: Path, whole: Path, kills: int, seed: int) -> collections.Counte
 
 
 def main(kills: int, seed: int, workers: int) -> collections.Counter[str]:
-    """Kill in ``workers`` folders at once."""
-    # processes, not threads: netCDF4 may not be used by two threads at once
+    """Kill in ``workers`` folders at the same time."""
+    # processes, not threads: netCDF4 is not thread-safe
     with tempfile.TemporaryDirectory() as name, ProcessPoolExecutor(workers) as pool:
         whole = whole_run(Path(name))
         shares = [kills // workers + (i < kills % workers) for i in range(workers)]
@@ -182,9 +183,9 @@ def main(kills: int, seed: int, workers: int) -> collections.Counter[str]:
 
 
 if __name__ == "__main__":
-    words = argparse.ArgumentParser(description=__doc__)
-    words.add_argument("--kills", type=int, default=200)
-    words.add_argument("--seed", type=int, default=0)
-    words.add_argument("--workers", type=int, default=2)
-    said = words.parse_args()
-    print(json.dumps(main(said.kills, said.seed, said.workers), indent=2))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    print(json.dumps(main(options.kills, options.seed, options.workers), indent=2))

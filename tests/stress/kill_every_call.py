@@ -1,9 +1,9 @@
-"""Kills real ``ffprobe run`` processes at every call that changes what is on the disk, one after the other.
+"""Kills real ``ffprobe run`` processes at every system call that changes the disk, one after the other.
 
-Where ``kill_anywhere`` draws moments, this takes each in turn: strace ends the run as it enters its first sync of a
-file, then its second, and so on until a run gets to its end; the same with what renames, removes or cuts a file; and
-all of it again for a run that goes on where another was killed. After each kill what is left is looked at as in
-``kill_anywhere``, and ``--resume`` must end with the numbers of a run that nobody disturbed.
+``kill_anywhere`` kills at random moments; this test is systematic: strace kills the run at its first sync of a file,
+then at its second, and so on until a run finishes; the same for calls that rename, remove or truncate a file; and all
+of it again for a run that resumes a killed one. After each kill the remaining files are checked as in
+``kill_anywhere``, and ``--resume`` must give the results of an undisturbed run.
 
     python tests/stress/kill_every_call.py
 """
@@ -24,24 +24,24 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from stress.kill_anywhere import ENV, RUN, Lost, committed_epochs, compare, whole_run
 
-CALLS = ("fsync", "rename", "unlink", "ftruncate", "fallocate")  # strace counts each of them for itself
+CALLS = ("fsync", "rename", "unlink", "ftruncate", "fallocate")  # strace counts each of them separately
 EPOCHS = 3
 SHORT = [*RUN, "--epochs", str(EPOCHS)]
-GO_ON = [*SHORT, "--resume", "--out", "run.h5"]
+RESUME = [*SHORT, "--resume", "--out", "run.h5"]
 
 
 def killed_at(call: str, number: int, folder: Path) -> bool:
-    """Run until the call of that number, counted from 1; False when the run ended before it."""
+    """Run until call ``number``, counted from 1; False if the run ended before it."""
     inject = f"inject={call}:signal=KILL:when={number}"
     strace = ["strace", "-f", "--seccomp-bpf", "-o", "/dev/null", "-e", inject]
-    done = subprocess.run([*strace, *GO_ON], cwd=folder, env=ENV, capture_output=True, text=True)
+    done = subprocess.run([*strace, *RESUME], cwd=folder, env=ENV, capture_output=True, text=True)
     if done.returncode not in (0, -signal.SIGKILL):
-        raise Lost(f"the run ended by itself with {done.returncode}: {done.stderr}")
+        raise Lost(f"the run failed with exit code {done.returncode}: {done.stderr}")
     return done.returncode != 0
 
 
 def what_is_left(folder: Path, whole: Path) -> str:
-    """In a few words, after it was held against the undisturbed run."""
+    """A description of the remaining file, after a comparison with the undisturbed run."""
     partial, final = folder / "run.h5.partial", folder / "run.h5"
     if final.exists():
         compare(final, whole)
@@ -51,19 +51,19 @@ def what_is_left(folder: Path, whole: Path) -> str:
     return "a file without a commit" if committed_epochs(partial, whole) is None else "a file with commits"
 
 
-def go_on_to_the_end(folder: Path, whole: Path) -> None:
-    """``--resume``, as often as a batch system likes."""
-    done = subprocess.run(GO_ON, cwd=folder, env=ENV, capture_output=True, text=True)
+def resume_to_the_end(folder: Path, whole: Path) -> None:
+    """Resume the run; it must finish and equal the undisturbed run."""
+    done = subprocess.run(RESUME, cwd=folder, env=ENV, capture_output=True, text=True)
     if done.returncode:
-        raise Lost(f"--resume ended with {done.returncode}: {done.stderr}")
+        raise Lost(f"--resume failed with exit code {done.returncode}: {done.stderr}")
     if compare(folder / "run.h5", whole) != EPOCHS:
-        raise Lost("a finished file lacks epochs")
+        raise Lost("epochs are missing in a finished file")
     if (folder / "run.h5.partial").exists() or (folder / "run.h5.partial.rewrite").exists():
         raise Lost(f"left behind: {sorted(path.name for path in folder.iterdir())}")
 
 
 def main(begin: int | None) -> collections.Counter[str]:
-    """Kill at each call of a run that begins, or of one that goes on where the sync number ``begin`` killed another."""
+    """Kill at each call of a new run, or of a run that resumes one killed at sync number ``begin``."""
     count: collections.Counter[str] = collections.Counter()
     with tempfile.TemporaryDirectory() as name:
         whole, folder = whole_run(Path(name), SHORT), Path(name) / "run"
@@ -75,7 +75,7 @@ def main(begin: int | None) -> collections.Counter[str]:
                 reached = killed_at(call, number, folder)
                 if reached:
                     count[what_is_left(folder, whole)] += 1
-                    go_on_to_the_end(folder, whole)
+                    resume_to_the_end(folder, whole)
                     print(f"{call} {number}: {dict(count)}", file=sys.stderr, flush=True)
                 shutil.rmtree(folder)
                 if not reached:
@@ -84,4 +84,4 @@ def main(begin: int | None) -> collections.Counter[str]:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"of a run that begins": main(None), "of a run that goes on": main(7)}, indent=2))
+    print(json.dumps({"of a new run": main(None), "of a resumed run": main(7)}, indent=2))

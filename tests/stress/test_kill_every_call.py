@@ -9,7 +9,7 @@ from stress.kill_every_call import main
 
 
 @pytest.mark.stress
-@pytest.mark.skipif(not shutil.which("strace"), reason="strace ends a run at a chosen call")
+@pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
 @pytest.mark.parametrize("begin", [None, 7])
 def test_a_kill_at_any_call_loses_nothing(begin: int | None) -> None:
     count = main(begin)

@@ -1,4 +1,4 @@
-"""What a grid says, and what it refuses with the line."""
+"""Reading a grid, and the errors that name the table and the key."""
 
 from __future__ import annotations
 
@@ -23,7 +23,12 @@ def test_cells_are_every_combination_and_the_last_axis_changes_fastest(tmp_path:
     names = [tuple(point.name for point in cell) for cell in read.cells()]
     assert names == [("seed=0", "none"), ("seed=0", "both"), ("seed=1", "none"), ("seed=1", "both")]
     assert read.axes["set-of-plugins"][1].options == {"plugin": ["olu", "symba"]}
-    assert [point.line for point in read.axes["set-of-plugins"]] == [4, 5]
+    assert [point.location for axis in read.axes.values() for point in axis] == [
+        "[axes] seed, point 1",
+        "[axes] seed, point 2",
+        "[axes.set-of-plugins] none",
+        "[axes.set-of-plugins] both",
+    ]
 
 
 def test_settings_may_be_nested_dotted_or_in_a_table(tmp_path: Path) -> None:
@@ -53,7 +58,7 @@ def test_settings_may_be_nested_dotted_or_in_a_table(tmp_path: Path) -> None:
     assert read.each.options["batch_size"] == 3
     assert {axis: [point.name for point in points] for axis, points in read.axes.items()} == {
         "loss.alpha": ["alpha=2", "alpha=4.5"],
-        "training.min_lr_fraction": ["floor=0.0"],
+        "training.min_lr_fraction": ["min_lr_fraction=0.0"],
         "network": ["tff-s", "tff-d"],
         "plugin": ["olu", "a+b:c=1", "none"],
     }
@@ -61,7 +66,8 @@ def test_settings_may_be_nested_dotted_or_in_a_table(tmp_path: Path) -> None:
 
 
 def test_typed_words_lie_over_what_every_run_has(tmp_path: Path) -> None:
-    path = grid(tmp_path, "[each]\nepochs = 100\nnetwork.width = 1.0\ntraining.shift = 2\n[axes]\nseed = [0]\n")
+    text = "[each]\nepochs = 100\nnetwork.width = 1.0\ntraining.crop_padding = 2\n[axes]\nseed = [0]\n"
+    path = grid(tmp_path, text)
     words = ["epochs=5", "network.width=0.25", "data-dir=x", 'plugin=["olu"]']
     assert read_grid(path, words).each.options == {
         "epochs": 5,
@@ -71,7 +77,7 @@ def test_typed_words_lie_over_what_every_run_has(tmp_path: Path) -> None:
     }
     with pytest.raises(UsageError, match="no option or setting 'epoch'") as caught:
         read_grid(path, ["epoch=5"])
-    assert caught.value.where == "--set"
+    assert caught.value.where == "--set epoch"
 
 
 def test_an_environment_variable_is_filled_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,33 +87,35 @@ def test_an_environment_variable_is_filled_in(tmp_path: Path, monkeypatch: pytes
     monkeypatch.delenv("PICTURES")
     with pytest.raises(UsageError, match="PICTURES is not set") as caught:
         read_grid(path)
-    assert caught.value.where.endswith("grid.toml:2")
+    assert caught.value.where.endswith("grid.toml, in [each] data-dir")
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence", "line"),
+    ("text", "sentence", "location"),
     [
-        ("[axis]\nseed = [0]\n", "has no 'axis'", 1),
-        ("[each]\nepochs = 3\n", "has no axis", None),
-        ("[axes]\nseed = []\n", "'seed' is empty", 2),
-        ("[axes.loss]\n", "'loss' is empty", 1),
-        ("[axes]\nseed = 3\n", "neither a list of values nor a table", 2),
-        ("[axes]\ncolour = [1]\n", "names nothing that a run has", 2),
-        ("[each]\nepoch = 3\n[axes]\nseed = [0]\n", "no option or setting 'epoch'", 2),
-        ("[each]\nepochs = 'x'\n[axes]\nseed = [0]\n", "epochs cannot be 'x'", 2),
-        ("[each]\ndownload = 1\n[axes]\nseed = [0]\n", "download cannot be 1", 2),
-        ("[axes]\nseed = [0, true]\n", "seed cannot be True", 2),
-        ("[each]\nplugin = [1]\n[axes]\nseed = [0]\n", "plugin must be a name", 2),
-        ("[each]\nset = ['a=1']\n[axes]\nseed = [0]\n", "set must be a table", 2),
-        ("[each]\nresume = true\n[axes]\nseed = [0]\n", "the sweep's own affair", 2),
-        ("each = 3\n[axes]\nseed = [0]\n", "must be a table of options", 1),
-        ("out = 3\n[axes]\nseed = [0]\n", "out must be the name", 1),
+        ("[axis]\nseed = [0]\n", "has no 'axis'", "axis"),
+        ("[each]\nepochs = 3\n", "has no axis", ""),
+        ("[axes]\nseed = []\n", "'seed' is empty", "[axes] seed"),
+        ("[axes.loss]\n", "'loss' is empty", "[axes] loss"),
+        ("[axes]\nseed = 3\n", "neither a list of values nor a table", "[axes] seed"),
+        ("[axes]\ncolour = [1]\n", "not named after an option or setting", "[axes] colour"),
+        ("[each]\nepoch = 3\n[axes]\nseed = [0]\n", "no option or setting 'epoch'", "[each] epoch"),
+        ("[each]\nepochs = 'x'\n[axes]\nseed = [0]\n", "epochs cannot be 'x'", "[each] epochs"),
+        ("[each]\ndownload = 1\n[axes]\nseed = [0]\n", "download cannot be 1", "[each] download"),
+        ("[axes]\nseed = [0, true]\n", "seed cannot be True", "[axes] seed, point 2"),
+        ("[axes.p]\na = {}\nb = {epoch = 3}\n", "no option or setting 'epoch'", "[axes.p] b.epoch"),
+        ("[axes.p]\na = {}\nb.loss = {}\nb.seed = 'x'\n", "seed cannot be 'x'", "[axes.p] b.seed"),
+        ("[each]\nplugin = [1]\n[axes]\nseed = [0]\n", "plugin must be a name", "[each] plugin"),
+        ("[each]\nset = ['a=1']\n[axes]\nseed = [0]\n", "set must be a table", "[each] set"),
+        ("[each]\nresume = true\n[axes]\nseed = [0]\n", "cannot set 'resume'", "[each] resume"),
+        ("each = 3\n[axes]\nseed = [0]\n", "must be a table of options", "[each]"),
+        ("out = 3\n[axes]\nseed = [0]\n", "out must be the name", "out"),
     ],
 )
-def test_refusals(tmp_path: Path, text: str, sentence: str, line: int | None) -> None:
+def test_refusals(tmp_path: Path, text: str, sentence: str, location: str) -> None:
     with pytest.raises(UsageError, match=sentence) as caught:
         read_grid(grid(tmp_path, text))
-    assert caught.value.where.endswith(f"grid.toml:{line}" if line else "grid.toml")
+    assert caught.value.where.endswith(f"grid.toml, in {location}" if location else "grid.toml")
     assert caught.value.hint
 
 

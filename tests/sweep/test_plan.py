@@ -1,4 +1,4 @@
-"""From a grid to command lines that mean what the grid says, and what has become of their files."""
+"""A grid becomes command lines with the same configs, and the status of each run is read from its file."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 from toy import TOY
+from warm import start
 
 from ffprobe.errors import Interrupted, PluginError, UsageError
 from ffprobe.plugin.registry import Registry
 from ffprobe.store.names import partial_of
 from ffprobe.sweep.grid import read_grid
-from ffprobe.sweep.plan import PlannedRun, left_to_do, plan, standing
+from ffprobe.sweep.plan import PlannedRun, left_to_do, plan, run_status
 from ffprobe.training.session import Session
 
 EACH = """
@@ -28,7 +29,7 @@ device = "cpu"
 network = {name = "tiny", width = 0.25}
 training.max_images = 256
 training.evaluation_batch = 128
-recording = {samples = 60, units = 32}
+recording = {samples = 60, max_features = 32}
 """
 SEEDS = "[axes]\nseed = [0, 1]\n"
 
@@ -48,63 +49,75 @@ def test_a_command_line_resolves_to_the_config_that_was_planned(tmp_path: Path) 
     assert [run.job.name for run in runs] == ["seed=0_one-two", "seed=0_none", "seed=1_one-two", "seed=1_none"]
     run = runs[2]
     assert run.job.command[-3:] == ("--out", str(tmp_path / "out" / "seed=1_one-two.h5"), "--resume")
-    words = [sys.executable, "-m", "ffprobe", *run.job.command, "--dry-run", "--json"]
+    words = [*start.program(), *run.job.command, "--dry-run", "--json"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == run.config.to_dict()
     assert run.config.to_dict()["loss"]["alpha"] == 2
     assert run.config.to_dict()["seed"] == 1
-    assert run.config.settings.training.max_images == TOY["training"]["images"]
+    assert run.config.settings.training.max_images == TOY["training"]["max_images"]
 
 
-def test_finished_begun_running_and_new(tmp_path: Path) -> None:
+def test_finished_unfinished_running_and_new(tmp_path: Path) -> None:
     runs = planned(tmp_path, EACH + "[axes]\nseed = [0, 1, 2, 3]\n")
-    assert {run.standing for run in runs} == {"new"}
-    finished, begun, running, _ = (run.job.out for run in runs)
+    assert {run.status for run in runs} == {"new"}
+    finished, unfinished, running, _ = (run.job.out for run in runs)
     finished.parent.mkdir()
-    Session(runs[0].config, Registry(), finished).run()
-    session = Session(runs[1].config, Registry(), begun)
+    Session.start(runs[0].config, Registry(), finished).run()
+    session = Session.start(runs[1].config, Registry(), unfinished)
     session.trainer.stop_after_batch(signal.SIGINT)
     with pytest.raises(Interrupted):
         session.run()
     partial_of(running).write_bytes(b"")
-    hold = "import sys, time; from ffprobe.store.file_lock import Hold; from pathlib import Path\n"
-    hold += "held = Hold(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
+    hold = "import sys, time; from ffprobe.store.file_lock import FileLock; from pathlib import Path\n"
+    hold += "held = FileLock(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
     holder = subprocess.Popen([sys.executable, "-c", hold, str(partial_of(running))], stdout=subprocess.PIPE, text=True)
     try:
         assert holder.stdout and holder.stdout.readline() == "held\n"
         again = planned(tmp_path, EACH + "[axes]\nseed = [0, 1, 2, 3]\n")
-        assert [run.standing for run in again] == ["finished", "begun", "running", "new"]
+        assert [run.status for run in again] == ["finished", "unfinished", "running", "new"]
         assert [job.name for job in left_to_do(again)] == ["seed=1", "seed=3"]
     finally:
         holder.kill()
         holder.wait()
         holder.stdout.close() if holder.stdout else None
-    assert standing(running) == "begun"
+    assert run_status(running) == "unfinished"
     with pytest.raises(UsageError, match=r"other settings.*training.epochs: 2 -> 3"):
         planned(tmp_path, EACH.replace("epochs = 2", "epochs = 3") + SEEDS)
 
 
 @pytest.mark.parametrize(
-    ("text", "error", "sentence", "line"),
+    ("text", "error", "sentence", "location"),
     [
-        ('[axes]\nplugin = ["olu", "olo"]\n', PluginError, "'olo'", 2),
-        ("[axes.p]\na = {}\nb = {plugin = 'symbo'}\n", PluginError, "'symbo'", 3),
-        ("[each]\nplugin = 'rms'\n[axes.p]\na = {}\nb = {plugin = 'batchnorm'}\n", UsageError, "both fill the slot", 5),
-        ("[each]\npreset = 'trifekta'\n[axes]\nseed = [0]\n", UsageError, "no preset 'trifekta'", 1),
-        ('[axes]\n"loss.alpha" = [4]\n', UsageError, "no setting 'loss.alpha'", 2),
-        ("[axes]\nepochs = [1, 0]\n", UsageError, "cannot be 0", 2),
-        ("[axes]\nseed = [0, 1, 0]\n", UsageError, "would write the same file, seed=0.h5", 2),
-        ("[axes.a]\n'x y' = {}\n'x/y' = {seed = 1}\n", UsageError, "the same file", 3),
-        ("[axes.a]\nx = {epochs = 1}\n[axes.b]\ny = {epochs = 2}\n", UsageError, "both set 'epochs'", 4),
-        ("[axes.a]\nx = {loss.alpha = 1}\n[axes.b]\ny = {loss.alpha = 2}\n", UsageError, "both set 'loss.alpha'", 4),
+        ('[axes]\nplugin = ["olu", "olo"]\n', PluginError, "'olo'", "[axes] plugin, point 2"),
+        ("[axes.p]\na = {}\nb = {plugin = 'symbo'}\n", PluginError, "'symbo'", "[axes.p] b"),
+        (
+            "[each]\nplugin = 'rms'\n[axes.p]\na = {}\nb = {plugin = 'batchnorm'}\n",
+            UsageError,
+            "both fill the slot",
+            "[axes.p] b",
+        ),
+        ("[each]\npreset = 'trifekta'\n[axes]\nseed = [0]\n", UsageError, "no preset 'trifekta'", "[each]"),
+        ("[each]\ntraining.shift = 2\n[axes]\nseed = [0]\n", UsageError, "'training.shift'.*'crop_padding'", "[each]"),
+        ('[axes]\n"loss.alpha" = [4]\n', UsageError, "no setting 'loss.alpha'", "[axes] loss.alpha, point 1"),
+        ("[axes]\nepochs = [1, 0]\n", UsageError, "cannot be 0", "[axes] epochs, point 2"),
+        ("[axes]\nseed = [0, 1, 0]\n", UsageError, "would write the same file, seed=0.h5", "[axes] seed, point 3"),
+        ("[axes.a]\n'x y' = {}\n'x/y' = {seed = 1}\n", UsageError, "the same file", "[axes.a] x/y"),
+        ("[axes.a]\nx = {epochs = 1}\n[axes.b]\ny = {epochs = 2}\n", UsageError, "both set 'epochs'", "[axes.b] y"),
+        (
+            "[axes.a]\nx = {loss.alpha = 1}\n[axes.b]\ny = {loss.alpha = 2}\n",
+            UsageError,
+            "both set 'loss.alpha'",
+            "[axes.b] y",
+        ),
     ],
 )
-def test_an_impossible_grid_is_refused_with_the_line(
-    tmp_path: Path, text: str, error: type[Exception], sentence: str, line: int
+def test_an_impossible_grid_is_refused_with_table_and_key(
+    tmp_path: Path, text: str, error: type[Exception], sentence: str, location: str
 ) -> None:
     with pytest.raises(error, match=sentence) as caught:
         planned(tmp_path, text)
-    assert f"grid.toml:{line}" in caught.value.where  # type: ignore[attr-defined]
+    where = caught.value.where  # type: ignore[attr-defined]
+    assert where.partition(";")[0] == f"{tmp_path / 'grid.toml'}, in {location}"
     assert not (tmp_path / "out").exists()
 
 
@@ -127,8 +140,8 @@ def test_a_setting_that_has_come_since_counts_at_its_default(tmp_path: Path, mon
     run.job.out.parent.mkdir()
     run.job.out.touch()
     older = run.config.to_dict()
-    del older["training"]["shift"]
+    del older["training"]["crop_padding"]
     monkeypatch.setattr("ffprobe.sweep.plan.recorded_config", lambda path: older)
-    assert [again.standing for again in planned(tmp_path, EACH + "[axes]\nseed = [0]\n")] == ["finished"]
-    with pytest.raises(UsageError, match=r"training\.shift: None -> 1"):
+    assert [again.status for again in planned(tmp_path, EACH + "[axes]\nseed = [0]\n")] == ["finished"]
+    with pytest.raises(UsageError, match=r"training\.crop_padding: None -> 1"):
         planned(tmp_path, EACH + "training.crop_padding = 1\n[axes]\nseed = [0]\n")

@@ -1,8 +1,8 @@
-"""A sweep with an executor that only pretends."""
+"""A sweep with a fake executor."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,12 +17,12 @@ def job(tmp_path: Path, name: str) -> Job:
 
 
 class Pretends(ffprobe.Executor):
-    """Says of each job what its name says."""
+    """Reports the state that is the name of the job."""
 
     name = "pretends"
     closed = False
 
-    def work(self, jobs: Sequence[Job], share: ResourceLimits) -> Iterator[JobEvent | None]:
+    def run_jobs(self, jobs: Sequence[Job], limits: ResourceLimits) -> Generator[JobEvent | None, None, None]:
         try:
             for one in jobs:
                 yield JobEvent(one, "running")
@@ -34,17 +34,17 @@ class Pretends(ffprobe.Executor):
             Pretends.closed = True
 
 
-def test_what_became_of_each_and_that_a_file_counts_more_than_words(tmp_path: Path) -> None:
-    heard: list[JobEvent | None] = []
+def test_a_job_without_a_run_file_has_failed_whatever_was_reported(tmp_path: Path) -> None:
+    events: list[JobEvent | None] = []
     jobs = [job(tmp_path, name) for name in ("finished", "failed", "no-file")]
-    progress = sweep(jobs, Pretends(), ResourceLimits(), lambda _, event: heard.append(event))
+    progress = sweep(jobs, Pretends(), ResourceLimits(), lambda _, event: events.append(event))
     assert {name: event.state for name, event in progress.events.items()} == {
         "finished": "finished",
         "failed": "failed",
         "no-file": "failed",
     }
     assert progress.events["no-file"].why == "ended without a run file"
-    assert [event.state if event else None for event in heard] == ["running", None, "finished"] + [
+    assert [event.state if event else None for event in events] == ["running", None, "finished"] + [
         "running",
         None,
         "failed",
@@ -61,18 +61,18 @@ def test_an_interruption_closes_the_executor(tmp_path: Path) -> None:
     assert Pretends.closed
 
 
-def test_nothing_to_do_asks_no_executor() -> None:
+def test_without_jobs_the_executor_is_not_called() -> None:
     assert sweep([], Pretends(), ResourceLimits(), lambda _, __: None).counts() == {}
 
 
-def test_counts_have_what_was_not_heard_of_as_queued(tmp_path: Path) -> None:
+def test_jobs_without_an_event_count_as_queued(tmp_path: Path) -> None:
     progress = Progress([job(tmp_path, name) for name in "abc"])
-    progress.take(JobEvent(progress.jobs[1], "running"))
+    progress.update(JobEvent(progress.jobs[1], "running"))
     assert progress.counts() == {"queued": 2, "running": 1}
     assert [event.job.name for event in progress.of("running", "failed")] == ["b"]
 
 
-def test_the_last_words_of_a_log(tmp_path: Path) -> None:
+def test_the_last_line_of_a_log(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     assert (last_line(log), reason(log)) == ("", "")
     log.write_text("x" * 10_000 + "\nepoch 1/2: loss 3\n\n")

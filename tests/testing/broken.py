@@ -1,4 +1,4 @@
-"""Plugins that break one clause of a contract each, as a stranger might write them by mistake."""
+"""Plugins that each violate one requirement of a contract, as an author might by mistake."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ def plugin(base: str, body: str, *, params: str = "", extra: str = "", doc: str 
 
     Args:
         base: the component's base class.
-        body: of the class.
+        body: body of the class.
         params: fields of its settings.
         extra: lines before the class.
-        doc: of the file and the class.
+        doc: docstring of the file and the class.
     """
     settings = f"\n    class Params(ffprobe.Params):\n{indent(dedent(params).strip(), ' ' * 8)}\n" if params else ""
     text = f'"""{doc}"""' if doc else ""
@@ -37,17 +37,17 @@ def ffprobe_components():
 
 
 def normalizer(forward: str, init: str = "pass", more: str = "", **rest: str) -> str:
-    """A normalizer whose module does ``forward`` with ``x``."""
+    """A normalizer whose module computes ``forward`` from ``x``."""
     return plugin("Normalizer", more + module("build(self, shape)", "forward(self, x)", forward, init), **rest)
 
 
 def goodness(forward: str, init: str = "pass", more: str = "") -> str:
-    """A goodness whose module does ``forward`` with ``h``."""
+    """A goodness whose module computes ``forward`` from ``h``."""
     return plugin("Goodness", more + module("build(self, shape, classes)", "forward(self, h)", forward, init))
 
 
 def encoder(forward: str, neutral: str, init: str = "pass", more: str = "", parts: str = "") -> str:
-    """An encoder whose module does ``forward`` with ``images`` and ``labels``, ``neutral`` and perhaps ``parts``."""
+    """An encoder whose module computes ``forward`` from ``images`` and ``labels``, ``neutral`` and maybe ``parts``."""
     body = module("build(self, shape, classes)", "forward(self, images, labels)", forward, init)
     method = f"        def neutral(self, images):\n{indent(dedent(neutral).strip(), ' ' * 12)}\n"
     if parts:
@@ -117,14 +117,14 @@ def load(self, split):
 
 
 def probe(body: str, analyze: str = "", extra: str = "") -> str:
-    """A probe; ``analyze`` is the body of the method, an answer of one row unless given."""
+    """A probe; ``analyze`` is the body of the method, by default a result with one row."""
     answer = 'return ffprobe.Result("mine", "How many?", [ffprobe.Column("n", "1", "count")], [(1.5,)], runs=runs)'
     method = f"def analyze(self, runs):\n{indent(dedent(analyze or answer).strip(), '    ')}"
     return plugin("Probe", f"{dedent(body)}\n{method}", extra=extra)
 
 
 def executor(body: str) -> str:
-    """An executor; ``start(job)`` gives a process, ``ended(job, process)`` waits for it, ``stop(process)`` kills it."""
+    """An executor; ``start(job)`` starts a process, ``ended(job, process)`` waits for it, ``stop(process)`` ends it."""
     extra = """
 import subprocess, sys, threading, time
 def start(job):
@@ -136,13 +136,16 @@ def ended(job, process):
     return ffprobe.JobEvent(job, "failed" if process.wait() else "finished")
 def stop(process):
     process.kill()
-    process.wait()  # a process nobody waited for is a warning later, in the middle of somebody else's test
+    process.wait()  # otherwise a warning about the process appears later, in another test
 """
-    return plugin("Executor", f"def work(self, jobs, share):\n{indent(dedent(body).strip(), '    ')}", extra=extra)
+    return plugin("Executor", f"def run_jobs(self, jobs, limits):\n{indent(dedent(body).strip(), '    ')}", extra=extra)
 
 
 STEP = """
-wrong = bench.negatives(images, labels, bench.classes, bench.generator, None)
+goodness = None
+if bench.negatives.needs_goodness:
+    goodness = ffprobe.last_layer_goodness(stack, images, bench.autocast)
+wrong = bench.negatives(images, labels, bench.classes, bench.generator, goodness)
 x = stack.encode(torch.cat([images, images]), torch.cat([labels, wrong]))
 updates = []
 for i in range(stack.depth):
@@ -151,8 +154,8 @@ for i in range(stack.depth):
     positive, negative = stack.layer(i).goodness(activation).chunk(2)
     loss = bench.loss(positive, negative, ffprobe.LossContext(i, stack.depth, step, epoch, activation, labels))
     loss.backward()
-    told = [loss.detach(), positive.detach().mean(), negative.detach().mean()]
-    updates.append(ffprobe.Update(range(i, i + 1), i, *told))
+    means = [loss.detach(), positive.detach().mean(), negative.detach().mean()]
+    updates.append(ffprobe.Update(range(i, i + 1), i, *means))
 """
 """One batch of Forward-Forward up to the optimizer."""
 
@@ -163,6 +166,8 @@ def rule(end: str, before: str = "", state: str = "return self.optimizer.state_d
         "Rule",
         """
 def build(self, bench):
+    if bench.network.form != "pair":
+        raise ffprobe.UsageError("This rule needs goodness of form 'pair'.", hint="Use --plugin mean-square.")
     return Learns(bench)
 """,
         extra=f"""
@@ -186,4 +191,4 @@ class Learns(ffprobe.Learner):
 
 
 USUAL = "self.optimizer.step()\nyield from updates\nself.optimizer.zero_grad(set_to_none=True)"
-"""How a batch of ``rule`` ends when nothing is wrong."""
+"""The correct end of a step for ``rule``."""

@@ -1,4 +1,4 @@
-"""Broken components of the inner kinds: (check, plugin text), one clause of the contract each."""
+"""Broken components of the kinds inside a layer: (check, plugin text), one requirement of the contract each."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ COMPONENT = [
     ("defaults-build", normalizer("return x", params='exponent: float = Field(description="of the length")')),
     ("defaults-build", normalizer("return x", more="def __init__(self, params=None): raise OSError('no')\n")),
     (
-        "keeps-its-settings",
+        "stores-its-settings",
         normalizer(
             "return x",
             more="def __init__(self, params=None): super().__init__()\n",
@@ -53,28 +53,28 @@ COMPONENT = [
         "settings-survive-the-file",
         normalizer("return x", params='a: object = Field(default_factory=object, description="1")'),
     ),
-    ("uses-public-names-only", normalizer("return x", extra="from ffprobe.network.network import Stack")),
+    ("uses-public-names-only", normalizer("return x", extra="from ffprobe.network.network import LayeredNetwork")),
     ("uses-public-names-only", normalizer("return x", extra="import ffprobe.store.reader")),
     ("state-fits-a-checkpoint", loss(SYMBA, "def state_dict(self): return {'seen': {1, 2}}")),
 ]
 
 NORMALIZER = [
-    ("builds-a-module-or-refuses-in-words", plugin("Normalizer", "def build(self, shape): return lambda x: x")),
+    ("builds-a-module-or-raises-usage-error", plugin("Normalizer", "def build(self, shape): return lambda x: x")),
     (
-        "builds-a-module-or-refuses-in-words",
+        "builds-a-module-or-raises-usage-error",
         plugin(
             "Normalizer", "def build(self, shape): return nn.BatchNorm2d(shape[0] if len(shape) == 3 else shape[2])"
         ),
     ),
     (
-        "builds-a-module-or-refuses-in-words",
+        "builds-a-module-or-raises-usage-error",
         plugin("Normalizer", "def build(self, shape): raise ffprobe.UsageError('no.')"),
     ),
     ("is-deterministic", normalizer("return x * (1 + id(self) % 1000)")),
     ("is-deterministic", normalizer("return x + torch.rand(1)", more="keeps_statistics = True\n")),
-    ("leaves-its-input-alone", normalizer("return x.sub_(x.mean())")),
-    ("keeps-rows-apart-in-evaluation", normalizer("return x / (x.mean() + 1)")),
-    ("keeps-rows-apart-in-evaluation", normalizer("return x.squeeze(0) * 2 if len(x) == 1 else x")),
+    ("does-not-change-its-input", normalizer("return x.sub_(x.mean())")),
+    ("treats-rows-independently-in-evaluation", normalizer("return x / (x.mean() + 1)")),
+    ("treats-rows-independently-in-evaluation", normalizer("return x.squeeze(0) * 2 if len(x) == 1 else x")),
     ("takes-channels-last", normalizer("return x.view(len(x), -1).mul(2).view(x.shape)")),
     ("works-in-bf16", normalizer("return x @ self.w", "self.w = nn.Parameter(torch.eye(shape[-1]).double())")),
     ("works-in-bf16", normalizer("return x * x.abs().sum(tuple(range(1, x.dim())), keepdim=True).mul(1e38)")),
@@ -116,7 +116,7 @@ NORMALIZER = [
         normalizer("self.seen += len(x)\nreturn x * 2", 'self.register_buffer("seen", torch.zeros(1))'),
     ),
     (
-        "takes-one-image-or-says-that-it-cannot",
+        "takes-one-image-or-raises",
         normalizer("return (x - x.mean(0)) / x.std(0) if self.training else x", more="keeps_statistics = True\n"),
     ),
     ("parameters-learn", normalizer("return x", "self.scale = nn.Parameter(torch.ones(1))")),
@@ -131,12 +131,15 @@ GOODNESS = [
     ("is-float32-even-under-bf16", goodness("return h.flatten(1).square().mean(1)")),
     ("is-float32-even-under-bf16", goodness("return h.double().flatten(1).square().mean(1)")),
     ("is-finite-for-any-activation", goodness("return h.float().flatten(1).square().mean(1).log()")),
-    ("tells-activations-apart", goodness("return h.float().flatten(1).sum(1) * 0 + 1")),
+    ("distinguishes-activations", goodness("return h.float().flatten(1).sum(1) * 0 + 1")),
     ("gradient-reaches-the-activation", goodness("return h.detach().float().flatten(1).square().mean(1)")),
     ("gradient-reaches-the-activation", goodness("return h.float().flatten(1).square().mean(1).sqrt()")),
     ("parameters-learn", goodness(SQUARES, "self.unused = nn.Linear(2, 2)")),
-    ("leaves-its-input-alone", goodness("return h.mul_(2).float().flatten(1).square().mean(1)")),
-    ("keeps-rows-apart-in-evaluation", goodness("g = h.float().flatten(1).square().mean(1); return g - g.mean()")),
+    ("does-not-change-its-input", goodness("return h.mul_(2).float().flatten(1).square().mean(1)")),
+    (
+        "treats-rows-independently-in-evaluation",
+        goodness("g = h.float().flatten(1).square().mean(1); return g - g.mean()"),
+    ),
     ("works-in-float64", goodness(SQUARES)),
 ]
 
@@ -144,10 +147,10 @@ ENCODER = [
     ("neutral-has-the-shape-of-the-encoding", encoder(OVERLAY, "return images[:, :, 1:]")),
     ("neutral-has-the-shape-of-the-encoding", encoder(OVERLAY, "return images.long()")),
     ("neutral-has-the-shape-of-the-encoding", encoder(OVERLAY, "return images / 0")),
-    ("labels-can-be-told-apart", encoder("return images + 0", NEUTRAL)),
-    ("labels-can-be-told-apart", encoder("return images + (labels % 5)[:, None, None, None]", NEUTRAL)),
-    ("labels-can-be-told-apart", encoder(OVERLAY, NEUTRAL, more="shows_label = False\n")),
-    ("neutral-favours-none", encoder(OVERLAY, "return self(images, torch.zeros(len(images), dtype=torch.int64))")),
+    ("labels-are-distinguishable", encoder("return images + 0", NEUTRAL)),
+    ("labels-are-distinguishable", encoder("return images + (labels % 5)[:, None, None, None]", NEUTRAL)),
+    ("labels-are-distinguishable", encoder(OVERLAY, NEUTRAL, more="shows_label = False\n")),
+    ("neutral-favours-no-label", encoder(OVERLAY, "return self(images, torch.zeros(len(images), dtype=torch.int64))")),
     ("is-learned-as-declared", encoder(OVERLAY, NEUTRAL, more="learned = True\n")),
     ("is-learned-as-declared", encoder(OVERLAY, NEUTRAL, "self.table = nn.Parameter(torch.ones(3))")),
     ("is-learned-as-declared", encoder(OVERLAY, NEUTRAL, more='learned = "yes"\n')),
@@ -159,9 +162,12 @@ ENCODER = [
     ),
     ("parts-add-up-to-the-encoding", encoder(OVERLAY, NEUTRAL, parts=PARTS)),
     ("serves-many-classes-or-refuses", encoder("return images + (labels % 16)[:, None, None, None]", NEUTRAL)),
-    ("leaves-its-input-alone", encoder("return images.add_(labels[:, None, None, None])", NEUTRAL)),
+    ("does-not-change-its-input", encoder("return images.add_(labels[:, None, None, None])", NEUTRAL)),
     ("is-deterministic", encoder(OVERLAY.replace("return x", "return x + 0.01 * torch.rand_like(x)"), NEUTRAL)),
-    ("keeps-rows-apart-in-evaluation", encoder(OVERLAY.replace("return x", "return x * images.max()"), NEUTRAL)),
+    (
+        "treats-rows-independently-in-evaluation",
+        encoder(OVERLAY.replace("return x", "return x * images.max()"), NEUTRAL),
+    ),
     (
         "moves-with-its-device",
         encoder("return images + self.table[labels]", NEUTRAL, "self.table = torch.randn(classes, 1, 1, 1)"),
@@ -186,12 +192,12 @@ LOSS = [
         ),
     ),
     ("order-of-the-batch-does-not-matter", loss("return (torch.arange(len(p)) * (n - p)).mean()")),
-    ("is-a-mean-over-images-or-says-that-it-is-not", loss("return nn.functional.softplus(n - p).sum()")),
+    ("is-a-mean-over-images-unless-declared-otherwise", loss("return nn.functional.softplus(n - p).sum()")),
     ("wrong-order-costs-more", loss("return nn.functional.softplus(p - n).mean()")),
     ("wrong-order-costs-more", loss("return (n - p).square().mean()")),
     ("gradient-points-the-right-way", loss("return -nn.functional.softplus(n - p).mean() + 100 * (n - p > 0).sum()")),
-    ("leaves-its-input-alone", loss("p += 1\nreturn nn.functional.softplus(n - p).mean()")),
-    ("leaves-its-input-alone", loss("context.labels.zero_()\nreturn nn.functional.softplus(n - p).mean()")),
+    ("does-not-change-its-input", loss("p += 1\nreturn nn.functional.softplus(n - p).mean()")),
+    ("does-not-change-its-input", loss("context.labels.zero_()\nreturn nn.functional.softplus(n - p).mean()")),
     (
         "is-deterministic-and-its-state-survives",
         loss("self.calls = getattr(self, 'calls', 0) + 1\nreturn nn.functional.softplus(n - p).mean() * self.calls"),

@@ -1,4 +1,4 @@
-"""Broken components of the outer kinds: (check, plugin text), one clause of the contract each."""
+"""Broken components of the other kinds: (check, plugin text), one requirement of the contract each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SCHEDULER = [
     ),
     ("is-a-function-of-step-and-epoch", scheduler("i = int(torch.randint(depth, ()))\nreturn [slice(i, i + 1)]")),
     (
-        "refuses-in-words-what-does-not-fit",
+        "prepares-or-raises-usage-error",
         scheduler("return [slice(0, depth)]", "def prepare(self, depth, epochs, steps): assert epochs >= 2"),
     ),
 ]
@@ -38,13 +38,13 @@ NEGATIVES = [
         negatives("return (labels + random.randint(1, classes - 1)) % classes", extra="import random"),
     ),
     ("covers-the-wrong-labels", negatives("return (labels + 1) % classes")),
-    ("what-it-gives-is-known", negatives(WRONG, 'gives = "pictures"')),
+    ("gives-is-valid", negatives(WRONG, 'gives = "pictures"')),
     ("gives-images", negatives("return images.flip(0)[:, :1]", 'gives = "images"')),
     ("gives-images", negatives("return images.flip(0).float()", 'gives = "images"')),
     ("gives-images", negatives("return images / 0", 'gives = "images"')),
     ("never-the-same-image", negatives("return images + 0", 'gives = "images"')),
     ("images-do-not-depend-on-labels", negatives("return images + labels.view(-1, 1, 1, 1)", 'gives = "images"')),
-    ("leaves-its-input-alone", negatives(f"images.zero_()\n{WRONG}")),
+    ("does-not-change-its-input", negatives(f"images.zero_()\n{WRONG}")),
     (
         "stays-on-its-device",
         negatives(
@@ -66,40 +66,40 @@ EVALUATOR = [
     ("is-finite-for-any-goodness", evaluator("return goodness.exp().mean(0)")),
     ("is-pure", evaluator("return goodness.sub_(goodness.mean()).mean(0)")),
     ("is-pure", evaluator("return goodness.mean(0) + 1e-3 * torch.rand(1)")),
-    ("labels-are-equal-before-it", evaluator("return goodness.mean(0) * torch.arange(1, goodness.shape[2] + 1)")),
-    ("samples-are-kept-apart", evaluator("return goodness.mean(0) - goodness.mean(0).mean(0)")),
+    ("treats-labels-equally", evaluator("return goodness.mean(0) * torch.arange(1, goodness.shape[2] + 1)")),
+    ("treats-samples-independently", evaluator("return goodness.mean(0) - goodness.mean(0).mean(0)")),
     ("more-goodness-scores-higher", evaluator("return -goodness.mean(0)")),
     (
         "layers-stay-inside",
         evaluator("return goodness.mean(0)", "def layers(self, depth): return list(range(1, depth + 1))"),
     ),
     (
-        "looks-at-the-layers-it-names",
+        "depends-on-the-layers-it-names",
         evaluator("return goodness.mean(0)", "def layers(self, depth): return [depth - 1]"),
     ),
-    ("looks-at-the-layers-it-names", evaluator("return goodness[-1]")),
-    ("reads-a-sweep", evaluator("return goodness.mean(0)", "def read(self, sweep): return sweep.full([0]).mean(0)")),
+    ("depends-on-the-layers-it-names", evaluator("return goodness[-1]")),
+    ("reads-a-label-scan", evaluator("return goodness.mean(0)", "def read(self, scan): return scan.full([0]).mean(0)")),
     (
-        "reads-each-image-by-itself",
+        "reads-images-independently",
         evaluator(
             "return goodness.mean(0)",
-            "def read(self, sweep):\n    s = sweep.full(range(sweep.depth)).mean(0)\n    return s - s.mean()",
+            "def read(self, scan):\n    s = scan.full(range(scan.depth)).mean(0)\n    return s - s.mean()",
         ),
     ),
     (
-        "calibrates-without-touching",
+        "calibration-changes-nothing-else",
         evaluator("return goodness.mean(0)", "def calibrate(self, calibration): calibration.goodness.zero_()"),
     ),
     (
-        "what-it-chose-survives-saving",
+        "calibration-survives-saving",
         evaluator(
             "return goodness.mean(0) * getattr(self, 'w', 1)",
             "def calibrate(self, calibration): self.w = float(calibration.goodness.mean())",
         ),
     ),
     (
-        "reads-a-clear-case-rightly",
-        evaluator("return goodness.mean(0)", "def read(self, sweep): return -sweep.full(range(sweep.depth)).mean(0)"),
+        "predicts-clear-cases",
+        evaluator("return goodness.mean(0)", "def read(self, scan): return -scan.full(range(scan.depth)).mean(0)"),
     ),
 ]
 
@@ -136,7 +136,7 @@ NETWORK = [
         ),
     ),
     (
-        "keeps-rows-apart-in-evaluation",
+        "treats-rows-independently-in-evaluation",
         network(
             "return [ffprobe.LayerSpec('module', factory=lambda s: Mix())]",
             extra="class Mix(nn.Module):\n    def forward(self, x): return x - x.mean(0) + 1",
@@ -158,7 +158,7 @@ DATASET = [
     ("missing-files-are-a-file-error", dataset("open(self.data_dir / 'train.bin')")),
     ("missing-files-are-a-file-error", dataset("raise ffprobe.FileError('There are no files.')")),
     (
-        "downloads-nothing-unasked",
+        "downloads-only-on-request",
         dataset("urllib.request.urlopen('http://127.0.0.1:9/')", extra="import urllib.request"),
     ),
 ]
@@ -169,7 +169,7 @@ RULE = [
         "lowers-its-loss",
         rule(USUAL, before="for group in self.optimizer.param_groups: group['lr'] = -abs(group['lr'])"),
     ),
-    ("yields-sane-updates", rule(USUAL).replace("told = [loss.detach()", "told = [loss")),
+    ("yields-sane-updates", rule(USUAL).replace("means = [loss.detach()", "means = [loss")),
     (
         "yields-sane-updates",
         rule(USUAL).replace("ffprobe.Update(range(i, i + 1), i", "ffprobe.Update(range(i, i + 1), i + 1"),
@@ -179,9 +179,9 @@ RULE = [
         "yields-before-gradients-are-cleared",
         rule("yield from updates\nself.optimizer.step()\nself.optimizer.zero_grad()"),
     ),
-    ("goes-on-bit-identically", rule(USUAL, state="return {}")),
+    ("resumes-bit-identically", rule(USUAL, state="return {}")),
     (
-        "goes-on-bit-identically",
+        "resumes-bit-identically",
         rule(
             "self.calls += 1\nif self.calls % 2: self.optimizer.step()\nyield from updates\nself.optimizer.zero_grad()"
         ),
@@ -192,13 +192,20 @@ RULE = [
             "import ffprobe\n", "import ffprobe\nimport random\n", 1
         ),
     ),
-    ("touches-only-what-learns", rule(USUAL, before="images.mul_(0.5)")),
-    ("touches-only-what-learns", rule(USUAL + "\nstack.eval()")),
-    ("touches-only-what-learns", rule(USUAL + "\nlist(stack.parameters())[-1].requires_grad_(False)")),
+    ("changes-only-trained-parameters", rule(USUAL, before="images.mul_(0.5)")),
+    ("changes-only-trained-parameters", rule(USUAL + "\nstack.eval()")),
+    ("changes-only-trained-parameters", rule(USUAL + "\nlist(stack.parameters())[-1].requires_grad_(False)")),
     (
-        "touches-only-what-learns",
+        "changes-only-trained-parameters",
         rule(USUAL, before="random.random()").replace("import ffprobe\n", "import ffprobe\nimport random\n", 1),
     ),
+    (
+        "gives-negatives-the-goodness-that-they-need",
+        rule(USUAL).replace("last_layer_goodness(stack, images,", "last_layer_goodness(stack, images, bench.classes,"),
+    ),
+    ("gives-negatives-the-goodness-that-they-need", rule(USUAL).replace("if bench.negatives.needs_goodness", "if 0")),
+    ("learns-with-either-form-or-refuses", rule(USUAL).replace('if bench.network.form != "pair"', "if 0")),
+    ("learns-with-either-form-or-refuses", rule(USUAL).replace("hint=", "do=")),
     ("a-rate-of-zero-changes-nothing", rule(USUAL, rate="pass")),
     (
         "a-rate-of-zero-changes-nothing",
@@ -225,26 +232,26 @@ PROBE = [
     ("declares-valid-variables", probe(VARIABLES.replace('long_name="gap", ', ""))),
     ("declares-valid-variables", probe(VARIABLES.replace(", dimensions=dims", ""))),
     ("declares-valid-variables", probe(VARIABLES.replace('long_name="gap"', 'dtype="f2", long_name="gap"'))),
-    ("watches-without-failing", probe(f"{VARIABLES}{AFTER_EPOCH}context.record('gap', [1.0, 2.0])\n")),
-    ("watches-without-failing", probe(f"{AFTER_EPOCH}return context.epoch + 1\n")),
-    ("changes-no-number-of-the-run", probe(f"{AFTER_STEP}    network.layer(0).weight.data.mul_(0.99)\n")),
-    ("changes-no-number-of-the-run", probe(f"{AFTER_STEP}    network.eval()\n")),
-    ("changes-no-number-of-the-run", probe(f"{AFTER_STEP}    network(context.images, context.labels)\n")),
-    ("changes-no-number-of-the-run", probe(f"{AFTER_STEP}    random.random()\n", extra="import random")),
-    ("answers-or-says-what-is-missing", probe("", "return runs[0].attributes['no such attribute']")),
-    ("answers-or-says-what-is-missing", probe("", "return {'rows': []}")),
-    ("answers-or-says-what-is-missing", probe("", "raise ffprobe.FileError('It is not there.')")),
+    ("observes-without-errors", probe(f"{VARIABLES}{AFTER_EPOCH}context.record('gap', [1.0, 2.0])\n")),
+    ("observes-without-errors", probe(f"{AFTER_EPOCH}return context.epoch + 1\n")),
+    ("does-not-change-the-run", probe(f"{AFTER_STEP}    network.layer(0).weight.data.mul_(0.99)\n")),
+    ("does-not-change-the-run", probe(f"{AFTER_STEP}    network.eval()\n")),
+    ("does-not-change-the-run", probe(f"{AFTER_STEP}    network(context.images, context.labels)\n")),
+    ("does-not-change-the-run", probe(f"{AFTER_STEP}    random.random()\n", extra="import random")),
+    ("answers-or-names-missing-data", probe("", "return runs[0].attributes['no such attribute']")),
+    ("answers-or-names-missing-data", probe("", "return {'rows': []}")),
+    ("answers-or-names-missing-data", probe("", "raise ffprobe.FileError('It is not there.')")),
     (
-        "says-what-a-run-without-it-lacks",
+        "names-the-missing-data-of-other-runs",
         probe("", "if 'mine' not in str(runs[0].config['probes']): raise KeyError('gap')\nreturn " + ROWS),
     ),
     (
-        "answers-of-an-unfinished-run",
+        "answers-for-an-unfinished-run",
         probe("", "runs[0].read('final/validation_accuracy')[0] + runs[0].read('metrics/loss')[-1]\nreturn " + ROWS),
     ),
     ("takes-several-runs", probe("", "(run,) = runs\nreturn " + ROWS)),
-    ("can-be-asked-again", probe("", "import numpy as np\nreturn " + ROWS.replace("1.5", "np.random.rand()"))),
-    ("can-be-asked-again", probe("", "with open(runs[0].path, 'ab') as file: file.write(b' ')\nreturn " + ROWS)),
+    ("can-be-repeated", probe("", "import numpy as np\nreturn " + ROWS.replace("1.5", "np.random.rand()"))),
+    ("can-be-repeated", probe("", "with open(runs[0].path, 'ab') as file: file.write(b' ')\nreturn " + ROWS)),
     (
         "its-result-is-a-json-document",
         probe("", "return " + ROWS.replace("runs=runs", "runs=runs, document={'a': {1, 2}}")),
@@ -259,13 +266,13 @@ PROBE = [
 
 PEER = [
     (
-        "claims-nothing-foreign",
+        "claims-only-its-own-trajectories",
         plugin(
             "Peer", "def claims(self, meta): return meta['code'] == 'mine'\ndef plan(self, trajectory): return None"
         ),
     ),
     (
-        "state-keeps-what-it-does-not-know",
+        "state-of-nothing-is-empty",
         plugin(
             "Peer",
             "def claims(self, meta): return False\ndef plan(self, trajectory): return None\n"
@@ -276,15 +283,15 @@ PEER = [
 
 RUN = 'yield ffprobe.JobEvent(job, "running")'
 TOGETHER = f"""
-begun = []
+started = []
 for job in jobs:
-    begun.append((job, start(job)))
+    started.append((job, start(job)))
     {RUN}
 try:
-    for job, process in begun:
+    for job, process in started:
         yield ended(job, process)
 finally:
-    for job, process in begun:
+    for job, process in started:
         stop(process)
 """
 LEFT = f"""
@@ -304,6 +311,6 @@ EXECUTOR = [
         "every-job-ends-once",
         executor("for job in jobs:\n    end = ended(job, start(job))\n    yield end\n    yield end"),
     ),
-    ("no-more-at-a-time-than-its-share", executor(TOGETHER)),
-    ("closing-stops-what-runs", executor(LEFT)),
+    ("respects-the-job-limit", executor(TOGETHER)),
+    ("closing-stops-running-jobs", executor(LEFT)),
 ]

@@ -1,4 +1,4 @@
-"""Every first-party plugin keeps its contract, as the registry has it."""
+"""Every first-party plugin passes the contract of its kind."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from ffprobe.testing.checker import contracts
 
 OURS = [plugin for plugin in installed() if plugin.distribution == "ffprobe-nn"]
 QUICK: dict[str, Any] = {"repeats": 2, "mlp_repeats": 2, "hidden": 4}
-"""Settings under which an answer comes sooner, for whichever plugin has them."""
+"""Settings for faster analyses, used for plugins that have them."""
 
 
+@pytest.mark.usefixtures("warm_python")
 @pytest.mark.parametrize("plugin", OURS, ids=[plugin.name for plugin in OURS])
 def test_contract(plugin: Plugin) -> None:
     fields = contracts(plugin)[0].subject.component.Params.model_fields

@@ -1,4 +1,4 @@
-"""The kit for plugin authors: what may be checked, what comes back, the toy run, the recorder, the pytest side."""
+"""The test kit for plugin authors: subjects of a check, reports, the toy run, the recorder, the pytest plugin."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def names(report: Report) -> set[str]:
     return {finding.component for finding in report.findings}
 
 
-class TestWhatMayBeChecked:
+class TestSubjects:
     def test_a_name_a_path_and_a_module_are_the_same_plugin(self) -> None:
         import ffprobe_plugins.losses.symba as module
 
@@ -58,22 +58,22 @@ class TestWhatMayBeChecked:
         failed = {(finding.component, finding.check) for finding in report.failures}
         assert ("drop", "training-differs-only-as-declared") in failed
 
-    def test_settings_stand_in_for_defaults(self) -> None:
+    def test_settings_replace_defaults(self) -> None:
         assert check_plugin("olu", settings={"train_last": True}).passed
         with pytest.raises(UsageError, match=r"'loss\.alfa'"):
             check_plugin("symba", settings={"alfa": 1})
 
-    def test_settings_of_one_of_two_are_refused(self, tmp_path: Path) -> None:
+    def test_settings_for_a_file_with_two_components_are_refused(self, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="offers 2 components"):
             check_plugin(write(tmp_path, DROPOUT), settings={"a": 1})
 
-    def test_what_is_not_there_is_an_error(self, tmp_path: Path) -> None:
+    def test_a_missing_plugin_is_an_error(self, tmp_path: Path) -> None:
         with pytest.raises(PluginError, match="no plugin 'nothing'"):
             check_plugin("nothing")
         with pytest.raises(UsageError, match="no plugin file"):
             check_plugin(tmp_path / "nothing.py")
 
-    def test_a_data_set_finds_its_files_where_it_is_told(self, tmp_path: Path) -> None:
+    def test_a_data_set_finds_its_files_in_the_given_folder(self, tmp_path: Path) -> None:
         from PIL import Image
 
         for split, seed in (("train", 0), ("test", 1)):
@@ -98,14 +98,14 @@ class TestReport:
         assert sum(document["counts"].values()) == len(document["findings"])
         failed = next(f for f in document["findings"] if f["check"] == "wrong-order-costs-more")
         assert failed["status"] == "failed"
-        assert "the wrong way round to cost more" in failed["expected"]
+        assert "a larger loss for the wrong order" in failed["expected"]
         text = str(report)
-        assert "failed  loss mine: wrong-order-costs-more\n    expected  the wrong way round to cost more\n" in text
+        assert "failed  loss mine: wrong-order-costs-more\n    expected  a larger loss for the wrong order\n" in text
         with pytest.raises(CheckFailed, match=r"2 of \d+ checks failed(.|\n)*gradient-points-the-right-way") as caught:
             report.raise_for_failures()
         assert caught.value.exit_code == 5
 
-    def test_nothing_is_raised_when_nothing_failed(self) -> None:
+    def test_nothing_is_raised_if_no_check_failed(self) -> None:
         Report("a", "b", (Finding("a", "loss", "c", "passed", "d", "e"),)).raise_for_failures()
 
 
@@ -142,22 +142,22 @@ class TestContract:
     def sample(self) -> Sample:
         return Sample(contracts("symba")[0].subject)
 
-    def test_names_are_those_of_the_methods_in_order(self) -> None:
+    def test_checks_have_the_names_of_the_methods_in_order(self) -> None:
         assert Sample.checks() == ("holds", "breaks", "raises", "cannot-be-tried")
 
-    def test_what_comes_of_each(self, sample: Sample) -> None:
-        found = [sample.run(name) for name in Sample.checks()]
-        assert [finding.status for finding in found] == ["passed", "failed", "failed", "skipped"]
-        assert (found[1].expected, found[1].came) == ("more than two", "less")
-        assert (found[2].expected, found[2].came) == ("that it raises nothing", "KeyError: 'nothing'")
-        assert found[3].reason == "not here"
-        assert {finding.why for finding in found} == {"It matters."}
+    def test_the_finding_of_each_check(self, sample: Sample) -> None:
+        findings = [sample.run(name) for name in Sample.checks()]
+        assert [finding.status for finding in findings] == ["passed", "failed", "failed", "skipped"]
+        assert (findings[1].expected, findings[1].got) == ("more than two", "less")
+        assert (findings[2].expected, findings[2].got) == ("no error: It raises nothing", "KeyError: 'nothing'")
+        assert findings[3].reason == "not here"
+        assert {finding.why for finding in findings} == {"It matters."}
 
     def test_an_unknown_check_is_refused(self, sample: Sample) -> None:
         with pytest.raises(ValueError, match="no check 'nothing'"):
             sample.run("nothing")
 
-    def test_checking_moves_no_generator_of_the_caller(self, sample: Sample) -> None:
+    def test_a_check_does_not_change_the_caller_s_generators(self, sample: Sample) -> None:
         torch.rand(1)
         before = global_states()
         for name in Sample.checks():
@@ -165,7 +165,7 @@ class TestContract:
         assert moved(before) == []
 
     @pytest.mark.parametrize("contract", [*CONTRACTS.values(), ObserverContract], ids=lambda c: c.kind)
-    def test_every_check_says_what_and_why(self, contract: type[Contract]) -> None:
+    def test_every_check_has_a_requirement_and_a_reason(self, contract: type[Contract]) -> None:
         assert len(contract.checks()) >= 2
         for name in contract.checks():
             method = getattr(contract, name.replace("-", "_"))
@@ -173,8 +173,8 @@ class TestContract:
             assert method.__why__.strip().endswith("."), name
 
 
-class TestPluginsThatOnlyWatch:
-    def test_one_that_looks_passes(self, tmp_path: Path) -> None:
+class TestObservers:
+    def test_an_observer_that_only_reads_passes(self, tmp_path: Path) -> None:
         report = check_plugin(write(tmp_path, LISTENER.format("", "float(context.loss.nansum())")))
         assert report.passed, str(report)
         assert report.counts == {"passed": 2, "failed": 0, "skipped": 0}
@@ -182,18 +182,18 @@ class TestPluginsThatOnlyWatch:
     @pytest.mark.parametrize(
         ("body", "name"),
         [
-            ("return 3", "watches-without-failing"),
-            ("context.run.network.layer(0).weight.data.add_(1)", "changes-no-number-of-the-run"),
-            ("random.random()", "changes-no-number-of-the-run"),
+            ("return 3", "observes-without-errors"),
+            ("context.run.network.layer(0).weight.data.add_(1)", "does-not-change-the-run"),
+            ("random.random()", "does-not-change-the-run"),
         ],
     )
-    def test_one_that_does_not_is_caught(self, tmp_path: Path, body: str, name: str) -> None:
+    def test_an_observer_that_changes_something_fails(self, tmp_path: Path, body: str, name: str) -> None:
         report = check_plugin(write(tmp_path, LISTENER.format("import random", body)))
         assert name in {finding.check for finding in report.failures}
 
 
 class TestToyRun:
-    def test_it_trains_with_the_plugins_named(self, tmp_path: Path) -> None:
+    def test_it_trains_with_the_given_plugins(self, tmp_path: Path) -> None:
         recorder = HookRecorder()
         out = tmp_path / "toy.h5"
         file = write(tmp_path, normalizer())
@@ -275,6 +275,6 @@ def test_an_authors_test_file(tmp_path: Path) -> None:
     assert any(line.startswith("FAILED test_mine.py::test_gone") for line in lines)
     assert "PASSED test_mine.py::test_toy" in lines
     assert "There is no plugin 'no-such-plugin'" in done.stdout
-    assert "expected  the wrong way round to cost more" in done.stdout
+    assert "expected  a larger loss for the wrong order" in done.stdout
     assert "contract.py" not in done.stdout  # no traceback through the kit
     assert not any(line.startswith("FAILED test_mine.py::test_good") for line in lines)

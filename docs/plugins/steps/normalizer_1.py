@@ -1,4 +1,4 @@
-"""Every sample divided by its length."""
+"""Divide every sample by its length."""
 
 from torch import nn
 
@@ -14,7 +14,7 @@ class Divide(nn.Module):
 class SoftLength(ffprobe.Normalizer):
     name = "soft-length"
 
-    def build(self, shape):  # of one input without the batch: (C, H, W) or (F,)
+    def build(self, shape):  # shape of one input without the batch: (C, H, W) or (F,)
         return Divide()
 
 

@@ -1,4 +1,4 @@
-"""Every sample divided by a power of its root mean square."""
+"""Divide every sample by a power of its root mean square."""
 
 from pydantic import Field
 from torch import nn
@@ -22,9 +22,9 @@ class SoftLength(ffprobe.Normalizer):
     name = "soft-length"
 
     class Params(ffprobe.Params):
-        """How much of the length is taken away."""
+        """How much of the length is removed."""
 
-        exponent: float = Field(1.0, ge=0, le=1, description="0 changes nothing, 1 makes every length the same")
+        exponent: float = Field(1.0, ge=0, le=1, description="share of the length to remove: 0 none, 1 all")
 
     def build(self, shape):
         return Divide(self.params.exponent)

@@ -1,4 +1,4 @@
-"""Every sample divided by a power of its root mean square, held against what is usual."""
+"""Divide every sample by a power of its root mean square, relative to the usual root mean square."""
 
 import torch
 from pydantic import Field
@@ -11,7 +11,7 @@ class Divide(nn.Module):
     def __init__(self, exponent):
         super().__init__()
         self.exponent = exponent
-        self.register_buffer("usual", torch.ones(()))  # of the batches seen so far; saved with the network
+        self.register_buffer("usual", torch.ones(()))  # running mean over batches; saved with the network
 
     def forward(self, x):  # [B, *shape], same shape out
         size = x.flatten(1).square().mean(dim=1).add(1e-8).sqrt()  # [B]
@@ -24,19 +24,21 @@ class Divide(nn.Module):
 
 
 class SoftLength(ffprobe.Normalizer):
-    """x / (usual * (size / usual) ** exponent), size being the root mean square over all features of a sample.
+    """x / (usual * (size / usual) ** exponent), where size is the root mean square over all features of a sample.
 
-    What is usual is the batch's mean size in training and the running mean (momentum 0.1) in evaluation, so that
-    activations stay around one whatever the exponent.
+    ``usual`` is the batch's mean size in training and the running mean (momentum 0.1) in evaluation, so activations
+    stay around one whatever the exponent.
     """
 
     name = "soft-length"
-    keeps_statistics = True  # training and evaluation differ, and mean to
+    keeps_statistics = True  # training and evaluation differ on purpose
 
     class Params(ffprobe.Params):
-        """How much of the length is taken away."""
+        """How much of the length is removed."""
 
-        exponent: float = Field(0.5, ge=0, le=1, description="0: the usual length only, 1: every length the same")
+        exponent: float = Field(
+            0.5, ge=0, le=1, description="share of the length to remove: 0 only the usual one, 1 all"
+        )
 
     def build(self, shape):
         return Divide(self.params.exponent)

@@ -1,4 +1,4 @@
-"""Every sample divided by a power of its root mean square, held against what is usual."""
+"""Divide every sample by a power of its root mean square, relative to the usual root mean square."""
 
 from typing import Literal
 
@@ -13,7 +13,7 @@ class Divide(nn.Module):
     def __init__(self, exponent):
         super().__init__()
         self.exponent = exponent
-        self.register_buffer("usual", torch.ones(()))  # of the batches seen so far; saved with the network
+        self.register_buffer("usual", torch.ones(()))  # running mean over batches; saved with the network
 
     def forward(self, x):  # [B, *shape], same shape out
         size = x.flatten(1).square().mean(dim=1).add(1e-8).sqrt()  # [B]
@@ -26,24 +26,26 @@ class Divide(nn.Module):
 
 
 class SoftLength(ffprobe.Normalizer):
-    """x / (usual * (size / usual) ** exponent), size being the root mean square over all features of a sample.
+    """x / (usual * (size / usual) ** exponent), where size is the root mean square over all features of a sample.
 
-    What is usual is the batch's mean size in training and the running mean (momentum 0.1) in evaluation, so that
-    activations stay around one whatever the exponent.
+    ``usual`` is the batch's mean size in training and the running mean (momentum 0.1) in evaluation, so activations
+    stay around one whatever the exponent.
     """
 
     name = "soft-length"
-    keeps_statistics = True  # training and evaluation differ, and mean to
+    keeps_statistics = True  # training and evaluation differ on purpose
 
     class Params(ffprobe.Params):
-        """How much of the length is taken away, and where."""
+        """How much of the length is removed, and where."""
 
-        exponent: float = Field(0.5, ge=0, le=1, description="0: the usual length only, 1: every length the same")
-        place: Literal["input", "output"] = Field("input", description="of a layer: what it gets, or what it passes on")
+        exponent: float = Field(
+            0.5, ge=0, le=1, description="share of the length to remove: 0 only the usual one, 1 all"
+        )
+        position: Literal["input", "output"] = Field("input", description="normalize a layer's input or its output")
 
     def __init__(self, params=None):
         super().__init__(params)
-        self.place = self.params.place
+        self.position = self.params.position
 
     def build(self, shape):
         return Divide(self.params.exponent)

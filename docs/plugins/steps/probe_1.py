@@ -1,4 +1,4 @@
-"""Can a layer tell positives from negatives by nothing but the length of its input?"""
+"""Can a layer tell positives from negatives by the length of its input alone?"""
 
 import torch
 
@@ -8,8 +8,8 @@ import ffprobe
 class Leak(ffprobe.Probe):
     """The share of images whose input is longer with the true label than with a wrong one, after every epoch.
 
-    One half: the normalizer hides the goodness of the layers below. Asked of the last batch of the epoch, with the
-    next label as the wrong one.
+    One half means that the normalizer hides the goodness of the layers below. Measured on the last batch of the epoch,
+    with the next label as the wrong one.
     """
 
     name = "leak"
@@ -29,30 +29,32 @@ class Leak(ffprobe.Probe):
         right = lengths(context.run.network, images, labels)
         wrong = lengths(context.run.network, images, (labels + 1) % len(context.run.classes))
         longer = (right - wrong) / (right + wrong)
-        longer[longer.abs() < 1e-4] = 0  # the same but for rounding: a half
+        longer[longer.abs() < 1e-4] = 0  # equal up to rounding: counts as a half
         context.record("share", ((1 + longer.sign()) / 2).mean(dim=1).tolist())
 
     def analyze(self, runs):
         share = runs[0].read("probes/leak/share")  # [epoch, layer]
         if not len(share):
-            raise ffprobe.FileError("No epoch has ended yet.", where=str(runs[0].path), hint="Ask again later.")
+            raise ffprobe.FileError("No epoch is complete yet.", where=str(runs[0].path), hint="Try again later.")
         rows = [(layer + 1, 100 * last) for layer, last in enumerate(share[-1])]
         columns = [ffprobe.Column("layer"), ffprobe.Column("longer", "%", format=".1f")]
-        return ffprobe.Result("leak", "Does the length of a layer's input tell?", columns, rows, runs=runs[:1])
+        return ffprobe.Result(
+            "leak", "Does the length of a layer's input reveal the label?", columns, rows, runs=runs[:1]
+        )
 
 
 @torch.no_grad()
 def lengths(network, images, labels):
-    """Of what each layer's transform sees, [layers, B]; the network is left in the mode it was in."""
-    mode, found = network.training, []
-    network.eval()  # running statistics must not move: an observer only looks
+    """The length of the input of each layer, [layers, B]; restores the network's mode."""
+    mode, norms = network.training, []
+    network.eval()  # an observer must not move running statistics
     x = network.encode(images, labels)
     for index in range(network.depth):
         layer = network.layer(index)
-        found.append(layer.normalize_input(x).flatten(1).norm(dim=1))
+        norms.append(layer.normalize_input(x).flatten(1).norm(dim=1))
         x = layer.pass_on(layer(x))
     network.train(mode)
-    return torch.stack(found)
+    return torch.stack(norms)
 
 
 @ffprobe.hookimpl

@@ -1,4 +1,4 @@
-"""Can a layer tell positives from negatives by nothing but the length of its input?"""
+"""Can a layer tell positives from negatives by the length of its input alone?"""
 
 import torch
 
@@ -8,8 +8,8 @@ import ffprobe
 class Leak(ffprobe.Probe):
     """The share of images whose input is longer with the true label than with a wrong one, after every epoch.
 
-    One half: the normalizer hides the goodness of the layers below. Asked of the last batch of the epoch, with the
-    next label as the wrong one.
+    One half means that the normalizer hides the goodness of the layers below. Measured on the last batch of the epoch,
+    with the next label as the wrong one.
     """
 
     name = "leak"
@@ -29,7 +29,7 @@ class Leak(ffprobe.Probe):
         right = lengths(context.run.network, images, labels)
         wrong = lengths(context.run.network, images, (labels + 1) % len(context.run.classes))
         longer = (right - wrong) / (right + wrong)
-        longer[longer.abs() < 1e-4] = 0  # the same but for rounding: a half
+        longer[longer.abs() < 1e-4] = 0  # equal up to rounding: counts as a half
         context.record("share", ((1 + longer.sign()) / 2).mean(dim=1).tolist())
 
     def analyze(self, runs):
@@ -39,14 +39,14 @@ class Leak(ffprobe.Probe):
                 hint = "Train with --plugin leak."
                 raise ffprobe.FileError("This run did not record lengths.", where=str(run.path), hint=hint)
             if not len(shares := run.read("probes/leak/share")):  # [epoch, layer]
-                raise ffprobe.FileError("No epoch has ended yet.", where=str(run.path), hint="Ask again later.")
+                raise ffprobe.FileError("No epoch is complete yet.", where=str(run.path), hint="Try again later.")
             share = 100 * shares[-1]
             rows += [(label, layer + 1, value) for layer, value in enumerate(share)]
             lines.append({"label": label, "x": range(1, len(share) + 1), "y": share})
         columns = [
             ffprobe.Column("run", key=True),
             ffprobe.Column("layer", key=True),
-            ffprobe.Column("longer", "%", "inputs that are longer with the true label; 50 tells nothing", ".1f"),
+            ffprobe.Column("longer", "%", "inputs that are longer with the true label; 50 means no information", ".1f"),
         ]
 
         def draw(figure):
@@ -60,16 +60,16 @@ class Leak(ffprobe.Probe):
 
 @torch.no_grad()
 def lengths(network, images, labels):
-    """Of what each layer's transform sees, [layers, B]; the network is left in the mode it was in."""
-    mode, found = network.training, []
-    network.eval()  # running statistics must not move: an observer only looks
+    """The length of the input of each layer, [layers, B]; restores the network's mode."""
+    mode, norms = network.training, []
+    network.eval()  # an observer must not move running statistics
     x = network.encode(images, labels)
     for index in range(network.depth):
         layer = network.layer(index)
-        found.append(layer.normalize_input(x).flatten(1).norm(dim=1))
+        norms.append(layer.normalize_input(x).flatten(1).norm(dim=1))
         x = layer.pass_on(layer(x))
     network.train(mode)
-    return torch.stack(found)
+    return torch.stack(norms)
 
 
 @ffprobe.hookimpl
