@@ -40,7 +40,9 @@ from .analysis.result.joint_claim import in_setting as in_setting
 from .analysis.result.joint_claim import joint_claim as joint_claim
 from .analysis.result.joint_claim import joint_notes as joint_notes
 from .analysis.result.result import Result as Result
+from .analysis.runs.comparison import Comparison as Comparison
 from .analysis.runs.comparison import compare_groups as compare_groups
+from .analysis.runs.grouping import RunGroup as RunGroup
 from .analysis.runs.grouping import group_differences as group_differences
 from .analysis.runs.grouping import group_runs as group_runs
 from .analysis.runs.grouping import settings_labels as settings_labels

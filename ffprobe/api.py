@@ -50,12 +50,12 @@ def run(
     from ffprobe.config.options import RunOptions
     from ffprobe.inference.recorded_run import open as open_recorded
     from ffprobe.plugin.registry import Registry
+    from ffprobe.store.names import run_file
 
-    out, registry = Path(out), Registry()
+    out, registry = run_file(out), Registry()
     options = RunOptions(preset=preset, plugin=tuple(plugins))
     config = configure(registry, options, settings, resume_from=out if resume else None)
-    if not (resume and out.exists()):
-        train(config, registry, out, overwrite=overwrite, resume=resume, command="ffprobe.run")
+    train(config, registry, out, overwrite=overwrite, resume=resume, command="ffprobe.run")
     return open_recorded(out)
 
 
@@ -71,7 +71,8 @@ def configure(
         registry: finds the plugins.
         options: preset, plugins and the other options of ``ffprobe run``, each over the one before.
         settings: over those; dotted keys or nested tables.
-        resume_from: the run file of a run to resume: where its partial exists, its config is the base of all others.
+        resume_from: the run file of a run to resume. The config of its unfinished file, or else of the finished one, is
+            the base: what the options do not name stays as it was.
 
     Raises:
         UsageError: an unknown setting, or a value out of range.
@@ -82,8 +83,10 @@ def configure(
     from ffprobe.config.resolve import resolve
     from ffprobe.store.names import partial_of
 
-    unfinished = partial_of(resume_from) if resume_from else None
-    base = recorded_config(unfinished) if unfinished and unfinished.exists() else None
+    base = None
+    if resume_from:
+        earlier = [path for path in (partial_of(resume_from), resume_from) if path.exists()]
+        base = recorded_config(earlier[0]) if earlier else None
     return resolve(merge(options.table(registry, base), nested(settings or {})), registry)
 
 
@@ -106,7 +109,8 @@ def train(
         registry: that resolved it.
         out: the run file.
         overwrite: replace an existing run file.
-        resume: resume from the last checkpoint, or start if there is none.
+        resume: resume from the last checkpoint, or start if there is none. Where ``out`` is the finished file of this
+            very run, nothing runs, and its results are returned.
         allow_changes: resume although settings, data or versions changed; the file records the changes.
         command: the command line, for the file.
         observers: more observers, by name, such as a progress display.
@@ -119,8 +123,13 @@ def train(
         FfprobeError: the file exists, or the run failed; committed epochs are never lost.
     """
     from ffprobe.distributed.processes import process_group
+    from ffprobe.store.names import partial_of, run_file
+    from ffprobe.training.finished import finished_outcome
     from ffprobe.training.session import Session, refuse_unless_resumable
 
+    out = run_file(out)
+    if resume and not overwrite and out.exists() and not partial_of(out).exists():
+        return finished_outcome(out, config, registry)
     with process_group(config.settings.device) as group:
         if group.is_main:
             refuse_unless_resumable(out, resume, overwrite)

@@ -44,7 +44,7 @@ def run(
     device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 ...")] = "",
     precision: Annotated[str, typer.Option(help="Precision of forward passes: auto, fp32, bf16 or fp64.")] = "",
     compile_: Annotated[str, typer.Option("--compile", help="torch.compile for each layer: auto, on or off.")] = "",
-    out: Annotated[Path, typer.Option(help="Run file to write.")] = Path("run.h5"),
+    out: Annotated[str, typer.Option(help="Run file to write.")] = "run.h5",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing run file.")] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Resume from the last checkpoint, or start if there is none.")
@@ -66,16 +66,15 @@ def run(
     from ffprobe.cli.progress import Progress
     from ffprobe.config.options import RunOptions
     from ffprobe.plugin.registry import Registry
+    from ffprobe.store.names import partial_of, run_file
 
-    registry = Registry()
-    if resume and not dry_run and out.exists():
-        stderr().print(f"{out} is already complete; nothing to resume.", markup=False)
-        return
+    registry, path = Registry(), run_file(out)
+    complete = resume and not overwrite and path.exists() and not partial_of(path).exists()
     options = RunOptions(
         *(preset, tuple(plugin or ()), tuple(set_ or ()), config, from_, dataset, data_dir, download),
         *(epochs, batch_size, seed, device, precision, compile_),
     )
-    resolved = configure(registry, options, resume_from=out if resume else None)
+    resolved = configure(registry, options, resume_from=path if resume else None)
     if dry_run:
         _print_config(resolved, json)
         return
@@ -83,7 +82,7 @@ def run(
     outcome = train(
         resolved,
         registry,
-        out,
+        path,
         overwrite=overwrite,
         resume=resume,
         allow_changes=allow_changes,
@@ -93,10 +92,12 @@ def run(
     )
     if outcome is None:  # another process is the main one
         return
+    if complete:
+        stderr().print(f"{path.name} is already complete; nothing to resume.", markup=False)
     if json:
-        print_json(finite(_document(outcome, resolved, out)))
-    else:
-        _print_outcome(outcome, out)
+        print_json(finite(_document(outcome, resolved, path)))
+    elif not complete:
+        _print_outcome(outcome, path)
 
 
 def _command() -> str:

@@ -23,6 +23,15 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any], path: str = "
             yield f"{name}: {_short(old)} -> {_short(new)}"
 
 
+ENVIRONMENT_KEYS = ("data", "device", "preset", "observers")
+"""Keys of a config that do not decide the results: where files lie, what computes, what only watches."""
+
+
+def deciding(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a config that decides the results of its run."""
+    return {key: value for key, value in config.items() if key not in ENVIRONMENT_KEYS}
+
+
 def _short(value: Any) -> str:
     text = str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

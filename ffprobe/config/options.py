@@ -71,7 +71,8 @@ class RunOptions:
             table = merge(table, above)
         picked = picks([*self.plugin, *([self.dataset] if self.dataset else [])], registry)
         for key in ("probes", "observers"):  # --plugin adds to these lists, --set replaces them
-            picked[key] = [*table.get(key, []), *picked.get(key, [])]
+            known = table.get(key, [])
+            picked[key] = [*known, *(entry for entry in picked.get(key, []) if entry not in known)]
         for above in (picked, assignments(self.set), self._settings()):
             table = merge(table, above)
         return table

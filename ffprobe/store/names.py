@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from ffprobe.errors import UsageError
@@ -14,6 +15,9 @@ from ffprobe.store.hdf5_errors import file_error
 PARTIAL = ".partial"
 REWRITE = ".rewrite"
 """Suffix of a file that is about to become the partial file; only a kill leaves one, and it can be deleted."""
+
+NAME_MAX = 255
+"""Bytes of a file name that Linux, macOS and Windows allow."""
 
 
 def rewrite_of(partial: Path) -> Path:
@@ -36,6 +40,30 @@ def final_of(path: str | Path) -> Path:
     """The name of a run file after the run has finished: ``run.h5``."""
     path = Path(path)
     return path.with_name(path.name.removesuffix(PARTIAL))
+
+
+def run_file(out: str | Path) -> Path:
+    """The absolute name of the run file that a user means: ``~`` expanded, ``X.h5.partial`` read as ``X.h5``.
+
+    Raises:
+        UsageError: it cannot be the name of a file: empty, a directory, a device, or too long.
+    """
+    if not str(out).strip():
+        raise UsageError("The run file needs a name.", hint="For example --out run.h5.")
+    path = Path(out).expanduser()
+    if path.is_dir() or str(out).endswith(("/", os.sep)):
+        raise UsageError("This is a directory, not a file.", where=str(path), hint=f"For example {path / 'run.h5'}.")
+    path = final_of(Path(os.path.abspath(path)))  # a plugin may change the working directory
+    if path.exists() and not path.is_file():
+        raise UsageError("This is not a regular file.", where=str(path), hint="Choose another name with --out.")
+    longest = len(os.fsencode(rewrite_of(partial_of(path)).name))
+    if longest > NAME_MAX:
+        raise UsageError(
+            f"The name is too long: {longest} bytes with the endings of an unfinished run, at most {NAME_MAX} fit.",
+            where=str(path),
+            hint="Choose a shorter name with --out.",
+        )
+    return path
 
 
 def refuse_finished(path: Path, overwrite: bool) -> None:

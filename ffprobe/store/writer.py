@@ -56,14 +56,15 @@ class RunWriter:
         self._changed = self.committed == 0
 
     @classmethod
-    def create(cls, path: str | Path, schema: Schema, *, overwrite: bool = False) -> RunWriter:
+    def create(cls, path: str | Path, schema: Schema, *, overwrite: bool = False, discard: bool = False) -> RunWriter:
         """Create a new run file.
 
         Args:
             path: the final name; the file is written as ``path.partial``.
             schema: everything that the file will contain.
-            overwrite: replace an unfinished file of that name once the new one is created, and a finished one when this
-                run finishes.
+            overwrite: discard an unfinished file of that name once the new one is created, and replace a finished file
+                when this run finishes.
+            discard: discard an unfinished file of that name, but never replace a finished one.
 
         Raises:
             UsageError: a finished or unfinished file exists and ``overwrite`` is False.
@@ -73,8 +74,9 @@ class RunWriter:
         path, partial = final_of(path), partial_of(path)
         check_schema(schema)
         refuse_finished(path, overwrite)
-        new, lock, old = claim(partial, overwrite)
+        new, lock, old = claim(partial, overwrite or discard)
         try:
+            refuse_finished(path, overwrite)  # again: another run may have finished before the name was claimed
             with as_file_error(partial, "The run file could not be created"):
                 lock.reserve(room_for(schema))
                 file = new_file(new, schema)
@@ -121,6 +123,7 @@ class RunWriter:
             )
         old, rewrite = FileLock(partial), rewrite_of(partial)
         try:
+            refuse_finished(path, overwrite)  # again: another run may have finished before this lock was taken
             with open_run(partial, held_here=True) as source:
                 refuse_other_layout(partial, schema, source.schema)
                 lock = fresh(rewrite)
@@ -200,6 +203,7 @@ class RunWriter:
         """
         self._check_open()
         with self._guard():
+            self._check_own()
             for group in self._groups.values():
                 group.write()
             self._file.flush()
@@ -227,6 +231,7 @@ class RunWriter:
         with self._guard():
             self._file.close()
             self._lock.sync()
+            self._check_own()
             if self.path.exists() and not self._overwrite:
                 raise FileError(
                     "A finished file of this name was created during the run.",
@@ -272,6 +277,15 @@ class RunWriter:
         if growing.full:
             with self._guard():
                 growing.write()
+
+    def _check_own(self) -> None:
+        # otherwise a run whose file was deleted or replaced meanwhile would report a success that nobody can find
+        if not self._lock.is_at(self.partial):
+            raise FileError(
+                "The unfinished run file was deleted or replaced while the run was writing it.",
+                where=str(self.partial),
+                hint="The file of that name is not from this run. Start again under another name with --out.",
+            )
 
     def _check_open(self) -> None:
         if self._failure is not None:

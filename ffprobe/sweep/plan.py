@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ffprobe.components.executor import Job
-from ffprobe.config.differences import differences
+from ffprobe.config.differences import deciding, differences
 from ffprobe.config.options import RunOptions, recorded_config
 from ffprobe.config.resolve import resolve
 from ffprobe.config.settings import RunConfig
@@ -163,7 +163,7 @@ def _refuse_other_settings(runs: Sequence[PlannedRun], registry: Registry) -> No
             if run.status == "finished":
                 raise
             continue  # interrupted before its first commit: the run itself starts again or reports the error
-        changed = list(differences(_relevant(_completed(recorded, registry)), _relevant(run.config.to_dict())))
+        changed = list(differences(deciding(_completed(recorded, registry)), deciding(run.config.to_dict())))
         if changed:
             raise UsageError(
                 f"This file was made with other settings than the grid has now: {'; '.join(changed[:4])}.",
@@ -178,10 +178,6 @@ def _completed(recorded: dict[str, Any], registry: Registry) -> dict[str, Any]:
         return resolve(recorded, registry).to_dict()
     except FfprobeError:
         return recorded
-
-
-def _relevant(config: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in config.items() if key not in ENVIRONMENT_KEYS}
 
 
 def left_to_do(runs: Sequence[PlannedRun]) -> list[Job]:

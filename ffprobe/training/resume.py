@@ -52,7 +52,8 @@ def refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any], allow: boo
     Raises:
         UsageError: the environments differ; the message lists the differences.
     """
-    changed = list(differences(before, now))
+    before, now = ({**one, "plugins": sorted(one["plugins"])} for one in (before, now))  # in which order they load
+    changed = list(differences(before, now))  # depends on the command line, and decides nothing
     if changed and not allow:
         raise UsageError(
             f"The run to resume differs: {'; '.join(changed)}.",
@@ -99,6 +100,26 @@ def resumable_state(experiment: Experiment, out: Path, allow_changes: bool) -> d
     except (KeyError, TypeError, AttributeError) as error:
         raise FileError(f"The checkpoint lacks {error}.", where=str(path)) from error
     return state
+
+
+def file_identity(path: Path) -> list[int] | None:
+    """Size and modification time (ns) of a file, which tell whether it was replaced; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return [status.st_size, status.st_mtime_ns]
+
+
+def may_replace(out: Path, state: Mapping[str, Any]) -> bool:
+    """Whether ``out`` is still the finished file that the interrupted run was to replace (``--overwrite``)."""
+    return out.exists() and state.get("replaces") == file_identity(out)
+
+
+def interrupted_replacement(out: Path) -> bool:
+    """Whether an unfinished run that was to replace the finished ``out`` (``--overwrite``) was interrupted."""
+    path = checkpoint_of(out)
+    return partial_of(out).exists() and path.exists() and may_replace(out, read_checkpoint(path))
 
 
 def experiment_state(experiment: Experiment) -> dict[str, Any]:

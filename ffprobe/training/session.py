@@ -21,7 +21,14 @@ from ffprobe.training.checkpoint import checkpoint_of, write_checkpoint
 from ffprobe.training.observers import Observers
 from ffprobe.training.prepared_run import PreparedRun, prepare, recorded_rows
 from ffprobe.training.recorder import Recorder
-from ffprobe.training.resume import environment, experiment_state, resumable_state
+from ffprobe.training.resume import (
+    environment,
+    experiment_state,
+    file_identity,
+    interrupted_replacement,
+    may_replace,
+    resumable_state,
+)
 from ffprobe.training.trainer import Outcome, Trainer
 
 
@@ -34,6 +41,7 @@ class Session:
         recorder: the recorder of the main process; None on other processes, which write nothing and call no observer.
         observers: the observers of the run.
         state: the checkpoint to resume from; None for a new run.
+        replaces: the finished file that this run replaces at its end, as ``file_identity`` has it; None for none.
 
     Attributes:
         experiment: the experiment of the prepared run.
@@ -47,9 +55,10 @@ class Session:
         recorder: Recorder | None,
         observers: Observers,
         state: dict[str, Any] | None,
+        replaces: list[int] | None = None,
     ) -> None:
         self.prepared, self.experiment, self.recorder, self.state = prepared, prepared.experiment, recorder, state
-        self._out = out
+        self._out, self._replaces = out, replaces
         self.trainer = Trainer(self.experiment, observers, recorder, prepared.sampler, self._save, state)
 
     @classmethod
@@ -95,6 +104,7 @@ class Session:
             {
                 "commit": commit,
                 "created_utc": state.get("created_utc", self.prepared.metadata.attributes["created_utc"]),
+                "replaces": self._replaces,
                 "resumed": state.get("resumed", []),
                 "changes": state.get("changes", []),
                 "environment": environment(self.experiment),
@@ -144,10 +154,12 @@ def open_record(
     if state:
         record = {"resumed": state["resumed"], "changed_on_resume": state["changes"]}
         attributes = {name: value for name, value in record.items() if value}
-        writer = RunWriter.resume(out, schema, commit=state["commit"], attributes=attributes, overwrite=overwrite)
+        replaces = overwrite or may_replace(out, state)
+        writer = RunWriter.resume(out, schema, commit=state["commit"], attributes=attributes, overwrite=replaces)
     else:
-        writer = RunWriter.create(out, schema, overwrite=overwrite or resume)
+        writer = RunWriter.create(out, schema, overwrite=overwrite, discard=resume)
         checkpoint_of(out).unlink(missing_ok=True)  # left by an earlier run of this name
+    replaced = file_identity(out) if overwrite else (state or {}).get("replaces")
     try:
         recorder = Recorder(writer, prepared.metadata)
         if not state:
@@ -156,7 +168,7 @@ def open_record(
         def log(plugin: str, message: str) -> None:
             recorder.log(session.trainer.step, message)
 
-        session = Session(prepared, out, recorder, Observers(manager, recorder.probe, log), state)
+        session = Session(prepared, out, recorder, Observers(manager, recorder.probe, log), state, replaced)
     except BaseException:
         writer.close()
         raise
@@ -173,11 +185,11 @@ def refuse_unless_resumable(out: Path, resume: bool, overwrite: bool) -> None:
     Raises:
         UsageError: ``out`` or its partial file exists, and neither ``resume`` nor ``overwrite`` is set.
     """
-    if resume or overwrite:
+    if overwrite or (resume and not out.exists()):
         return
-    if out.exists():
+    if out.exists() and not (resume and interrupted_replacement(out)):
         raise UsageError(f"{out} already exists.", hint="Use another --out, or --overwrite to replace it.")
-    if partial_of(out).exists():
+    if partial_of(out).exists() and not resume:
         raise UsageError(
             f"{partial_of(out)} already exists; it is an unfinished run.",
             hint="Use --resume to continue it, or --overwrite to discard it.",
