@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     import torch
 
     from ffprobe.network.network import LayeredNetwork
+
+CONSTANT = 1e-12
+"""A feature whose standard deviation is at most this part of its largest value is constant; what is left is the
+rounding error of its mean, and to divide by it would turn a small difference at prediction into a huge one."""
 
 
 class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
@@ -82,6 +87,7 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
         from ffprobe.inference.evaluate import label_goodness
         from ffprobe.plugin.discovery import build_manager
         from ffprobe.plugin.registry import Registry
+        from ffprobe.prediction.predicted_labels import predicted_labels
         from ffprobe.training.experiment import build
         from ffprobe.training.observers import Observers
         from ffprobe.training.trainer import Trainer
@@ -96,7 +102,8 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
         axes = 0 if X.ndim == 2 else (0, 2, 3)
         self.mean_ = images.mean(axis=axes, keepdims=True)
         deviation = images.std(axis=axes, keepdims=True)
-        self.scale_ = np.where(deviation > 0, deviation, 1.0)
+        constant = deviation <= CONSTANT * np.abs(images).max(axis=axes, keepdims=True)
+        self.scale_ = np.where(constant, 1.0, deviation)
         registry = Registry()
         options = RunOptions(preset=self.preset, plugin=tuple(self.plugins))
         config = configure(registry, options, self._table(X.ndim))
@@ -114,13 +121,30 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
         self._network: LayeredNetwork | None = network
         self.n_iter_ = config.settings.training.epochs
         goodness = self._goodness(images, label_goodness)
-        self.layer_accuracy_ = (goodness.argmax(axis=2) == labels).mean(axis=1)
+        accuracy = (predicted_labels(torch.from_numpy(goodness)).numpy() == labels).mean(axis=1)
+        self.layer_accuracy_ = np.where(np.isnan(goodness).all(axis=(1, 2)), np.nan, accuracy)
         return self
 
     def predict(self, X: Any) -> np.ndarray:
-        """The label with the largest score, ``[N]``."""
+        """The label with the largest score, ``[N]``.
+
+        A classifier of scikit-learn must name a class for every sample. If several classes share the largest score, or
+        a score is NaN, it is the first class with the largest score that is not NaN; a warning counts such samples.
+        """
+        import torch
+
+        from ffprobe.prediction.predicted_labels import predicted_labels
+
         scores = self._scores(X)
-        return self.classes_[scores.argmax(axis=1)]
+        undecided = int((predicted_labels(torch.from_numpy(scores)) < 0).sum())
+        if undecided:
+            warnings.warn(
+                f"The scores of {undecided} of {len(scores)} samples do not decide: several classes share the largest "
+                "score, or a score is NaN. The first of them is predicted.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return self.classes_[np.where(np.isnan(scores), -np.inf, scores).argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Softmax of the scores, ``[N, K]``; rows sum to 1, but they are not calibrated probabilities."""

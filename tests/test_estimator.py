@@ -96,3 +96,13 @@ def test_other_shapes_are_refused() -> None:
     model = small(epochs=1).fit(x.reshape(-1, 1, 8, 8), y)
     with pytest.raises(ValueError, match=r"\(1, 8, 8\)"):
         model.predict(x.reshape(-1, 1, 4, 16))
+
+
+def test_a_constant_feature_is_not_divided_by_its_rounding_error() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 3))
+    X[:, 1] = 0.1  # the mean of thirty such numbers is not 0.1, so their standard deviation is not 0
+    assert 0 < X.std(axis=0)[1] < 1e-15
+    model = ForwardForwardClassifier(settings={"network.width": 0.1}, epochs=1).fit(X, rng.integers(0, 2, 30))
+    assert model.scale_.ravel()[1] == 1
+    assert model.scale_.ravel()[[0, 2]] == pytest.approx(X.std(axis=0)[[0, 2]])

@@ -44,12 +44,12 @@ def tar_files(
 
     Nothing is extracted to the disk. Members that are not selected are skipped, whatever their type; a member with an
     absolute name or a ``..`` is always refused. The archive must be complete: its end mark and its checksums are
-    verified.
+    verified. Hard links, which tar writes for a file with several names, are read in a second pass, after all others.
 
     Args:
         path: the archive.
         wanted: whether to read the member of this name.
-        max_bytes: maximum size of the decompressed archive.
+        max_bytes: maximum size of the decompressed archive, and of the files that hard links name.
         setting: name of the setting that increases this maximum, for the message.
 
     Yields:
@@ -58,6 +58,51 @@ def tar_files(
     Raises:
         FileError: the archive or a member is damaged, unsafe or too large; the message names it.
     """
+    targets: dict[str, str] = {}  # of the hard links
+
+    def selected(name: str, member: tarfile.TarInfo) -> bool:
+        if member.isdir() or not wanted(name):
+            return False
+        if member.islnk():
+            targets[name] = _target(member, path)
+            return False
+        targets.pop(name, None)  # a later member replaces an earlier one
+        return True
+
+    yield from _members(path, selected, max_bytes, setting)
+    if targets:
+        yield from _linked_files(path, targets, max_bytes, setting)
+
+
+def _linked_files(
+    path: Path, targets: dict[str, str], max_bytes: int, setting: str
+) -> Generator[tuple[str, bytes], None, None]:
+    names: dict[str, list[str]] = {}  # by target
+    for link, target in targets.items():
+        followed = {link}
+        while target in targets and target not in followed:
+            followed.add(target)
+            target = targets[target]
+        names.setdefault(target, []).append(link)
+    used = 0
+    for name, content in _members(path, lambda name, member: member.isreg() and name in names, max_bytes, setting):
+        for link in names.pop(name):
+            used += len(content)
+            if used > max_bytes:
+                message = f"The hard links in {path} name more than {max_bytes} bytes."
+                raise TooLarge(message, hint=f"Increase {setting}.")
+            yield link, content
+    for target, (link, *_) in names.items():
+        raise FileError(
+            f"{path} contains {link!r}, which is a link to {target!r}, but that is not a file in the archive.",
+            hint="Create the archive again, from a folder that contains both.",
+        )
+
+
+def _members(
+    path: Path, selected: Callable[[str, tarfile.TarInfo], bool], max_bytes: int, setting: str
+) -> Generator[tuple[str, bytes], None, None]:
+    # name and bytes of the selected members; the names of all are checked
     last = ""
     try:
         with _unpacked(path) as file:
@@ -66,10 +111,9 @@ def tar_files(
             with tarfile.open(fileobj=source, mode="r|", tarinfo=_checked_header(path)) as tar:
                 for member in tar:
                     tar.members = []  # type: ignore[attr-defined]  # otherwise tarfile keeps every header
-                    last = _safe_name(member, path)
-                    if not wanted(last) or member.isdir():
-                        continue
-                    yield last, _read(tar, member, path)
+                    last = safe_name(member.name, path)
+                    if selected(last, member):
+                        yield last, _read(tar, member, path)
                 stream.check_end(tar.offset)
     # ValueError: tarfile reads the numbers of a sparse file's PAX header without a check of its own
     except (tarfile.TarError, OSError, EOFError, lzma.LZMAError, zlib.error, ValueError) as error:
@@ -86,16 +130,31 @@ def _unpacked(path: Path) -> IO[bytes]:
     return cast(IO[bytes], opener(path, "rb") if opener else path.open("rb"))
 
 
-def _safe_name(member: tarfile.TarInfo, path: Path) -> str:
-    name = member.name
+def safe_name(name: str, path: Path) -> str:
+    """The name of a member of an archive without ``.`` and empty parts.
+
+    Raises:
+        FileError: the name points outside the archive.
+    """
     if name.startswith(("/", "\\")) or ".." in name.replace("\\", "/").split("/"):
         raise FileError(f"{path} contains the unsafe name {name!r}: it points outside the archive.")
     return "/".join(part for part in name.split("/") if part not in ("", "."))
 
 
+def _target(member: tarfile.TarInfo, path: Path) -> str:
+    try:
+        return safe_name(member.linkname, path)
+    except FileError as error:
+        raise _not_a_picture(member, path) from error
+
+
+def _not_a_picture(member: tarfile.TarInfo, path: Path) -> FileError:
+    return FileError(f"{path} contains {member.name!r}, which is a link or a special file, not a picture.")
+
+
 def _read(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> bytes:
     if not member.isreg() or member.issparse():
-        raise FileError(f"{path} contains {member.name!r}, which is a link or a special file, not a picture.")
+        raise _not_a_picture(member, path)
     if member.size > MAX_FILE_BYTES:
         raise FileError(f"{path} contains {member.name!r} of {member.size} bytes; the maximum is {MAX_FILE_BYTES}.")
     content = tar.extractfile(member)

@@ -15,7 +15,7 @@ from ffprobe.data.folders import cache_folder
 if TYPE_CHECKING:
     import numpy as np
 
-FORMAT = 1
+FORMAT = 2
 """Part of every key; increased when the meaning of the stored arrays changes."""
 
 _NAMES = "names of the arrays"  # a zip with a damaged directory may silently lack some of them

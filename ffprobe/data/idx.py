@@ -30,13 +30,19 @@ def idx_names(split: Literal["train", "test"]) -> list[tuple[str, ...]]:
     return [(a, f"{a}.gz", b, f"{b}.gz") for a, b in stems]
 
 
-def read_idx_split(folder: Path, split: Literal["train", "test"], classes: int) -> tuple[torch.Tensor, torch.Tensor]:
+def read_idx_split(
+    folder: Path, split: Literal["train", "test"], classes: int, first_label: int | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Images and labels of one split.
+
+    The labels of some data sets, such as EMNIST letters, start at 1. They are returned from 0 on.
 
     Args:
         folder: folder with the split's two files, under any of the names of ``idx_names``.
         split: ``train`` or ``test``.
-        classes: number of classes; labels must be smaller.
+        classes: number of classes.
+        first_label: smallest label in the files, 0 or 1, as the mapping of the data set says. None detects it: it is 1
+            if the training labels (those of ``split`` if there are no training files) are exactly 1 to ``classes``.
 
     Returns:
         Pixels uint8 ``[N, 1, H, W]`` and labels int64 ``[N]``.
@@ -53,11 +59,27 @@ def read_idx_split(folder: Path, split: Literal["train", "test"], classes: int) 
             raise FileError(f"{folder} has no {names[0]}, plain or .gz.")
         paths.append(path)
     pixels, labels = read_idx(paths[0], 3), read_idx(paths[1], 1)
+    if first_label is None:
+        first_label = _detected_first_label(folder, labels, classes)
     if len(pixels) != len(labels):
         raise FileError(f"{paths[0]} has {len(pixels)} images, but {paths[1]} has {len(labels)} labels.")
-    if int(labels.max()) >= classes:
-        raise FileError(f"{paths[1]} is damaged: it has the label {int(labels.max())}; the largest is {classes - 1}.")
-    return torch.from_numpy(pixels).unsqueeze(1), torch.from_numpy(labels).long()
+    last = first_label + classes - 1
+    for label in (int(labels.min()), int(labels.max())):
+        if not first_label <= label <= last:
+            raise FileError(
+                f"{paths[1]} is damaged, or of another data set: it has the label {label}; the {classes} classes have "
+                f"the labels {first_label} to {last}."
+            )
+    return torch.from_numpy(pixels).unsqueeze(1), torch.from_numpy(labels).long() - first_label
+
+
+def _detected_first_label(folder: Path, labels: np.ndarray, classes: int) -> int:
+    # by the training labels for both splits: those of a small test split may lack the classes that decide
+    import numpy as np
+
+    train = find_file(folder, idx_names("train")[1])
+    present = np.unique(labels if train is None else read_idx(train, 1))
+    return int(np.array_equal(present, np.arange(1, classes + 1)))
 
 
 def read_idx(path: Path, dimensions: int) -> np.ndarray:

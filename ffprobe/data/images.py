@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
     import torch
 
 from ffprobe.errors import FileError
+
+MIN_STD = 1e-8
+"""Minimum standard deviation of a channel, on the scale 0 to 1. A channel in which one of 1e11 pixels differs by one
+level still has 1e-8; a smaller value is a rounding error, and to divide by it overflows."""
 
 _CHUNK = 1024  # images read at once in a pass over all images
 
@@ -25,7 +30,7 @@ class Images:
         labels: int64 ``[N]``, 0 to ``len(classes) - 1``.
         classes: class names in label order; at least two.
         mean: mean of each channel, on the scale 0 to 1 (pixels / 255).
-        std: standard deviation of each channel, on the same scale; positive.
+        std: standard deviation of each channel, on the same scale; at least ``MIN_STD``.
 
     Raises:
         FileError: shapes, dtypes or values are invalid or inconsistent; the message says which.
@@ -92,8 +97,10 @@ def _problem(images: Images) -> str:
         return f"labels range from {int(labels.min())} to {int(labels.max())} with {len(classes)} classes"
     if len(images.mean) != pixels.shape[1] or len(images.std) != pixels.shape[1]:
         return f"{pixels.shape[1]} channels need the same number of means and standard deviations"
-    if any(not s > 0 for s in images.std):
-        return "a channel has the standard deviation 0"
+    if not all(math.isfinite(value) for value in (*images.mean, *images.std)):
+        return f"means and standard deviations must be finite, not {images.mean} and {images.std}"
+    if min(images.std) < MIN_STD:
+        return f"a channel has the standard deviation {min(images.std):g}; the minimum is {MIN_STD:g}"
     return ""
 
 
@@ -124,5 +131,5 @@ def statistics_of_counts(counts: torch.Tensor) -> tuple[tuple[float, ...], tuple
         mean = float((share * values).sum())
         std = float((share * (values - mean).square()).sum().sqrt())
         means.append(mean)
-        stds.append(std if std > 0 else 1.0)
+        stds.append(1.0 if of_channel.count_nonzero() == 1 else std)  # counts are exact, std is rounded
     return tuple(means), tuple(stds)

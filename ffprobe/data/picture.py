@@ -6,22 +6,33 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Literal
 
+from ffprobe.data.bit_depth import is_deep, to_eight_bits
 from ffprobe.errors import FileError
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-"""Suffixes of picture files, in lower case."""
+SUFFIXES = (
+    *(".apng", ".avif", ".bmp", ".gif", ".j2c", ".j2k", ".jfi", ".jfif", ".jif", ".jp2", ".jpc", ".jpe", ".jpeg"),
+    *(".jpf", ".jpg", ".jpx", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
+)
+"""Suffixes of picture files, in lower case. The format itself is detected by content."""
+
+Background = Literal["black", "white"]
+"""The colour behind transparent pixels."""
 
 MAX_PIXELS = 4096 * 4096
 """Maximum number of pixels of a picture; checked before decoding."""
 
-# without formats for which Pillow starts another program (EPS)
-_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+# without formats for which Pillow starts another program (EPS); the most frequent ones first, since Pillow imports all
+# its plugins for the others
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP", "JPEG2000")
+_AVIF = ("AVIF",) if find_spec("PIL.AvifImagePlugin") else ()  # since Pillow 11.3
+_CODECS = ("jpg", "libjpeg_turbo", "jpg_2000", "libtiff", "webp", "avif")
 _GREY = ("1", "L", "LA", "La")
 
 
@@ -42,15 +53,25 @@ def quiet_pillow() -> Iterator[None]:
         yield
 
 
-def decode_picture(name: str, content: bytes) -> np.ndarray:
+def decoder_versions() -> tuple[object, ...]:
+    """Versions of Pillow and of its codecs; decoders of different versions differ in the last bit."""
+    import PIL
+    from PIL import features
+
+    return PIL.__version__, *(features.version(codec) for codec in _CODECS)
+
+
+def decode_picture(name: str, content: bytes, background: Background = "black") -> np.ndarray:
     """The pixels of a picture.
 
-    Transparent pixels are blended with black, 16-bit grey is scaled to 8 bits, a palette becomes grey if it contains
-    only greys, and of an animation the first frame is used. The EXIF orientation is not applied, as in torchvision.
+    Transparent pixels are blended with the background, grey of more than 8 bits is scaled from its declared range to 8
+    bits (``to_eight_bits``), a palette becomes grey if it contains only greys, and of an animation the first frame is
+    used. The EXIF orientation is not applied, as in torchvision.
 
     Args:
         name: name of the picture, for the error message.
         content: the file's bytes.
+        background: colour behind transparent pixels.
 
     Returns:
         uint8 ``[H, W]`` if the picture is grey, ``[H, W, 3]`` if it is in colour.
@@ -62,11 +83,11 @@ def decode_picture(name: str, content: bytes) -> np.ndarray:
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
+        with Image.open(io.BytesIO(content), formats=(*_FORMATS, *_AVIF)) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 size = f"{picture.width}x{picture.height}"
                 raise FileError(f"The picture {name} is too large: {size} pixels; the maximum is {MAX_PIXELS}.")
-            return _pixels(name, picture)
+            return _pixels(name, picture, background)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise FileError(f"The picture {name} is too large: {error}.") from error
     except FileError:
@@ -76,19 +97,23 @@ def decode_picture(name: str, content: bytes) -> np.ndarray:
         raise FileError(f"The picture {name} cannot be read: {reason}.", hint="Replace or remove it.") from error
 
 
-def _pixels(name: str, picture: Image) -> np.ndarray:
+def _pixels(name: str, picture: Image, background: Background) -> np.ndarray:
     import numpy as np
 
     mode = picture.mode
+    behind = 255 if background == "white" else 0
     if mode in ("L", "RGB") and "transparency" not in picture.info:
         return np.asarray(picture)
-    if mode.startswith("I;16") or (mode == "I" and picture.format == "PNG"):
-        return ((np.asarray(picture).astype(np.int64) * 255 + 32767) // 65535).astype(np.uint8)
-    if mode in ("I", "F"):
-        raise FileError(f"The picture {name} has 32 bits per channel.", hint="Convert it to 8 bits per channel.")
+    if is_deep(picture):
+        grey_levels = to_eight_bits(name, picture)
+        transparent = picture.info.get("transparency")  # one level of 16 bits, in PNG
+        if isinstance(transparent, int):
+            grey_levels[np.asarray(picture) == transparent] = behind
+        return grey_levels
     if mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in picture.info:
         rgba = np.asarray(picture.convert("RGBA")).astype(np.uint16)
-        colour = ((rgba[..., :3] * rgba[..., 3:] + 127) // 255).astype(np.uint8)
+        alpha = rgba[..., 3:]
+        colour = ((rgba[..., :3] * alpha + behind * (255 - alpha) + 127) // 255).astype(np.uint8)
     else:
         colour = np.asarray(picture.convert("RGB"))
     grey = mode in _GREY or (mode in ("P", "PA") and bool((colour == colour[..., :1]).all()))

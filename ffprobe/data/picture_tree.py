@@ -1,7 +1,8 @@
-"""Pictures in the layout ``train/CLASS/*`` and ``test/CLASS/*``, in a folder or in a tar."""
+"""Pictures in the layout ``train/CLASS/*`` and ``test/CLASS/*``, in a folder, a tar or a zip."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -9,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ffprobe.data.archive import MAX_FILE_BYTES, TooLarge, tar_files
-from ffprobe.data.picture import decode_picture, is_picture, quiet_pillow
+from ffprobe.data.picture import Background, decode_picture, is_picture, quiet_pillow
+from ffprobe.data.picture_survey import PictureSurvey
+from ffprobe.data.zip_archive import is_zip, zip_files
 from ffprobe.errors import FileError
 
 if TYPE_CHECKING:
@@ -29,47 +32,57 @@ class PictureTree:
         pixels: pixels by split (``train``, ``test``), uint8 ``[N, C, H, W]``; C is 3 if any picture has colour, else 1.
         labels: labels by split, int64 ``[N]``.
         classes: class names in label order, which is sorted.
+        notes: warnings about the data set, each one sentence.
     """
 
     pixels: dict[Split, np.ndarray]
     labels: dict[Split, np.ndarray]
     classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 Key = tuple[str, str, str]
 """Split, class and file name of a picture."""
 
 
-def read_picture_tree(path: Path, max_bytes: int) -> PictureTree:
-    """All pictures of a folder or tar, sorted by class and then by name, whatever the order on the disk.
+def read_picture_tree(path: Path, max_bytes: int, background: Background = "black") -> PictureTree:
+    """All pictures of a folder or archive, sorted by class and then by name, whatever the order on the disk.
 
-    ``train`` and ``test`` may be inside one other folder. Hidden files and files without a picture's suffix are
-    ignored.
+    ``train`` and ``test`` may be inside one other folder. Hidden files are ignored; files without a picture's suffix
+    are counted in ``notes``.
 
     Args:
-        path: a folder, or a tar (plain, xz, gzip, bzip2).
+        path: a folder, a tar (plain, xz, gzip, bzip2) or a zip.
         max_bytes: maximum size of the decoded pictures, and of the decompressed archive, in bytes.
+        background: colour behind transparent pixels.
 
     Raises:
         TooLarge: the pictures or the archive are larger.
-        FileError: a picture is damaged, sizes differ, a split is missing, there is only one class, or the archive is
-            damaged or unsafe; the message names the problem and the file.
+        FileError: a picture is damaged, sizes differ, all training pictures are identical, most files are not pictures,
+            a split is missing, there is only one class, two class names are the same, or the archive is damaged or
+            unsafe; the message names the problem and the file.
     """
-    pictures = dict(decoded_pictures(path, max_bytes, "max_gigabytes"))
+    survey = PictureSurvey()
+    pictures = dict(decoded_pictures(path, max_bytes, "max_gigabytes", background, survey))
     keys, classes = in_order(pictures, path)
     channels = 3 if any(array.ndim == 3 for array in pictures.values()) else 1
     height, width = next(iter(pictures.values())).shape[:2]
     check_limit(len(pictures) * channels * height * width, path, max_bytes, "max_gigabytes")
-    return _assemble(pictures, keys, classes, (channels, height, width))
+    pixels, labels = _assemble(pictures, keys, classes, (channels, height, width))
+    return PictureTree(pixels, labels, classes, tuple(survey.notes()))
 
 
-def decoded_pictures(path: Path, max_bytes: int, setting: str) -> Generator[tuple[Key, np.ndarray], None, None]:
+def decoded_pictures(
+    path: Path, max_bytes: int, setting: str, background: Background, survey: PictureSurvey
+) -> Generator[tuple[Key, np.ndarray], None, None]:
     """Every picture in the order of the source: its key, and its pixels uint8 ``[H, W]`` or ``[H, W, 3]``.
 
     Args:
-        path: a folder or tar.
+        path: a folder, tar or zip.
         max_bytes: maximum size of all pictures, and of the decompressed archive, in bytes.
         setting: name of the setting that increases this maximum, for the message.
+        background: colour behind transparent pixels.
+        survey: takes note of every picture; its ``notes`` are complete after the last one.
 
     Raises:
         FileError: as in ``read_picture_tree``.
@@ -77,15 +90,14 @@ def decoded_pictures(path: Path, max_bytes: int, setting: str) -> Generator[tupl
     prefixes: dict[str, str] = {}
     first: tuple[str, tuple[int, ...]] | None = None
     used = 0
-    source = folder_files(path) if path.is_dir() else tar_files(path, _inside, max_bytes, setting)
-    with quiet_pillow(), closing(source):
+    with quiet_pillow(), closing(_files(path, max_bytes, setting, survey)) as source:
         for name, content in source:
-            prefix, key = _split_name(name, path)
+            prefix, key = _split_name(name, path, survey)
             prefixes.setdefault(prefix, name)
             if len(prefixes) > 1:
                 one, other = list(prefixes.values())[:2]
                 raise FileError(f"{path} contains two trees of pictures: {one!r} and {other!r}.", hint=LAYOUT)
-            array = decode_picture(f"{name!r} in {path}", content)
+            array = decode_picture(f"{name!r} in {path}", content, background)
             first = first or (name, array.shape[:2])
             if array.shape[:2] != first[1]:
                 raise FileError(
@@ -93,18 +105,27 @@ def decoded_pictures(path: Path, max_bytes: int, setting: str) -> Generator[tupl
                     f"{name!r} has {_size(array.shape)}.",
                     hint="Resize all of them to one size.",
                 )
+            survey.add(key[0], array)
             used += array.nbytes + OVERHEAD
             check_limit(used, path, max_bytes, setting)
             yield key, array
+    survey.check(path)
 
 
-def folder_files(path: Path) -> Generator[tuple[str, bytes], None, None]:
+def _files(path: Path, max_bytes: int, setting: str, survey: PictureSurvey) -> Generator[tuple[str, bytes], None, None]:
+    if path.is_dir():
+        return folder_files(path, survey)
+    read = zip_files if is_zip(path) else tar_files
+    return read(path, lambda name: _inside(name, survey), max_bytes, setting)
+
+
+def folder_files(path: Path, survey: PictureSurvey) -> Generator[tuple[str, bytes], None, None]:
     """The pictures of ``train/CLASS/*`` and ``test/CLASS/*`` in a folder: name relative to the folder, and bytes.
 
     Raises:
         FileError: a file cannot be read or is larger than 64 MiB.
     """
-    for name in folder_names(path):
+    for name in folder_names(path, survey):
         try:
             if (size := (path / name).stat().st_size) > MAX_FILE_BYTES:
                 raise FileError(f"{path / name} has {size} bytes; the maximum is {MAX_FILE_BYTES}.")
@@ -113,44 +134,61 @@ def folder_files(path: Path) -> Generator[tuple[str, bytes], None, None]:
             raise FileError(f"{path / name} cannot be read: {error.strerror}.") from error
 
 
-def folder_names(path: Path) -> list[str]:
+def folder_names(path: Path, survey: PictureSurvey) -> list[str]:
     """The names, relative to a folder, of the pictures that ``folder_files`` reads; sorted.
+
+    ``survey`` counts the other files.
 
     Raises:
         FileError: a folder cannot be listed, or there are folders inside ``train/CLASS``.
     """
     try:
-        roots = [path] if any((path / split).is_dir() for split in SPLITS) else sorted(path.iterdir())
+        direct = any((path / split).is_dir() for split in SPLITS)
+        roots = [""] if direct else sorted(f"{folder.name}/" for folder in path.iterdir())
         names = []
         for root in roots:
             for split in SPLITS:
-                if (root / split).is_dir():
-                    names += _names(root / split)
+                if (path / root / split).is_dir():
+                    names += _names(path, f"{root}{split}", survey)
     except OSError as error:
         raise FileError(f"{error.filename or path} cannot be listed: {error.strerror}.") from error
-    return sorted(name.relative_to(path).as_posix() for name in names)
+    return sorted(names)
 
 
-def _names(split: Path) -> list[Path]:
+def _names(path: Path, split: str, survey: PictureSurvey) -> list[str]:
     names = []
-    for folder in split.iterdir():
-        if folder.name.startswith(".") or not folder.is_dir():
+    for folder in list(os.scandir(path / split)):
+        if folder.name.startswith("."):
             continue
-        for file in folder.iterdir():
+        if not folder.is_dir():
+            if is_picture(folder.name):
+                raise FileError(f"{folder.path} is a picture that is not in a class folder.", hint=LAYOUT)
+            continue
+        for file in list(os.scandir(folder)):  # unlike Path.iterdir, it needs no further system call for each file
             if file.is_dir() and not file.name.startswith("."):
-                raise FileError(f"{file} is nested too deeply for a folder of pictures.", hint=LAYOUT)
-            if is_picture(file.name) and file.is_file():
-                names.append(file)
+                raise FileError(f"{file.path} is nested too deeply for a folder of pictures.", hint=LAYOUT)
+            if is_picture(file.name):
+                names.append(f"{split}/{folder.name}/{file.name}")
+            else:
+                survey.leave_out(file.name)
     return names
 
 
-def _inside(name: str) -> bool:
-    """Whether a member of a tar is a picture in ``train`` or ``test``, outside hidden folders."""
+def _inside(name: str, survey: PictureSurvey) -> bool:
+    """Whether a member of an archive is a picture in ``train`` or ``test``, outside hidden folders.
+
+    ``survey`` counts the other files in the class folders.
+    """
     parts = name.split("/")
-    return is_picture(name) and not any(p.startswith(".") for p in parts) and any(p in SPLITS for p in parts[:2])
+    if any(p.startswith(".") for p in parts) or parts[0] == "__MACOSX":
+        return False
+    above = next((index for index, part in enumerate(parts[:2]) if part in SPLITS), None)
+    if above is not None and not is_picture(name) and len(parts) >= above + 3:
+        survey.leave_out(name)
+    return above is not None and is_picture(name)
 
 
-def _split_name(name: str, path: Path) -> tuple[str, tuple[str, str, str]]:
+def _split_name(name: str, path: Path, survey: PictureSurvey) -> tuple[str, tuple[str, str, str]]:
     """A picture's name, split into the folder above ``train`` or ``test``, and (split, class, file)."""
     parts = name.split("/")
     above = 0 if parts[0] in SPLITS else 1
@@ -161,7 +199,7 @@ def _split_name(name: str, path: Path) -> tuple[str, tuple[str, str, str]]:
     split, label, file = parts[above:]
     if not label.isprintable():
         raise FileError(f"{path} contains the class {label!r}, whose name has characters that cannot be printed.")
-    return "/".join(parts[:above]), (split, label, file)
+    return "/".join(parts[:above]), (split, survey.class_name(split, label, path), file)
 
 
 def in_order(found: Iterable[Key], path: Path) -> tuple[dict[Split, list[Key]], tuple[str, ...]]:
@@ -207,7 +245,7 @@ def class_numbers(keys: Sequence[Key], classes: tuple[str, ...]) -> np.ndarray:
 
 def _assemble(
     pictures: dict[Key, np.ndarray], keys: dict[Split, list[Key]], classes: tuple[str, ...], shape: tuple[int, int, int]
-) -> PictureTree:
+) -> tuple[dict[Split, np.ndarray], dict[Split, np.ndarray]]:
     import numpy as np
 
     pixels: dict[Split, np.ndarray] = {}
@@ -215,7 +253,7 @@ def _assemble(
         pixels[split] = np.empty((len(keys[split]), *shape), dtype=np.uint8)
         for index, key in enumerate(keys[split]):
             pixels[split][index] = as_channels(pictures.pop(key), shape[0])  # freed after the copy
-    return PictureTree(pixels, {split: class_numbers(keys[split], classes) for split in SPLITS}, classes)
+    return pixels, {split: class_numbers(keys[split], classes) for split in SPLITS}
 
 
 def check_limit(used: int, path: Path, max_bytes: int, setting: str) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from ffprobe.data.images import Images, statistics_of_counts
+from ffprobe.data.picture import Background
+from ffprobe.data.picture_survey import PictureSurvey
 from ffprobe.data.picture_tree import SPLITS, Key, Split, as_channels, class_numbers, decoded_pictures, in_order
 from ffprobe.errors import FileError
 
@@ -25,7 +27,7 @@ _CHUNK = 1 << 22
 _log = logging.getLogger("ffprobe")
 
 
-def write_pictures(folder: Path, path: Path, max_bytes: int) -> None:
+def write_pictures(folder: Path, path: Path, max_bytes: int, background: Background = "black") -> None:
     """Decode all pictures into ``folder``: ``train.npy`` and ``test.npy`` in order, and ``index.npz`` with metadata.
 
     The folder appears complete or not at all. One picture at a time is in memory; until they are sorted, the disk needs
@@ -33,8 +35,9 @@ def write_pictures(folder: Path, path: Path, max_bytes: int) -> None:
 
     Args:
         folder: the output folder; an existing one is replaced.
-        path: a folder or tar of pictures.
+        path: a folder or archive of pictures.
         max_bytes: maximum size of the decoded pictures, in bytes.
+        background: colour behind transparent pixels.
 
     Raises:
         FileError: as in ``read_picture_tree``, or the disk is full or not writable.
@@ -45,7 +48,7 @@ def write_pictures(folder: Path, path: Path, max_bytes: int) -> None:
     try:
         with _as_file_error(folder):
             unfinished.mkdir(parents=True)
-        _write(unfinished, folder, path, max_bytes)
+        _write(unfinished, folder, path, max_bytes, background)
         with _as_file_error(folder):
             shutil.rmtree(folder, ignore_errors=True)
             try:
@@ -57,8 +60,10 @@ def write_pictures(folder: Path, path: Path, max_bytes: int) -> None:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def read_pictures(folder: Path) -> dict[Split, Images] | None:
+def read_pictures(folder: Path) -> tuple[dict[Split, Images], list[str]] | None:
     """The pictures that ``write_pictures`` wrote to ``folder``; None if there are none or they are damaged (logged).
+
+    The second value is the list of warnings about the data set.
 
     The checksum of all bytes is verified, which takes as long as reading them once.
     """
@@ -77,7 +82,7 @@ def read_pictures(folder: Path) -> dict[Split, Images] | None:
                 raise ValueError(f"{split}.npy has a wrong checksum")
         classes = tuple(str(name) for name in index["classes"])
         mean, std = (tuple(float(v) for v in index[name]) for name in ("mean", "std"))
-        return {
+        images = {
             split: Images(
                 PixelsOnDisk(folder / f"{split}.npy"),  # type: ignore[arg-type]
                 torch.from_numpy(index[f"{split}_labels"]),
@@ -87,22 +92,25 @@ def read_pictures(folder: Path) -> dict[Split, Images] | None:
             )
             for split in SPLITS
         }
+        return images, [str(note) for note in index["notes"]]
     except Exception as error:  # zipfile and numpy raise many kinds of exceptions for damaged bytes
         _log.warning("the decoded pictures in %s are damaged (%s) and are decoded again", folder, error)
         return None
 
 
-def _write(unfinished: Path, folder: Path, path: Path, max_bytes: int) -> None:
+def _write(unfinished: Path, folder: Path, path: Path, max_bytes: int, background: Background) -> None:
     import numpy as np
 
+    survey = PictureSurvey()
     spooled: dict[Key, tuple[int, tuple[int, ...]]] = {}  # offset and shape of each picture
     with _as_file_error(folder), (unfinished / "unordered").open("w+b") as spool:
-        for key, picture in decoded_pictures(path, max_bytes, SETTING):
+        for key, picture in decoded_pictures(path, max_bytes, SETTING, background, survey):
             spooled[key] = spool.tell(), picture.shape
             spool.write(picture.tobytes())
         keys, classes = in_order(spooled, path)
         channels = 3 if any(len(shape) == 3 for _, shape in spooled.values()) else 1
         index: dict[str, Any] = {"classes": np.array(classes, dtype=np.str_)}
+        index["notes"] = np.array(survey.notes(), dtype=np.str_)
         for split in SPLITS:
             ordered = [spooled[key] for key in keys[split]]
             counts = _write_array(unfinished / f"{split}.npy", spool, ordered, channels)

@@ -77,6 +77,47 @@ def test_links_and_special_files_in_place_of_a_picture_are_refused(path, kind):
         read(path)
 
 
+def linked(name, target):
+    return member(name, type=tarfile.LNKTYPE, linkname=target)
+
+
+@pytest.mark.parametrize("pack", PACKERS.values(), ids=PACKERS)
+def test_hard_links_have_the_content_of_their_target(path, pack):
+    members = [member("store/a", b"first"), linked("one.jpg", "./store/a"), member("b.jpg", b"second")]
+    members += [linked("two.jpg", "b.jpg"), linked("three.jpg", "two.jpg"), linked("unwanted", "b.jpg")]
+    path.write_bytes(pack(tar(*members)))
+    first, second = b"first", b"second"
+    assert read(path) == {"b.jpg": second, "one.jpg": first, "two.jpg": second, "three.jpg": second}
+
+
+def test_a_hard_link_that_gnu_tar_writes(tmp_path, path):
+    (tmp_path / "a.jpg").write_bytes(b"picture")
+    (tmp_path / "b.jpg").hardlink_to(tmp_path / "a.jpg")
+    with tarfile.open(path, "w") as archive:
+        for name in ("a.jpg", "b.jpg"):
+            archive.add(tmp_path / name, name)
+    assert read(path) == {"a.jpg": b"picture", "b.jpg": b"picture"}
+
+
+def test_a_file_after_a_hard_link_of_the_same_name_replaces_it(path):
+    path.write_bytes(tar(member("a.jpg", b"old"), linked("b.jpg", "a.jpg"), member("b.jpg", b"new")))
+    assert read(path) == {"a.jpg": b"old", "b.jpg": b"new"}
+
+
+@pytest.mark.parametrize("target", ["nowhere.jpg", "b.jpg", "device", "loop.jpg"])
+def test_hard_links_to_no_file_of_the_archive_are_refused(path, target):
+    loop = linked("loop.jpg", "b.jpg")
+    path.write_bytes(tar(member("device", type=tarfile.CHRTYPE), linked("b.jpg", target), loop))
+    with pytest.raises(FileError, match=r"'b\.jpg', which is a link to '.*', but that is not a file in the archive"):
+        read(path)
+
+
+def test_many_hard_links_to_one_file_stop_at_the_limit(path):
+    path.write_bytes(tar(member("a.jpg", bytes(100_000)), *(linked(f"{i}.jpg", "a.jpg") for i in range(100))))
+    with pytest.raises(FileError, match=r"hard links .* more than 1000000 bytes.*max_gigabytes"):
+        read(path, limit=1_000_000)
+
+
 @pytest.mark.parametrize("name", ["../a.jpg", "folder/../../a.jpg", "/etc/a.jpg", "..\\a.jpg", "../README"])
 def test_names_that_point_outside_are_refused(path, name):
     path.write_bytes(tar(member(name, b"x")))

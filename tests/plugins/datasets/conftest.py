@@ -3,7 +3,7 @@
 import lzma
 
 import pytest
-from picture_files import write_folder, write_tar
+from picture_files import write_folder, write_tar, write_zip
 
 
 @pytest.fixture(autouse=True)
@@ -15,13 +15,15 @@ def empty_home(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture(params=["folder", "tar", "tar.xz"])
+@pytest.fixture(params=["folder", "tar", "tar.xz", "zip"])
 def write(request, tmp_path):
-    """Writes names and contents as a folder, a tar or a packed tar, and returns its path."""
+    """Writes names and contents as a folder, a tar, a packed tar or a zip, and returns its path."""
 
     def make(files):
         if request.param == "folder":
             return write_folder(tmp_path / "pictures", files)
+        if request.param == "zip":
+            return write_zip(tmp_path / "zip", files)
         return write_tar(tmp_path / request.param, files, lzma.compress if "xz" in request.param else bytes)
 
     return make

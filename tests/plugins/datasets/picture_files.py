@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+import zipfile
 
 import numpy as np
 from ffprobe_plugins.datasets.images import OwnImages
@@ -49,6 +50,13 @@ def write_tar(path, files, pack=bytes, links=()):
             info.type, info.linkname = tarfile.SYMTYPE, target
             archive.addfile(info)
     path.write_bytes(pack(out.getvalue()))
+    return path
+
+
+def write_zip(path, files, method=zipfile.ZIP_DEFLATED):
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, content in files.items():
+            archive.writestr(zipfile.ZipInfo(name), content)  # ZipInfo: without the time of writing
     return path
 
 

@@ -12,6 +12,7 @@ from ffprobe_plugins.datasets import fashion_mnist
 from ffprobe_plugins.datasets.fashion_mnist import DEBIAN, FashionMNIST
 from ffprobe_plugins.datasets.mnist import MNIST
 
+from ffprobe.data.idx import read_idx_split
 from ffprobe.data.images import channel_statistics
 from ffprobe.errors import FileError
 
@@ -120,7 +121,7 @@ def test_one_missing_file_is_named(tmp_path):
     ("array", "reason"),
     [
         (np.zeros(29, dtype=np.uint8), "30 images, but .* 29 labels"),
-        (np.full(30, 10, dtype=np.uint8), "train-labels.* is damaged: it has the label 10"),
+        (np.full(30, 10, dtype=np.uint8), "train-labels.* is damaged, or of another data set: it has the label 10"),
     ],
 )
 def test_labels_that_do_not_fit(tmp_path, array, reason):
@@ -128,6 +129,35 @@ def test_labels_that_do_not_fit(tmp_path, array, reason):
     (tmp_path / "data" / "train-labels-idx1-ubyte").write_bytes(idx(array))
     with pytest.raises(FileError, match=reason):
         MNIST(data_dir=tmp_path / "data").load("train")
+
+
+def write_letters(folder, train, test):
+    """The files of EMNIST letters, whose labels are 1 to 26."""
+    folder.mkdir()
+    for start, labels in (("train", train), ("t10k", test)):
+        labels = np.array(labels, dtype=np.uint8)
+        (folder / f"{start}-labels-idx1-ubyte").write_bytes(idx(labels))
+        (folder / f"{start}-images-idx3-ubyte").write_bytes(idx(np.zeros((len(labels), 2, 2), dtype=np.uint8)))
+    return folder
+
+
+def test_the_labels_of_emnist_letters_start_at_one(tmp_path):
+    # the test labels alone, 1 to 25, would also fit classes from 0 on
+    folder = write_letters(tmp_path / "letters", range(1, 27), range(25, 0, -1))
+    assert read_idx_split(folder, "train", 26)[1].tolist() == list(range(26))
+    assert read_idx_split(folder, "test", 26)[1].tolist() == list(range(24, -1, -1))
+    (folder / "train-labels-idx1-ubyte").unlink()
+    assert read_idx_split(folder, "test", 26, first_label=1)[1].tolist() == list(range(24, -1, -1))
+
+
+def test_labels_that_are_not_exactly_one_to_the_number_of_classes_start_at_zero(tmp_path):
+    folder = write_letters(tmp_path / "gap", [1, 2, 3], [1])
+    assert read_idx_split(folder, "train", 4)[1].tolist() == [1, 2, 3]
+    with pytest.raises(FileError, match="has the label 4; the 4 classes have the labels 0 to 3"):
+        read_idx_split(write_letters(tmp_path / "too many", [1, 2, 4], [1]), "train", 4)
+    with pytest.raises(FileError, match=r"t10k-labels.* has the label 0; the 3 classes have the labels 1 to 3"):
+        read_idx_split(write_letters(tmp_path / "mixed", [1, 2, 3], [0]), "test", 3)
+    assert read_idx_split(folder, "train", 4, first_label=1)[1].tolist() == [0, 1, 2]
 
 
 class FakeDownload:

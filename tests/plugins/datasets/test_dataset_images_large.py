@@ -150,7 +150,9 @@ def test_a_full_disk_is_a_clear_error_and_leaves_nothing(tmp_path, monkeypatch):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (500, before[1]))
     try:
-        with pytest.raises(FileError, match=r"cannot be written to the disk: File too large.*FFPROBE_CACHE_DIR") as caught:
+        with pytest.raises(
+            FileError, match=r"cannot be written to the disk: File too large.*FFPROBE_CACHE_DIR"
+        ) as caught:
             large(path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
