@@ -1,9 +1,56 @@
-"""HTML views for notebooks: a title, small tables and sentences, in the colours of the surrounding page."""
+"""What a person reads: text without control characters, and HTML views for notebooks.
+
+Names, messages and settings come from files that somebody else may have written. A terminal obeys escape sequences in
+them: they can change its title, hide text, or print text that looks like output of the program.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+# C0 without tab and newline, DEL, C1, line and paragraph separators, embeddings and overrides of bidirectional text,
+# and lone surrogates, which are the bytes of a file name that is not UTF-8
+control_characters = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""First characters of a formula in a spreadsheet, and their full-width forms."""
+
+
+def plain_text(text: object, *, one_line: bool = False) -> str:
+    r"""The text with control characters shown as escapes, such as ``\x1b``, so that no terminal obeys them.
+
+    Every text that is printed goes through this function: the consoles of the command line apply it to everything.
+
+    Args:
+        text: anything that can be converted to str.
+        one_line: also show newlines and tabs as escapes.
+    """
+    shown = control_characters.sub(_escape, str(text))
+    return shown.replace("\n", "\\n").replace("\t", "\\t") if one_line else shown
+
+
+def csv_cell(value: object) -> object:
+    """A cell of a CSV file: text that a spreadsheet would run as a formula gets a leading single quote (OWASP).
+
+    Numbers stay numbers, and negative ones too.
+
+    Args:
+        value: a text, a number or None.
+    """
+    if not isinstance(value, str):
+        return value
+    return f"'{value}" if value.lstrip(" \t\r\n\0").startswith(FORMULA) or value.startswith(("\t", "\r")) else value
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if 0xDC80 <= code <= 0xDCFF:  # a byte, kept by the error handler surrogateescape
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
 
 # no colours of its own: lines and shades are mixed from the page's text colour, so light and dark themes both work
 _TEMPLATE = """\
@@ -71,9 +118,14 @@ class HtmlTable:
         return Markup(' class="number"') if column in self.numbers else ""
 
 
+def finalize(value: object) -> object:
+    """Jinja's hook for every printed value: text goes through ``plain_text``, markup and numbers stay."""
+    return plain_text(value) if type(value) is str else value
+
+
 def html_view(title: str, tables: Sequence[HtmlTable], sentences: Sequence[str] = ()) -> str:
-    """An HTML fragment with a title, tables and sentences; all text is escaped."""
+    """An HTML fragment with a title, tables and sentences; all text is escaped, as HTML and as in ``plain_text``."""
     from jinja2 import Environment
 
-    template = Environment(autoescape=True).from_string(_TEMPLATE)
+    template = Environment(autoescape=True, finalize=finalize).from_string(_TEMPLATE)
     return template.render(title=title, tables=tables, sentences=sentences)

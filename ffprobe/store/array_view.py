@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ffprobe.display import HtmlTable, html_view
+from ffprobe.display import HtmlTable, html_view, plain_text
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -19,8 +19,9 @@ def terminal_view(array: RecordedArray) -> Text:
     """The view for rich."""
     from rich.text import Text
 
-    lines = [Text(_title(array), style="bold"), *map(Text, _sentences(array))]
-    lines += [Text(f"  {name}: {length}   {labels}".rstrip()) for name, length, labels in _axes(array)]
+    lines = [Text(plain_text(_title(array)), style="bold"), *(Text(plain_text(line)) for line in _sentences(array))]
+    axes = (f"  {name}: {length}   {labels}".rstrip() for name, length, labels in _axes(array))
+    lines += [Text(plain_text(line)) for line in axes]
     return Text("\n").join(lines)
 
 

@@ -8,11 +8,10 @@ from collections.abc import Mapping
 import h5py
 import numpy as np
 
+from ffprobe.store.caps import MAX_ATTRIBUTE, MAX_TEXT_ATTRIBUTE
+
 OWN_TO_HDF5 = frozenset({"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "DIMENSION_LABELS"})
 """Attributes of HDF5's dimension scales; a schema does not declare them, and they are not reported."""
-
-LONGEST = 1_000_000
-"""Maximum number of elements of an attribute in a run file; longer attributes are not read."""
 
 
 def write_attributes(target: h5py.HLObject, attributes: Mapping[str, object]) -> None:
@@ -50,7 +49,10 @@ def clean(text: str) -> str:
 
 
 def read_attributes(source: h5py.HLObject) -> dict[str, object]:
-    """Every attribute that is text or numbers, decoded; attributes of HDF5 itself and other types are skipped."""
+    """Every attribute that is text or numbers, decoded.
+
+    Attributes of HDF5 itself, of other types, or with more elements than any run writes are skipped.
+    """
     values: dict[str, object] = {}
     attributes = source.attrs  # h5py creates a new object at each access
     for name in attributes:
@@ -58,7 +60,8 @@ def read_attributes(source: h5py.HLObject) -> dict[str, object]:
             continue
         try:
             handle = attributes.get_id(name)
-            if handle.dtype.kind not in "iufSO" or math.prod(handle.shape or ()) > LONGEST:
+            limit = MAX_TEXT_ATTRIBUTE if handle.dtype.kind == "O" else MAX_ATTRIBUTE
+            if handle.dtype.kind not in "iufSO" or math.prod(handle.shape or ()) > limit:
                 continue
             value = attributes[name]
         except (OSError, TypeError, KeyError, UnicodeDecodeError):

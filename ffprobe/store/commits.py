@@ -10,11 +10,10 @@ import h5py
 import numpy as np
 
 from ffprobe.errors import FileError
+from ffprobe.store.caps import MAX_COMMITS, MAX_GROWING, MAX_RECORD
+from ffprobe.store.text_labels import read_text
 
 LENGTH, CHECKSUM, DIMENSION, COMMIT = "commit/length", "commit/checksum", "commit/dimension", "commit/commit"
-
-MOST_ROWS = 1 << 24
-"""Maximum number of commits; a file with more is not read."""
 
 
 def row_checksum(lengths: Sequence[int] | np.ndarray) -> int:
@@ -77,7 +76,7 @@ def read_commits(datasets: Mapping[str, h5py.Dataset]) -> Commits:
         datasets: datasets of the file, by path.
 
     Raises:
-        FileError: the record is missing or has a wrong shape.
+        FileError: the record is missing, has a wrong shape, or is longer than that of any run.
     """
     try:
         length, checksum, dimension = datasets[LENGTH], datasets[CHECKSUM], datasets[DIMENSION]
@@ -86,30 +85,32 @@ def read_commits(datasets: Mapping[str, h5py.Dataset]) -> Commits:
     if dimension.ndim != 1 or length.ndim != 2 or checksum.ndim != 1 or length.shape[1] != dimension.shape[0]:
         raise FileError("The run file's commit record has a wrong shape.", hint="It was not written by ffprobe.")
     rows = min(length.shape[0], checksum.shape[0])
-    if rows > MOST_ROWS or dimension.shape[0] > MOST_ROWS or rows * dimension.shape[0] > MOST_ROWS:
-        raise FileError("The run file's commit record is too long.", hint="It was not written by ffprobe.")
-    names = tuple(str(name) for name in dimension.asstr(errors="replace")[:])
+    columns = dimension.shape[0]
+    if rows > MAX_COMMITS or columns > MAX_GROWING or rows * columns > MAX_RECORD:
+        raise FileError(
+            f"The run file's commit record is too long: {rows:,} commits of {columns:,} growing dimensions.",
+            hint=f"At most {MAX_COMMITS:,} commits and {MAX_GROWING:,} dimensions are read.",
+        )
+    names = tuple(str(name) for name in read_text(DIMENSION, dimension))
     lengths = np.asarray(length[:rows], dtype="i8").reshape(rows, len(names))
     sums = checksum[:rows]
-    extents = np.array([_extent(datasets, name) for name in names], dtype="i8")
+    allocated = _extents(datasets)
+    extents = np.array([allocated.get(name.rpartition("/")[0], 0) for name in names], dtype="i8")
     # a row beyond the extents of the arrays is invalid, like one with a wrong checksum; during a run it may be valid
     # but newer than the opened arrays, and then the commit before it counts
-    valid = [i for i in range(rows) if row_checksum(lengths[i]) == sums[i] and _within(lengths[i], extents)]
+    within = np.all((lengths >= 0) & (lengths <= extents), axis=1)
+    valid = [i for i in np.flatnonzero(within) if row_checksum(lengths[i]) == sums[i]]
     return Commits(names, lengths[valid])
 
 
-def _within(row: np.ndarray, extents: np.ndarray) -> bool:
-    return bool(np.all(row >= 0) and np.all(row <= extents))
-
-
-def _extent(datasets: Mapping[str, h5py.Dataset], dimension: str) -> int:
-    """The length up to which all growing arrays of the dimension's group are allocated."""
-    group = dimension.rpartition("/")[0]
-    lengths = []
+def _extents(datasets: Mapping[str, h5py.Dataset]) -> dict[str, int]:
+    """The length up to which all growing arrays of a group are allocated, by group."""
+    extents: dict[str, int] = {}
     for path, dataset in datasets.items():
-        if path.rpartition("/")[0] == group and grows(dataset):
-            lengths.append(dataset.shape[0])
-    return min(lengths, default=0)
+        if grows(dataset):
+            group = path.rpartition("/")[0]
+            extents[group] = min(extents.get(group, dataset.shape[0]), dataset.shape[0])
+    return extents
 
 
 def grows(dataset: h5py.Dataset) -> bool:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import h5py
 
+from ffprobe.errors import FileError
+from ffprobe.store.caps import MAX_CHUNK, MAX_DEPTH, MAX_OBJECTS
 from ffprobe.store.schema import DType
 
 _DTYPES: dict[tuple[str, int], DType] = {
@@ -17,8 +19,6 @@ _DTYPES: dict[tuple[str, int], DType] = {
     ("u", 1): "u1",
 }
 _FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
-LARGEST_CHUNK = 1 << 28
-DEEPEST = 16
 
 
 @dataclass
@@ -41,13 +41,25 @@ def contents(file: h5py.File, top: str | None = None) -> Contents:
 
     Soft and external links, arrays stored in another file, types that a run file never has, and filters for which HDF5
     would have to load code are listed as refused and not opened.
+
+    Raises:
+        FileError: there are more than ``MAX_OBJECTS`` objects; none of the group that exceeds it is opened.
     """
     listed = Contents()
     seen: set[int] = set()
+    count = 0
 
     def enter(group: h5py.Group, prefix: str, depth: int) -> None:
         seen.add(h5py.h5o.get_info(group.id).addr)
+        nonlocal count
         names = group if depth or top is None else [top] if top in group else []
+        count += len(names)
+        if count > MAX_OBJECTS:
+            raise FileError(
+                f"The run file declares more than {MAX_OBJECTS:,} groups and arrays.",
+                where=str(file.filename),
+                hint="It was not written by ffprobe; open it with h5py.",
+            )
         for name in names:
             path = f"{prefix}{name}"
             try:
@@ -56,7 +68,7 @@ def contents(file: h5py.File, top: str | None = None) -> Contents:
                     continue
                 info = h5py.h5o.get_info(group.id, name.encode("utf-8", "surrogateescape"))
                 if info.type == h5py.h5o.TYPE_GROUP:
-                    if info.addr in seen or depth >= DEEPEST:
+                    if info.addr in seen or depth >= MAX_DEPTH:
                         listed.refused[path] = "is a group inside itself, or nested too deeply"
                         continue
                     listed.groups[path] = group[name]
@@ -92,6 +104,6 @@ def _refusal(dataset: h5py.Dataset) -> str | None:
     plist = dataset.id.get_create_plist()
     if any(plist.get_filter(i)[0] not in _FILTERS for i in range(plist.get_nfilters())):
         return "has a compression filter that a run file never has"
-    if dataset.chunks and math.prod(dataset.chunks) * dataset.dtype.itemsize > LARGEST_CHUNK:
-        return "has chunks larger than 256 MiB"
+    if dataset.chunks and math.prod(dataset.chunks) * dataset.dtype.itemsize > MAX_CHUNK:
+        return f"has chunks larger than {MAX_CHUNK >> 20} MiB"
     return None

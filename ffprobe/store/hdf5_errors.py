@@ -58,8 +58,14 @@ def file_error(error: BaseException, path: Path | str, failure: str, *, resumabl
 
 @contextmanager
 def as_file_error(path: Path, failure: str, *, resumable: bool = False) -> Iterator[None]:
-    """Turn any error that HDF5 or the disk raises inside the block into a FileError about the path."""
+    """Turn any error that HDF5 or the disk raises inside the block into a FileError about the path.
+
+    A FileError that does not name its file gets the path.
+    """
     try:
         yield
+    except FileError as error:
+        error.where = error.where or str(path)
+        raise
     except HDF5_FAILURES as error:
         raise file_error(error, path, failure, resumable=resumable) from error

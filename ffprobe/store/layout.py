@@ -10,8 +10,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from ffprobe.errors import UsageError
 from ffprobe.store.abandon import abandon
 from ffprobe.store.attributes import OWN_TO_HDF5, clean, storable, write_attributes
+from ffprobe.store.caps import MAX_GROWING, MAX_OBJECTS
 from ffprobe.store.schema import Dimension, Schema, Variable, groups_of
 
 LOCKING = "best-effort"
@@ -74,6 +76,7 @@ def check_schema(schema: Schema) -> None:
     Raises:
         ValueError: a path is declared twice or is also a group, a dimension is missing, a growing dimension is not the
             first one, a dimension of a growing array is empty, text is not a label, or an attribute cannot be stored.
+        UsageError: the file would have more groups, arrays or growing dimensions than a reader accepts.
     """
     dimensions = {d.path: d for d in schema.dimensions}
     paths = sorted([d.path for d in schema.dimensions] + [v.path for v in schema.variables])
@@ -81,6 +84,13 @@ def check_schema(schema: Schema) -> None:
         if path == following:
             raise ValueError(f"{path} is declared twice.")
     groups = groups_of(paths)
+    objects, growing_count = len(paths) + len(groups), sum(d.size is None for d in schema.dimensions)
+    if objects > MAX_OBJECTS or growing_count > MAX_GROWING:
+        raise UsageError(
+            f"The run file would have {objects:,} groups and arrays and {growing_count:,} growing dimensions; readers"
+            f" accept {MAX_OBJECTS:,} and {MAX_GROWING:,}.",
+            hint="Record fewer layers or stages, or use fewer probes.",
+        )
     for path in paths:
         if "/" not in path or not all(part not in ("", ".", "..") for part in path.split("/")):
             raise ValueError(f"{path!r} must have the form GROUP/NAME.")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ffprobe.display import HtmlTable, html_view
+from ffprobe.display import HtmlTable, html_view, plain_text
+from ffprobe.errors import FileError
 
 if TYPE_CHECKING:
     from rich.console import Group
+    from rich.text import Text
 
     from ffprobe.store.reader import RunFile
 
@@ -28,14 +30,31 @@ FACTS = (
 """Attributes of the file that the overview shows, one per line."""
 
 
+LAST_MESSAGES = 20
+"""Number of log entries in the overview, the latest ones."""
+
+MAX_LINES = 200
+"""Groups in the view of the contents; the document has all of them."""
+
+MAX_TEXT = 2000
+"""Characters of one value in a view; the document has all of them."""
+
+
 def overview(run: RunFile) -> dict[str, Any]:
     """The overview as nested plain values; NaN for a layer that was not measured.
+
+    It reads the names of the layers, their final accuracies and the latest entries of the log, and no other array.
 
     Raises:
         FileError: the file is damaged.
     """
-    accuracies = {name: _list(run, f"final/{name}") for name in ("validation_accuracy", "test_accuracy")}
+    layers = [str(name) for name in run.read("metrics/layer")]
+    accuracies = {
+        name: _per_layer(run, f"final/{name}", len(layers)) for name in ("validation_accuracy", "test_accuracy")
+    }
     training = run.config.get("training")
+    messages = run.messages(last=LAST_MESSAGES)
+    shapes = run.shapes()
     return {
         "path": str(run.path),
         "complete": bool(run.complete),
@@ -43,10 +62,11 @@ def overview(run: RunFile) -> dict[str, Any]:
         "epochs_planned": training.get("epochs") if isinstance(training, dict) else None,
         "config": run.config,
         "attributes": {name: value for name, value in run.attributes.items() if name != "config_json"},
-        "layers": [str(name) for name in run.read("metrics/layer")],
+        "layers": layers,
         **accuracies,
-        "messages": [{"step": int(step), "message": text} for step, text in run.messages()],
-        "contents": {path: list(run.variable(path).shape) for path in run.paths()},
+        "messages": [{"step": int(step), "message": text} for step, text in messages],
+        "messages_total": shapes.get("log/message", (0,))[0],
+        "contents": {path: list(shape) for path, shape in shapes.items()},
     }
 
 
@@ -54,21 +74,26 @@ def terminal_view(document: Mapping[str, Any]) -> Group:
     """The overview for rich."""
     from rich.console import Group
     from rich.table import Table
-    from rich.text import Text
 
     facts = Table(box=None, show_header=False, pad_edge=False)
     for fact in _facts(document):
-        facts.add_row(*map(Text, fact))
+        facts.add_row(*map(_text, fact))
     layers = Table("layer", box=None, pad_edge=False)
     layers.add_column("validation", justify="right")
     layers.add_column("test", justify="right")
     for layer in _layers(document):
-        layers.add_row(*layer)
+        layers.add_row(*map(_text, layer))
     contents = Table("group", "holds", box=None, pad_edge=False)
     for row in _contents(document):
-        contents.add_row(*map(Text, row))
-    messages = [Text(text, style="yellow") for text in _messages(document)]
-    return Group(Text(_title(document), style="bold"), facts, layers, *messages, contents)
+        contents.add_row(*map(_text, row))
+    messages = [_text(text, "yellow") for text in _messages(document)]
+    return Group(_text(_title(document), "bold"), facts, layers, *messages, contents)
+
+
+def _text(text: str, style: str = "") -> Text:
+    from rich.text import Text
+
+    return Text(plain_text(text), style=style)
 
 
 def notebook_view(document: Mapping[str, Any]) -> str:
@@ -90,11 +115,11 @@ def _title(document: Mapping[str, Any]) -> str:
 def _facts(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name in FACTS:
         if name in document["attributes"]:
-            yield name, str(document["attributes"][name])
+            yield name, _cut(str(document["attributes"][name]))
     for kind, choice in document["config"].items():
         if isinstance(choice, dict) and "name" in choice:
             rest = ", ".join(f"{key}={value}" for key, value in choice.items() if key not in ("name", "plugin"))
-            yield kind, f"{choice['name']}" + (f"  ({rest})" if rest else "")
+            yield kind, _cut(f"{choice['name']}" + (f"  ({rest})" if rest else ""))
 
 
 def _layers(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -108,7 +133,9 @@ def _layers(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def _messages(document: Mapping[str, Any]) -> list[str]:
-    return [f"step {entry['step']}: {entry['message']}" for entry in document["messages"]]
+    entries, total = document["messages"], document["messages_total"]
+    lines = [f"step {entry['step']}: {entry['message']}" for entry in entries]
+    return [f"… {total - len(entries)} earlier messages", *lines] if total > len(entries) else lines
 
 
 def _contents(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -118,13 +145,26 @@ def _contents(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if ".axis" in name:  # the scale of a weight's axis, which only counts
             continue
         groups.setdefault(group, []).append(f"{name}{tuple(shape)}".replace(",)", ")"))
-    for group, names in groups.items():
-        yield group, ", ".join(names)
+    for group, names in list(groups.items())[:MAX_LINES]:
+        yield group, _cut(", ".join(names))
+    if len(groups) > MAX_LINES:
+        yield f"… and {len(groups) - MAX_LINES} more groups", ""
 
 
 def _percent(value: float | None) -> str:
     return "–" if value is None or value != value else f"{100 * value:.2f} %"
 
 
-def _list(run: RunFile, path: str) -> list[float]:
-    return [float(value) for value in run.read(path)] if run.has(path) else []
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}… ({len(text)} characters)"
+
+
+def _per_layer(run: RunFile, path: str, layers: int) -> list[float]:
+    if not run.has(path):
+        return []
+    values = run.variable(path)
+    if values.shape != (layers,):
+        raise FileError(
+            f"{path} has shape {values.shape}, not one number for each of {layers} layers.", where=str(run.path)
+        )
+    return [float(value) for value in values[...]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 
 from ffprobe.errors import FileError, nearest
 from ffprobe.store.attributes import read_attributes
+from ffprobe.store.caps import MAX_MESSAGE
 from ffprobe.store.commits import Commits, grows, read_commits
 from ffprobe.store.contents import Contents, contents
 from ffprobe.store.file_lock import is_held
@@ -23,8 +25,9 @@ from ffprobe.store.names import PARTIAL, is_partial
 from ffprobe.store.recorded import RecordedArray, closed
 from ffprobe.store.renamed_settings import current_names
 from ffprobe.store.retries import open_swmr
-from ffprobe.store.schema import FORMAT, Schema
+from ffprobe.store.schema import FORMAT, Schema, standard_ranks
 from ffprobe.store.schema_reader import dims_of, schema_of
+from ffprobe.store.stored import check_fixed, check_rows
 
 if TYPE_CHECKING:
     import xarray
@@ -70,6 +73,8 @@ class RunFile:
             read_commits(contents(file, "commit").datasets)
         else:  # a snapshot of the commits at this moment
             self.commits  # noqa: B018
+        self._size = _size_of(file)  # read after the commits, which are in the file by then
+        self._checked: set[str] = set()  # growing groups whose committed rows are known to be stored
 
     @classmethod
     def open(cls, path: str | Path, *, limit: int = LIMIT, held_here: bool = False) -> Self:
@@ -154,7 +159,13 @@ class RunFile:
             raise self._missing(path, self._contents.datasets)
         with as_file_error(self.path, "The run file is damaged"):
             dataset = self._dataset(path)
+            rank = standard_ranks().get(path, len(dataset.shape))
+            if len(dataset.shape) != rank:
+                what = f"{path} has {len(dataset.shape)} dimensions; in a run file it has {rank}."
+                raise FileError(what, where=str(self.path), hint="The file was changed, or another program wrote it.")
             length = self._committed_length(path) if grows(dataset) else None
+            if length is None:
+                check_fixed(path, dataset, self._size)
             filename, group = str(self.path), path.rpartition("/")[0]
 
             def sibling(name: str) -> RecordedArray | None:
@@ -195,15 +206,39 @@ class RunFile:
         """
         return np.asarray(self.variable(path)[...])
 
-    def messages(self) -> list[tuple[int, str]]:
-        """The log: (number of optimizer steps done, text), oldest first."""
+    def messages(self, last: int | None = None) -> list[tuple[int, str]]:
+        """The log: (number of optimizer steps done, text), oldest first.
+
+        Args:
+            last: read only this number of entries, the latest ones; None for all.
+
+        Raises:
+            FileError: the log has another layout than that of a run.
+        """
         if not self.has("log/message"):
             return []
-        steps, texts = self.read("log/step"), self.read("log/message")
+        steps, texts = self.variable("log/step"), self.variable("log/message")
+        if steps.ndim != 1 or texts.ndim != 2 or texts.shape[1] > MAX_MESSAGE:
+            raise FileError("The run file's log has a wrong shape.", where=str(self.path))
+        first = 0 if last is None else max(0, len(steps) - last)
         return [
             (int(step), text.tobytes().rstrip(b"\0").decode("utf-8", "replace"))
-            for step, text in zip(steps, texts, strict=True)
+            for step, text in zip(steps[first:], texts[first:], strict=True)
         ]
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The committed shape of every array, including scales, by path and sorted; reads no array."""
+        shapes = {}
+        with as_file_error(self.path, "The run file is damaged"):
+            for path, dataset in sorted(self._contents.datasets.items()):
+                shape = tuple(int(n) for n in dataset.shape)
+                shapes[path] = (self._committed_length(path), *shape[1:]) if grows(dataset) else shape
+        return shapes
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the file in bytes when it was opened."""
+        return self._size
 
     def close(self) -> None:
         """Close the file; does nothing the second time."""
@@ -266,11 +301,20 @@ class RunFile:
     def _group_lengths(self) -> dict[str, int]:
         return {dimension.rpartition("/")[0]: n for dimension, n in self._lengths.items()}
 
+    @cached_property
+    def _growing_dimensions(self) -> dict[str, str]:
+        return {dimension.rpartition("/")[0]: dimension for dimension in self._lengths}
+
     def _committed_length(self, path: str) -> int:
         group = path.rpartition("/")[0]
         if group == "commit":
             return int(self._dataset(path).shape[0])
-        return self._group_lengths.get(group, 0)
+        length = self._group_lengths.get(group, 0)
+        if length and group not in self._checked:
+            dimension = self._growing_dimensions[group]
+            check_rows(dimension, self._dataset(dimension) if self.has(dimension) else None, length, self._size)
+            self._checked.add(group)
+        return length
 
     def _missing(self, path: str, known: dict[str, Any]) -> FileError:
         if path in self._contents.refused:
@@ -296,6 +340,11 @@ def _open(path: Path, held_here: bool) -> h5py.File:
         )
     except HDF5_FAILURES as error:
         raise _unreadable(path, error, partial) from error
+
+
+def _size_of(file: h5py.File) -> int:
+    """The size in bytes of an open file; its name may already be another one, since a run renames its file."""
+    return os.fstat(file.id.get_vfd_handle()).st_size
 
 
 def _missing_file(path: Path) -> FileError:

@@ -14,6 +14,8 @@ from ffprobe.errors import FileError, UsageError
 from ffprobe.store.attributes import read_attributes
 from ffprobe.store.contents import dtype_name
 from ffprobe.store.hdf5_errors import HDF5_FAILURES, file_error
+from ffprobe.store.stored import written_regions
+from ffprobe.store.text_labels import read_text
 
 if TYPE_CHECKING:
     import pandas
@@ -153,8 +155,7 @@ class RecordedArray:
             raise IndexError(f"{self.path}: only one axis may be indexed by a list or mask at a time.")
         self._check(count)
         try:
-            source = self._dataset.asstr(errors="replace") if self._text else self._dataset
-            part = source[tuple(reads)]
+            part = self._read_text(reads) if self._text else self._dataset[tuple(reads)]
         except HDF5_FAILURES as error:
             raise file_error(error, self._filename, f"{self.path} could not be read") from error
         for axis, after in enumerate(then):
@@ -175,6 +176,26 @@ class RecordedArray:
             raise ValueError(f"{self.path} has shape {self.shape} and cannot be read in blocks of {rows} rows.")
         for start in range(0, self.shape[0], rows):
             yield self[start : start + rows]
+
+    def written_regions(self) -> list[tuple[slice, ...]] | None:
+        """The parts of the array that were written, one for each chunk; None if all of it was.
+
+        Elements outside them have the fill value, and take no space in the file.
+
+        Raises:
+            FileError: HDF5 cannot read the index of the chunks.
+        """
+        try:
+            return written_regions(self._dataset, self.shape[0] if self.shape else None)
+        except HDF5_FAILURES as error:
+            raise file_error(error, self._filename, f"{self.path} could not be read") from error
+
+    def _read_text(self, reads: list[Any]) -> Any:
+        if self.ndim != 1 or isinstance(reads[0], int):
+            return self._dataset.asstr(errors="replace")[tuple(reads)]
+        read = reads[0]
+        indices = range(read.start, read.stop, read.step or 1) if isinstance(read, slice) else read
+        return read_text(self.path, self._dataset, indices)
 
     def _check(self, count: int) -> None:
         # an object array takes a pointer and a str per element

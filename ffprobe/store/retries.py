@@ -9,6 +9,7 @@ if that library is not found, HDF5's default stays.
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from functools import cache
 from pathlib import Path
@@ -35,7 +36,7 @@ def open_swmr(path: Path, locking: str, *, patient: bool) -> h5py.File:
     if set_attempts is not None:
         set_attempts(access.id, WHILE_WRITTEN if patient else 1)
     flags = h5py.h5f.ACC_RDONLY | h5py.h5f.ACC_SWMR_READ
-    return h5py.File(h5py.h5f.open(str(path).encode(), flags, fapl=access))
+    return h5py.File(h5py.h5f.open(os.fsencode(path), flags, fapl=access))
 
 
 @cache

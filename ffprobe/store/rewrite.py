@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -14,22 +15,33 @@ import numpy as np
 
 from ffprobe.errors import FileError, UsageError
 from ffprobe.store.abandon import abandon
+from ffprobe.store.caps import most_output
 from ffprobe.store.commits import append_commit
+from ffprobe.store.hdf5_errors import as_file_error
 from ffprobe.store.layout import new_file
 from ffprobe.store.reader import RunFile
-from ffprobe.store.schema import Schema
+from ffprobe.store.schema import STATISTICS, Schema
 from ffprobe.store.schema_reader import differences
+from ffprobe.store.stored import check_layout
 
 BLOCK = 1 << 24
 """Bytes copied at a time."""
+
+CHECK_EVERY = 64
+"""Parts of an array copied between two checks of the size of the new file."""
 
 LOST = "repair_lost"
 """Root attribute with the paths of arrays of fixed size that a kill had damaged; they contain fill values."""
 
 
 def refuse_other_layout(partial: Path, schema: Schema, found: Schema) -> None:
-    """Raise UsageError if a file's arrays differ from the declared ones; the message names the first three."""
-    if differ := differences(schema, found):
+    """Raise UsageError if a file's arrays differ from the declared ones; the message names the first three.
+
+    A file of version 0.1.0 has no statistics of unreduced activations (``STATISTICS``); it goes on without them.
+    """
+    recorded = {variable.path for variable in found.variables}
+    declared = tuple(v for v in schema.variables if v.name not in STATISTICS or v.path in recorded)
+    if differ := differences(replace(schema, variables=declared), found):
         more = f" and {len(differ) - 3} more" if len(differ) > 3 else ""
         raise UsageError(
             f"The unfinished file has another layout: {'; '.join(differ[:3])}{more}.",
@@ -53,7 +65,7 @@ def rewritten(
         The new file, still open and not yet in SWMR mode.
 
     Raises:
-        FileError: committed rows cannot be read, or there is no such commit.
+        FileError: committed rows cannot be read, there is no such commit, or the file declares more than it stores.
         OSError: any error of HDF5 when it writes the target.
     """
     commits = source.commits
@@ -64,6 +76,8 @@ def rewritten(
         raise FileError(f"The run file has no commit {commit}.", where=str(source.path), hint=hint) from error
     kept = len(commits) if commit is None else commit + 1
     declared = source.schema
+    with as_file_error(source.path, "The run file is damaged"):
+        check_layout(declared, source.nbytes)
     merged = {**declared.attributes, **(attributes or {})}
     file = new_file(target, Schema(declared.dimensions, declared.variables, merged, declared.groups))
     try:
@@ -78,6 +92,10 @@ def rewritten(
     return file
 
 
+class _TooLarge(FileError):
+    """The new file exceeds the maximum size."""
+
+
 def _copy(source: RunFile, file: h5py.File, lengths: Mapping[str, int]) -> list[str]:
     lost: list[str] = []
     growing = {path.rpartition("/")[0]: length for path, length in lengths.items()}
@@ -89,23 +107,48 @@ def _copy(source: RunFile, file: h5py.File, lengths: Mapping[str, int]) -> list[
         dataset = file[path]
         if dataset.maxshape[:1] == (None,):
             dataset.resize(growing[group], axis=0)
-            _copy_rows(source, path, dataset, growing[group])
+            _copy_array(source, path, dataset, growing[group])
             continue
         try:
             if dataset.ndim:
-                _copy_rows(source, path, dataset, dataset.shape[0])
+                _copy_array(source, path, dataset, dataset.shape[0])
             else:
                 dataset[()] = source.read(path)
+        except _TooLarge:
+            raise
         except FileError:
             lost.append(path)
     return lost
 
 
-def _copy_rows(source: RunFile, path: str, dataset: h5py.Dataset, length: int) -> None:
+def _copy_array(source: RunFile, path: str, dataset: h5py.Dataset, length: int) -> None:
+    """Copy the stored part of an array; the rest has the fill value in both files."""
     array = source.variable(path)
+    regions = array.written_regions()
+    if regions is None:
+        regions = _blocks(dataset, length)
+    for at, region in enumerate(regions):
+        if region[0].start >= length:  # rows of commits after the one to copy
+            continue
+        region = (slice(region[0].start, min(region[0].stop, length)), *region[1:])
+        dataset[region] = array[region]
+        if at % CHECK_EVERY == 0:
+            _check_size(source, dataset.file)
+    _check_size(source, dataset.file)
+
+
+def _blocks(dataset: h5py.Dataset, length: int) -> list[tuple[slice, ...]]:
     rows = max(1, BLOCK // max(1, math.prod(dataset.shape[1:]) * dataset.dtype.itemsize))
     if dataset.chunks:
         rows = -(-rows // dataset.chunks[0]) * dataset.chunks[0]
-    for start in range(0, length, rows):
-        stop = min(start + rows, length)
-        dataset[start:stop] = array[start:stop]
+    return [(slice(start, min(start + rows, length)),) for start in range(0, length, rows)]
+
+
+def _check_size(source: RunFile, file: h5py.File) -> None:
+    limit = most_output(source.nbytes)
+    if file.id.get_filesize() > limit:
+        raise _TooLarge(
+            f"The rewritten file would exceed {limit:,} bytes, although this file has only {source.nbytes:,}.",
+            where=str(source.path),
+            hint="The file is damaged or was not written by ffprobe.",
+        )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal, TypeAlias
 
 FORMAT = 1
@@ -15,6 +16,13 @@ FORMAT = 1
 
 DType = Literal["f4", "f8", "i4", "i8", "u1", "str"]
 STAGES = {"random": "activation pre normalizer, random label"}
+STATISTICS = {
+    "unreduced_dead": "fraction of units that are 0 for every recorded image, before reduction",
+    "unreduced_active": "fraction of activations that are not 0, before reduction",
+    "unreduced_hoyer": "Hoyer's sparsity of an image's activation, before reduction, mean over images",
+    "unreduced_class_entropy": "normalized class entropy of a unit's mean absolute activation, before reduction, mean",
+}
+"""Statistics of a layer's whole activation, for layers whose recorded features are reduced; since version 0.2.0."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +131,11 @@ class ActivationRecord:
     shape: tuple[int, ...]
     reduction: str
 
+    @property
+    def has_statistics(self) -> bool:
+        """Whether the statistics of the unreduced activation are recorded, since the features cannot give them."""
+        return self.reduction != "none" and self.stage in ("pre", "post") and self.layer != "input"
+
 
 @dataclass(frozen=True)
 class RunMetadata:
@@ -161,6 +174,13 @@ def run_schema(run: RunMetadata) -> Schema:
     _commit(dimensions, variables, groups)
     attributes = {"NX_class": "NXroot", "default": "metrics", "ffprobe_format": FORMAT, **run.attributes}
     return Schema(tuple(dimensions), tuple(variables), attributes, groups)
+
+
+@cache
+def standard_ranks() -> Mapping[str, int]:
+    """The number of dimensions of every array that each run file has under the same path."""
+    schema = run_schema(RunMetadata(("0",), ("a", "b"), 1, 1, {}))
+    return {d.path: 1 for d in schema.dimensions} | {v.path: len(v.dims) for v in schema.variables}
 
 
 Dims: TypeAlias = list[Dimension]
@@ -289,6 +309,8 @@ def _activations(run: RunMetadata, dims: Dims, variables: Vars, groups: Groups) 
                 attributes={"shape": list(record.shape), "reduction": record.reduction},
             )
         )
+        if record.has_statistics:
+            variables += [Variable(f"{g}/{name}", ("epoch",), long_name=text) for name, text in STATISTICS.items()]
         groups[g] = {}
     g = "activations"
     dims.append(Dimension(f"{g}/sample", fit + score, long_name="image; the first ones are for fitting"))

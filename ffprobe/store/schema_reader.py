@@ -10,11 +10,11 @@ import numpy as np
 
 from ffprobe.errors import FileError
 from ffprobe.store.attributes import plain, read_attributes, storable
+from ffprobe.store.caps import MAX_LABELS, MAX_TEXT_LABELS
 from ffprobe.store.commits import DIMENSION, grows
 from ffprobe.store.contents import Contents, contents, dtype_name
 from ffprobe.store.schema import Dimension, Schema, Variable
-
-MOST_LABELS = 1 << 26
+from ffprobe.store.text_labels import read_text
 
 
 def schema_of(file: h5py.File, listed: Contents | None = None) -> Schema:
@@ -121,10 +121,11 @@ def _short(array: tuple[object, ...]) -> str:
 def _labels(path: str, dataset: h5py.Dataset) -> tuple[object, ...] | None:
     if grows(dataset):
         return None
-    if dataset.ndim != 1 or dataset.shape[0] > MOST_LABELS:
+    limit = MAX_TEXT_LABELS if dtype_name(dataset) == "str" else MAX_LABELS
+    if dataset.ndim != 1 or dataset.shape[0] > limit:
         raise FileError(f"The scale {path} has shape {dataset.shape}.", hint="ffprobe did not write this file.")
     if dtype_name(dataset) == "str":
-        return tuple(str(label) for label in dataset.asstr(errors="replace")[:])
+        return tuple(str(label) for label in read_text(path, dataset))
     return _counted(dataset[:])
 
 

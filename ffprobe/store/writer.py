@@ -40,6 +40,7 @@ class RunWriter:
         path: the final name, ``run.h5``.
         partial: the name until the run finishes.
         committed: number of commits.
+        arrays: the path of every array in the file.
     """
 
     def __init__(self, path: Path, partial: Path, file: h5py.File, lock: FileLock, *, overwrite: bool) -> None:
@@ -48,6 +49,7 @@ class RunWriter:
         self._failure: FileError | None = None
         self._open = True
         datasets = contents(file).datasets
+        self.arrays = frozenset(datasets)
         self._fixed = {p: d for p, d in datasets.items() if not grows(d) and not d.is_scale}
         self._record = {p: datasets[p] for p in (LENGTH, CHECKSUM, COMMIT)}
         self._columns = [str(name) for name in datasets[DIMENSION].asstr()[:]]

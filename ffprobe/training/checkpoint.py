@@ -77,16 +77,19 @@ def read_checkpoint(path: Path, limit: int = LARGEST) -> dict[str, Any]:
         FileError: the file is missing, damaged, contains other objects, or declares more than ``limit`` bytes.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             declared = sum(info.file_size for info in archive.infolist())
             names = archive.namelist()
             if declared > limit:
                 raise FileError(f"The checkpoint declares {declared} bytes; the limit is {limit}.", where=str(path))
             if is_version_0_1(names):
                 return read_version_0_1(path, limit, HINT)
+            if declared > path.stat().st_size:  # torch.save compresses nothing
+                raise FileError(f"The checkpoint declares {declared} bytes, more than the file has.", where=str(path))
             if damaged := archive.testzip():
                 raise ValueError(f"{damaged} does not match its checksum")
-        state = torch.load(path, map_location="cpu", weights_only=True)
+            file.seek(0)
+            state = torch.load(file, map_location="cpu", weights_only=True)  # a file, since its name may not be UTF-8
     except FileError:
         raise
     except FileNotFoundError as error:

@@ -136,7 +136,8 @@ def build(
     if loader is None:
         loader = _loader(config, split, device, dtype, streams, process_group)
     with attribute_errors(registry, "planning the update groups"):
-        groups = plan(components["scheduler"], network.depth, training.epochs, len(loader))
+        generator = stream(settings.seed, "scheduler")
+        groups = plan(components["scheduler"], network.depth, training.epochs, len(loader), generator)
     network.drop_goodness(set(range(network.depth)) - {stop - 1 for _, stop in groups})
     if choose_compile(training.compile, device):
         compile_layers(network)

@@ -9,6 +9,7 @@ from typing import Any
 from ffprobe.config.differences import deciding, differences
 from ffprobe.config.resolve import resolve
 from ffprobe.config.settings import RunConfig
+from ffprobe.config.trust import code_in
 from ffprobe.errors import FfprobeError, UsageError
 from ffprobe.plugin.registry import Registry
 from ffprobe.store.reader import RunFile, open_run
@@ -30,9 +31,11 @@ def finished_outcome(out: Path, config: RunConfig, registry: Registry) -> Outcom
     """
     with open_run(out) as run:
         recorded = run.config
-        with contextlib.suppress(FfprobeError):  # settings that were added since then have their defaults
-            recorded = resolve(recorded, registry).to_dict()
-        changed = list(differences(deciding(recorded), deciding(config.to_dict())))
+        requested = config.to_dict()
+        if set(code_in(recorded)) <= set(code_in(requested)):  # imports nothing that only the file names
+            with contextlib.suppress(FfprobeError):  # settings that were added since then have their defaults
+                recorded = resolve(recorded, registry).to_dict()
+        changed = list(differences(deciding(recorded), deciding(requested)))
         if changed:
             more = f" and {len(changed) - 4} more" if len(changed) > 4 else ""
             raise UsageError(

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ffprobe.components.rule import Learner, LearnerSetup, Update
-from ffprobe.inference.evaluate import last_layer_goodness
+from ffprobe.inference.evaluate import goodness_for_negatives
 from ffprobe.training.groups import groups_of_step
 
 
@@ -98,9 +98,7 @@ class GroupLearner(Learner):
         if self.network.form == "class":
             return images, None
         setup = self.setup
-        goodness = None
-        if setup.negatives.needs_goodness:
-            goodness = last_layer_goodness(self.network, images, setup.autocast)
+        goodness = goodness_for_negatives(setup.negatives, self.network, images, setup.autocast)
         wrong = setup.negatives(images, labels, setup.classes, setup.generator, goodness)
         if setup.negatives.gives == "images":
             return torch.cat([images, wrong]), None

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import torch
+
 from ffprobe.components.scheduler import UpdateScheduler
 from ffprobe.errors import PluginError
 
 Group = tuple[int, int]
 
 
-def plan(scheduler: UpdateScheduler, depth: int, epochs: int, steps_per_epoch: int) -> tuple[Group, ...]:
+def plan(
+    scheduler: UpdateScheduler, depth: int, epochs: int, steps_per_epoch: int, generator: torch.Generator
+) -> tuple[Group, ...]:
     """Prepare the scheduler and collect the groups that it will request.
 
     Only the first ``4 * depth`` steps of every epoch are examined; a group that appears later gets its optimizer when
@@ -19,6 +23,7 @@ def plan(scheduler: UpdateScheduler, depth: int, epochs: int, steps_per_epoch: i
         depth: number of layers.
         epochs: number of epochs of the run.
         steps_per_epoch: number of optimizer steps in one epoch.
+        generator: the run's random generator for schedulers, for ``prepare``.
 
     Returns:
         Pairs (a, b): layers a to b - 1, shortest group first.
@@ -26,7 +31,7 @@ def plan(scheduler: UpdateScheduler, depth: int, epochs: int, steps_per_epoch: i
     Raises:
         PluginError: a group is empty or leaves the network, no step has a group, or a layer is never in a group.
     """
-    scheduler.prepare(depth, epochs, steps_per_epoch)
+    scheduler.prepare(depth, epochs, steps_per_epoch, generator)
     groups: set[Group] = set()
     for epoch in range(epochs):
         for offset in range(min(steps_per_epoch, 4 * depth)):

@@ -11,6 +11,7 @@ from importlib.metadata import version
 import h5py
 import torch
 
+from ffprobe.config.trust import recorded_code
 from ffprobe.hookspecs import HOOK_VERSION
 from ffprobe.network.compiling import choose_compile
 from ffprobe.network.multiply_adds import multiply_adds
@@ -60,7 +61,7 @@ def _dtype(value: torch.Tensor) -> DType:
 def _attributes(experiment: Experiment, command: str) -> dict[str, object]:
     config, split = experiment.config, experiment.split
     document = config.to_dict()
-    plugins = [f"{p.name} ({p.distribution} {p.version})".replace(" )", ")") for p in experiment.registry.loaded]
+    plugins = [recorded_code(plugin) for plugin in experiment.registry.loaded]
     attributes: dict[str, object] = {
         "title": f"{document['dataset']['name']}, {document['network']['name']}, seed {document['seed']}",
         "config_json": json.dumps(document),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields
+from functools import cache, cached_property
 from typing import Any
 
 import pluggy
 import torch
 
+from ffprobe.errors import describe
 from ffprobe.hookspecs import OBSERVERS
 
 log = logging.getLogger("ffprobe")
@@ -49,7 +51,8 @@ class Observers:
 
         Args:
             hook: name of the hook.
-            context: the context of the hook; each observer receives a copy with its own ``record``.
+            context: the context of the hook; each observer receives a copy with its own ``record``, and with copies
+                of the tensors that it reads.
         """
         if not self._callers[hook]:
             return
@@ -63,16 +66,53 @@ class Observers:
     def _call(self, hook: str, context: Any) -> None:
         for name, caller in list(self._callers[hook].items()):
             try:
-                returned = caller(context=replace(context, record=self._recorder(name)))
+                returned = caller(context=own_context(context, self._recorder(name)))
                 if returned:
                     raise TypeError(f"it returned {returned[0]!r}; observers must return nothing")
             except (Exception, SystemExit) as error:  # an observer that exits must not end the run
                 for callers in self._callers.values():
                     callers.pop(name, None)
                 step = f" at step {context.step}" if hasattr(context, "step") else ""
-                message = f"{name} failed in {hook}{step} and was switched off: {type(error).__name__}: {error}"
+                message = f"{name} failed in {hook}{step} and was switched off: {describe(error)}"
                 log.warning("%s", message, exc_info=log.isEnabledFor(logging.DEBUG))
                 self._on_failure(name, message)
 
     def _recorder(self, plugin: str) -> Callable[[str, object], None]:
         return lambda variable, value: self._record(plugin, variable, value)
+
+
+def own_context(context: Any, record: Callable[[str, object], None]) -> Any:
+    """A copy of a context for one observer: with its own ``record``, and with its own copies of the tensors.
+
+    A tensor, and a mapping with tensors, is copied when the observer reads it first. So what an observer writes into a
+    tensor reaches neither the run nor its records nor another observer, and a tensor that nobody reads costs nothing
+    (the images of a large batch take milliseconds to copy, and the progress display does not read them).
+
+    Args:
+        context: the context that the trainer made.
+        record: writes to the variables of the observer.
+    """
+    values = vars(context)
+    copied = tuple(name for name, value in values.items() if isinstance(value, torch.Tensor) or name == "metrics")
+    kind: Any = type(context)
+    own = object.__new__(_copying(kind, copied))
+    shown = {field.name: values[field.name] for field in fields(context) if field.name not in copied}
+    vars(own).update(shown, record=record, _shared=context)
+    return own
+
+
+@cache
+def _copying(kind: type, names: tuple[str, ...]) -> Any:
+    """A subclass of a context class; those attributes are copies, made when they are read first."""
+    # cached_property gives way to an attribute of the instance, which __init__ and dataclasses.replace set
+    return type(kind.__name__, (kind,), {"__module__": kind.__module__, **{name: _copy_of(name) for name in names}})
+
+
+def _copy_of(name: str) -> cached_property[Any]:
+    def copied(self: Any) -> Any:
+        shared = getattr(self._shared, name)
+        if isinstance(shared, torch.Tensor):
+            return shared.detach().clone()
+        return {key: v.detach().clone() if isinstance(v, torch.Tensor) else v for key, v in shared.items()}
+
+    return cached_property(copied)

@@ -45,10 +45,21 @@ class Recorder:
         """Write the validation goodness ``[L, N, K]`` after ``done`` epochs."""
         self.writer.append("evaluation", {"epoch": done, "goodness": goodness.numpy()})
 
-    def activations(self, done: int, collected: Mapping[tuple[str, str], torch.Tensor]) -> None:
-        """Write the activations by (layer, stage), each ``[samples, units]``, after ``done`` epochs."""
+    def activations(
+        self,
+        done: int,
+        collected: Mapping[tuple[str, str], torch.Tensor],
+        statistics: Mapping[tuple[str, str], Mapping[str, float]],
+    ) -> None:
+        """Write the activations by (layer, stage), each ``[samples, units]``, and statistics, after ``done`` epochs.
+
+        The file of a run that version 0.1.0 began has no arrays for statistics; they are left out then.
+        """
         for (layer, stage), values in collected.items():
-            self.writer.append(f"activations/{layer}/{stage}", {"epoch": done, "activation": values.numpy()})
+            group = f"activations/{layer}/{stage}"
+            numbers = statistics.get((layer, stage), {})
+            numbers = {name: value for name, value in numbers.items() if f"{group}/{name}" in self.writer.arrays}
+            self.writer.append(group, {"epoch": done, "activation": values.numpy(), **numbers})
 
     def probe(self, plugin: str, variable: str, value: object) -> None:
         """Write a value of a plugin's own variable: one row if its first dimension is unlimited, else all of it.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import numpy as np
 import torch
 
 from ffprobe.config.differences import differences
-from ffprobe.errors import FileError, UsageError
+from ffprobe.errors import FfprobeError, FileError, UsageError, describe
 from ffprobe.runtime.version import __version__
 from ffprobe.store.names import partial_of
 from ffprobe.store.reader import open_run
 from ffprobe.training.checkpoint import checkpoint_of, read_checkpoint
+from ffprobe.training.checkpoint_state import check_experiment, check_optimizers, check_progress, check_types, unfit
 from ffprobe.training.experiment import Experiment
 
 
@@ -53,7 +55,8 @@ def refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any], allow: boo
         UsageError: the environments differ; the message lists the differences.
     """
     before, now = ({**one, "plugins": sorted(one["plugins"])} for one in (before, now))  # in which order they load
-    changed = list(differences(before, now))  # depends on the command line, and decides nothing
+    # whether missing files may be downloaded depends on the command line and decides nothing
+    changed = [line for line in differences(before, now) if not line.startswith("config.data.download: ")]
     if changed and not allow:
         raise UsageError(
             f"The run to resume differs: {'; '.join(changed)}.",
@@ -72,13 +75,13 @@ def resumable_state(experiment: Experiment, out: Path, allow_changes: bool) -> d
 
     Raises:
         UsageError: the run differs from the one that was started.
-        FileError: the checkpoint is missing, damaged, or belongs to another run.
+        FileError: the checkpoint is missing, damaged, or belongs to another run; the message says what is wrong.
     """
     partial = partial_of(out)
     if not partial.exists():
         return None
     with open_run(partial) as run:
-        committed, epochs, created = run.committed, run.epochs, run.attributes.get("created_utc")
+        commits, epochs, created = run.commits, run.epochs, run.attributes.get("created_utc")
     path = checkpoint_of(out)
     if not path.exists():
         if epochs == 0:
@@ -89,17 +92,23 @@ def resumable_state(experiment: Experiment, out: Path, allow_changes: bool) -> d
             hint="Use --overwrite to start again; analyses can read the partial file as it is.",
         )
     state = read_checkpoint(path)
+    check_types(state, path)
+    if state["created_utc"] != created:
+        if not len(commits):  # killed before it could delete the checkpoint of the run that it overwrites
+            return None
+        raise FileError("The checkpoint belongs to another run.", where=str(path))
+    check_progress(state, commits, path)
     try:
-        if state["created_utc"] != created:
-            if not committed:  # killed before it could delete the checkpoint of the run that it overwrites
-                return None
-            raise FileError("The checkpoint belongs to another run.", where=str(path))
         changed = refuse_changes(state["environment"], environment(experiment), allow_changes)
-        state["resumed"] = [*state["resumed"], f"after epoch {state['progress']['epoch']}"]
-        state["changes"] = [*state["changes"], *changed]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise FileError(f"The checkpoint lacks {error}.", where=str(path)) from error
-    return state
+    except FfprobeError:
+        raise
+    except Exception as error:  # whatever the file has in place of an environment
+        raise unfit(f"'environment' has another form ({type(error).__name__}: {error})", path) from error
+    if not changed:  # a changed run may have another network, which its layout tells
+        check_experiment(state, experiment, path)
+    state["resumed"] = [*state["resumed"], f"after epoch {state['progress']['epoch']}"]
+    state["changes"] = [*state["changes"], *changed]
+    return {**state, "path": str(path)}
 
 
 def file_identity(path: Path) -> list[int] | None:
@@ -133,12 +142,37 @@ def experiment_state(experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def restore(experiment: Experiment, state: Mapping[str, Any]) -> None:
-    """Restore the state that ``experiment_state`` returned; torch's global generator comes last."""
-    experiment.network.load_state_dict(state["network"])
-    experiment.learner.load_state_dict(state["learner"])
+def restore(experiment: Experiment, state: Mapping[str, Any], path: str = "") -> None:
+    """Restore the state that ``experiment_state`` returned; torch's global generator comes last.
+
+    Args:
+        experiment: the experiment of this run.
+        state: the state.
+        path: path of the checkpoint, for messages.
+
+    Raises:
+        FileError: a part of the run refuses its state; the message names the part.
+    """
+    with _restoring("the network", path):
+        experiment.network.load_state_dict(state["network"])
+    with _restoring("the learner", path):
+        experiment.learner.load_state_dict(state["learner"])
+        check_optimizers(experiment.learner)
     for name, stream in experiment.streams.items():
-        stream.set_state(state["streams"][name])
+        with _restoring(f"the random stream {name!r}", path):
+            stream.set_state(state["streams"][name])
     for name, part in experiment.components.items():
-        part.load_state_dict(state["components"][name])
-    torch.set_rng_state(state["global_stream"])
+        with _restoring(f"the {name}", path):
+            part.load_state_dict(state["components"][name])
+    with _restoring("torch's random generator", path):
+        torch.set_rng_state(state["global_stream"])
+
+
+@contextmanager
+def _restoring(part: str, path: str) -> Iterator[None]:
+    try:
+        yield
+    except FfprobeError:
+        raise
+    except Exception as error:  # load_state_dict of a plugin may raise any exception for a state that is not its own
+        raise unfit(f"{part} cannot load its state ({describe(error)})", path) from error

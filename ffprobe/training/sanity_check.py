@@ -112,9 +112,13 @@ class _Check:
     def _negatives(self) -> torch.Tensor:
         experiment = self.experiment
         negatives: Any = copy.deepcopy(experiment.components["negatives"])
-        goodness = None
-        if negatives.needs_goodness:
-            goodness = torch.rand(len(self.images), self.network.classes, device=self.images.device)
+        goodness, needed = None, negatives.needs_goodness
+        if needed not in (False, True, "all"):
+            self._fail("negatives", f"its needs_goodness is {needed!r}, expected False, True or 'all'")
+        if needed:
+            rows = (len(self.images), self.network.classes)
+            shape = (self.network.depth, *rows) if needed == "all" else rows
+            goodness = torch.rand(shape, device=self.images.device)
         generator = torch.Generator().manual_seed(0)
         classes = self.network.classes
         wrong = self._call(

@@ -18,7 +18,7 @@ from ffprobe.distributed.shared_batches import average_statistics
 from ffprobe.errors import FfprobeError, Interrupted
 from ffprobe.hookspecs import EpochContext, ErrorContext, RunContext, StepContext, UpdateContext
 from ffprobe.inference.activations import ActivationSampler
-from ffprobe.inference.evaluate import goodness_tensor, layer_accuracy, model_accuracy
+from ffprobe.inference.evaluate import goodness_tensor, layer_accuracy, model_accuracy, undecided_layers
 from ffprobe.inference.feature_reading import feature_accuracy, feature_calibration
 from ffprobe.plugin.error_attribution import attribute_errors
 from ffprobe.prediction.calibration import Calibration
@@ -139,7 +139,7 @@ class Trainer:
         return self.outcome
 
     def _restore(self, state: Mapping[str, Any]) -> None:
-        restore(self.experiment, state["experiment"])
+        restore(self.experiment, state["experiment"], state.get("path", ""))
         progress = state["progress"]
         self.epoch = self._epochs_done = progress["epoch"]
         self.step = progress["step"]
@@ -252,6 +252,8 @@ class Trainer:
         outcome.model_validation_accuracy = self._model_accuracy(experiment.split.validation, goodness)
         if self.recorder:
             self.recorder.evaluation(done, goodness)
+            if done == self._epochs:
+                self._log_undecided(goodness, "validation images")
         metrics: dict[str, Any] = {
             "validation_accuracy": torch.tensor(outcome.validation_accuracy),
             "model_validation_accuracy": outcome.model_validation_accuracy,
@@ -305,7 +307,7 @@ class Trainer:
 
     def _sample(self, done: int) -> None:
         if self.recorder and self.sampler:
-            self.recorder.activations(done, self.sampler.collect())
+            self.recorder.activations(done, *self.sampler.collect_with_statistics())
 
     def _finish(self) -> None:
         experiment, outcome, recorder = self.experiment, self.outcome, self.recorder
@@ -315,12 +317,19 @@ class Trainer:
             outcome.model_test_accuracy = self._model_accuracy(experiment.split.test, goodness)
             if recorder:
                 recorder.put("test/goodness", goodness.numpy())
+                self._log_undecided(goodness, "test images")
         outcome.seconds = time.monotonic() - self._began
         if recorder:
             for name, value in self._final().items():
                 recorder.put(f"final/{name}", value)
             recorder.weights(experiment.network.named_state())
         self.observers.fire("ffprobe_after_run", self.context)
+
+    def _log_undecided(self, goodness: torch.Tensor, images: str) -> None:
+        # a layer that compares no labels (all units dead, NaN) must not look like one that is wrong by 90 %
+        if self.recorder:
+            for message in undecided_layers(goodness, images):
+                self.recorder.log(self.step, message)
 
     def _final(self) -> dict[str, Any]:
         outcome = self.outcome

@@ -1,7 +1,8 @@
 """Fuzz test with damaged files: each must end in a clear error (or be read), in bounded memory and time.
 
 Small valid files of every kind that ffprobe reads are damaged at random: bytes are flipped, ranges zeroed or repeated,
-numbers made huge, the end truncated. Each is read in a child process with a limit on memory and on the time per file; a
+numbers made huge, the end truncated. Every fourth run file instead declares far more than it stores, and every third
+file has a name that is not UTF-8. Each is read in a child process with a limit on memory and on the time per file; a
 child that crashes affects only the file that caused it.
 
     python tests/stress/fuzz_files.py --files 2000
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "store"))
 
 SECONDS = 6
 BYTES = 6 << 30
@@ -73,6 +75,21 @@ def originals(folder: Path) -> None:
                     tar.addfile(info, io.BytesIO(raw.getvalue()))
 
 
+def exaggerated(path: Path, chance: random.Random) -> None:
+    """Make a partial file declare far more than it stores."""
+    from hostile import NOT_REWRITTEN, unwritten_rows
+
+    from ffprobe.store.repair import repair
+
+    repair(path)  # closed cleanly, so that it can be changed
+    kind = chance.choice((*NOT_REWRITTEN, "random"))
+    if kind == "random":
+        group = chance.choice(("metrics", "steps", "log", "evaluation"))
+        unwritten_rows(path, group, chance.choice((10**5, 10**7, 2**40, 2**62)))
+    else:
+        NOT_REWRITTEN[kind](path)
+
+
 def damaged(raw: bytes, chance: random.Random) -> bytes:
     """The bytes with one to three kinds of damage."""
     data = bytearray(raw)
@@ -102,10 +119,12 @@ def damaged(raw: bytes, chance: random.Random) -> bytes:
 
 def read_run(path: Path) -> None:
     import ffprobe
+    from ffprobe.store.overview import overview, terminal_view
 
     with ffprobe.open(path) as run:
         run.config.get("training")
         run.messages()
+        terminal_view(overview(run))
         for name in run.paths():
             run.read(name)
 
@@ -182,8 +201,13 @@ def child(folder: Path, first: int, last: int, seed: int) -> None:
     for number in range(first, last):
         chance = random.Random(f"{seed}/{number}")
         kind = KINDS[number % len(KINDS)]
-        path = work / NAMES[kind]
-        path.write_bytes(damaged((folder / kind).read_bytes(), chance))
+        path = work / (NAMES[kind] if number // len(KINDS) % 3 else os.fsdecode(b"\xff") + NAMES[kind])
+        original = (folder / kind).read_bytes()
+        if kind == "partial" and number // len(KINDS) % 4 == 0:
+            path.write_bytes(original)
+            exaggerated(path, chance)
+        else:
+            path.write_bytes(damaged(original, chance))
         print(f"{number} {kind} begins", flush=True)
         signal.alarm(SECONDS)
         try:

@@ -2,40 +2,50 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ffprobe.analysis.result.claim import Claim
+from ffprobe.analysis.result.paper_setting import RunVerdict
 from ffprobe.analysis.runs.labels import run_components
 
 if TYPE_CHECKING:
     from ffprobe.store.reader import RunFile
 
-RunVerdict = tuple[str, bool | None, str]
-"""The verdict of one run: its label, whether it agrees (None: inconclusive), and its numbers in words."""
 
-
-def joint_claim(source: str, said: str, verdicts: Sequence[RunVerdict]) -> Claim | None:
+def joint_claim(source: str, said: str, verdicts: Sequence[tuple[Any, ...]]) -> Claim | None:
     """Combine the verdicts of several runs into one claim.
 
     Args:
         source: location in the paper.
         said: the paper's claim, with its setting.
-        verdicts: for each run that has the setting, (label, verdict, text without a full stop); the label is empty if
-            there is only one run.
+        verdicts: for each run with the claim's components, a ``RunVerdict`` or a tuple of its first fields: (label,
+            verdict, text without a full stop); the label is empty if there is only one run.
 
     Returns:
         The claim. It agrees or differs if all conclusive runs have the same verdict, and is inconclusive if they
-        disagree or no run is conclusive. None without runs.
+        disagree or no run is conclusive. Its p value is the largest of the tests that it rests on (an
+        intersection-union test). Runs that are not comparable do not count; if none is comparable, the claim is not
+        comparable. None without runs.
     """
-    if not verdicts:
+    rows = [RunVerdict(*verdict) for verdict in verdicts]
+    if not rows:
         return None
-    texts = [f"{label}: {text}" if label else text for label, _, text in verdicts]
-    conclusive = [bool(agrees) for _, agrees, _ in verdicts if agrees is not None]
-    unanimous = len(set(conclusive)) == 1
+    texts = [f"{row.label}: {row.text}" if row.label else row.text for row in rows]
+    texts = [
+        f"{text} (not comparable: {row.not_comparable})" if row.not_comparable else text
+        for text, row in zip(texts, rows, strict=True)
+    ]
+    comparable = [row for row in rows if not row.not_comparable]
+    reason = "" if comparable else "; ".join(dict.fromkeys(row.not_comparable for row in rows))
+    conclusive = [row for row in comparable if row.agrees is not None]
+    unanimous = len({bool(row.agrees) for row in conclusive}) == 1
     if conclusive and not unanimous:
-        texts[-1] += f" (agrees in {sum(conclusive)} of {len(verdicts)})"
-    return Claim(source, said, "; ".join(texts) + ".", conclusive[0] if unanimous else None)
+        texts[-1] += f" (agrees in {sum(bool(row.agrees) for row in conclusive)} of {len(comparable)})"
+    tests = [row.p for row in (conclusive if unanimous else comparable) if row.p == row.p]
+    agrees = bool(conclusive[0].agrees) if unanimous else None
+    return Claim(source, said, "; ".join(texts) + ".", agrees, max(tests, default=math.nan), reason)
 
 
 def joint_notes(notes: Sequence[tuple[str, Iterable[str]]]) -> list[str]:

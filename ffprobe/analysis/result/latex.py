@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ffprobe.analysis.result.table import cell
+from ffprobe.analysis.result.table import cell, hidden_columns
+from ffprobe.display import plain_text
 from ffprobe.errors import FileError
 
 if TYPE_CHECKING:
@@ -26,14 +27,15 @@ def latex(result: Result) -> str:
     """
     columns = result.columns
     names = [column.name for column in columns]
+    hidden = hidden_columns(columns, result.rows)
     shown = [
         i
         for i, column in enumerate(columns)
-        if column.spread_of not in names and any(cell(row[i], column) != "-" for row in result.rows)
+        if i not in hidden and column.spread_of not in names and any(cell(row[i], column) != "-" for row in result.rows)
     ]
     heads = [_escaped(_heading(columns[i].name, columns[i].unit)) for i in shown]
     align = "".join("l" if any(isinstance(row[i], str) for row in result.rows) else "r" for i in shown)
-    lines = [f"% {result.question}", rf"\begin{{tabular}}{{{align}}}", r"\toprule"]
+    lines = [f"% {plain_text(result.question, one_line=True)}", rf"\begin{{tabular}}{{{align}}}", r"\toprule"]
     lines += [" & ".join(heads) + r" \\", r"\midrule"]
     for row in result.rows:
         texts = []
@@ -44,7 +46,15 @@ def latex(result: Result) -> str:
                     text += f" ± {spread}"
             texts.append(_escaped(text))
         lines.append(" & ".join(texts) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", *(f"% {note}" for note in result.notes), ""])
+    return "\n".join(
+        [
+            *lines,
+            r"\bottomrule",
+            r"\end{tabular}",
+            *(f"% {plain_text(note, one_line=True)}" for note in result.notes),
+            "",
+        ]
+    )
 
 
 def write_latex(result: Result, path: Path) -> Path:

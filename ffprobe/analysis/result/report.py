@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ffprobe.analysis.result.claim import WORDS
-from ffprobe.analysis.result.table import cell
+from ffprobe.analysis.result.claim import NOT_COMPARABLE
+from ffprobe.analysis.result.table import cell, hidden_columns
 from ffprobe.analysis.runs.labels import SLOTS
 from ffprobe.analysis.runs.summary import RunSummary, summarize
+from ffprobe.display import finalize
 
 if TYPE_CHECKING:
     from ffprobe.analysis.result.result import Result
@@ -91,7 +92,9 @@ class Answer:
     def table(self) -> dict[str, Any]:
         """The rows as text, each spread next to its value."""
         assert self.result is not None
-        columns, rows = self.result.columns, self.result.rows
+        hidden = hidden_columns(self.result.columns, self.result.rows)
+        columns = [column for i, column in enumerate(self.result.columns) if i not in hidden]
+        rows = [tuple(value for i, value in enumerate(row) if i not in hidden) for row in self.result.rows]
         names = [column.name for column in columns]
         spreads = {column.spread_of: i for i, column in enumerate(columns) if column.spread_of in names}
         heads = [
@@ -208,6 +211,7 @@ def render_report(
     environment = Environment(
         loader=PackageLoader("ffprobe.analysis.result", "templates"),
         autoescape=True,
+        finalize=finalize,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -218,16 +222,15 @@ def render_report(
         several=len(runs) != 1,  # no run: a page of analyses only
         together=together,
         claims=claims,
-        tally=_tally([claim.agrees for _, claim in claims]),
-        words=WORDS,
+        tally=_tally([claim.verdict for _, claim in claims]),
         command=command,
         version=version,
     )
 
 
-def _tally(verdicts: Sequence[bool | None]) -> str:
-    words = {True: "agree", False: "differ", None: "inconclusive"}
-    counts = [(word, sum(v is verdict for v in verdicts)) for verdict, word in words.items()]
+def _tally(verdicts: Sequence[str]) -> str:
+    words = {"agrees": "agree", "differs": "differ", "inconclusive": "inconclusive", NOT_COMPARABLE: NOT_COMPARABLE}
+    counts = [(word, verdicts.count(verdict)) for verdict, word in words.items()]
     text = ", ".join(f"{count} {word}" for word, count in counts if count)
     return f"Of {len(verdicts)} claims: {text}. Each verdict follows from a rule on the numbers of these runs."
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ffprobe.analysis.plots.figure import WIDTH, check_suffix, new_figure, write_figure
-from ffprobe.analysis.result.claim import Claim
+from ffprobe.analysis.result.claim import Claim, correct_claims
 from ffprobe.analysis.result.column import Column
 from ffprobe.analysis.result.table import ResultTable
+from ffprobe.display import csv_cell, plain_text
 from ffprobe.errors import FileError, UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Result:
     claims: Sequence[Claim] = ()
 
     def __post_init__(self) -> None:
-        """Check the rows against the columns; store plain values and, for each run, its path and id.
+        """Check the rows against the columns, correct p values; store plain values and each run's path and id.
 
         Raises:
             ValueError: the length of a row differs from the number of columns, or a column name appears twice.
@@ -61,13 +62,15 @@ class Result:
         if wrong := [row for row in rows if len(row) != len(names)]:
             raise ValueError(f"{self.name}: the row {wrong[0]} does not have the columns {names}.")
         object.__setattr__(self, "rows", rows)
+        object.__setattr__(self, "claims", correct_claims(self.claims))
         object.__setattr__(self, "runs", [(str(r.path), str(r.attributes.get("run_id", ""))) for r in self.runs])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as one JSON document: nested plain values, None (null) for values that were not measured.
 
         Keys: ``name``, ``question``, ``runs`` (paths), ``columns`` (name, unit, description), ``rows`` (objects by
-        column name), ``notes``, ``claims`` (source, said, here, agrees), ``extra``.
+        column name), ``notes``, ``claims`` (source, said, here, agrees, verdict, p,
+        not_comparable), ``extra``.
         """
         columns = [{"name": c.name, "unit": c.unit, "description": c.description} for c in self.columns]
         rows = [dict(zip((c.name for c in self.columns), row, strict=True)) for row in self.rows]
@@ -80,6 +83,8 @@ class Result:
     def write_csv(self, path: str | Path) -> Path:
         """Write a header of column names and the rows with all digits; values that were not measured are empty.
 
+        Text that begins like a formula (``= + - @``) gets a leading single quote, so that a spreadsheet shows it.
+
         Raises:
             FileError: the file cannot be written.
         """
@@ -87,8 +92,8 @@ class Result:
         try:
             with path.open("w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file)
-                writer.writerow([column.name for column in self.columns])
-                writer.writerows([["" if _finite(v) is None else v for v in row] for row in self.rows])
+                writer.writerow([csv_cell(column.name) for column in self.columns])
+                writer.writerows([["" if _finite(v) is None else csv_cell(v) for v in row] for row in self.rows])
         except OSError as error:
             raise FileError(f"The table cannot be written: {error.strerror}.", where=str(path)) from error
         return path
@@ -98,7 +103,15 @@ class Result:
         return ResultTable(self.question, self.columns, self.rows, self._sentences())
 
     def _sentences(self) -> list[str]:
-        return [*self.notes, *map(str, self.claims)]
+        """Notes and claims; claims that are not comparable with these runs are counted in one line."""
+        hidden = sum(bool(claim.not_comparable) for claim in self.claims)
+        one = hidden == 1
+        fold = (
+            f"{hidden} {'claim is' if one else 'claims are'} not comparable with these runs; --json lists"
+            f" {'it' if one else 'them'}."
+        )
+        shown = [str(claim) for claim in self.claims if not claim.not_comparable]
+        return [*self.notes, *shown, *([fold] if hidden else [])]
 
     def figure(self) -> Figure:
         """Draw the result as a matplotlib figure.
@@ -127,7 +140,8 @@ class Result:
         path = Path(path)
         check_suffix(path)
         runs = ", ".join(run_id or file for file, run_id in self.runs)
-        write_figure(self.figure(), path, {"title": self.question, "command": command, "runs": runs})
+        metadata = {"title": self.question, "command": command, "runs": runs}
+        write_figure(self.figure(), path, {name: plain_text(text) for name, text in metadata.items()})
         return [path, self.write_csv(path.with_suffix(".csv"))]
 
     def to_pandas(self) -> pandas.DataFrame:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from ffprobe.display import HtmlTable, html_view
+from ffprobe.display import HtmlTable, html_view, plain_text
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -22,7 +22,24 @@ def cell(value: object, column: Column) -> str:
         return "-"
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return format(value, column.format or ("d" if isinstance(value, int) else ".4g"))
-    return str(value)
+    return plain_text(value)
+
+
+def hidden_columns(columns: Sequence[Column], rows: Sequence[tuple[Any, ...]]) -> set[int]:
+    """Return the indices of columns that only repeat another one, for tables that people read.
+
+    ``depth`` is hidden if every row has the same number in ``layer`` (``input`` for depth 0), or no depth at all. JSON
+    and CSV keep both: ``depth`` is a number to compute with, ``layer`` the text that also names several layers.
+    """
+    names = [column.name for column in columns]
+    if "depth" not in names or "layer" not in names or not rows:
+        return set()
+    depth, layer = names.index("depth"), names.index("layer")
+
+    def repeats(row: tuple[Any, ...]) -> bool:
+        return row[depth] is None or row[layer] == str(row[depth]) or (row[depth] == 0 and row[layer] == "input")
+
+    return {depth} if all(map(repeats, rows)) else set()
 
 
 MAX_ROWS, END_ROWS = 60, 20
@@ -40,13 +57,13 @@ class ResultTable:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from rich.text import Text
 
-        yield Text(self._question, style="bold")
+        yield Text(plain_text(self._question), style="bold")
         for part in self._parts(options.max_width):
             yield self._table(part, cut=console.is_terminal and len(self._rows) > MAX_ROWS)
         if console.is_terminal and len(self._rows) > MAX_ROWS:
             yield Text(f"… {len(self._rows)} rows in total: --csv FILE or --json writes all of them.", style="dim")
         for note in self._notes:
-            yield Text(note, style="dim")
+            yield Text(plain_text(note), style="dim")
 
     def _repr_html_(self) -> str:
         shown, cut = self._shown(), len(self._rows) > MAX_ROWS
@@ -66,8 +83,8 @@ class ResultTable:
 
     def _shown(self) -> list[int]:
         """Indices of the columns shown separately; a spread is shown next to its value."""
-        names = [c.name for c in self._columns]
-        return [i for i, c in enumerate(self._columns) if c.spread_of not in names]
+        names, hidden = [c.name for c in self._columns], hidden_columns(self._columns, self._rows)
+        return [i for i, c in enumerate(self._columns) if c.spread_of not in names and i not in hidden]
 
     def _cells(self, i: int) -> list[str]:
         columns = self._columns
@@ -80,8 +97,8 @@ class ResultTable:
 
     def _heading(self, i: int) -> str:
         column = self._columns[i]
-        words = re.sub(r"[ _]+", "\n", column.name)
-        return f"{words}\n{column.unit}" if column.unit not in ("", "1") else words
+        words = re.sub(r"[ _]+", "\n", plain_text(column.name))
+        return f"{words}\n{plain_text(column.unit)}" if column.unit not in ("", "1") else words
 
     def _parts(self, width: int) -> list[list[int]]:
         """Split the columns into tables: the key columns in every table, and as many others as fit."""
@@ -98,16 +115,17 @@ class ResultTable:
     def _table(self, part: Sequence[int], *, cut: bool) -> Table:
         from rich import box
         from rich.table import Table
+        from rich.text import Text
 
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False)
         for i in part:
             justify: Literal["left", "right"] = "left" if self._is_text(i) else "right"
-            table.add_column(self._heading(i), justify=justify, overflow="fold")
+            table.add_column(Text(self._heading(i)), justify=justify, overflow="fold")
         lines = list(zip(*(self._cells(i) for i in part), strict=True))
         for texts in lines[:END_ROWS] if cut else lines:
-            table.add_row(*texts)
+            table.add_row(*map(Text, texts))  # a str would be read as markup: a class named [red] would be blank
         if cut:
             table.add_row(*("…" for _ in part))
             for texts in lines[-END_ROWS:]:
-                table.add_row(*texts)
+                table.add_row(*map(Text, texts))
         return table

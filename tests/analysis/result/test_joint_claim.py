@@ -36,6 +36,23 @@ def test_texts_start_with_labels_and_disagreement_is_counted() -> None:
     assert ffprobe.joint_claim("p", "said.", []) is None
 
 
+def test_a_joint_test_is_as_weak_as_its_weakest_run() -> None:
+    verdicts = [("a", True, "one", 0.01), ("b", True, "two", 0.03), ("c", None, "three", 0.2)]
+    claim = ffprobe.joint_claim("p", "said.", verdicts)
+    assert claim is not None
+    assert (claim.agrees, claim.p) == (True, 0.03)
+
+
+def test_runs_that_are_not_comparable_do_not_count() -> None:
+    apart = ffprobe.RunVerdict("a", None, "one", not_comparable="2 of 500 epochs")
+    claim = ffprobe.joint_claim("p", "said.", [apart, ("b", True, "two")])
+    assert claim is not None
+    assert (claim.verdict, claim.here) == ("agrees", "a: one (not comparable: 2 of 500 epochs); b: two.")
+    alone = ffprobe.joint_claim("p", "said.", [apart])
+    assert alone is not None
+    assert (alone.verdict, alone.not_comparable) == ("not comparable", "2 of 500 epochs")
+
+
 def test_the_setting_is_compared_by_component_names() -> None:
     run: Any = SimpleNamespace(config={"loss": {"name": "symba", "alpha": 4}, "normalizer": "batchnorm"})
     assert ffprobe.in_setting(run, {"loss": {"symba"}, "normalizer": {"batchnorm", "length"}})

@@ -84,6 +84,14 @@ def test_table_fits_the_terminal_and_loses_nothing(width: int, parts: int) -> No
     assert "…" not in text
 
 
+def test_depth_is_hidden_if_it_only_repeats_the_layer() -> None:
+    columns = [Column("depth", key=True), Column("layer", key=True), Column("value")]
+    plain = make(columns=columns, rows=[(0, "input", 5), (1, "1", 6), (None, "all", 7)])
+    assert "depth" not in printed(plain, 160) and "depth" not in plain._repr_html_()
+    assert plain.to_dict()["rows"][1] == {"depth": 1, "layer": "1", "value": 6}
+    assert "depth" in printed(make(columns=columns, rows=[(1, "conv1", 6)]), 160)
+
+
 def test_table_of_no_rows_still_has_its_heading() -> None:
     assert "linear" in printed(make(rows=[]), 160)
 
