@@ -18,6 +18,7 @@ from ffprobe_plugins.probes.compare import TABLE_1
 import ffprobe
 from ffprobe.analysis.measures.statistics import holm, mean_interval, paired_difference
 from ffprobe.analysis.runs.summary import RunSummary
+from ffprobe.display import csv_cell
 from ffprobe.errors import FileError
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -32,16 +33,25 @@ PLUGINS = {
     ("length", "olu"): "olu",
     ("batchnorm", "olu"): "batchnorm + olu",
 }
+LEARNED = "greedy, learned label"
+CONTROLS = {
+    ("length", LEARNED): "learned label, greedy",
+    ("batchnorm", LEARNED): "batchnorm + learned label, greedy",
+}
+"""Greedy updates with a learned label encoder, which olu has by default: not in the paper's table."""
 NAMES = {"images": "CIFAR-10 (JPEG)", "fashion-mnist": "Fashion-MNIST"}
 Cell = tuple[tuple[str, float], tuple[str, str]]
-CELLS: list[Cell] = [(loss, plugins) for plugins in PLUGINS for loss in LOSSES]
+CELLS: list[Cell] = [(loss, plugins) for plugins in (*PLUGINS, *CONTROLS) for loss in LOSSES]
 
 
 def cell_of(run: RunSummary) -> Cell:
     """The cell of the paper's table that a run belongs to: its loss and its plugin set."""
     loss = run.config["loss"]
     number = float(loss.get("threshold", loss.get("alpha")))
-    return (loss["name"], number), (run.config["normalizer"]["name"], run.config["scheduler"]["name"])
+    scheduler = run.config["scheduler"]["name"]
+    learned = (run.config.get("encoder") or {}).get("learned", "auto") in ("yes", True)
+    scheduler = LEARNED if learned and scheduler == "greedy" else scheduler
+    return (loss["name"], number), (run.config["normalizer"]["name"], scheduler)
 
 
 def paper(cell: Cell) -> tuple[float, float]:
@@ -67,7 +77,8 @@ def orderings() -> Iterator[tuple[str, Cell, Cell]]:
 def table(runs: dict[Cell, dict[int, float]], paper_s: str) -> str:
     """Losses in columns, plugin sets in rows; these runs, and the paper's numbers below."""
     text = "| | " + " | ".join(LOSSES.values()) + " |\n|---|" + "---|" * len(LOSSES) + "\n"
-    for plugins, name in PLUGINS.items():
+    controls = {p: name for p, name in CONTROLS.items() if any(runs.get((loss, p)) for loss in LOSSES)}
+    for plugins, name in (PLUGINS | controls).items():
         ours, theirs = [], []
         for loss in LOSSES:
             values = list(runs.get((loss, plugins), {}).values())
@@ -75,7 +86,7 @@ def table(runs: dict[Cell, dict[int, float]], paper_s: str) -> str:
             spread = f" ± {mean.sd:.2f}" if mean and mean.n > 1 else ""
             count = f" ({mean.n})" if mean and mean.n != 3 else ""
             ours.append(f"**{mean.mean:.2f}{spread}**{count}" if mean else "not run")
-            theirs.append("{:.2f} ± {:.2f}".format(*paper((loss, plugins))))
+            theirs.append("{:.2f} ± {:.2f}".format(*paper((loss, plugins))) if plugins in PLUGINS else "–")
         text += f"| {name} | " + " | ".join(ours) + " |\n| *" + paper_s + "* | " + " | ".join(theirs) + " |\n"
     return text
 
@@ -128,7 +139,9 @@ def depths(runs: Sequence[RunSummary], accuracy: Mapping[Path, list[float]]) -> 
     """Test accuracy of the first and the last layer by plugin set: the effect of depth."""
     text = "\nTest accuracy of the first and of the last layer, mean over seeds:\n\n"
     text += "| | " + " | ".join(LOSSES.values()) + " |\n|---|" + "---|" * len(LOSSES) + "\n"
-    for plugins, name in PLUGINS.items():
+    known = {cell_of(run)[1] for run in runs}
+    controls = {p: name for p, name in CONTROLS.items() if p in known}
+    for plugins, name in (PLUGINS | controls).items():
         cells = []
         for loss in LOSSES:
             layers = [accuracy[run.path] for run in runs if cell_of(run) == (loss, plugins)]
@@ -210,7 +223,7 @@ def _write_csv(path: Path, runs: Sequence[RunSummary]) -> None:
         for run in sorted(runs, key=lambda run: (CELLS.index(cell_of(run)), run.seed)):
             (loss, number), plugins = cell_of(run)
             numbers = [f"{run.test:.4f}", f"{run.validation:.4f}", run.epochs, f"{run.seconds:.0f}"]
-            writer.writerow([f"{loss}-{number:g}", *plugins, run.seed, *numbers])
+            writer.writerow(map(csv_cell, [f"{loss}-{number:g}", *plugins, run.seed, *numbers]))
 
 
 BEGIN, END = "<!-- measured: made by studies/table1_page.py -->\n", "<!-- end of measured -->\n"

@@ -1,1 +1,1 @@
-"""One question each: what is recorded, the answer, the figure."""
+"""The probes: one analysis each, with what it records, its table and its figure."""

@@ -43,7 +43,7 @@ class Calibration(ffprobe.PerRunProbe):
     def columns(self, results: Sequence[_RunCalibration]) -> list[ffprobe.Column]:
         columns = [
             ffprobe.Column("depth", "", "layer number, from 1; empty for the evaluator", key=True),
-            ffprobe.Column("layer", "", "layer name in the run file, or the evaluator", key=True),
+            ffprobe.Column("layer", "", "layer number, from 1, or the evaluator", key=True),
             ffprobe.Column("accuracy", "%", "accuracy of the label with the largest score", ".2f"),
             ffprobe.Column("temperature", "1", "fitted temperature, in units of the score", "#.3g"),
             ffprobe.Column("floor", "%", "ece of perfectly calibrated predictions with these confidences", ".2f"),
@@ -129,7 +129,7 @@ class _RunCalibration:
     def __init__(self, run: ffprobe.RunFile, label: str, params: Any) -> None:
         self.run, self.label = run, label
         self.problems: list[str] = []
-        self.layers = [str(name) for name in run.read("metrics/layer")]
+        self.layers = ffprobe.layer_numbers(run)
         if params.layer > len(self.layers):
             what = f"Layer {params.layer} does not exist; the network has {len(self.layers)} layers."
             hint = "Layers are numbered from 1; 0 is the evaluator."

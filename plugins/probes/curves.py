@@ -34,7 +34,7 @@ class Curves(ffprobe.PerRunProbe):
         return [
             ffprobe.Column("epoch", "epoch", "number of completed epochs", key=True),
             ffprobe.Column("depth", "", "layer number, from 1", key=True),
-            ffprobe.Column("layer", "", "layer name in the run file", key=True),
+            ffprobe.Column("layer", "", "layer number, from 1, as text", key=True),
             ffprobe.Column("validation", "%", "validation accuracy from this layer's goodness alone", ".2f"),
             ffprobe.Column("test", "%", "test accuracy from this layer's goodness alone", ".2f"),
             ffprobe.Column(
@@ -49,11 +49,14 @@ class Curves(ffprobe.PerRunProbe):
     def claims(self, results: Sequence[_RunCurves]) -> list[ffprobe.Claim]:
         """The paper's claim about its deep network, for runs with the same loss, normalizer and scheduler."""
         setting = {"loss": {"symba"}, "normalizer": {"batchnorm"}, "scheduler": {"olu"}}
-        verdicts = [
-            (result.label if len(results) > 1 else "", *result.lead())
-            for result in results
-            if ffprobe.in_setting(result.run, setting)
-        ]
+        verdicts = []
+        for indices in ffprobe.seed_groups([result.run for result in results]):
+            seeds = [results[i] for i in indices]
+            if ffprobe.in_setting(seeds[0].run, setting):
+                label = ", ".join(result.label for result in seeds) if len(results) > 1 else ""
+                agrees, text, p = _lead(seeds)
+                runs = [result.run for result in seeds]
+                verdicts.append(ffprobe.judge(runs, label, agrees, text, p=p, paper=TFF_D))
         claim = ffprobe.joint_claim(
             "Trifecta, Section 7",
             "the lead of layer 12 over layer 6 grows from 2.6 points after 200 epochs to 3.7 after 500 (TFF/d,"
@@ -80,14 +83,18 @@ class Curves(ffprobe.PerRunProbe):
         return 5.5, 0.5 + 1.8 * len(results)
 
 
+TFF_D = ffprobe.paper_setting("tff-d", "cifar10", 500)
+
+
 class _RunCurves:
     """Measurements of every epoch of one run; each array has the shape ``[epochs, layers]``."""
 
     def __init__(self, run: ffprobe.RunFile, label: str) -> None:
         import numpy as np
+        import torch
 
         self.run, self.label = run, label
-        self.layers = [str(name) for name in run.read("metrics/layer")]
+        self.layers = ffprobe.layer_numbers(run)
         self.epochs = [int(epoch) for epoch in run.read("metrics/epoch")]
         if not self.epochs:
             hint = "Resume the run until its first epoch is complete."
@@ -110,7 +117,7 @@ class _RunCurves:
                 self.evaluated.append(epoch)
                 pair = goodness[[self.middle - 1, -1]]
                 if np.isfinite(pair).all():
-                    middle, last = pair.argmax(axis=2) == truth
+                    middle, last = ffprobe.predicted_labels(torch.from_numpy(pair)).numpy() == truth
                     self.leads[epoch] = last.astype(int) - middle
 
     @property
@@ -128,21 +135,9 @@ class _RunCurves:
         """The layer that the last one is compared with, from 1; layer 6 of 12."""
         return max(1, len(self.layers) // 2)
 
-    def lead(self) -> tuple[bool | None, str]:
-        """Whether the last layer's lead over the middle one grew after 40 % of the epochs, and the numbers in words.
-
-        The verdict is None if the run is too small or the change is not significant.
-        """
-        if len(self.layers) < 4 or len(self.leads) < 3:
-            return None, f"{len(self.layers)} layers and {len(self.leads)} evaluations are too few"
-        early = min(self.leads, key=lambda epoch: abs(epoch - 0.4 * self.epochs[-1]))
-        late = max(self.leads)
-        grown = ffprobe.direction(*ffprobe.accuracy_gain(self.leads[early], self.leads[late]))
-        points = [f"{100 * self.leads[epoch].mean():+.2f} points after {epoch} epochs" for epoch in (early, late)]
-        return (
-            None if grown is None else grown == 1,
-            f"layer {len(self.layers)} over {self.middle}: {', '.join(points)}",
-        )
+    def ends(self) -> tuple[int, int]:
+        """The evaluated epoch nearest to 40 % of the epochs, and the last one."""
+        return min(self.leads, key=lambda epoch: abs(epoch - 0.4 * self.epochs[-1])), max(self.leads)
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
         for row, epoch in enumerate(self.epochs):
@@ -168,6 +163,27 @@ class _RunCurves:
     def to_dict(self) -> dict[str, Any]:
         path, parts = str(self.run.path), {"evaluated": self.evaluated, "test": self.tested}
         return {"label": self.label, "path": path, "complete": self.run.complete, **parts}
+
+
+def _lead(seeds: Sequence[_RunCurves]) -> tuple[bool | None, str, float]:
+    """Whether the last layer's lead over the middle one grew after 40 % of the epochs, in words, and the p value.
+
+    The verdict is None if the runs are too small or the change is not significant.
+
+    Args:
+        seeds: one run, tested over its images, or runs that differ only in the seed, tested over seeds.
+    """
+    depth = len(seeds[0].layers)
+    if depth < 4 or min(len(result.leads) for result in seeds) < 3:
+        return None, f"{depth} layers and {len(seeds[0].leads)} evaluations are too few", float("nan")
+    tests = [ffprobe.gain_test(*(result.leads[epoch] for epoch in result.ends())) for result in seeds]
+    test = tests[0] if len(tests) == 1 else ffprobe.gain_over_seeds([test.gain for test in tests])
+    grown, p = test.decide()
+    points = []
+    for i, epoch in enumerate(seeds[0].ends()):
+        lead = sum(100 * float(result.leads[result.ends()[i]].mean()) for result in seeds) / len(seeds)
+        points.append(f"{lead:+.2f} points after {epoch} epochs")
+    return None if grown is None else grown == 1, f"layer {depth} over {seeds[0].middle}: {', '.join(points)}", p
 
 
 def _is_empty(values: np.ndarray) -> bool:

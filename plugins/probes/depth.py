@@ -42,7 +42,7 @@ class Depth(ffprobe.PerRunProbe):
         column, paired = ffprobe.Column, "standard error, paired by image"
         columns = [
             column("depth", "", "layer number, from 1", key=True),
-            column("layer", "", "layer name in the run file", key=True),
+            column("layer", "", "layer number, from 1, as text", key=True),
             column("accuracy", "%", "final accuracy from this layer's goodness alone", ".2f"),
             column("gain", "points", "gain over the layer before", "+.2f"),
             column("gain_se", "points", paired, ".2f", spread_of="gain"),
@@ -66,19 +66,30 @@ class Depth(ffprobe.PerRunProbe):
         notes, joint = super().notes(results, claims), _Joint.of(results)
         if len(results) > 1 and joint is None:
             notes.append("Correlations over runs need three runs of the same depth.")
-        return notes + (list(joint.notes()) if joint else []) + (CRITERION if claims else [])
+        return (
+            notes
+            + (list(joint.notes()) if joint else [])
+            + (CRITERION if any(not claim.not_comparable for claim in claims) else [])
+        )
 
     def claims(self, results: Sequence[_RunDepth]) -> list[ffprobe.Claim]:
         several, joint = len(results) > 1, _Joint.of(results)
         gains, delays, correlations = [], [], []
+        for indices in ffprobe.seed_groups([result.run for result in results]):
+            seeds = [results[i] for i in indices]
+            if ffprobe.in_setting(seeds[0].run, DEEP):
+                label = ", ".join(result.label for result in seeds) if several else ""
+                agrees, text, p = _gains(seeds)
+                runs = [result.run for result in seeds]
+                gains.append(ffprobe.judge(runs, label, agrees, text, p=p, paper=TFF_D))
         for result in results:
-            label = result.label if several else ""
-            if ffprobe.in_setting(result.run, DEEP):
-                gains.append((label, *_gains(result)))
             if ffprobe.in_setting(result.run, PAIRS):
-                delays.append((label, *_learns_later(result)))
+                label = result.label if several else ""
+                delays.append(ffprobe.judge(result.run, label, *_learns_later(result), paper=ADAMSON))
         if joint and not list(joint.notes()) and ffprobe.in_setting(results[0].run, PAIRS):
-            correlations.append(("", *_correlates(joint)))
+            agrees, text, p = _correlates(joint)
+            runs = [result.run for result in results]
+            correlations.append(ffprobe.judge(runs, "", agrees, text, p=p, paper=ADAMSON))
         claims = [
             ffprobe.joint_claim(
                 "Trifecta, Section 7",
@@ -124,7 +135,9 @@ class Depth(ffprobe.PerRunProbe):
         return 5.5, 2.1
 
 
-CRITERION = ["In the claims, a gain counts if it differs from 0 by more than two standard errors, paired by image."]
+CRITERION = [ffprobe.GAIN_CRITERION]
+TFF_D = ffprobe.paper_setting("tff-d", "cifar10", 500)
+ADAMSON = ffprobe.paper_setting("fcn", "mnist")
 DEEP = {"loss": {"symba"}, "normalizer": {"batchnorm"}, "scheduler": {"olu"}}
 PAIRS = {"rule": {"forward-forward"}, "loss": {"fixed-threshold", "symba"}}
 
@@ -134,9 +147,10 @@ class _RunDepth:
 
     def __init__(self, run: ffprobe.RunFile, label: str, reach: float) -> None:
         import numpy as np
+        import torch
 
         self.run, self.label = run, label
-        self.layers = [str(name) for name in run.read("metrics/layer")]
+        self.layers = ffprobe.layer_numbers(run)
         self.depth, self.middle = len(self.layers), max(1, len(self.layers) // 2)
         accuracy = 100 * run.read("metrics/validation_accuracy").astype(float)
         measured = np.flatnonzero(np.isfinite(accuracy).any(axis=1))
@@ -154,10 +168,11 @@ class _RunDepth:
         part: str = "test" if self.tested else "evaluation"
         recorded, truth = run.variable(f"{part}/goodness"), run.read(f"{part}/true_label")
         goodness = recorded[...] if self.tested else recorded[-1]
-        self.right: np.ndarray = goodness.argmax(axis=2) == truth  # [layers, images]
         if not np.isfinite(goodness).all():
             where = f"{part}/goodness of {run.path}"
             raise ffprobe.FileError("The last goodness contains NaN or infinity.", where=where)
+        predicted = ffprobe.predicted_labels(torch.from_numpy(np.asarray(goodness))).numpy()
+        self.right: np.ndarray = predicted == truth  # [layers, images]
         enough = reach * self.course[-1] * (1 - 1e-6)  # accuracies are float32: 0.9 is slightly less than 90 %
         rows = [int(np.argmax(self.course[:, i] >= enough[i])) for i in range(self.depth)]
         self.reached = [int(self.epochs[row]) for row in rows]
@@ -252,17 +267,30 @@ class _Joint:
             )
 
 
-def _gains(result: _RunDepth) -> tuple[bool | None, str]:
-    """Agrees if the last layer is above the middle one and no layer is below the one before it."""
-    if result.depth < 4:
-        return None, f"{result.depth} layers are too few"
-    gain, error = result.gain(result.middle - 1, result.depth - 1)
-    way = ffprobe.direction(gain, error)
-    below = [str(i + 1) for i in range(1, result.depth) if ffprobe.direction(*result.gain(i - 1, i)) == -1]
-    text = f"layer {result.depth} is {gain:+.2f} ± {error:.2f} points against layer {result.middle}"
-    who = f"layer {', '.join(below)}" if below else "no layer"
+def _gains(seeds: Sequence[_RunDepth]) -> tuple[bool | None, str, float]:
+    """Agrees if the last layer is above the middle one and no layer is below the one before it.
+
+    Args:
+        seeds: one run, tested over its images, or runs that differ only in the seed, tested over seeds.
+    """
+    depth, middle = seeds[0].depth, seeds[0].middle
+    if depth < 4:
+        return None, f"{depth} layers are too few", float("nan")
+
+    def test(before: int, after: int) -> ffprobe.GainTest:
+        tests = [ffprobe.gain_test(result.right[before], result.right[after]) for result in seeds]
+        return tests[0] if len(tests) == 1 else ffprobe.gain_over_seeds([test.gain for test in tests])
+
+    over_middle = test(middle - 1, depth - 1)
+    way, p = over_middle.decide()
+    below, p_below = ffprobe.falling_steps([test(i - 1, i) for i in range(1, depth)])
+    gain, error = seeds[0].gain(middle - 1, depth - 1) if len(seeds) == 1 else over_middle[:2]
+    text = f"layer {depth} is {gain:+.2f} ± {error:.2f} points against layer {middle}"
+    who = f"layer {', '.join(map(str, below))}" if below else "no layer"
     text += f", and {who} is below the one before"
-    return False if below or way in (-1, 0) else way == 1 or None, text
+    if below:
+        return False, text, p_below
+    return way if way is None else way == 1, text, p
 
 
 def _learns_later(result: _RunDepth) -> tuple[bool | None, str]:
@@ -275,7 +303,7 @@ def _learns_later(result: _RunDepth) -> tuple[bool | None, str]:
     return (False if result.not_by[0] >= result.reached[-1] else None), text
 
 
-def _correlates(joint: _Joint) -> tuple[bool | None, str]:
+def _correlates(joint: _Joint) -> tuple[bool | None, str, float]:
     """Agrees if layer 1 is correlated with p < 0.05; with 10 runs or more, no such correlation disagrees."""
     from scipy import stats
 
@@ -283,8 +311,8 @@ def _correlates(joint: _Joint) -> tuple[bool | None, str]:
     p = float(stats.pearsonr(joint.final[:, 0], joint.model).pvalue)
     text = f"over {runs} runs r is {r[0]:.2f} in layer 1 (p = {p:.2g}), {r[-1]:.2f} in layer {len(r)}"
     if p < 0.05:
-        return bool(r[0] > 0), text
-    return False if runs >= 10 else None, text
+        return bool(r[0] > 0), text, p
+    return (False, text, float("nan")) if runs >= 10 else (None, text, p)
 
 
 @ffprobe.hookimpl

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import torch
     from matplotlib.figure import Figure
 
-Judge = Callable[["_RunEvaluation", float, float], bool | None]
+Judge = Callable[["_RunEvaluation", ffprobe.GainTest], tuple[bool | None, float]]
 Stage = Literal["pre", "random", ""]
 STRATEGIES: tuple[tuple[str, str, dict[str, Any], Stage], ...] = (
     ("last layer", "layer-goodness", {"layers": "last"}, ""),
@@ -38,8 +38,10 @@ SYMBA = {"loss": {"symba"}, "normalizer": {"batchnorm"}}
 class Evaluation(ffprobe.PerRunProbe):
     """Accuracy and cost of all evaluators: goodness of some layers, a head on features, or fewer labels.
 
-    Cost is the number of layer evaluations per image: one for each label and layer that a strategy needs. Everything
-    that a strategy selects is selected on validation images. Its validation accuracy is then cross-fitted: selected on
+    Cost is the number of multiply-adds per image: those of each layer (``layer_multiply_adds`` of the run file) times
+    the inputs that a strategy evaluates in it. Layer evaluations, which count every layer alike, are a second column;
+    they are the cost only for a file without that attribute. Everything that a strategy selects is selected on
+    validation images. Its validation accuracy is then cross-fitted: selected on
     one half and measured on the other, so that no image affects its own prediction. Strategies on features are
     evaluated on the validation images whose activations were recorded, the others on all validation images and on the
     test set. The gain over the last layer is paired by image; its 95 % interval is a bootstrap over images.
@@ -57,8 +59,9 @@ class Evaluation(ffprobe.PerRunProbe):
         column = ffprobe.Column
         return [
             column("strategy", "", "how the prediction is made", key=True),
-            column("cost", "1", "layer evaluations per image", ".1f"),
-            column("times_less", "1", "cost of a full sweep (every label through every layer) over this cost", ".1f"),
+            column("multiply_adds", "1", "multiply-adds per image", ".4g"),
+            column("times_fewer", "1", "cost of a full scan (every label through every layer) over this cost", ".2f"),
+            column("layer_evaluations", "1", "layer evaluations per image", ".1f"),
             column("validation", "%", "accuracy on validation images", ".2f"),
             column("validation_se", "%", "binomial standard error", ".2f", spread_of="validation"),
             column("validation_images", "", "number of validation images"),
@@ -110,7 +113,7 @@ class Evaluation(ffprobe.PerRunProbe):
                     continue
                 _, _, less, *_, gain, low, high, _ = row.values()
                 y = k + (i - (len(results) - 1) / 2) * step
-                face = {} if row.test else {"markerfacecolor": "white"}
+                face: dict[str, Any] = {} if row.test else {"markerfacecolor": "white"}
                 spread = [[gain - low], [high - gain]] if low == low else None
                 label = result.label if several and k == 0 else None
                 axes.errorbar(gain, y, xerr=spread, elinewidth=0.8, label=label, **look, **face)
@@ -141,7 +144,8 @@ class _Strategy:
         test: its result on the test set; None without one.
         gain: over the last layer, as a share.
         gain_on: the images of the gain, in words.
-        full_cost: layer evaluations of a full sweep.
+        multiply_adds: per image; NaN if the file does not have them.
+        times_fewer: cost of a full scan over this cost.
     """
 
     name: str
@@ -149,17 +153,19 @@ class _Strategy:
     test: ffprobe.EvaluationResult | None
     gain: ffprobe.Estimate
     gain_on: str
-    full_cost: int
+    multiply_adds: float
+    times_fewer: float
 
     def values(self) -> tuple[Any, ...]:
         """The row of the table."""
-        nan, result = float("nan"), self.test or self.validation
+        nan, cost = float("nan"), (self.test or self.validation).cost
         test = (self.test.accuracy, self.test.error) if self.test else (nan, nan)
         gain = (100 * self.gain.mean, 100 * self.gain.low, 100 * self.gain.high)
         if self.name == STRATEGIES[0][0]:
             gain = (0.0, nan, nan)
         validation = (self.validation.accuracy, self.validation.error, len(self.validation.right))
-        return (self.name, result.cost, self.full_cost / result.cost, *validation, *test, *gain, self.gain_on)
+        costs = (self.multiply_adds, self.times_fewer, cost)
+        return (self.name, *costs, *validation, *test, *gain, self.gain_on)
 
 
 class _RunEvaluation:
@@ -171,7 +177,10 @@ class _RunEvaluation:
         evaluators = ffprobe.registered("evaluator")
         plain = ffprobe.read_calibration(run)
         self.depth, self.form = plain.depth, plain.form
-        self.full_cost = plain.depth * (plain.classes if plain.form == "pair" else 1)
+        passes = plain.classes if plain.form == "pair" else 1
+        self.full_evaluations = plain.depth * passes
+        self.weights = ffprobe.layer_multiply_adds(run, plain.depth)
+        self.full_cost = float(passes * sum(self.weights or [1] * plain.depth))
         calibrations: dict[Stage, ffprobe.Calibration] = {"": plain}
         stages: tuple[Stage, ...] = ("pre", "random")
         for stage in stages:
@@ -205,7 +214,10 @@ class _RunEvaluation:
             before, after = (last["test"], tested.right) if tested else (last[stage], validated.right)
             gain = ffprobe.paired_bootstrap(before, after)
             on = "test" if tested else f"{len(after)} validation" if stage else "validation"
-            self.strategies.append(_Strategy(strategy, validated, tested, gain, on, self.full_cost))
+            result = tested or validated
+            cost = result.weighted(self.weights) if self.weights else result.cost
+            adds = cost if self.weights else float("nan")
+            self.strategies.append(_Strategy(strategy, validated, tested, gain, on, adds, self.full_cost / cost))
         self._add_notes(plain, calibrations.get("pre"), test is not None)
 
     def strategy(self, name: str) -> _Strategy | None:
@@ -220,7 +232,12 @@ class _RunEvaluation:
         return self._notes
 
     def to_dict(self) -> dict[str, Any]:
-        counts = {"depth": self.depth, "form": self.form, "full_sweep_layer_evaluations": self.full_cost}
+        counts = {
+            "depth": self.depth,
+            "form": self.form,
+            "full_scan_layer_evaluations": self.full_evaluations,
+            "full_scan_multiply_adds": self.full_cost if self.weights else None,
+        }
         return {"label": self.label, "path": str(self.run.path), "complete": bool(self.run.complete), **counts}
 
     def _add_notes(self, plain: ffprobe.Calibration, features: ffprobe.Calibration | None, tested: bool) -> None:
@@ -229,7 +246,13 @@ class _RunEvaluation:
         if not tested:
             self._notes.append("the test set was not evaluated, so gains are on validation images.")
         cost = "every label through every layer" if self.form == "pair" else "one pass"
-        self._notes.append(f"a full sweep is {self.full_cost} layer evaluations per image ({cost}).")
+        unit = "multiply-adds" if self.weights else "layer evaluations"
+        self._notes.append(f"a full scan is {self.full_cost:.4g} {unit} per image ({cost}).")
+        if not self.weights:
+            self._notes.append(
+                "the file has no layer_multiply_adds, so times_fewer counts layer evaluations, as if all layers cost"
+                " the same."
+            )
         if features:
             assert features.fit_labels is not None
             self._notes.append(
@@ -249,7 +272,7 @@ class _RunEvaluation:
 
 def _maker(component: Any, settings: Mapping[str, Any]) -> Callable[[], ffprobe.Evaluator]:
     params = component.Params(**settings)
-    return lambda: component(params)  # type: ignore[no-any-return]
+    return lambda: component(params)
 
 
 def _test_set(run: ffprobe.RunFile) -> tuple[torch.Tensor, torch.Tensor] | None:
@@ -276,41 +299,53 @@ def _pixels(run: ffprobe.RunFile, features: ffprobe.Calibration) -> float | None
     return 100 * float((head.log_probabilities(pixels[held_out]).argmax(dim=1) == features.labels).double().mean())
 
 
+TFF = ffprobe.paper_setting("tff-s tff-d", "cifar10", 100)
+
+
 def _verdicts(
     results: Sequence[_RunEvaluation], name: str, setting: Mapping[str, set[str]], judge: Judge
-) -> Iterator[tuple[str, bool | None, str]]:
+) -> Iterator[ffprobe.RunVerdict]:
     """Label, verdict and numbers in words of one strategy, for each run in the setting."""
+    paper = TFF if setting else None  # the claims about features are not about one network
     for result in results:
         strategy = result.strategy(name)
         if strategy is None or not ffprobe.in_setting(result.run, setting):
             continue
         gain = 100 * strategy.gain.mean
-        error = 100 * strategy.gain.sd / len((strategy.test or strategy.validation).right) ** 0.5
+        n, sd = len((strategy.test or strategy.validation).right), strategy.gain.sd
+        # one more image, half gained and half lost, so that equal predictions for few images have an error
+        squares, total = (n - 1) * sd**2 + n * strategy.gain.mean**2 + 1, n * strategy.gain.mean
+        error = 100 * max(0.0, squares / (n + 1) - (total / (n + 1)) ** 2) ** 0.5 / (n + 1) ** 0.5
         text = f"{name} {gain:+.2f} points over the last layer ({strategy.gain_on} images, {result.depth} layers)"
-        yield result.label if len(results) > 1 else "", judge(result, gain, error), text
+        agrees, p = judge(result, ffprobe.GainTest(gain, error, strategy.gain.p if sd else 1.0))
+        yield ffprobe.judge(result.run, result.label if len(results) > 1 else "", agrees, text, p=p, paper=paper)
 
 
-def _gains_if_deep(result: _RunEvaluation, gain: float, error: float) -> bool | None:
+def _gains_if_deep(result: _RunEvaluation, gain: ffprobe.GainTest) -> tuple[bool | None, float]:
     # the published gain is a few tenths, so in a deep network a gain within 0.5 points is inconclusive
-    way = ffprobe.direction(gain, error, flat=0.5)
+    way, p = gain.decide(flat=0.5)
     if way is None:
-        return None
+        return None, p
     if result.depth >= 10:
-        return {1: True, -1: False}.get(way)
+        return {1: True, -1: False}.get(way), p
     if result.depth <= 6:
-        return {1: False, -1: True, 0: True}.get(way)
-    return None
+        return {1: False, -1: True, 0: True}.get(way), p
+    return None, p
 
 
-def _is_below(result: _RunEvaluation, gain: float, error: float) -> bool | None:
-    way = ffprobe.direction(gain, error)
-    return None if way is None else {1: False, -1: True}.get(way)
+def _is_below(result: _RunEvaluation, gain: ffprobe.GainTest) -> tuple[bool | None, float]:
+    way, p = gain.decide()
+    return (None if way is None else {1: False, -1: True}.get(way)), p
 
 
-def _is_far_below(result: _RunEvaluation, gain: float, error: float) -> bool | None:
-    if gain + 2 * error < -MUCH:
-        return True
-    return False if gain - 2 * error > -MUCH else None
+def _is_far_below(result: _RunEvaluation, gain: ffprobe.GainTest) -> tuple[bool | None, float]:
+    from scipy import stats
+
+    if not gain.error > 0:
+        return None, gain.p
+    z = (gain.gain + MUCH) / gain.error  # McNemar's test is for a difference of 0; this one is against -MUCH
+    p = float(2 * stats.norm.sf(abs(z)))
+    return (z < 0 if p < 0.05 else None), p
 
 
 @ffprobe.hookimpl

@@ -10,6 +10,7 @@ from pydantic import Field
 import ffprobe
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.figure import Figure
 
 
@@ -49,7 +50,7 @@ class FreeRiding(ffprobe.PerRunProbe):
     def columns(self, results: Sequence[_RunMargins]) -> list[ffprobe.Column]:
         return [
             ffprobe.Column("depth", "", "layer number, from 1", key=True),
-            ffprobe.Column("layer", "", "layer name in the run file", key=True),
+            ffprobe.Column("layer", "", "layer number, from 1, as text", key=True),
             ffprobe.Column("free_riding", "1", "F = E[1 - min(1, R)]", ".3f"),
             ffprobe.Column("median_r", "1", "median of R, the share of the signal that remains", ".3g"),
             ffprobe.Column("starved", "%", "pairs of image and wrong label with R <= 0.01", ".1f"),
@@ -60,18 +61,22 @@ class FreeRiding(ffprobe.PerRunProbe):
 
     def claims(self, results: Sequence[_RunMargins]) -> list[ffprobe.Claim]:
         several = len(results) > 1
-        removed, rises = [], []
+        removed: list[ffprobe.RunVerdict] = []
+        rises: list[ffprobe.RunVerdict] = []
         for result in results:
             label, later = result.label if several else "", [layer.free_riding for layer in result.attenuation[1:]]
             if not later:
                 continue
             text = f"F is {min(later):.3f} to {max(later):.3f} in the layers after the first"
             if result.trained_gamma == 0 and result.has_margin_loss:
-                rises.append((label, *_rises(result)))
+                agrees, numbers, p = _rises(result)
+                rises.append(ffprobe.judge(result.run, label, agrees, numbers, p=p, paper=BLOCKS))
             if result.trained_gamma == 0:
-                removed.append((label, None, f"{text}, for a loss that it was not trained with"))
+                text += ", for a loss that it was not trained with"
+                removed.append(ffprobe.judge(result.run, label, None, text, paper=BLOCKS))
             else:
-                removed.append((label, min(later) >= 0.9, f"{text} (agrees from 0.9)"))
+                text += " (agrees from 0.9)"
+                removed.append(ffprobe.judge(result.run, label, min(later) >= 0.9, text, paper=BLOCKS))
         claims = [
             ffprobe.joint_claim(
                 "Free riding (arXiv:2605.06240)",
@@ -121,7 +126,7 @@ class _RunMargins:
         import numpy as np
 
         self.run, self.label = run, label
-        self.layers = [str(name) for name in run.read("metrics/layer")]
+        self.layers = ffprobe.layer_numbers(run)
         if not run.has("evaluation/goodness") or not len(run.variable("evaluation/goodness")):
             hint = "Resume the run until its first evaluation, or train with training.validation_fraction above 0."
             raise ffprobe.FileError("The file has no validation goodness.", where=str(run.path), hint=hint)
@@ -137,7 +142,9 @@ class _RunMargins:
             hint = "A run that diverged, or a rule that gives a layer no goodness of its own, has no margins there."
             raise ffprobe.FileError(what, where=f"evaluation/goodness of {run.path}", hint=hint)
         self.images, self.wrong = wrong.shape[1:]
-        margins = (true[..., None] - wrong).reshape(len(self.layers), -1)
+        pairs = true[..., None] - wrong  # [layers, images, wrong labels]
+        self.by_image: np.ndarray = pairs.mean(axis=2)
+        margins = pairs.reshape(len(self.layers), -1)
         loss = run.config.get("loss", {})
         loss = loss if hasattr(loss, "get") else {}
         slope = loss.get("beta", loss.get("alpha"))
@@ -177,13 +184,29 @@ class _RunMargins:
         return {"label": self.label, "path": str(self.run.path), **facts, "pairs": self.images * self.wrong}
 
 
-def _rises(result: _RunMargins) -> tuple[bool | None, str]:
-    """Agrees if every layer's mean margin exceeds the one before."""
+BLOCKS = ffprobe.paper_setting("attention-blocks", "cifar10")
+"""The paper's four attention blocks, which are not a network of this project."""
+
+
+def _rises(result: _RunMargins) -> tuple[bool | None, str, float]:
+    """Agrees if every layer's mean margin exceeds the one before: t tests over images."""
+    from scipy import stats
+
     if len(result.margin) < 3:
-        return None, f"{len(result.margin)} layers are too few"
+        return None, f"{len(result.margin)} layers are too few", float("nan")
     steps = [bool(b > a) for a, b in zip(result.margin, result.margin[1:], strict=False)]
+    p = []
+    for before, after in zip(result.by_image, result.by_image[1:], strict=False):
+        change = after - before
+        spread = float(change.std()) > 1e-9 * float(abs(change).max())
+        p.append(float(stats.ttest_1samp(change, 0).pvalue) if len(change) > 1 and spread else float("nan"))
     span = f"from {result.margin[0]:.3g} to {result.margin[-1]:.3g}"
-    return all(steps), f"the mean margin grows in {sum(steps)} of {len(steps)} steps, {span}"
+    text = f"the mean margin grows in {sum(steps)} of {len(steps)} steps, {span}"
+    falls = [min(1.0, len(p) * value) for value, rises in zip(p, steps, strict=True) if not rises and value == value]
+    if min(falls, default=1.0) < 0.05:
+        return False, text, min(falls)
+    sure = all(value < 0.05 for value in p)  # False for NaN
+    return (True if sure and all(steps) else None), text, max(p) if all(v == v for v in p) else float("nan")
 
 
 @ffprobe.hookimpl

@@ -42,7 +42,7 @@ class Goodness(ffprobe.PerRunProbe):
         return [
             column("epoch", "epoch", "number of completed epochs", key=True),
             column("depth", "", "layer number, from 1", key=True),
-            column("layer", "", "layer name in the run file", key=True),
+            column("layer", "", "layer number, from 1, as text", key=True),
             column("positive", "1", "goodness of positives, training batches, mean over the epoch", "#.3g"),
             column("negative", "1", "goodness of negatives, training batches, mean over the epoch", "#.3g"),
             column("maximum", "1", "maximum over all validation images and labels, at the selected epochs", "#.3g"),
@@ -51,23 +51,29 @@ class Goodness(ffprobe.PerRunProbe):
 
     def notes(self, results: Sequence[_RunGoodness], claims: Sequence[ffprobe.Claim]) -> list[str]:
         squares = any(result.kind.endswith("-square") for result in results)
-        return super().notes(results, claims) + (SCALE if squares else []) + (CRITERION if claims else [])
+        return (
+            super().notes(results, claims)
+            + (SCALE if squares else [])
+            + (CRITERION if any(not claim.not_comparable for claim in claims) else [])
+        )
 
     def claims(self, results: Sequence[_RunGoodness]) -> list[ffprobe.Claim]:
         """The paper's claims about runs with SymBa; the numbers behind each verdict are part of the claim."""
         several = len(results) > 1
-        early, growth = [], []
+        early: list[ffprobe.RunVerdict] = []
+        growth: list[ffprobe.RunVerdict] = []
         for result in results:
             label, (where, most) = result.label if several else "", result.last()
             if ffprobe.in_setting(result.run, DEEP):
                 if most is None or len(result.layers) < 5 or not (most == most).all():
-                    early.append((label, None, "no maximum at the end, or fewer than 5 layers"))
+                    text = "no maximum at the end, or fewer than 5 layers"
+                    early.append(ffprobe.judge(result.run, label, None, text, paper=TFF_D))
                 else:
                     first, rest = most[:3].max(), most[3:].max()
                     text = f"on {where} images {first:.3g} in the first three layers, {rest:.3g} in the later ones"
-                    early.append((label, bool(first > rest), text))
+                    early.append(ffprobe.judge(result.run, label, bool(first > rest), text, paper=TFF_D))
             if ffprobe.in_setting(result.run, {"loss": {"symba"}}):
-                growth.append((label, *_growth(result)))
+                growth.append(ffprobe.judge(result.run, label, *_growth(result), paper=TFF_D))
         source = "Trifecta, Appendix D, Figure 6 left"
         claims = [
             ffprobe.joint_claim(
@@ -92,15 +98,14 @@ class Goodness(ffprobe.PerRunProbe):
         shown = [i for i, result in enumerate(results) if result.trained_on_pairs]
         rows = [[f"positive {i}", f"negative {i}"] for i in shown]
         rows = [*rows, ["maximum"] * 2] if several or not shown else [[*rows[0], "maximum"]]
-        axes, panels = figure.subplot_mosaic(rows), []
+        mosaic: Any = rows
+        axes, panels = figure.subplot_mosaic(mosaic), []
         for i in shown:
             result, pair = results[i], [axes[f"{sign} {i}"] for sign in ("positive", "negative")]
             pair[1].sharey(pair[0])
             values = (result.positive, result.negative)
             for where, sign, y in zip(pair, ("positive", "negative"), values, strict=True):
-                panels.append(
-                    ffprobe.Panel(axes=where, x=result.epochs, y=y, ylabel=f"{sign} goodness", scale="auto")
-                )
+                panels.append(ffprobe.Panel(axes=where, x=result.epochs, y=y, ylabel=f"{sign} goodness", scale="auto"))
             if several:
                 pair[0].set_title(result.label, loc="left")
         if panels:
@@ -128,6 +133,8 @@ CRITERION = [
     "In the claims, goodness is about the same if it does not double between the last two selected epochs.",
 ]
 DEEP = {"loss": {"symba"}, "normalizer": {"batchnorm"}, "scheduler": {"olu"}}
+TFF_D = ffprobe.paper_setting("tff-d", "cifar10", 500)
+FCN = ffprobe.paper_setting("fcn", "cifar10", 100)
 
 
 class _RunGoodness:
@@ -137,7 +144,7 @@ class _RunGoodness:
         import numpy as np
 
         self.run, self.label = run, label
-        self.layers = [str(name) for name in run.read("metrics/layer")]
+        self.layers = ffprobe.layer_numbers(run)
         self.epochs = [int(epoch) for epoch in run.read("metrics/epoch")]
         if not self.epochs:
             hint = "Resume the run until its first epoch is complete."
@@ -227,9 +234,11 @@ def _evenness(results: Sequence[_RunGoodness]) -> ffprobe.Claim | None:
     import numpy as np
 
     kinds: dict[str | None, list[tuple[str, float]]] = {}
+    runs: list[ffprobe.RunFile] = []
     for result in results:
         names, (_, most) = ffprobe.run_components(result.run), result.last()
         if names.get("loss") == "symba" and most is not None and np.isfinite(most).all() and most.min() > 0:
+            runs.append(result.run)
             kinds.setdefault(names.get("normalizer"), []).append((result.label, float(most.max() / most.min())))
     batch = kinds.get("batchnorm", [])
     others = [*kinds.get("length", []), *kinds.get("rms", []), *kinds.get("none", [])]
@@ -237,12 +246,11 @@ def _evenness(results: Sequence[_RunGoodness]) -> ffprobe.Claim | None:
         return None
     agrees = max(ratio for _, ratio in batch) < min(ratio for _, ratio in others)
     ratios = ", ".join(f"{label} {ratio:.3g}" for label, ratio in batch + others)
-    return ffprobe.Claim(
+    return ffprobe.joint_claim(
         "Trifecta, Appendix E, Figure 9 right",
         "the largest goodness varies less across layers with batch normalization than with length normalization or"
         " none (VFF+SymBa/f, CIFAR-10).",
-        f"largest layer over smallest: {ratios}.",
-        agrees,
+        [ffprobe.judge(runs, "", agrees, f"largest layer over smallest: {ratios}", paper=FCN)],
     )
 
 

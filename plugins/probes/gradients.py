@@ -175,16 +175,16 @@ class Gradients(ffprobe.PerRunProbe):
         panels = _panels_by_role(results[0], layers) if one_run else _panels_by_layer(results, layers)
         grid = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
         for axes, (title, lines) in zip(grid, panels, strict=True):
-            drawn = [(label, *_bands(*result.series(role, layer))) for label, result, role, layer in lines]
-            drawn = [line for line in drawn if len(line[1])]
+            drawn = [(label, _bands(*result.series(role, layer))) for label, result, role, layer in lines]
+            drawn = [(label, bands) for label, bands in drawn if bands[0]]
             axes.set_yscale("log")
             ffprobe.line_by_layer(
                 axes,
-                [ffprobe.Series(label=label, x=x, y=middle) for label, x, middle, _, _ in drawn],
+                [ffprobe.Series(label=label, x=x, y=middle) for label, (x, middle, _, _) in drawn],
                 xlabel="step" if axes is grid[-1] else "",
                 ylabel="gradient norm",
             )
-            for line, (_, x, _, low, high) in zip(list(axes.lines), drawn, strict=False):
+            for line, (_, (x, _, low, high)) in zip(list(axes.lines), drawn, strict=False):
                 line.set_markevery(max(1, len(x) // 6))
                 axes.fill_between(x, low, high, color=line.get_color(), alpha=0.25, linewidth=0)
             if title:
@@ -289,7 +289,9 @@ class _RunGradients:
         self.norms: np.ndarray = run.read(f"{group}/steps/norm").astype(float)  # [step, role, layer]
         if not np.isfinite(self.norms).any():
             hint = "Resume the run until its first epoch is committed." if not len(self.steps) else ""
-            what = "The file has no gradients yet." if not len(self.steps) else "The rule of this run left no gradients."
+            what = (
+                "The file has no gradients yet." if not len(self.steps) else "The rule of this run left no gradients."
+            )
             raise ffprobe.FileError(what, where=str(run.path), hint=hint)
         self.depth = self.norms.shape[2]
         self.roles = [role for role in range(2) if np.isfinite(self.norms[:, role]).any()]
@@ -343,9 +345,8 @@ class _RunGradients:
         yield f"{len(self.steps)} steps recorded; sandboxes after step {steps or '(not yet)'}."
         dead = [str(i + 1) for i in range(self.depth) if any((self.series(r, i)[1] == 0).any() for r in self.roles)]
         if dead:
-            yield (
-                f"at some steps the gradient is exactly zero in layer {', '.join(dead)}; the spread excludes these steps."
-            )
+            layers = ", ".join(dead)
+            yield f"at some steps the gradient is exactly zero in layer {layers}; the spread excludes these steps."
         if SHARED not in self.roles:
             yield "no layer learns from another layer's loss, so there is no cosine."
         if len(self.steps) < 40:
@@ -372,6 +373,9 @@ def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if len(values) else float("nan")
 
 
+FCN = ffprobe.paper_setting("fcn", "cifar10", 100)
+
+
 def _figure_2(results: Sequence[_RunGradients]) -> ffprobe.Claim | None:
     source = "Trifecta, Figure 2"
     claim = (
@@ -383,16 +387,18 @@ def _figure_2(results: Sequence[_RunGradients]) -> ffprobe.Claim | None:
     if batch is None or length is None:
         return None
     if batch.setting() != length.setting():
-        return ffprobe.Claim(source, claim, "The runs differ in more than the normalizer.")
+        reason = "The runs differ in more than the normalizer"
+        return ffprobe.joint_claim(source, claim, [ffprobe.judge([batch.run, length.run], "", None, reason, paper=FCN)])
     layers = (0, batch.depth - 1)
     spreads = [(length.spread(OWN, i), batch.spread(OWN, i)) for i in layers]
     text = "; ".join(f"layer {i + 1}: {a:.2f} against {b:.2f}" for i, (a, b) in zip(layers, spreads, strict=True))
-    here = f"{length.label} against {batch.label}, spread in decades, {text}; it agrees if both are larger."
+    here = f"{length.label} against {batch.label}, spread in decades, {text}; it agrees if both are larger"
     known = all(value == value for pair in spreads for value in pair)
-    return ffprobe.Claim(source, claim, here, all(a > b for a, b in spreads) if known else None)
+    agrees = all(a > b for a, b in spreads) if known else None
+    return ffprobe.joint_claim(source, claim, [ffprobe.judge([length.run, batch.run], "", agrees, here, paper=FCN)])
 
 
-def _figure_7(results: Sequence[_RunGradients]) -> Iterator[ffprobe.Claim]:
+def _figure_7(results: Sequence[_RunGradients]) -> Iterator[ffprobe.Claim | None]:
     left = "FCN, SymBa, greedy, CIFAR-10: without normalization gradients shrink from layer to layer."
     right = "The same: without normalization layer 6's gradients are orders of magnitude below those with it."
     none = next((result for result in results if result.normalizer == "none"), None)
@@ -404,11 +410,12 @@ def _figure_7(results: Sequence[_RunGradients]) -> Iterator[ffprobe.Claim]:
     text = ", ".join(f"{value:.1e}" for value in medians)
     here = (
         f"{none.label}: medians by layer {text}; it agrees if at least four in five layers are below the one before,"
-        " and the last is at most a tenth of the first."
+        " and the last is at most a tenth of the first"
     )
     enough = len(steps) >= 3
     agrees = falls >= 0.8 * len(steps) and medians[-1] <= 0.1 * medians[0] if enough else None
-    yield ffprobe.Claim("Trifecta, Figure 7 (left)", left, here, agrees)
+    verdict = ffprobe.judge(none.run, "", agrees, here, paper=FCN)
+    yield ffprobe.joint_claim("Trifecta, Figure 7 (left)", left, [verdict])
     others = [result for result in results if result.normalizer != "none" and result.setting() == none.setting()]
     if not others:
         return
@@ -416,10 +423,13 @@ def _figure_7(results: Sequence[_RunGradients]) -> Iterator[ffprobe.Claim]:
     base = none.median(last)
     ratios = [(result.label, result.median(last) / base if base else float("inf")) for result in others]
     text = ", ".join(f"{label} {ratio:.3g} times" for label, ratio in ratios)
-    here = f"Medians of the last layer over those of {none.label}: {text}; it agrees if all are at least 100."
-    yield ffprobe.Claim("Trifecta, Figure 7 (right)", right, here, all(ratio >= 100 for _, ratio in ratios))
+    here = f"Medians of the last layer over those of {none.label}: {text}; it agrees if all are at least 100"
+    runs = [none.run, *(result.run for result in others)]
+    verdict = ffprobe.judge(runs, "", all(ratio >= 100 for _, ratio in ratios), here, paper=FCN)
+    yield ffprobe.joint_claim("Trifecta, Figure 7 (right)", right, [verdict])
 
 
+_Bands = tuple[list[float], list[float], list[float], list[float]]
 _Panels = list[tuple[str, list[tuple[str, _RunGradients, int, int]]]]
 """For each panel its title and its lines: label, run, role, layer."""
 
@@ -447,7 +457,7 @@ def _panels_by_layer(results: Sequence[_RunGradients], numbers: Sequence[int]) -
     return panels
 
 
-def _bands(steps: np.ndarray, values: np.ndarray, most: int = 80) -> tuple[list[float], ...]:
+def _bands(steps: np.ndarray, values: np.ndarray, most: int = 80) -> _Bands:
     """At most ``most`` intervals of 8 steps or more: their middle, and the 10th, 50th and 90th percentile."""
     import numpy as np
 

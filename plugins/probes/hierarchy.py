@@ -1,18 +1,27 @@
-"""Which classes are alike to a network? A tree of classes, and the setting that trains with it."""
+"""Which classes are similar to a network? A tree of classes, and the setting that trains with it."""
 
-from pydantic import Field
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic import Field, ValidationError
 
 import ffprobe
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
 
 
 class Hierarchy(ffprobe.Probe):
     """Ward clustering of the classes by the weights of a linear head on one layer's activations.
 
-    The head is multinomial logistic regression on z-scored activations of the images that the run trained on and
-    recorded (held-out images take no part). The tree is cut at 2, 4, 8 ... groups, as long as there are fewer groups
-    than classes; a level's groups are numbered in the order of their first class.
+    The head is multinomial logistic regression on z-scored activations of the recorded training images (held-out images
+    are not used). The tree is cut into 2, 4, 8 ... groups, as long as there are fewer groups than classes; fewer
+    groups where classes cannot be separated. The groups of a level are numbered in the order of their first class.
 
-    Deviation: HCL-FF does not say at which levels its tree is cut.
+    Deviation: HCL-FF does not specify at which levels its tree is cut.
     """
 
     name = "hierarchy"
@@ -20,57 +29,57 @@ class Hierarchy(ffprobe.Probe):
     needs = frozenset({"activations"})
 
     class Params(ffprobe.Params):
-        """Where classes are read, and how."""
+        """Settings of the linear head."""
 
-        layer: int = Field(0, ge=0, description="depth of the layer, from 1; 0 is the last")
-        l2: float = Field(1.0, gt=0, description="penalty of the head on the summed loss")
+        layer: int = Field(0, ge=0, description="number of the layer of the activations, from 1; 0 is the last")
+        l2: float = Field(1.0, gt=0, description="L2 penalty of the head, added to the summed loss")
 
-    def analyze(self, runs):
+    def analyze(self, runs: Sequence[ffprobe.RunFile]) -> ffprobe.Result:
         labels = ffprobe.run_labels(runs)
         trees = [self._tree(run) for run in runs]
         several = len(runs) > 1
         rows = [
-            (*((label,) if several else ()), level, groups, name, group)
-            for label, run, (_, levels) in zip(labels, runs, trees, strict=True)
-            for level, (groups, of_class) in enumerate(levels)
-            for name, group in zip(_classes(run), of_class, strict=True)
+            (*((label,) if several else ()), index, level.groups, name, group)
+            for label, tree in zip(labels, trees, strict=True)
+            for index, level in enumerate(tree.levels)
+            for name, group in zip(tree.classes, level.of_class, strict=True)
         ]
-
-        def draw(figure):
-            _draw(figure, runs, labels, trees)
-
         column = ffprobe.Column
         columns = [
-            *([column("run", "", "what tells the run apart", key=True)] if several else []),
-            column("level", "", "of the tree, 0 the coarsest", key=True),
-            column("groups", "", "groups at this level", key=True),
+            *([column("run", "", "label of the run", key=True)] if several else []),
+            column("level", "", "level of the tree, from 0 for the coarsest", key=True),
+            column("groups", "", "number of groups at this level", key=True),
             column("class", "", "name of the class", key=True),
-            column("group", "", "its group"),
+            column("group", "", "number of the class's group, from 0"),
         ]
+        documents = [[{"groups": level.groups, "of_class": level.of_class} for level in tree.levels] for tree in trees]
         return ffprobe.Result(
             name=self.name,
-            question="Which classes are alike to the network?",
+            question="Which classes are similar to the network?",
             columns=columns,
             rows=rows,
-            notes=[note for label, (_, levels) in zip(labels, trees, strict=True) for note in _notes(label, levels)],
-            extra={"settings": self.params.model_dump(), "trees": [_document(levels) for _, levels in trees]},
-            draw=draw,
+            notes=[note for label, tree in zip(labels, trees, strict=True) for note in _notes(label, tree)],
+            extra={"settings": self.params.model_dump(), "trees": documents},
+            draw=lambda figure: _draw(figure, labels, trees),
             size=(4.5 * len(runs), 3.2),
             runs=runs,
         )
 
-    def _tree(self, run):
-        """Ward's linkage, and (groups, group of each class) of every level."""
+    def _tree(self, run: ffprobe.RunFile) -> _Tree:
         from scipy.cluster.hierarchy import fcluster, linkage
 
-        link = linkage(self._weights(run), "ward")
-        levels, groups, classes = [], 2, len(link) + 1
+        names = [str(name) for name in run.attributes["class_names"]]  # type: ignore[attr-defined]
+        link = linkage(self._weights(run, len(names)), "ward")
+        levels, groups, classes = list[_Level](), 2, len(link) + 1
         while groups < classes:
-            levels.append((groups, _numbered(fcluster(link, groups, "maxclust"))))
+            # at most so many groups: classes at distance 0 (of a dead layer, for example) cannot be separated
+            of_class = _numbered(fcluster(link, groups, "maxclust"))
+            if len(set(of_class)) > (levels[-1].groups if levels else 1):
+                levels.append(_Level(len(set(of_class)), of_class))
             groups *= 2
-        return link, levels
+        return _Tree(names, link, levels)
 
-    def _weights(self, run):
+    def _weights(self, run: ffprobe.RunFile, classes: int) -> np.ndarray:
         """The head's weights of each class ``[K, F]``."""
         import numpy as np
         import torch
@@ -79,11 +88,11 @@ class Hierarchy(ffprobe.Probe):
         depth = self.params.layer or len(recorded.layers)
         place = next((p for p in recorded.places if p.depth == depth and p.stage == "pre"), None)
         if place is None:
-            what = f"The run has no recorded activations at depth {depth}; it has {len(recorded.layers)} layers."
-            raise ffprobe.FileError(what, where=str(run.path), hint="Ask for another one: hierarchy:layer=1.")
+            what = f"The run has no recorded activations of layer {depth}; it has {len(recorded.layers)} layers."
+            hint = "Select another layer, for example hierarchy:layer=1."
+            raise ffprobe.FileError(what, where=str(run.path), hint=hint)
         chosen = ~recorded.held
         label = recorded.truth[chosen]
-        classes = len(_classes(run))
         if len(np.unique(label)) < classes:
             what = f"Only {len(np.unique(label))} of {classes} classes are among the recorded images."
             raise ffprobe.FileError(what, where=str(run.path), hint="Record more (--set recording.samples=...).")
@@ -94,53 +103,85 @@ class Hierarchy(ffprobe.Probe):
         return head.weight.numpy().T
 
 
-def _classes(run):
-    return [str(name) for name in run.attributes["class_names"]]
+class _Level(NamedTuple):
+    """The tree cut into ``groups`` groups, and the group of each class."""
+
+    groups: int
+    of_class: list[int]
 
 
-def _numbered(clusters):
+class _Tree(NamedTuple):
+    """The tree of one run.
+
+    Attributes:
+        classes: their names.
+        link: Ward's linkage, as scipy returns it.
+        levels: the coarsest first.
+    """
+
+    classes: list[str]
+    link: np.ndarray
+    levels: list[_Level]
+
+
+def _numbered(clusters: np.ndarray) -> list[int]:
     """Groups numbered in the order of their first class."""
     order = dict.fromkeys(clusters.tolist())
     number = {cluster: k for k, cluster in enumerate(order)}
     return [number[cluster] for cluster in clusters.tolist()]
 
 
-def _setting(levels):
-    return "loss.tree=[" + ",".join(str(of_class).replace(" ", "") for _, of_class in levels) + "]"
-
-
-def _notes(label, levels):
-    if levels:
-        yield f"{label}: to train with this tree: --preset hcl-ff --set '{_setting(levels)}'"
-    else:
+def _notes(label: str, tree: _Tree) -> Iterator[str]:
+    if len(tree.classes) < 3:
         yield f"{label}: with two classes there is nothing to group."
+        return
+    if not tree.levels:
+        yield (
+            f"{label}: the layer does not separate the classes, so there is no tree. `ffprobe analyze representations`"
+            " shows dead layers; select another layer, for example hierarchy:layer=1."
+        )
+        return
+    if refusal := _refusal(tree):
+        yield f"{label}: the loss hcl does not accept this tree: {refusal}."
+        return
+    setting = "loss.tree=[" + ",".join(str(level.of_class).replace(" ", "") for level in tree.levels) + "]"
+    yield f"{label}: to train with this tree: --preset hcl-ff --set '{setting}'"
 
 
-def _document(levels):
-    return [{"groups": groups, "of_class": of_class} for groups, of_class in levels]
+def _refusal(tree: _Tree) -> str:
+    """Why the loss ``hcl`` does not accept the tree as its ``tree``; empty if it does."""
+    loss: Any = ffprobe.registered("loss").get("hcl")
+    if loss is None:
+        return "it is not installed"
+    try:
+        loss(loss.Params(tree=[level.of_class for level in tree.levels])).build((1, 1, 1), len(tree.classes))
+    except ValueError as error:  # pydantic's ValidationError is one
+        return str(error.errors()[0]["msg"]) if isinstance(error, ValidationError) else str(error)
+    except ffprobe.UsageError as error:
+        return error.what.rstrip(".")
+    return ""
 
 
-def _draw(figure, runs, labels, trees):
+def _draw(figure: Figure, labels: Sequence[str], trees: Sequence[_Tree]) -> None:
+    """A dendrogram for each run."""
     from scipy.cluster.hierarchy import dendrogram
 
-    for axes, run, label, (link, _) in zip(
-        figure.subplots(1, len(runs), squeeze=False)[0], runs, labels, trees, strict=True
-    ):
-        names = _classes(run)
+    panels: Any = figure.subplots(1, len(trees), squeeze=False)[0]
+    for axes, label, tree in zip(panels, labels, trees, strict=True):
         dendrogram(
-            link,
+            tree.link,
             ax=axes,
-            labels=names,
+            labels=tree.classes,
             orientation="right",
             color_threshold=0,
             above_threshold_color="0.25",
             leaf_font_size=8,
         )
         axes.set_xlabel("distance of joined groups (Ward)")
-        axes.set_title(label if len(runs) > 1 else "")
+        axes.set_title(label if len(trees) > 1 else "")
         axes.spines[["top", "right", "left"]].set_visible(False)
 
 
 @ffprobe.hookimpl
-def ffprobe_components():
+def ffprobe_components() -> list[type]:
     return [Hierarchy]

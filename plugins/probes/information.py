@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 STAGES = ("pre", "post")
 LENGTH = ("length", "layernorm", "rms")
 LEAST_LAYERS = 3
+FCN = ffprobe.paper_setting("fcn", "cifar10", 100)
 
 
 class Information(ffprobe.PerRunProbe):
@@ -55,7 +56,7 @@ class Information(ffprobe.PerRunProbe):
         column = ffprobe.Column
         columns = [
             column("depth", "", "layer number, from 1; 0 is the input", key=True),
-            column("layer", "", "layer name in the run file", key=True),
+            column("layer", "", "layer number, from 1, as text; input is the image itself", key=True),
             column("stage", "", "before (pre) or after (post) the normalizer", key=True),
         ]
         for head, what in (("linear", "linear classifier"), ("mlp", "multi-layer classifier")):
@@ -166,7 +167,7 @@ class _RunInformation:
             for head in heads:
                 bits, error, *named = estimates[head, (place, -1)]
                 values += [bits, error, estimates.get((head, (place, 0)), nothing)[0], *named]
-            yield (*place, *values)
+            yield (*place.cells, *values)
 
     def _estimate(self, log_q: np.ndarray) -> tuple[float, ...]:
         """(bound, its error, Miller-Madow, low, high, plug-in) from ``[repeats, images, classes]``."""
@@ -201,7 +202,7 @@ class _RunInformation:
 
 def _loss(results: Sequence[_RunInformation]) -> ffprobe.Claim | None:
     """Trifecta, Appendix E: layer normalization loses information with depth."""
-    verdicts: list[tuple[str, bool | None, str]] = []
+    verdicts: list[ffprobe.RunVerdict] = []
     for result in results:
         components = ffprobe.run_components(result.run)
         if components.get("normalizer") not in LENGTH or components.get("rule") != "forward-forward":
@@ -209,13 +210,15 @@ def _loss(results: Sequence[_RunInformation]) -> ffprobe.Claim | None:
         label = result.label if len(results) > 1 else ""
         mlp = [row[10:12] for row in result.rows() if row[0] and row[2] == "pre"]
         if len(mlp) < LEAST_LAYERS:
-            verdicts.append((label, None, f"fewer than {LEAST_LAYERS} layers"))
+            verdicts.append(ffprobe.judge(result.run, label, None, f"fewer than {LEAST_LAYERS} layers", paper=FCN))
             continue
         (first, a), (last, b) = mlp[0], mlp[-1]
         error = (a**2 + b**2) ** 0.5
-        agrees = True if first - last > 2 * error else False if last - first > 2 * error else None
+        p = ffprobe.normal_p(first - last, error)
+        agrees = first > last if p < 0.05 else None
         text = f"at least {first:.2f} ± {a:.2f} bits at the first layer, {last:.2f} ± {b:.2f} at the last"
-        verdicts.append((label, agrees, f"{text} ({components['normalizer']}, multi-layer classifier)"))
+        text += f" ({components['normalizer']}, multi-layer classifier)"
+        verdicts.append(ffprobe.judge(result.run, label, agrees, text, p=p, paper=FCN))
     claim = (
         "under layer normalization layers lose information with depth (argued from mutual information, measured as the"
         " accuracy of a multi-layer classifier: CIFAR-10, VFF+SymBa/f)."

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 STAGES = ("pre", "post")
 LENGTH = ("length", "layernorm", "rms")
 """The normalizers that the paper calls layer normalization (the paper's own replaces the mean by 0)."""
+ALPHA = 0.05
+FCN = ffprobe.paper_setting("fcn", "cifar10", 100)
 LEAST_LAYERS, VISIBLE = 3, 1.0
 """Minimum number of layers to look for a fall with depth, and the smallest fall that counts, in percentage points."""
 
@@ -50,7 +52,7 @@ class Probes(ffprobe.PerRunProbe):
     def columns(self, results: Sequence[_RunProbes]) -> list[ffprobe.Column]:
         columns = [
             ffprobe.Column("depth", "", "layer number, from 1; 0 is the input", key=True),
-            ffprobe.Column("layer", "", "layer name in the run file", key=True),
+            ffprobe.Column("layer", "", "layer number, from 1, as text; input is the image itself", key=True),
             ffprobe.Column("stage", "", "before (pre) or after (post) the normalizer", key=True),
         ]
         for name, text in (("linear", "linear classifier"), ("mlp", "multi-layer classifier")):
@@ -138,7 +140,7 @@ class _RunProbes:
                     key = (place, row)
                     fits = 100 * accuracy[recordings.index(key)] if key in recordings else np.array([np.nan])
                     values += [fits.mean(), fits.std(ddof=1) if len(fits) > 1 else np.nan]
-            yield (*place, *values)
+            yield (*place.cells, *values)
 
     def rows(self) -> list[tuple[Any, ...]]:
         return self._rows
@@ -176,21 +178,23 @@ class _RunProbes:
 
 def _fall(results: Sequence[_RunProbes]) -> ffprobe.Claim | None:
     """Figure 8: the fall under layer normalization."""
-    verdicts: list[tuple[str, bool | None, str]] = []
+    verdicts: list[ffprobe.RunVerdict] = []
     for result in results:
         if result.normalizer not in LENGTH or result.rule != "forward-forward":
             continue
         label, fall = result.label if len(results) > 1 else "", result.fall()
         if fall is None:
-            verdicts.append((label, None, f"fewer than {LEAST_LAYERS} layers"))
+            verdicts.append(ffprobe.judge(result.run, label, None, f"fewer than {LEAST_LAYERS} layers", paper=FCN))
             continue
         points, error, first, last = fall
-        agrees = True if points > max(2 * error, VISIBLE) else None
-        agrees = False if points + 2 * error < VISIBLE else agrees
+        p = ffprobe.normal_p(points, error)
+        agrees = True if p < ALPHA and points > VISIBLE else None
+        if agrees is None and (below := ffprobe.normal_p(VISIBLE - points, error)) < ALPHA and points < VISIBLE:
+            agrees, p = False, below
         text = (
             f"{first:.1f} % at the first layer, {last:.1f} % at the last, a fall of {points:.1f} ± {error:.1f} points"
         )
-        verdicts.append((label, agrees, f"{text} ({result.normalizer})"))
+        verdicts.append(ffprobe.judge(result.run, label, agrees, f"{text} ({result.normalizer})", p=p, paper=FCN))
     claim = (
         "the accuracy of a multi-layer classifier falls quickly with depth under layer normalization (CIFAR-10,"
         " VFF+SymBa/f, 100 epochs)."
@@ -214,11 +218,14 @@ def _order(results: Sequence[_RunProbes]) -> ffprobe.Claim | None:
         return None
     means = {name: sum(fall[0] for fall in values) / len(values) for name, values in falls.items()}
     errors = {name: sum(fall[1] ** 2 for fall in values) ** 0.5 / len(values) for name, values in falls.items()}
-    verdicts = []
+    steps = []
     for a, b in zip(list(means), list(means)[1:], strict=False):
         more, error = means[b] - means[a], (errors[a] ** 2 + errors[b] ** 2) ** 0.5
-        verdicts.append(True if more > 2 * error else False if more < -2 * error else None)
-    agrees = False if False in verdicts else None if None in verdicts else True
+        steps.append((more, ffprobe.normal_p(more, error)))
+    against = [min(1.0, len(steps) * p) for more, p in steps if more < 0]
+    largest = max(p for _, p in steps)
+    agrees = False if min(against, default=1.0) < ALPHA else True if not against and largest < ALPHA else None
+    p = min(against) if agrees is False else largest
     here = "from the first layer to the last it falls by " + ", ".join(
         f"{means[name]:.1f} ± {errors[name]:.1f} points with {name}" for name in means
     )
@@ -231,7 +238,9 @@ def _order(results: Sequence[_RunProbes]) -> ffprobe.Claim | None:
     claim = (
         "it falls least without a normalizer, more with batch normalization, most with layer normalization (as above)."
     )
-    return ffprobe.Claim("Trifecta, Figure 8", claim, f"{here}.", agrees)
+    runs = [result.run for result in results]
+    verdict = ffprobe.judge(runs, "", agrees, here, p=p, paper=FCN)
+    return ffprobe.joint_claim("Trifecta, Figure 8", claim, [verdict])
 
 
 @ffprobe.hookimpl

@@ -55,7 +55,7 @@ class Representations(ffprobe.PerRunProbe):
     def columns(self, results: Sequence[_RunRepresentations]) -> list[ffprobe.Column]:
         columns = [
             ffprobe.Column("depth", "", "layer number, from 1; 0 is the input", key=True),
-            ffprobe.Column("layer", "", "layer name in the run file", key=True),
+            ffprobe.Column("layer", "", "layer number, from 1, as text; input is the image itself", key=True),
             ffprobe.Column("stage", "", "before (pre) or after (post) the normalizer", key=True),
         ]
         for name, (unit, text, style) in MEASURES.items():
@@ -129,7 +129,7 @@ class _RunRepresentations:
             untrained = self._measure(place, 0) if self.recorded.untrained(place) else [float("nan")] * len(trained)
             self.undefined |= {name for name, v in zip(MEASURES, trained, strict=True) if v != v or v == float("inf")}
             paired = [v for pair in zip(trained, untrained, strict=True) for v in pair]
-            self._rows.append((*place, *paired))
+            self._rows.append((*place.cells, *paired))
 
     def _measure(self, place: Any, row: int) -> list[float]:
         """The measures of one recording, in the order of ``MEASURES``."""
@@ -164,9 +164,14 @@ class _RunRepresentations:
         return {"label": self.label, "path": str(self.run.path), **counts}
 
 
+TOSATO = ffprobe.paper_setting("fcn", "mnist fashion-mnist")
+
+
 def _sparse_and_selective(results: Sequence[_RunRepresentations]) -> ffprobe.Claim | None:
     """Tosato and others: Forward-Forward makes few units active, each selective for a class."""
-    verdicts: list[tuple[str, bool | None, str]] = []
+    from scipy import stats
+
+    verdicts: list[ffprobe.RunVerdict] = []
     for result in results:
         if ffprobe.run_components(result.run).get("rule") != "forward-forward":
             continue
@@ -178,13 +183,16 @@ def _sparse_and_selective(results: Sequence[_RunRepresentations]) -> ffprobe.Cla
             if all(v == v for v in (active, active_before, entropy, entropy_before)):
                 votes.append((active < active_before, entropy < entropy_before))
         if not votes:
-            verdicts.append((label, None, "the untrained network was not recorded, or its units are dead"))
+            text = "the untrained network was not recorded, or its units are dead"
+            verdicts.append(ffprobe.judge(result.run, label, None, text, paper=TOSATO))
             continue
         fewer, choosier = (sum(vote[k] for vote in votes) for k in (0, 1))
         both = sum(all(vote) for vote in votes)
-        agrees = True if 2 * both > len(votes) else False if 2 * max(fewer, choosier) < len(votes) else None
+        neither = sum(not any(vote) for vote in votes)
+        p = float(stats.binomtest(max(both, neither), len(votes)).pvalue)  # sign test: 6 layers of 6 have p = 0.03
+        agrees = both > neither if p < 0.05 and 2 * max(both, neither) > len(votes) else None
         text = f"training leaves fewer units active in {fewer}, and units more selective in {choosier}, of {len(votes)}"
-        verdicts.append((label, agrees, f"{text} layers"))
+        verdicts.append(ffprobe.judge(result.run, label, agrees, f"{text} layers", p=p, paper=TOSATO))
     claim = (
         "trained with Forward-Forward, few units are active for an image, and they are specific to its class (fully"
         " connected networks, small images with the label in them)."

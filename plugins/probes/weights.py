@@ -42,7 +42,7 @@ class Weights(ffprobe.PerRunProbe):
         return [
             ffprobe.Column("epoch", "epoch", "number of completed epochs; 0 is the untrained network", key=True),
             ffprobe.Column("depth", "", "layer number, from 1", key=True),
-            ffprobe.Column("layer", "", "layer name in the run file", key=True),
+            ffprobe.Column("layer", "", "layer number, from 1, as text", key=True),
             ffprobe.Column("maximum", "1", "largest absolute weight", "#.3g"),
             ffprobe.Column("norm", "1", "l2 norm of the weight", "#.3g"),
             ffprobe.Column("sd", "1", "standard deviation of the final weights", "#.3g"),
@@ -51,7 +51,7 @@ class Weights(ffprobe.PerRunProbe):
         ]
 
     def notes(self, results: Sequence[_RunWeights], claims: Sequence[ffprobe.Claim]) -> list[str]:
-        return super().notes(results, claims) + NOTES[: 1 + bool(claims)]
+        return super().notes(results, claims) + NOTES[: 1 + any(not claim.not_comparable for claim in claims)]
 
     def claims(self, results: Sequence[_RunWeights]) -> list[ffprobe.Claim]:
         several = len(results) > 1
@@ -67,9 +67,10 @@ class Weights(ffprobe.PerRunProbe):
                 if result.untrained and text:
                     text += f" ({result.maximum[0, 0]:.3g} and {result.maximum[0, 1:].max():.3g} before training)"
                 agrees = bool(last[0] > last[1:].max()) if text and (last == last).all() else None
-                first.append((label, agrees, text or "one layer is too few"))
+                text = text or "one layer is too few"
+                first.append(ffprobe.judge(result.run, label, agrees, text, paper=TFF_D))
             if ffprobe.in_setting(result.run, {"loss": {"symba"}}):
-                steady.append((label, *_steady(result)))
+                steady.append(ffprobe.judge(result.run, label, *_steady(result), paper=TFF_D))
         claims = [
             ffprobe.joint_claim(
                 "Trifecta, Appendix D, Figure 6 right",
@@ -90,7 +91,8 @@ class Weights(ffprobe.PerRunProbe):
         """Largest weight by layer, norm, and below them the weight images."""
         shown = [(result, result.image) for result in results if result.image is not None]
         lines, clamp = -(-len(shown) // ACROSS), self.params.clamp
-        top, *below = figure.subfigures(2, 1, height_ratios=(2.2, 2.0 * lines)) if shown else [figure]
+        parts: Any = figure.subfigures(2, 1, height_ratios=(2.2, 2.0 * lines)) if shown else [figure]
+        top, *below = parts
         left, right = top.subplots(1, 2)
         depth = range(1, max(len(result.layers) for result in results) + 1)
         if len(results) > 1:
@@ -143,6 +145,8 @@ NOTES = [
     " training.",
 ]
 DEEP = {"loss": {"symba"}, "normalizer": {"batchnorm"}, "scheduler": {"olu"}}
+TFF_D = ffprobe.paper_setting("tff-d", "cifar10", 500)
+FCN = ffprobe.paper_setting("fcn", "cifar10", 100)
 
 
 class _RunWeights:
@@ -152,17 +156,16 @@ class _RunWeights:
         import numpy as np
 
         self.run, self.label = run, label
-        self.layers = [str(name) for name in run.read("metrics/layer")]
+        self.layers = ffprobe.layer_numbers(run)
         if params.layer > len(self.layers):
             what = f"Layer {params.layer} does not exist; the network has {len(self.layers)} layers."
             raise ffprobe.UsageError(what, where=str(run.path), hint="Layers are numbered from 1; 0 is the last.")
         self.drawn: int = params.layer or len(self.layers)
         self.epochs = [int(epoch) for epoch in run.read("metrics/epoch")]
         self.maximum, self.norm = (run.read(f"metrics/weight_{what}").astype(float) for what in ("maximum", "norm"))
-        first = [
-            run.read(f"initial/weight_{w}") if run.has(f"initial/weight_{w}") else None for w in ("maximum", "norm")
-        ]
-        self.untrained = all(values is not None and np.isfinite(values).any() for values in first)
+        paths = ["initial/weight_maximum", "initial/weight_norm"]
+        first = [run.read(path) for path in paths if run.has(path)]
+        self.untrained = len(first) == len(paths) and all(np.isfinite(values).any() for values in first)
         if self.untrained:
             self.epochs = [0, *self.epochs]
             self.maximum, self.norm = np.vstack([first[0], self.maximum]), np.vstack([first[1], self.norm])
@@ -171,7 +174,7 @@ class _RunWeights:
             raise ffprobe.FileError("The run measured no weights.", where=str(run.path), hint=hint)
         self.spread: dict[int, tuple[float, float, float]] = {}
         self.image: np.ndarray | None = None
-        for i, layer in enumerate(self.layers):
+        for i, layer in enumerate(map(str, run.read("metrics/layer"))):
             weight = _final(run, layer)
             if weight is not None and np.isfinite(weight).all():
                 self.spread[i] = _distribution(weight, params.clamp)
@@ -244,7 +247,7 @@ def _steady(result: _RunWeights) -> tuple[bool | None, str]:
     return bool(factor.min() > 0.75 and factor.max() < 1.25), text
 
 
-def _normalizers(results: Sequence[_RunWeights]) -> Iterator[ffprobe.Claim]:
+def _normalizers(results: Sequence[_RunWeights]) -> Iterator[ffprobe.Claim | None]:
     """Batch normalization compared with length normalization: the first run of each with the same loss and network."""
     import numpy as np
 
@@ -256,21 +259,21 @@ def _normalizers(results: Sequence[_RunWeights]) -> Iterator[ffprobe.Claim]:
     if not pairs:
         return
     batch, other = pairs[0]
-    most = batch.maximum[-1], other.maximum[-1]
+    most, runs = (batch.maximum[-1], other.maximum[-1]), [batch.run, other.run]
     over = f"{other.label} is above {batch.label} in {int((most[1] > most[0]).sum())} of {len(most[0])} layers"
-    yield ffprobe.Claim(
+    agrees = bool((most[1] > most[0]).all()) if np.isfinite(most).all() else None
+    yield ffprobe.joint_claim(
         "Trifecta, Appendix E, Figure 9 left",
         "length normalization leads to larger maximum weights than batch normalization in every layer (VFF+SymBa/f).",
-        f"{over}.",
-        bool((most[1] > most[0]).all()) if np.isfinite(most).all() else None,
+        [ffprobe.judge(runs, "", agrees, over, paper=FCN)],
     )
     sd = [result.spread.get(result.drawn - 1, (float("nan"),))[0] for result in (batch, other)]
-    yield ffprobe.Claim(
+    text = f"the standard deviation in layer {batch.drawn} is {sd[0]:.3g} with {batch.label}"
+    agrees = bool(sd[0] < sd[1]) if np.isfinite(sd).all() else None
+    yield ffprobe.joint_claim(
         "Trifecta, Appendix E, Figure 10",
         "with batch normalization the weights are spread far less (layer 6 of VFF+SymBa/f).",
-        f"the standard deviation in layer {batch.drawn} is {sd[0]:.3g} with {batch.label},"
-        f" {sd[1]:.3g} with {other.label}.",
-        bool(sd[0] < sd[1]) if np.isfinite(sd).all() else None,
+        [ffprobe.judge(runs, "", agrees, f"{text}, {sd[1]:.3g} with {other.label}", paper=FCN)],
     )
 
 

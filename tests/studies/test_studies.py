@@ -34,13 +34,16 @@ def test_every_grid_can_be_planned(path: Path, tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize(("name", "times"), [("table1", 1), ("table1-cpu", 2)])
 def test_table_1_has_the_papers_cells(name: str, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (path,) = (path for path in STUDIES if path.stem == name)
-    cells = []
+    cells, controls = [], []
     for run in planned(path, tmp_path, monkeypatch):
         config = run.config.to_dict()
         number = config["loss"].get("threshold", config["loss"].get("alpha"))
-        cells.append((config["loss"]["name"], number, config["normalizer"]["name"], config["scheduler"]["name"]))
+        cell = (config["loss"]["name"], number, config["normalizer"]["name"], config["scheduler"]["name"])
+        (cells if config["encoder"]["learned"] == "auto" else controls).append(cell)
         assert config["network"]["name"] == "tff-s"
     assert sorted(cells) == sorted([*TABLE_1] * 3 * times)
+    greedy = [cell for cell in TABLE_1 if cell[3] == "greedy"]
+    assert sorted(controls) == sorted(greedy * 3 * times), "greedy updates with a learned label encoder"
 
 
 def test_table_2_has_the_papers_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

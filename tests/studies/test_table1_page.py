@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -58,3 +59,18 @@ def test_what_was_not_run_is_said_and_not_averaged(made: Any) -> None:
     assert "not run" in made.table(some, "the paper")
     assert made.effects(some) == ""
     assert len(made.judged(some)) < 20
+
+
+def test_greedy_updates_with_a_learned_label_encoder_are_rows_of_their_own(made: Any) -> None:
+    def run(**encoder: str) -> Any:
+        names = {"normalizer": {"name": "batchnorm"}, "scheduler": {"name": "greedy"}, "encoder": encoder}
+        return SimpleNamespace(config={"loss": {"name": "symba", "alpha": 4}, **names})
+
+    (symba,) = (loss for loss in made.LOSSES if loss[0] == "symba")
+    assert made.cell_of(run(learned="auto")) == (symba, ("batchnorm", "greedy"))
+    control = made.cell_of(run(learned="yes"))
+    assert control[1] in made.CONTROLS and control in made.CELLS
+    measured = cells(made, 10, -4, 20)
+    assert "learned label" in made.table(measured, "the paper")
+    assert "learned label" not in made.table({c: v for c, v in measured.items() if c[1] in made.PLUGINS}, "the paper")
+    assert len(made.judged(measured)) == 20

@@ -56,7 +56,7 @@ def fit_early_exit(calibration: Calibration, predicted: torch.Tensor) -> EarlyEx
 
     Args:
         calibration: validation images.
-        predicted: int64 ``[N]``, the label that a full label scan predicts.
+        predicted: int64 ``[N]``, the label that a full label scan predicts; -1 where it predicts none.
     """
     import torch
 
@@ -64,7 +64,8 @@ def fit_early_exit(calibration: Calibration, predicted: torch.Tensor) -> EarlyEx
     weight, bias = torch.zeros(depth - 1, depth - 1).double(), torch.zeros(depth - 1, classes).double()
     correct = predicted == calibration.labels
     rows = correct if bool(correct.any()) else torch.ones_like(correct)
-    goodness, target = calibration.goodness[:, rows].double().numpy(), predicted[rows].numpy()
+    target = torch.where(predicted < 0, calibration.labels, predicted)[rows].numpy()
+    goodness = calibration.goodness[:, rows].double().numpy()
     for layer in range(depth - 1):
         use = [i for i in trained if i <= layer]
         if not use:

@@ -82,10 +82,12 @@ class _Trial:
 
 
 def _try(evaluator: Evaluator, calibration: Calibration, options: Options) -> list[_Trial]:
+    from ffprobe.prediction.predicted_labels import predicted_labels
+
     first, second = calibration.halves()
     trials: list[_Trial] = []
     for half, other in ((first, second), (second, first)):
-        full = evaluator.scores(half.goodness).argmax(dim=1) == half.labels
+        full = predicted_labels(evaluator.scores(half.goodness)) == half.labels
         candidates = options(other)
         trials = trials or [_Trial() for _ in candidates]
         for trial, option in zip(trials, candidates, strict=True):

@@ -88,13 +88,16 @@ def probability_quality(scores: Any, truth: Any, temperature: float = 1.0, *, se
         temperature: divisor of the scores.
         seed: random seed of the simulation for the floor.
     """
+    import torch
     from scipy.special import log_softmax
+
+    from ffprobe.prediction.predicted_labels import predicted_labels
 
     scores, truth = np.asarray(scores, float), np.asarray(truth)
     log_p = log_softmax(scores / temperature, axis=1)
     p, samples = np.exp(log_p), np.arange(len(truth))
-    predicted = scores.argmax(axis=1)
-    confidence, right = p[samples, predicted], predicted == truth
+    confidence = p[samples, scores.argmax(axis=1)]
+    right = predicted_labels(torch.from_numpy(scores)).numpy() == truth  # a tie is wrong, as in every accuracy
     one_hot = np.zeros_like(p)
     one_hot[samples, truth] = 1
     bins = reliability(confidence, right)

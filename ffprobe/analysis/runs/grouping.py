@@ -6,10 +6,13 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ffprobe.analysis.runs.labels import SLOTS, run_labels
 from ffprobe.analysis.runs.summary import RunSummary
+
+if TYPE_CHECKING:
+    from ffprobe.store.reader import RunFile
 
 IDLE = frozenset({"num_evaluations", "evaluation_batch", "test"})
 """Training settings that change only when something is measured, not what is learned."""
@@ -77,7 +80,9 @@ def group_runs(runs: Sequence[RunSummary], by: Sequence[str] = ()) -> list[RunGr
         groups.setdefault(key, (settings, []))[1].append(run)
     datasets = [_name(_dataset(members[0])) for _, members in groups.values()]
     labels: dict[int, str] = {}
-    for dataset in dict.fromkeys(datasets):  # labels that are unique within a data set are shorter than over all of them
+    for dataset in dict.fromkeys(
+        datasets
+    ):  # labels that are unique within a data set are shorter than over all of them
         within = {i: settings for i, (settings, _) in enumerate(groups.values()) if datasets[i] == dataset}
         labels |= zip(within, (_labels_by if by else settings_labels)(list(within.values())), strict=True)
     run_groups = [
@@ -94,6 +99,29 @@ def deciding(config: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(training, Mapping):
         settings |= {f"training.{key}": value for key, value in training.items() if key not in IDLE}
     return settings
+
+
+def seed_groups(runs: Sequence[RunFile]) -> list[list[int]]:
+    """Group runs that differ only in the seed, for tests over seeds.
+
+    Args:
+        runs: open run files, in any order.
+
+    Returns:
+        Indices into ``runs``, in the order of each group's first run. Two runs of the same seed are never in one group,
+        because a repetition is not a new sample.
+    """
+    groups: dict[str, dict[str, int]] = {}
+    alone: list[list[int]] = []
+    for i, run in enumerate(runs):
+        state = None if run.complete else run.epochs
+        key = json.dumps([run.config.get("dataset"), state, deciding(run.config)], sort_keys=True, default=str)
+        seeds, seed = groups.setdefault(key, {}), str(run.config.get("seed"))
+        if seed in seeds:
+            alone.append([i])
+        else:
+            seeds[seed] = i
+    return sorted([*(list(seeds.values()) for seeds in groups.values()), *alone])
 
 
 def group_differences(groups: Sequence[RunGroup], by: Sequence[str] = ()) -> list[str]:
@@ -140,7 +168,9 @@ def _sentences(groups: Sequence[RunGroup], by: Sequence[str]) -> list[str]:
             fraction = str(run.config.get("training", {}).get("validation_fraction"))
             hashes.setdefault((run.seed, fraction), set()).add(str(run.attributes.get("dataset_sha256")))
     if unequal := sorted({str(seed) for (seed, _), different in hashes.items() if len(different) > 1}):
-        sentences.append(f"The training images differ (dataset_sha256) among runs with the same seed: {_list(unequal)}.")
+        sentences.append(
+            f"The training images differ (dataset_sha256) among runs with the same seed: {_list(unequal)}."
+        )
     return sentences
 
 

@@ -47,6 +47,15 @@ def run_components(run: RunFile) -> dict[str, str]:
     return _table_names(run.config)
 
 
+def layer_numbers(run: RunFile) -> list[str]:
+    """Return the number of each layer as text, first to last: its position, from 1.
+
+    Tables, figures and messages show this number. The names in ``metrics/layer`` are parts of paths in the run file and
+    begin at 0 in most networks, so they are not shown.
+    """
+    return [str(i + 1) for i in range(run.variable("metrics/layer").shape[0])]
+
+
 def run_labels(runs: Sequence[RunFile]) -> list[str]:
     """Return short unique labels from the differences among runs: plugins first, then settings, the seed, the file.
 

@@ -30,6 +30,11 @@ class Place(NamedTuple):
     layer: str
     stage: str
 
+    @property
+    def cells(self) -> tuple[int, str, str]:
+        """The place in a table: depth, the layer's number as text (``input`` for the images), stage."""
+        return self.depth, str(self.depth) if self.depth else self.layer, self.stage
+
 
 class RecordedActivations:
     """The recorded activations of a run, for a fixed set of images with the neutral label.
@@ -59,7 +64,9 @@ class RecordedActivations:
         layers = [epochs for place, epochs in self.epochs.items() if place.depth]
         if not layers or any(not epochs or epochs[-1] == 0 for epochs in layers):
             hint = "Resume the run until activations are recorded again, at the latest at its end."
-            raise FileError("Activations of the trained network are not in the file yet.", where=str(run.path), hint=hint)
+            raise FileError(
+                "Activations of the trained network are not in the file yet.", where=str(run.path), hint=hint
+            )
 
     @property
     def last_epoch(self) -> int:

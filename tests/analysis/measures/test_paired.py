@@ -33,23 +33,48 @@ def test_too_few_images_have_no_error() -> None:
     assert math.isnan(error)
 
 
-@pytest.mark.parametrize(
-    ("gain", "error", "sign"),
-    [
-        (3, 1, 1),
-        (-3, 1, -1),
-        (1.9, 1, None),
-        (0.5, 0.2, 1),
-        (0.3, 0.2, 0),
-        (0.3, 0.4, None),
-        (0, 0, 0),
-        (1, math.nan, None),
-    ],
-)
-def test_a_gain_is_significant_beyond_two_standard_errors(gain: float, error: float, sign: int | None) -> None:
-    assert ffprobe.direction(gain, error) == sign
+def test_the_test_over_images_is_mcnemars_exact_test() -> None:
+    random = np.random.default_rng(0)
+    before, after = random.random(300) < 0.6, random.random(300) < 0.7
+    gained, lost = int((after & ~before).sum()), int((before & ~after).sum())
+    test = ffprobe.gain_test(before, after)
+    assert test.p == pytest.approx(stats.binomtest(min(gained, lost), gained + lost).pvalue)
+    assert test.gain == pytest.approx(100 * (gained - lost) / 300)
 
 
-def test_the_caller_chooses_the_flat_range() -> None:
-    assert ffprobe.direction(0.3, 0.2, flat=0.5) is None
-    assert ffprobe.direction(0.3, 0.2, flat=0.8) == 0
+def test_four_images_against_none_decide_nothing() -> None:
+    before = np.arange(100) < 50
+    after = np.arange(100) < 54
+    assert ffprobe.gain_test(before, after).decide() == (None, pytest.approx(0.125))
+    assert ffprobe.gain_test(before, np.arange(100) < 56).decide() == (1, pytest.approx(0.03125))
+    assert ffprobe.gain_test(np.arange(100) < 56, before).decide()[0] == -1
+
+
+def test_equal_predictions_are_equal_only_with_enough_images() -> None:
+    def equal(images: int, flat: float) -> int | None:
+        return ffprobe.gain_test(np.arange(images) < 9, np.arange(images) < 9).decide(flat)[0]
+
+    assert equal(100, 1.0) is None
+    assert equal(1000, 1.0) == equal(1000, 0.5) == 0
+    assert equal(1000, 0.1) is None
+
+
+def test_several_seeds_are_tested_by_students_t() -> None:
+    test = ffprobe.gain_over_seeds([1.0, 2.0, 4.0])
+    assert test.p == pytest.approx(stats.ttest_1samp([1.0, 2.0, 4.0], 0).pvalue)
+    assert test.decide() == (None, test.p)
+    assert ffprobe.gain_over_seeds([2.0, 2.1, 2.2]).decide()[0] == 1
+    assert ffprobe.gain_over_seeds([0.01, -0.01, 0.0]).decide()[0] == 0
+    assert ffprobe.gain_over_seeds([2.0]).decide()[0] is None
+    assert ffprobe.gain_over_seeds([2.0, math.nan]).decide()[0] is None
+
+
+def test_nothing_measured_decides_nothing() -> None:
+    assert ffprobe.gain_test([], []).decide()[0] is None
+    assert ffprobe.gain_test([True, math.nan], [True, True]).decide()[0] is None
+
+
+def test_falling_steps_are_corrected_over_all_steps() -> None:
+    step = ffprobe.GainTest(-3.0, 1.0, 0.02)
+    assert ffprobe.falling_steps([step])[0] == [2]
+    assert ffprobe.falling_steps([step, ffprobe.GainTest(1.0, 1.0, 0.3), ffprobe.GainTest(1.0, 1.0, 0.4)])[0] == []

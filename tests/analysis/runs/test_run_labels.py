@@ -6,9 +6,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
-from ffprobe.analysis.runs.labels import SLOTS, run_label, run_labels
+from ffprobe.analysis.runs.labels import SLOTS, layer_numbers, run_label, run_labels
 from ffprobe.components.kinds import SINGLE_SLOTS
 from ffprobe.config.preset_files import BASE_PRESET, preset_names, read_preset
 
@@ -72,3 +73,8 @@ def test_label_of_one_run(one: Any, label: str) -> None:
 )
 def test_labels_of_several_runs_contain_their_differences(runs: list[Any], labels: list[str]) -> None:
     assert run_labels(runs) == labels
+
+
+def test_layers_are_numbered_from_1_whatever_their_names() -> None:
+    run: Any = SimpleNamespace(variable={"metrics/layer": np.array(["0", "conv", "2"])}.get)
+    assert layer_numbers(run) == ["1", "2", "3"]

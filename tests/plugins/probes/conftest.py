@@ -17,7 +17,7 @@ from ffprobe.store.writer import RunWriter
 
 CLASSES = ("a", "b", "c", "d")
 SLOTS = {
-    "dataset": "digits",
+    "dataset": "cifar10",
     "network": "tff-s",
     "encoder": "label-channel",
     "normalizer": "length",
@@ -51,6 +51,7 @@ def write_run(
     evaluations: dict[int, np.ndarray] | None = None,
     weights: dict[str, np.ndarray] | None = None,
     initial: dict[str, list[float]] | None = None,
+    attributes: dict[str, object] | None = None,
 ) -> Path:
     """A run of 2 epochs, or of as many as there are metrics.
 
@@ -77,16 +78,18 @@ def write_run(
             empty.
         weights: final weights by name, ``0.conv.weight``.
         initial: ``weight_norm`` and ``weight_maximum`` of every layer before training.
+        attributes: of the file, besides the usual ones; 100 multiply-adds for every layer unless given.
     """
     random = np.random.default_rng(seed)
     if goodness is None:
         truth = np.arange(40) % len(CLASSES)
         goodness = random.normal(size=(layers, 40, len(CLASSES)))
+        goodness[:, np.arange(40), truth] += 2  # not collapsed
     layers, samples = goodness.shape[:2]
     names = tuple(str(i) for i in range(layers))
     places = [("input", "pre")] + [(name, stage) for name in names for stage in ("pre", "post")]
     slots = {k: {"name": (plugins or {}).get(k, v), **(settings or {}).get(k, {})} for k, v in SLOTS.items()}
-    config = {"preset": "", "seed": seed, **slots}
+    config = {"preset": "", "seed": seed, "training": {"epochs": 500}, **slots}
     held_out = samples if evaluations is None or evaluations else 0
     facts = RunMetadata(
         layers=names,
@@ -96,7 +99,13 @@ def write_run(
         weights={name: (value.shape, "f4") for name, value in (weights or {}).items()},
         activations=tuple(ActivationRecord(a, b, width, (width,), "none") for a, b in places) if signal else (),
         activation_samples=images,
-        attributes={"config_json": json.dumps(config), "run_id": f"id-{path.stem}", "seed": seed},
+        attributes={
+            "config_json": json.dumps(config),
+            "run_id": f"id-{path.stem}",
+            "seed": seed,
+            "layer_multiply_adds": [100] * layers,
+            **(attributes or {}),
+        },
     )
     accuracy = (goodness.argmax(axis=2) == truth).mean(axis=1)
     with RunWriter.create(path, run_schema(facts)) as writer:

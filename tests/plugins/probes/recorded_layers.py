@@ -43,6 +43,7 @@ def write_layers(
     layers = tuple(dict.fromkeys(layer for layer, _ in recorded if layer != "input"))
     width = {place: next(iter(rows.values())).shape[1] for place, rows in recorded.items()}
     slots = {slot: {"name": name} for slot, name in {**RULE, **(plugins or {})}.items()}
+    config = {"seed": seed, "training": {"epochs": 100}, **slots}
     facts = RunMetadata(
         layers=layers,
         classes=tuple("abcdefghij"[: int(truth.max()) + 1]),
@@ -51,7 +52,7 @@ def write_layers(
         weights={},
         activations=tuple(ActivationRecord(a, b, n, (n,), reduction) for (a, b), n in width.items()),
         activation_samples=(int((held == 0).sum()), int((held != 0).sum())),
-        attributes={"config_json": json.dumps({"seed": seed, **slots}), "run_id": path.stem, **(attributes or {})},
+        attributes={"config_json": json.dumps(config), "run_id": path.stem, **(attributes or {})},
     )
     with RunWriter.create(path, run_schema(facts)) as writer:
         writer.put("activations/true_label", truth)

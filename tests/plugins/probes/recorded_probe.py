@@ -16,7 +16,7 @@ from ffprobe.store.schema import RunMetadata, run_schema
 from ffprobe.store.writer import RunWriter
 
 SLOTS = {
-    "dataset": "digits",
+    "dataset": "cifar10",
     "network": "fcn",
     "encoder": "label-channel",
     "normalizer": "length",
@@ -65,7 +65,7 @@ def recorded(
     network = SimpleNamespace(form=form, named_parameters=lambda: [("encoder.embedding", None), *parameters])
     context = RunContext({}, infos, labels, 2, 4, network=network)
     picked = {kind: {"name": slots.get(kind, name)} for kind, name in SLOTS.items()}
-    config = {"preset": "", "seed": 0, "training": {"epochs": 2}, "probes": [{"name": probe.name}], **picked}
+    config = {"preset": "", "seed": 0, "training": {"epochs": 100}, "probes": [{"name": probe.name}], **picked}
     facts = RunMetadata(
         layers=names,
         classes=labels,

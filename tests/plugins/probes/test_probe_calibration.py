@@ -74,7 +74,7 @@ def test_the_evaluator_has_a_row_where_it_reads_several_layers(make_run: MakeRun
     what = sampled([1, 2, 3])
     run = make_run(settings={"evaluator": {"layers": "last-2"}}, **what)
     rows = analyze(run).to_dict()["rows"]
-    assert [(row["depth"], row["layer"]) for row in rows[2:]] == [(3, "2"), (None, "layer-goodness")]
+    assert [(row["depth"], row["layer"]) for row in rows[2:]] == [(3, "3"), (None, "layer-goodness")]
     assert rows[3]["nll_raw"] == pytest.approx(
         log_loss(what["truth"], softmax(what["goodness"][1:].mean(axis=0), axis=1)), rel=1e-4
     )
@@ -115,13 +115,13 @@ def test_the_slope_of_symba_is_a_temperature(make_run: MakeRun) -> None:
     assert any("which is a temperature of 0.25" in note for note in result.notes)
 
 
-def test_figure_is_drawn_of_the_layer_asked_for(make_run: MakeRun) -> None:
+def test_the_figure_shows_the_selected_layer(make_run: MakeRun) -> None:
     run = make_run(**sampled([1, 5]))
     for layer, factor in ((1, 1), (2, 5), (0, 5)):
         left, right = analyze(run, layer=layer).figure().axes
         assert left.get_title(loc="left") == "temperature 1"
-        told = float(right.get_title(loc="left").removeprefix("temperature "))
-        assert told == pytest.approx(factor, rel=0.2)
+        temperature = float(right.get_title(loc="left").removeprefix("temperature "))
+        assert temperature == pytest.approx(factor, rel=0.2)
         bars = [patch.get_height() for patch in left.patches]
         assert sum(bars) == pytest.approx(100)
     other = make_run("o", plugins={"normalizer": "none"}, **sampled([2]))
@@ -131,11 +131,11 @@ def test_figure_is_drawn_of_the_layer_asked_for(make_run: MakeRun) -> None:
 
 class TestRefusals:
     def test_a_layer_that_is_not_there(self, make_run: MakeRun) -> None:
-        with pytest.raises(ffprobe.UsageError, match=r"no layer 3 among 2"):
+        with pytest.raises(ffprobe.UsageError, match="Layer 3 does not exist; the network has 2 layers"):
             analyze(make_run(**sampled([1, 2])), layer=3)
 
     def test_nothing_to_read(self, make_run: MakeRun) -> None:
-        with pytest.raises(ffprobe.FileError, match=r"No goodness of 4 images.*run\.h5"):
+        with pytest.raises(ffprobe.FileError, match=r"goodness of fewer than 4 images.*run\.h5"):
             analyze(make_run(test=False, evaluations={}))
 
     def test_the_layer_drawn_has_no_goodness(self, make_run: MakeRun) -> None:
@@ -154,5 +154,5 @@ def test_test_set_alone_has_nothing_to_fit_on(make_run: MakeRun) -> None:
 
 def test_unfinished_run_answers_on_validation(make_run: MakeRun) -> None:
     result = analyze(make_run(finish=False, **sampled([1])))
-    assert "the run is unfinished, 2 epochs" in result.notes[0]
+    assert "the run is unfinished; the file has 2 epochs" in result.notes[0]
     assert any("scored on the other 200" in note for note in result.notes)

@@ -13,7 +13,9 @@ from scipy import stats
 import ffprobe
 
 MakeRun = Callable[..., Any]
-DEEP = {"loss": "symba", "normalizer": "batchnorm", "scheduler": "olu"}
+DEEP = {"loss": "symba", "normalizer": "batchnorm", "scheduler": "olu", "network": "tff-d"}
+
+ADAMSON = {"network": "fcn", "dataset": "mnist"}
 
 
 def analyze(*runs: Any, **params: Any) -> Any:
@@ -38,7 +40,12 @@ def trained(course: list[list[int] | None], model: list[int] | None = None, samp
             row["model_validation_accuracy"] = (right[-1] if model is None else model[epoch - 1]) / samples
         metrics.append(row)
     truth = np.arange(samples) % 4
-    return {"evaluations": evaluations, "metrics": metrics, "goodness": goodness_of(course[-1] or []), "truth": truth}
+    return {
+        "evaluations": evaluations,
+        "metrics": metrics,
+        "goodness": goodness_of(course[-1] or [], samples),
+        "truth": truth,
+    }
 
 
 def test_gains_over_the_layer_before_and_the_middle_one(make_run: MakeRun) -> None:
@@ -104,23 +111,25 @@ class TestClaims:
         return found[0] if found else None
 
     @pytest.mark.parametrize(
-        ("final", "told"),
+        ("final", "agrees"),
         [
             ([20, 40, 60, 80], True),
             ([20, 80, 60, 90], False),  # layer 3 falls back
             ([20, 60, 60, 40], False),
             ([20, 60, 60, 61], None),
-            ([20, 60, 60, 60], False),  # not one image more: flat
+            ([20, 60, 60, 60], None),  # 100 images cannot show that the gain is below a point
+            ([200, 600, 600, 600], False),  # 1,000 images can
+            ([20, 60, 60, 64], None),  # 4 images gained and 0 lost: p = 0.125
             ([20, 40, 80], None),
         ],
     )
-    def test_every_further_layer_gains(self, make_run: MakeRun, final: list[int], told: bool | None) -> None:
-        what = trained([final, final])
-        assert self.claim(analyze(make_run(plugins=DEEP, **what)), "every further layer").agrees is told
+    def test_every_further_layer_gains(self, make_run: MakeRun, final: list[int], agrees: bool | None) -> None:
+        what = trained([final, final], samples=1000 if max(final) > 100 else 100)
+        assert self.claim(analyze(make_run(plugins=DEEP, **what)), "every further layer").agrees is agrees
         assert self.claim(analyze(make_run("o", **what)), "every further layer") is None
 
     @pytest.mark.parametrize(
-        ("course", "told"),
+        ("course", "agrees"),
         [
             ([[99, 10], [99, 99], [99, 99]], True),
             ([[10, 99], [99, 99], [99, 99]], False),
@@ -129,17 +138,40 @@ class TestClaims:
             ([[10], [99]], None),
         ],
     )
-    def test_deeper_layers_are_later(self, make_run: MakeRun, course: Any, told: bool | None) -> None:
-        assert self.claim(analyze(make_run(**trained(course))), "improve later").agrees is told
+    def test_deeper_layers_are_later(self, make_run: MakeRun, course: Any, agrees: bool | None) -> None:
+        run = make_run(plugins=ADAMSON, **trained(course))
+        assert self.claim(analyze(run), "improve later").agrees is agrees
+
+    def test_runs_that_differ_only_in_the_seed_are_tested_over_seeds(self, make_run: MakeRun) -> None:
+        steady = [make_run(f"s{i}", seed=i, plugins=DEEP, **trained([[20, 40, 50, 59 + i]] * 2)) for i in range(3)]
+        claim = self.claim(analyze(*steady), "every further layer")
+        assert claim.agrees is True and claim.p == pytest.approx(stats.ttest_1samp([19, 20, 21], 0).pvalue)
+        mixed = [make_run(f"m{i}", seed=i, plugins=DEEP, **trained([[20, 40, 50, 42 + 20 * i]] * 2)) for i in range(3)]
+        assert self.claim(analyze(*mixed), "every further layer").agrees is None  # each run alone would agree twice
+
+    def test_another_network_data_set_or_training_length_is_not_comparable(self, make_run: MakeRun) -> None:
+        for name, plugins, reason in (
+            ("n", {"network": "tff-s"}, "another network (tff-s)"),
+            ("d", {"dataset": "digits"}, "another data set (digits)"),
+        ):
+            run = make_run(name, plugins={**DEEP, **plugins}, **trained([[20, 40, 60, 80]] * 2))
+            claim = self.claim(analyze(run), "every further layer")
+            assert (claim.verdict, claim.agrees, claim.not_comparable) == ("not comparable", None, reason)
+        short = make_run("e", finish=False, plugins=DEEP, **trained([[20, 40, 60, 80]] * 2))
+        assert self.claim(analyze(short), "every further layer").not_comparable == "2 of 500 epochs"
+
+    def test_a_collapsed_network_confirms_nothing(self, make_run: MakeRun) -> None:
+        claim = self.claim(analyze(make_run(plugins=DEEP, **trained([[0, 2, 9, 30]] * 2))), "every further layer")
+        assert claim.verdict == "inconclusive" and "has collapsed (30.0 % in its best layer" in claim.here
 
     @pytest.mark.parametrize("plugins", [{"rule": "backprop"}, {"loss": "cross-entropy"}])
     def test_other_learning_is_not_held_against_it(self, make_run: MakeRun, plugins: dict[str, str]) -> None:
         result = analyze(make_run(plugins=plugins, **trained([[1, 2], [3, 4]])))
         assert not result.claims
-        assert not any("Below" in note for note in result.notes)
+        assert not any("In the claims" in note for note in result.notes)
 
     @pytest.mark.parametrize(
-        ("first", "told"),
+        ("first", "agrees"),
         [
             ([10, 20, 30, 40, 50], True),
             ([50, 40, 30, 20, 10], False),
@@ -147,29 +179,32 @@ class TestClaims:
             ([10, 40, 20, 30, 10, 40, 20, 30, 10, 20], False),
         ],
     )
-    def test_shallow_layers_go_with_the_model(self, make_run: MakeRun, first: list[int], told: bool | None) -> None:
-        runs = [make_run(f"r{i}", seed=i, **trained([[one, 50 + i], [one, 50 + i]])) for i, one in enumerate(first)]
+    def test_shallow_layers_go_with_the_model(self, make_run: MakeRun, first: list[int], agrees: bool | None) -> None:
+        runs = [
+            make_run(f"r{i}", seed=i, plugins=ADAMSON, **trained([[one, 50 + i], [one, 50 + i]]))
+            for i, one in enumerate(first)
+        ]
         claim = self.claim(analyze(*runs), "strongly correlated")
-        assert claim.agrees is told
+        assert claim.agrees is agrees
         assert f"over {len(first)} runs" in claim.here
 
 
 def test_figure_shows_gain_epoch_and_correlation(make_run: MakeRun) -> None:
     result = analyze(make_run(**trained([[10, 60, 20], [30, 50, 30], [20, 80, 90]])))
     rows, axes = result.to_dict()["rows"], result.figure().axes
-    told = [list(one.containers[0].lines[0].get_ydata()) for one in axes]
-    assert told == [[row[name] for row in rows if row[name] is not None] for name in ("gain", "epoch", "correlation")]
+    drawn = [list(one.containers[0].lines[0].get_ydata()) for one in axes]
+    assert drawn == [[row[name] for row in rows if row[name] is not None] for name in ("gain", "epoch", "correlation")]
 
 
 def test_unfinished_run_is_read_on_validation(make_run: MakeRun) -> None:
     result = analyze(make_run(finish=False, **trained([[10, 60], [20, 50]])))
-    assert "the run is unfinished, final means after epoch 2" in result.notes[0]
+    assert "the run is unfinished; final means after epoch 2" in result.notes[0]
     assert any("100 validation images" in note for note in result.notes)
 
 
 class TestRefusals:
     def test_never_evaluated(self, make_run: MakeRun) -> None:
-        with pytest.raises(ffprobe.FileError, match=r"No accuracy.*run\.h5"):
+        with pytest.raises(ffprobe.FileError, match=r"measured no accuracy.*run\.h5"):
             analyze(make_run(evaluations={}, metrics=[{"loss": np.ones(3)}]))
 
     def test_hidden_layers_of_backpropagation_have_no_goodness(self, make_run: MakeRun) -> None:

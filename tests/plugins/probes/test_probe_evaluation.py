@@ -1,4 +1,4 @@
-"""Table 3 and Appendix H: each way to read a prediction, held against the last layer on the same images."""
+"""Table 3 and Appendix H: each way to make a prediction, compared with the last layer on the same images."""
 
 from __future__ import annotations
 
@@ -43,17 +43,35 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_accuracies_are_those_of_the_goodness(make_run: MakeRun) -> None:
     given = goodness_of([0.5, 0.6, 0.7, 0.8, 0.9])
-    run = make_run(**given)
+    run = make_run(attributes={"layer_multiply_adds": [10, 160, 1500, 50, 10]}, **given)
     rows = rows_of(Evaluation().analyze([run]))
     goodness, truth = given["goodness"], given["truth"]
     for strategy, layers in (("last layer", [4]), ("last 3", [2, 3, 4]), ("all but first", [1, 2, 3, 4])):
         right = 100 * (goodness[layers].mean(0).argmax(1) == truth).mean()
         assert rows[strategy]["test"] == rows[strategy]["validation"] == pytest.approx(right)
         assert rows[strategy]["test_se"] == pytest.approx((right * (100 - right) / 400) ** 0.5)
-        assert rows[strategy]["cost"] == 20
-        assert rows[strategy]["times_less"] == 1
+        assert rows[strategy]["layer_evaluations"] == 20
+        assert rows[strategy]["multiply_adds"] == 4 * 1730
+        assert rows[strategy]["times_fewer"] == 1
     assert rows["last 3"]["gain"] == pytest.approx(rows["last 3"]["test"] - rows["last layer"]["test"])
     assert "neutral features" not in rows
+
+
+def test_cost_weighs_each_layer_by_its_multiply_adds(make_run: MakeRun) -> None:
+    given = goodness_of([0.9, 0.9, 0.3])
+    given["goodness"][2] *= 1e-6  # the last layer is of no use, so the best interval ends before it
+    adds = [10, 20, 970]
+    rows = rows_of(Evaluation().analyze([make_run("a", attributes={"layer_multiply_adds": adds}, **given)]))
+    row = rows["best interval"]
+    last = round(row["layer_evaluations"] / 4)
+    assert last < 3
+    assert row["multiply_adds"] == 4 * sum(adds[:last])
+    assert row["times_fewer"] == pytest.approx(1000 / sum(adds[:last]))
+    result = Evaluation().analyze([make_run("b", attributes={"layer_multiply_adds": []}, **given)])
+    row = rows_of(result)["best interval"]
+    assert row["multiply_adds"] is None
+    assert row["times_fewer"] == pytest.approx(3 / last)
+    assert any("has no layer_multiply_adds" in note for note in result.notes)
 
 
 def test_gain_and_its_interval_are_paired(make_run: MakeRun) -> None:
@@ -78,8 +96,9 @@ def test_every_strategy_is_there_for_a_run_that_recorded_for_it(real: Path) -> N
         rows = rows_of(result)
         assert set(rows) >= {"neutral features", "random-label features", "propose", "goodness classifier"}
         assert "last 3" not in rows  # three layers: it would be all of them
-        assert rows["neutral features"]["cost"] == 3
-        assert rows["neutral features"]["times_less"] == 10
+        assert rows["neutral features"]["layer_evaluations"] == 3
+        assert rows["neutral features"]["multiply_adds"] == sum(run.attributes["layer_multiply_adds"])  # type: ignore[call-overload]
+        assert rows["neutral features"]["times_fewer"] == pytest.approx(10)
         assert rows["neutral features"]["test"] is None
         held = int((run.read("activations/held_out") != 0).sum())
         assert rows["neutral features"]["validation_images"] == held
@@ -96,7 +115,7 @@ def test_every_strategy_is_there_for_a_run_that_recorded_for_it(real: Path) -> N
             model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=2000)).fit(x[fit], y[fit])
             assert rows[strategy]["validation"] == pytest.approx(100 * model.score(x[~fit], y[~fit]), abs=7)
         assert any("floor: the same head on the pixels" in note for note in result.notes)
-        assert any("15 held-out" in n or f"read on {held} of" in n for n in result.notes)
+        assert any("15 held-out" in n or f"evaluated on {held} of" in n for n in result.notes)
         figure = result.figure()
         labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
         assert labels == [name for name in rows if name != "last layer"]
@@ -163,7 +182,7 @@ def test_an_unfinished_run_and_one_without_a_test_set_are_read_on_validation(mak
         rows = rows_of(result)
         assert rows["last layer"]["test"] is None
         assert rows["all but first"]["gain_on"] == "validation"
-        assert any("test set has not been read" in note for note in result.notes)
+        assert any("test set was not evaluated" in note for note in result.notes)
 
 
 def test_several_runs_stand_under_each_other(make_run: MakeRun) -> None:

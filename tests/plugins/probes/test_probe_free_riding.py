@@ -48,7 +48,7 @@ def test_numbers_are_the_definition_over_every_wrong_label(make_run: MakeRun) ->
 
 
 @pytest.mark.parametrize(
-    ("loss", "params", "told"),
+    ("loss", "params", "expected"),
     [
         ({"alpha": 6.0}, {}, (6, 1)),
         ({}, {}, (4, 1)),
@@ -58,16 +58,18 @@ def test_numbers_are_the_definition_over_every_wrong_label(make_run: MakeRun) ->
     ],
 )
 def test_slope_and_weight_come_from_the_run_unless_given(
-    make_run: MakeRun, loss: dict[str, float], params: dict[str, float], told: tuple[float, float]
+    make_run: MakeRun, loss: dict[str, float], params: dict[str, float], expected: tuple[float, float]
 ) -> None:
     result = analyze(make_run(settings={"loss": loss}, **measured([1, 1])), **params)
     (document,) = result.extra["runs"]
-    assert (document["beta"], document["gamma"]) == told
-    assert any(f"beta = {told[0]}, gamma = {told[1]}; 15 validation images times 3" in note for note in result.notes)
-    assert any("no slope of its own" in note for note in result.notes) is (not loss)
+    assert (document["beta"], document["gamma"]) == expected
+    assert any(
+        f"beta = {expected[0]}, gamma = {expected[1]}; 15 validation images times 3" in note for note in result.notes
+    )
+    assert any("no slope for pairs" in note for note in result.notes) is (not loss)
 
 
-def test_what_the_number_means_without_a_cumulative_loss_is_said(make_run: MakeRun) -> None:
+def test_a_note_explains_the_number_without_a_cumulative_loss(make_run: MakeRun) -> None:
     hypothetical = analyze(make_run(**measured([1, 1])))
     assert any("trained without a cumulative loss" in n and "no signal was lost" in n for n in hypothetical.notes)
     real = analyze(make_run("c", settings={"loss": {"gamma": 0.7}}, **measured([1, 1])))
@@ -76,21 +78,29 @@ def test_what_the_number_means_without_a_cumulative_loss_is_said(make_run: MakeR
     assert any("trained with gamma = 0.7" in note for note in other.notes)
 
 
+BLOCKS = {"network": "attention-blocks"}
+
+
 class TestClaims:
-    @pytest.mark.parametrize(("means", "told"), [([1, 2, 3], True), ([1, 3, 2], False), ([1, 2], None)])
-    def test_margins_rise_without_earlier_ones(self, make_run: MakeRun, means: list[float], told: bool | None) -> None:
-        run = make_run(settings={"loss": {"alpha": 4}}, **measured(means))
+    @pytest.mark.parametrize(("means", "expected"), [([1, 2, 3], True), ([1, 3, 2], False), ([1, 2], None)])
+    def test_margins_rise_without_earlier_ones(
+        self, make_run: MakeRun, means: list[float], expected: bool | None
+    ) -> None:
+        run = make_run(plugins=BLOCKS, settings={"loss": {"alpha": 4}}, **measured(means))
         taken, rises = analyze(run).claims
-        assert rises.agrees is told
+        assert rises.agrees is expected
         assert taken.agrees is None
         assert "not trained with" in taken.here
 
-    @pytest.mark.parametrize(("means", "told"), [([3, 3, 3], True), ([0, 0, 0], False)])
-    def test_most_is_taken_away_by_a_cumulative_loss(self, make_run: MakeRun, means: list[float], told: bool) -> None:
-        (claim,) = analyze(make_run(settings={"loss": {"beta": 4, "gamma": 0.7}}, **measured(means))).claims
-        assert claim.agrees is told
+    @pytest.mark.parametrize(("means", "expected"), [([3, 3, 3], True), ([0.5, 0.5, 0.5], False), ([0, 0, 0], None)])
+    def test_most_of_the_signal_is_removed_by_a_cumulative_loss(
+        self, make_run: MakeRun, means: list[float], expected: bool
+    ) -> None:
+        run = make_run(plugins=BLOCKS, settings={"loss": {"beta": 4, "gamma": 0.7}}, **measured(means))
+        (claim,) = analyze(run).claims
+        assert claim.agrees is expected
 
-    def test_a_loss_without_margins_is_not_held_against_it(self, make_run: MakeRun) -> None:
+    def test_a_loss_without_margins_is_not_compared(self, make_run: MakeRun) -> None:
         (claim,) = analyze(make_run(**measured([1, 2, 3])), beta=4).claims
         assert claim.agrees is None
 
@@ -110,7 +120,9 @@ def test_figure_shows_the_columns_by_layer(make_run: MakeRun) -> None:
 
 class TestRefusals:
     def test_no_validation(self, make_run: MakeRun) -> None:
-        with pytest.raises(ffprobe.FileError, match=r"No validation goodness.*run\.h5.*training\.validation"):
+        with pytest.raises(
+            ffprobe.FileError, match=r"The file has no validation goodness.*run\.h5.*training\.validation"
+        ):
             analyze(make_run(evaluations={}))
 
     def test_diverged(self, make_run: MakeRun) -> None:

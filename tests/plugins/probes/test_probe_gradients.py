@@ -23,7 +23,7 @@ ALPHA = 40
 
 
 class ByHand:
-    """The same numbers another way: numpy norms after each update, autograd on a rehearsal after each epoch."""
+    """The same numbers another way: numpy norms after each update, autograd in a sandbox after each epoch."""
 
     def __init__(self) -> None:
         self.norms: dict[tuple[int, str, int], float] = {}
@@ -110,7 +110,7 @@ def test_greedy_layers_have_one_role_and_no_cosine(tmp_path: Path) -> None:
         assert file.read(f"{GROUP}/rehearsals/step").tolist() == [8]  # the last epoch, at the default
         result = Gradients().analyze([file])
         assert {row["role"] for row in result.to_dict()["rows"]} == {"own"}
-        assert any("no layer learns from another's loss" in note for note in result.notes)
+        assert any("no layer learns from another layer's loss" in note for note in result.notes)
         assert any("fewer than 40 steps" in note for note in result.notes)
 
 
@@ -138,7 +138,7 @@ def test_what_fp16_does_to_a_gradient() -> None:
 
 
 def norms_of(log10: np.ndarray) -> dict[str, list[dict[str, Any]]]:
-    """Rows of own norms ``[step, layer]``, given as log10; no rehearsal."""
+    """Rows of own norms ``[step, layer]``, given as log10; no sandbox."""
     wide = np.full((len(log10), 2, log10.shape[1]), np.nan)
     wide[:, 0] = 10.0**log10
     return {"steps": [{"step": i, "norm": row} for i, row in enumerate(wide)]}
@@ -163,7 +163,7 @@ def test_medians_and_spread_in_closed_form(tmp_path: Path) -> None:
         assert row["cosine"] is None
 
 
-def test_steps_without_gradient_are_told_and_left_out(tmp_path: Path) -> None:
+def test_steps_without_gradient_are_reported_and_excluded(tmp_path: Path) -> None:
     logs = waves(80, 1.0, 1.0)
     logs[10, 1] = -np.inf
     result = Gradients().analyze([recorded(tmp_path / "a.h5", Gradients(), norms_of(logs), layers=2)])
@@ -234,15 +234,15 @@ class TestRefusals:
 
     def test_nothing_committed_yet(self, tmp_path: Path) -> None:
         file = recorded(tmp_path / "a.h5", Gradients(), {}, layers=2, finish=False)
-        with pytest.raises(ffprobe.FileError, match=r"No gradient is in the file yet.*first epoch"):
+        with pytest.raises(ffprobe.FileError, match=r"The file has no gradients yet.*first epoch"):
             Gradients().analyze([file])
 
     def test_a_rule_without_gradients(self, tmp_path: Path) -> None:
         file = recorded(tmp_path / "a.h5", Gradients(), norms_of(np.full((4, 2), np.nan)), layers=2)
-        with pytest.raises(ffprobe.FileError, match="rule left no gradients"):
+        with pytest.raises(ffprobe.FileError, match="The rule of this run left no gradients"):
             Gradients().analyze([file])
 
     def test_no_such_layer(self, tmp_path: Path) -> None:
         file = recorded(tmp_path / "a.h5", Gradients(), norms_of(waves(50, 1.0, 1.0)), layers=2)
-        with pytest.raises(ffprobe.UsageError, match="no layer 3"):
+        with pytest.raises(ffprobe.UsageError, match="Layer 3 does not exist; the network has 2 layers"):
             Gradients(Gradients.Params(layers=(3,))).analyze([file])

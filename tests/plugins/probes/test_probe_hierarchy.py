@@ -64,15 +64,34 @@ def test_the_note_is_a_setting_that_the_loss_takes(tmp_path: Path) -> None:
     assert [len(level) for level in tree] == [CLASSES, CLASSES]
 
 
+def test_a_setting_that_the_loss_refuses_is_not_printed(tmp_path: Path) -> None:
+    recorded = {("0", "pre"): {2: RANDOM.normal(size=(N, 12))}, ("1", "pre"): {2: np.full((N, 12), 0.1)}}
+    path = write_layers(tmp_path / "dead.h5", recorded, TRUTH, HELD, attributes={"class_names": list(NAMES)})
+    result = analyze(path).to_dict()
+    assert result["rows"] == []
+    assert "--set" not in result["notes"][0]
+    assert "does not separate the classes" in result["notes"][0]
+
+
+@pytest.mark.parametrize("level", [[0] * CLASSES, [0, 2] * 3, [0, 1]], ids=["one-group", "a-gap", "fewer-classes"])
+def test_the_setting_is_checked_against_the_loss(level: list[int]) -> None:
+    from ffprobe_plugins.probes.hierarchy import _Level, _notes, _Tree
+
+    tree = _Tree(list(NAMES), np.zeros((CLASSES - 1, 4)), [_Level(2, level)])
+    [note] = _notes("run", tree)
+    assert note.startswith("run: the loss hcl does not accept this tree:")
+    assert "--set" not in note
+
+
 def test_several_runs_and_another_layer(tmp_path: Path) -> None:
     paths = write(tmp_path / "a.h5"), write(tmp_path / "b.h5", seed=1)
     assert {row["run"] for row in analyze(*paths).to_dict()["rows"]} == {"seed 0", "seed 1"}
     assert analyze(paths[0], layer=1).to_dict()["rows"] != analyze(paths[0]).to_dict()["rows"]
 
 
-def test_what_cannot_be_told(tmp_path: Path) -> None:
+def test_missing_recordings_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.h5")
-    with pytest.raises(ffprobe.FileError, match="no recorded activations at depth 3"):
+    with pytest.raises(ffprobe.FileError, match="no recorded activations of layer 3"):
         analyze(path, layer=3)
     few = write(tmp_path / "few.h5", np.where(HELD, TRUTH, TRUTH % 5))
     with pytest.raises(ffprobe.FileError, match="5 of 6 classes"):

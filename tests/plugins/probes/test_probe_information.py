@@ -64,7 +64,7 @@ def test_plug_in_is_that_of_the_names_given(tmp_path: Path) -> None:
     assert 0.5 < expected < 1.8
 
 
-def test_below_zero_is_shown_and_told(tmp_path: Path) -> None:
+def test_an_estimate_below_zero_is_shown_and_explained(tmp_path: Path) -> None:
     result = analyze(write(tmp_path / "a.h5", [RANDOM.normal(size=(N, 40)) for _ in range(3)]))
     values = [row["linear"] for row in result.to_dict()["rows"]]
     assert min(values) < 0
@@ -73,7 +73,8 @@ def test_below_zero_is_shown_and_told(tmp_path: Path) -> None:
 
 class TestClaim:
     def claims(self, path: Path, layers: list[np.ndarray], **words: Any) -> Any:
-        return analyze(write(path, layers, **words)).claims
+        plugins = {"network": "fcn", "dataset": "cifar10", **words.pop("plugins", {})}
+        return analyze(write(path, layers, plugins=plugins, **words)).claims
 
     def test_a_fall_under_length_normalization_agrees_a_rise_differs(self, tmp_path: Path) -> None:
         [claim] = self.claims(tmp_path / "a.h5", [ALL, HALF, NONE[:, :5]])
@@ -105,7 +106,7 @@ class TestRefusals:
     def test_a_class_without_images_to_fit_on(self, tmp_path: Path) -> None:
         truth = np.where(HELD & (TRUTH == 1), 3, np.where(TRUTH == 3, 1, TRUTH))
         path = write_layers(tmp_path / "a.h5", {("0", "pre"): {2: ALL}}, truth, HELD)
-        with pytest.raises(ffprobe.FileError, match=r"Class 3 .*not among those to fit on.*recording\.samples"):
+        with pytest.raises(ffprobe.FileError, match=r"Class 3 .*not among the images to fit on.*recording\.samples"):
             analyze(path)
 
     def test_nothing_held_out(self, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def ffprobe_components(): return [Sorted, Careless]
 
 
 class ByHand:
-    """Goodness of every label, one image and one label at a time, on a rehearsal of the last epoch."""
+    """Goodness of every label, one image and one label at a time, in a sandbox of the last epoch."""
 
     @ffprobe.hookimpl
     def ffprobe_after_epoch(self, context: Any) -> None:
@@ -117,7 +117,7 @@ def test_the_hardest_and_the_easiest_negative(tmp_path: Path, largest: str, rank
     assert result["extra"]["runs"][0]["entropy"] < 3  # one label for each image
 
 
-def test_true_labels_among_negatives_are_told(tmp_path: Path) -> None:
+def test_true_labels_among_negatives_are_reported(tmp_path: Path) -> None:
     plugin = write(tmp_path, SAMPLERS)
     with train(tmp_path / "a.h5", "negatives:draws=4", negatives={"name": "careless", "plugin": plugin}) as run:
         result = Negatives().analyze([run])
@@ -165,7 +165,7 @@ class TestRefusals:
         run = recorded(tmp_path / "a.h5", Negatives(), rows(drawn, [np.nan, np.nan]), layers=2, classes=2)
         result = Negatives().analyze([run])
         assert result.to_dict()["rows"][0]["rank"] is None
-        assert any("a rank means nothing" in note for note in result.notes)
+        assert any("its rank has no meaning" in note for note in result.notes)
 
     def test_class_form_draws_none(self, tmp_path: Path) -> None:
         run = recorded(tmp_path / "a.h5", Negatives(), {}, layers=2, form="class")
@@ -178,5 +178,5 @@ class TestRefusals:
 
     def test_nothing_yet(self, tmp_path: Path) -> None:
         run = recorded(tmp_path / "a.h5", Negatives(), {}, layers=2, finish=False)
-        with pytest.raises(ffprobe.FileError, match="No negatives are in the file yet"):
+        with pytest.raises(ffprobe.FileError, match="The file has no negatives yet"):
             Negatives().analyze([run])

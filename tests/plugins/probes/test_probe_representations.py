@@ -39,8 +39,8 @@ def test_numbers_of_a_layer_that_became_selective(tmp_path: Path) -> None:
     image, pre, post = result.to_dict()["rows"]
     assert [(row["depth"], row["layer"], row["stage"]) for row in (image, pre, post)] == [
         (0, "input", "pre"),
-        (1, "0", "pre"),
-        (1, "0", "post"),
+        (1, "1", "pre"),
+        (1, "1", "post"),
     ]
     assert pre["dead"] == pre["constant"] == pytest.approx(100 * 2 / 12)
     assert pre["active"] == pytest.approx(100 * (SPARSE != 0).mean())
@@ -55,7 +55,7 @@ def test_numbers_of_a_layer_that_became_selective(tmp_path: Path) -> None:
     assert set(MEASURES) | {f"untrained_{name}" for name in MEASURES} < set(pre)
 
 
-def test_pooling_is_told(tmp_path: Path) -> None:
+def test_pooling_is_reported(tmp_path: Path) -> None:
     result = analyze(selective(tmp_path / "a.h5", reduction="average-pool 2x2"))
     assert any("average-pool 2x2" in note for note in result.notes)
     assert not any("reduced" in note for note in analyze(selective(tmp_path / "b.h5")).notes)
@@ -63,16 +63,17 @@ def test_pooling_is_told(tmp_path: Path) -> None:
 
 class TestClaim:
     def claim(self, path: Path, before: np.ndarray, after: np.ndarray, **words: Any) -> Any:
-        recorded = {(layer, "pre"): {0: before, 3: after} for layer in "01"}
-        return analyze(write_layers(path, recorded, TRUTH, HELD, **words)).claims
+        recorded = {(layer, "pre"): {0: before, 3: after} for layer in "012345"}
+        plugins = {"network": "fcn", "dataset": "mnist", **words.pop("plugins", {})}
+        return analyze(write_layers(path, recorded, TRUTH, HELD, plugins=plugins, **words)).claims
 
     def test_sparser_and_more_selective_agrees_and_the_reverse_differs(self, tmp_path: Path) -> None:
         [claim] = self.claim(tmp_path / "a.h5", DENSE, SPARSE)
         assert claim.agrees is True
-        assert "fewer units active in 2, and units more selective in 2, of 2 layers" in claim.here
+        assert "fewer units active in 6, and units more selective in 6, of 6 layers" in claim.here
         assert self.claim(tmp_path / "b.h5", SPARSE, DENSE)[0].agrees is False
 
-    def test_only_one_of_both_cannot_be_told(self, tmp_path: Path) -> None:
+    def test_only_one_of_both_is_inconclusive(self, tmp_path: Path) -> None:
         spread = DENSE * (RANDOM.random(DENSE.shape) < 0.5)  # sparser, and as unselective as noise allows
         assert self.claim(tmp_path / "a.h5", np.ones((80, 12)), spread)[0].agrees is True
         assert self.claim(tmp_path / "b.h5", 1 + SPARSE, spread)[0].agrees is None

@@ -35,7 +35,9 @@ def ffprobe_components(): return [Biased]
 def train(out: Path, *plugins: str, **changes: Any) -> Any:
     registry = Registry()
     table = {"precision": "fp64", "recording": {"activations": False}, "training": {"learning_rate": 0.02}}
-    Session.start(toy_config(registry, *plugins, "scaling:sandbox_every=1", **{**table, **changes}), registry, out).run()
+    Session.start(
+        toy_config(registry, *plugins, "scaling:sandbox_every=1", **{**table, **changes}), registry, out
+    ).run()
     return ffprobe.open(out)
 
 
@@ -67,6 +69,48 @@ def test_without_a_normalizer_scale_goes_through_all_layers(tmp_path: Path) -> N
     with train(tmp_path / "a.h5", "none", "symba") as run:
         share, factor = shares(run)
         np.testing.assert_allclose(share, np.cumprod(factor, axis=1) ** 2, rtol=1e-4)
+
+
+@pytest.mark.parametrize("position", ["preactivation", "activation"])
+def test_a_gain_behind_the_map_is_folded_in(tmp_path: Path, position: str) -> None:
+    with train(tmp_path / "a.h5", f"batchnorm:position={position}", "symba") as run:
+        share, factor = shares(run)
+        np.testing.assert_allclose(share, factor**2, rtol=1e-2)  # without folding it is 1, whatever was learned
+        gain = np.array([np.linalg.norm(run.read(f"weights/{i}/normalizer.weight")) for i in range(3)])
+        channels = np.array([len(run.read(f"weights/{i}/normalizer.weight")) for i in range(3)])
+        np.testing.assert_allclose(factor[-1], np.sqrt(channels) / gain, rtol=1e-5)
+        assert (abs(factor[-1] - 1) > 1e-3).all()
+        result = Scaling().analyze([run])
+        assert any("its gain is folded in" in note for note in result.notes)
+
+
+def test_the_turn_of_a_weight_is_free_of_scale(tmp_path: Path) -> None:
+    import torch
+    from ffprobe_plugins.probes.scaling import _turned
+
+    weight = torch.tensor([3.0, 4.0])
+    assert _turned(weight, 7 * weight) == pytest.approx(0, abs=1e-12)
+    assert _turned(weight, torch.tensor([-4.0, 3.0])) == pytest.approx(1)
+    assert np.isnan(_turned(weight, 0 * weight))
+    with train(tmp_path / "a.h5", "batchnorm", "symba") as run:
+        turned = run.read(f"{GROUP}/turned")
+        assert ((turned > 0) & (turned < 2)).all()
+        rows = Scaling().analyze([run]).to_dict()
+        assert [row["turned_first"] for row in rows["rows"]] == pytest.approx(turned[0].tolist())
+        assert [row["turned_last"] for row in rows["rows"]] == pytest.approx(turned[-1].tolist())
+        assert any("readout of the weight's norm" in note for note in rows["notes"])
+
+
+def test_a_file_of_version_0_1_is_still_analyzed(tmp_path: Path) -> None:
+    class Old(Scaling):
+        def variables(self, run: Any) -> Any:
+            return [v for v in super().variables(run) if v.name not in ("folded", "turned")]
+
+    rows = one([1.0, 2.0], [0.9, 1.2], [0.5, 0.5])
+    run = recorded(tmp_path / "a.h5", Old(), rows, layers=2, metrics=metrics(), first=np.ones(2))
+    result = Scaling().analyze([run])
+    assert result.to_dict()["rows"][0]["turned_last"] is None
+    assert any("no change of direction" in note for note in result.notes)
 
 
 def test_a_bias_is_scaled_with_its_weight(tmp_path: Path) -> None:
@@ -190,5 +234,5 @@ class TestRefusals:
 
     def test_nothing_yet(self, tmp_path: Path) -> None:
         run = recorded(tmp_path / "a.h5", Scaling(), {}, layers=2, finish=False)
-        with pytest.raises(ffprobe.FileError, match="No rescaled separation is in the file yet"):
+        with pytest.raises(ffprobe.FileError, match="The file has no rescaled separation yet"):
             Scaling().analyze([run])

@@ -56,8 +56,8 @@ def test_symba_fails_both_criteria_by_the_letter_and_pushes_pairs_evenly() -> No
     gap = 4 * np.linspace(-2, 2, 65)
     assert row["symmetry"] == pytest.approx(8 / softplus(gap).max())
     assert row["at_equal_deviations"] == 0
-    said = {claim.source: claim.agrees for claim in result.claims}
-    assert said == {"Trifecta, Appendix C": True, "Trifecta, Section 4": False, "Lee & Song 2023": True}
+    verdicts = {claim.source: claim.agrees for claim in result.claims}
+    assert verdicts == {"Trifecta, Appendix C": True, "Trifecta, Section 4": False, "Lee & Song 2023": True}
 
 
 class Even(ffprobe.Loss):
@@ -132,7 +132,7 @@ def test_a_loss_that_meets_both_criteria(monkeypatch: pytest.MonkeyPatch) -> Non
     assert row["pair_gradients"] > 0.9  # both are pushed the same way, not against each other
     assert row["closed_form"] is None
     assert "even: Eqs. 2 and 5 hold everywhere" in result.notes[0]
-    assert "offers no derivatives in closed form" in result.notes[1]
+    assert "has no derivatives in closed form" in result.notes[1]
     assert answer(monkeypatch, Even, centre=1.0).to_dict()["rows"][0]["symmetry"] > 0.1  # the centre counts
 
 
@@ -152,10 +152,10 @@ def test_what_cannot_be_tested_says_why(monkeypatch: pytest.MonkeyPatch) -> None
     rows = result.to_dict()["rows"]
     assert [row["loss"] for row in rows] == ["picky", "flat"]
     assert all(value is None for row in rows for key, value in row.items() if key != "loss")
-    assert "picky cannot be tested on goodness alone: " in result.notes[0]
+    assert "picky cannot be tested with goodness alone: " in result.notes[0]
     assert "not finite on one pair alone" in result.notes[0]
     assert "does not change with goodness" in result.notes[1]
-    assert "Of form class, so not tested: vectors." in result.notes[2]
+    assert "Not tested, because of form class: vectors." in result.notes[2]
 
 
 def test_the_losses_of_runs_with_their_settings(tmp_path: Path) -> None:

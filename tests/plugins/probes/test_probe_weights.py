@@ -13,7 +13,7 @@ from scipy import stats
 import ffprobe
 
 MakeRun = Callable[..., Any]
-DEEP = {"loss": "symba", "normalizer": "batchnorm", "scheduler": "olu"}
+DEEP = {"loss": "symba", "normalizer": "batchnorm", "scheduler": "olu", "network": "tff-d"}
 TALL = {"loss": "symba", "network": "fcn"}
 
 
@@ -86,7 +86,7 @@ def test_equal_weights_have_no_kurtosis(make_run: MakeRun) -> None:
     result = analyze(make_run(**trained([[1, 1]], **own)))
     assert cells(result, "sd")[1, 1] == 0
     assert (1, 1) not in cells(result, "kurtosis")
-    assert any("all weights of layer 1 are the same" in note for note in result.notes)
+    assert any("all weights of layer 1 are equal" in note for note in result.notes)
 
 
 def test_figure_of_one_run_has_three_epochs_and_of_several_the_last(make_run: MakeRun) -> None:
@@ -104,28 +104,31 @@ class TestClaims:
         found = [claim for claim in result.claims if word in claim.said]
         return found[0] if found else None
 
-    @pytest.mark.parametrize(("last", "told"), [([0.3, 0.2, 0.1], True), ([0.1, 0.2, 0.3], False)])
-    def test_first_layer_has_the_largest(self, make_run: MakeRun, last: list[float], told: bool) -> None:
-        claim = self.claim(analyze(make_run(plugins=DEEP, **trained([last, last]))), "stands in the first layer")
-        assert claim.agrees is told
+    @pytest.mark.parametrize(("last", "agrees"), [([0.3, 0.2, 0.1], True), ([0.1, 0.2, 0.3], False)])
+    def test_first_layer_has_the_largest(self, make_run: MakeRun, last: list[float], agrees: bool) -> None:
+        claim = self.claim(analyze(make_run(plugins=DEEP, **trained([last, last]))), "is in the first layer")
+        assert claim.agrees is agrees
         assert f"{last[0]:.3g} in the first layer" in claim.here
 
-    @pytest.mark.parametrize(("last", "told"), [([1.2, 0.8], True), ([1.3, 1.0], False), ([1.0, 0.7], False)])
+    @pytest.mark.parametrize(("last", "agrees"), [([1.2, 0.8], True), ([1.3, 1.0], False), ([1.0, 0.7], False)])
     def test_the_second_half_changes_less_than_a_quarter(
-        self, make_run: MakeRun, last: list[float], told: bool
+        self, make_run: MakeRun, last: list[float], agrees: bool
     ) -> None:
         history = [[9, 9]] * 9 + [[1, 1]] * 10
-        claim = self.claim(analyze(make_run(plugins={"loss": "symba"}, **trained([*history, last]))), "more epochs")
-        assert claim.agrees is told
+        claim = self.claim(
+            analyze(make_run(plugins={"loss": "symba", "network": "tff-d"}, **trained([*history, last]))), "more epochs"
+        )
+        assert claim.agrees is agrees
         assert "from epoch 10 to 20" in claim.here
         short = self.claim(
-            analyze(make_run("s", plugins={"loss": "symba"}, **trained([*history[1:], last]))), "more ep"
+            analyze(make_run("s", plugins={"loss": "symba", "network": "tff-d"}, **trained([*history[1:], last]))),
+            "more ep",
         )
         assert short.agrees is None
 
-    @pytest.mark.parametrize(("length", "told"), [([2.0, 2.0], True), ([2.0, 0.5], False)])
+    @pytest.mark.parametrize(("length", "agrees"), [([2.0, 2.0], True), ([2.0, 0.5], False)])
     def test_length_normalization_has_larger_weights_everywhere(
-        self, make_run: MakeRun, length: list[float], told: bool
+        self, make_run: MakeRun, length: list[float], agrees: bool
     ) -> None:
         maxima = {"batchnorm": [1.0, 1.0], "length": length}
         runs = [
@@ -133,30 +136,32 @@ class TestClaims:
             for n, row in maxima.items()
         ]
         result = analyze(*runs)
-        assert self.claim(result, "larger maximal weights").agrees is told
-        assert self.claim(result, "less spread out").agrees is told
-        assert self.claim(analyze(runs[0]), "larger maximal weights") is None
+        assert self.claim(result, "larger maximum weights").agrees is agrees
+        assert self.claim(result, "spread far less").agrees is agrees
+        assert self.claim(analyze(runs[0]), "larger maximum weights") is None
 
     def test_other_networks_are_not_compared(self, make_run: MakeRun) -> None:
         runs = [
             make_run(n, plugins={"loss": "symba", "normalizer": n, "network": n}, **trained([[1, 1]]))
             for n in ("batchnorm", "length")
         ]
-        assert self.claim(analyze(*runs), "larger maximal weights") is None
+        assert self.claim(analyze(*runs), "larger maximum weights") is None
 
 
 class TestRefusals:
     def test_a_layer_that_is_not_there(self, make_run: MakeRun) -> None:
-        with pytest.raises(ffprobe.UsageError, match=r"no layer 3 among 2.*run\.h5.*counted from 1"):
+        with pytest.raises(
+            ffprobe.UsageError, match=r"Layer 3 does not exist; the network has 2 layers.*run\.h5.*numbered from 1"
+        ):
             analyze(make_run(**trained([[1, 1]])), layer=3)
 
     def test_nothing_measured(self, make_run: MakeRun) -> None:
-        with pytest.raises(ffprobe.FileError, match=r"No weight was measured.*run\.h5"):
+        with pytest.raises(ffprobe.FileError, match=r"The run measured no weights.*run\.h5"):
             analyze(make_run())
 
 
 def test_unfinished_run_has_no_image(make_run: MakeRun) -> None:
     result = analyze(make_run(finish=False, **trained([[1, 1], [2, 2]], **weights())))
-    assert "the run is unfinished, 2 epochs" in result.notes[0]
+    assert "the run is unfinished; the file has 2 epochs" in result.notes[0]
     assert not cells(result, "sd")
     assert not any(axes.images for axes in result.figure().axes)
