@@ -1,11 +1,15 @@
-# Two commands do everything: `make demo` and `make test`. Both make .venv first.
+# Three commands do everything: `make demo`, `make check` and `make test`. Each makes .venv first.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # pytest workers; each keeps torch to one thread (tests/conftest.py), so two fit two cores
 WORKERS ?= $(shell nproc)
+PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
+# Compiled modules are kept, also where the environment says otherwise: without them collecting the tests takes twice as
+# long, and so does the start of every program.
+export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test lint stress cluster bench gallery methods docs clean
+.PHONY: demo check test lint stress cluster bench gallery methods docs clean
 
 # A quarter of the width and small batches, so that both runs and their analyses fit a minute on two cores.
 BUDGET := --dataset digits --epochs 25 --batch-size 32 --set network.width=0.25 --set training.learning_rate=0.003
@@ -18,12 +22,20 @@ demo: $(VENV)/installed
 	$(BIN)/ffprobe analyze probes:repeats=3,mlp_repeats=2 demo/vanilla-ff.h5 demo/trifecta.h5 --csv demo/probes-table.csv --plot demo/probes.png
 	@echo "Run files, tables and figures are in demo/; demo/layers.png is laid out as the paper's Figure 1."
 
+# The loop while you work: about a minute on two cores. The folders whose tests do not train, start programs or run pages.
+QUICK := analysis components config data inference meta network plugin prediction replay runtime store sweep
+QUICK += $(addprefix plugins/,goodness losses negatives networks normalizers rules schedulers test_formulas.py)
+check: lint
+	$(PYTEST) -m "not slow and not stress" $(wildcard $(addprefix tests/,$(QUICK)))
+
+# Everything that takes minutes; `make stress` has what takes longer.
 test: lint
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not stress" -q
+	$(PYTEST) -m "not stress"
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	mkdir -p $(VENV)/mypy && ln -sfn ../../plugins $(VENV)/mypy/ffprobe_plugins
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 

@@ -25,7 +25,7 @@ from ffprobe.inference.trained import rebuild
 from ffprobe.plugin.registry import Registry
 
 EVALUATORS = {"early exit, pruned": "early-exit:prune=true", "candidates": "candidates", "propose": "propose"}
-FULL, PLAIN = "full sweep", "plain label sweep"
+FULL, PLAIN = "full scan", "plain label scan"
 
 
 def of_run(path: Path, rounds: int, count: int) -> Measurement:
@@ -59,10 +59,10 @@ def of_run(path: Path, rounds: int, count: int) -> Measurement:
         rounds=rounds,
     )
     correct = {name: labels == images.labels for name, labels in predictions.items()}
-    measurement.facts["accuracy of the full sweep (%)"] = round(100 * float(correct[FULL].double().mean()), 2)
+    measurement.facts["accuracy of the full scan (%)"] = round(100 * float(correct[FULL].double().mean()), 2)
     for name in evaluators:
         gain, error = ffprobe.accuracy_gain(correct[FULL], correct[name])
-        measurement.facts[f"{name}, gained against the full sweep (points)"] = (
+        measurement.facts[f"{name}, gained against the full scan (points)"] = (
             f"{gain:+.2f}, 95 % interval {gain - 1.96 * error:+.2f} to {gain + 1.96 * error:+.2f}"
         )
         measurement.promise(f"{name}, times as fast", quartiles(measurement.ratios[name])[1], 2.0)
@@ -93,7 +93,7 @@ def sharing(network: str, images: int, rounds: int, **settings: Any) -> Measurem
 
     measurement = compare(
         f"sharing-{network}",
-        f"Label sweep of {images} images of 3x32x32 through {network}: ffprobe's against a pass for each label.",
+        f"Label scan of {images} images of 3x32x32 through {network}: ffprobe's against a pass for each label.",
         {PLAIN: plain, "ffprobe": shared},
         baseline=PLAIN,
         rounds=rounds,

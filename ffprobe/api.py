@@ -30,6 +30,7 @@ def run(
     settings: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     resume: bool = False,
+    trust: bool = False,
 ) -> RecordedRun:
     """Train a network and record the run, as ``ffprobe run`` does.
 
@@ -40,6 +41,8 @@ def run(
         settings: each as ``--set`` takes it, ``{"training.epochs": 3}``, or as nested tables.
         overwrite: replace an existing run file.
         resume: resume from the last checkpoint, or start if there is none.
+        trust: with ``resume``, import the plugins that the unfinished file names as ``./file.py`` or ``module:attr``
+            although ``plugins`` does not name them.
 
     Returns:
         The finished run, open, as ``ffprobe.open`` returns it; close it, or use ``with``.
@@ -53,7 +56,7 @@ def run(
     from ffprobe.store.names import run_file
 
     out, registry = run_file(out), Registry()
-    options = RunOptions(preset=preset, plugin=tuple(plugins))
+    options = RunOptions(preset=preset, plugin=_words(plugins), trust=trust)
     config = configure(registry, options, settings, resume_from=out if resume else None)
     train(config, registry, out, overwrite=overwrite, resume=resume, command="ffprobe.run")
     return open_recorded(out)
@@ -75,19 +78,20 @@ def configure(
             the base: what the options do not name stays as it was.
 
     Raises:
-        UsageError: an unknown setting, or a value out of range.
+        UsageError: an unknown setting, a value out of range, or a file that names code that no option names, without
+            ``options.trust``.
         PluginError: a plugin is missing or would not load.
     """
-    from ffprobe.config.options import recorded_config
-    from ffprobe.config.parsing import merge, nested
+    from ffprobe.config.parsing import nested
     from ffprobe.config.resolve import resolve
     from ffprobe.store.names import partial_of
 
-    base = None
-    if resume_from:
-        earlier = [path for path in (partial_of(resume_from), resume_from) if path.exists()]
-        base = recorded_config(earlier[0]) if earlier else None
-    return resolve(merge(options.table(registry, base), nested(settings or {})), registry)
+    if not isinstance(settings, Mapping | None):
+        raise UsageError(
+            f"settings must be a dictionary, not {settings!r}.", hint='For example {"training.epochs": 3}.'
+        )
+    earlier = [path for path in (partial_of(resume_from), resume_from) if path.exists()] if resume_from else []
+    return resolve(options.table(registry, earlier[0] if earlier else None, nested(settings or {})), registry)
 
 
 def train(
@@ -178,7 +182,14 @@ def analyze(question: str, *runs: str | Path | RunFile, registry: Registry | Non
     return result
 
 
-def predict(run: str | Path | RunFile, images: np.ndarray, *, evaluator: str = "", device: str = "cpu") -> np.ndarray:
+def predict(
+    run: str | Path | RunFile,
+    images: np.ndarray,
+    *,
+    evaluator: str = "",
+    device: str = "cpu",
+    trust: bool = False,
+) -> np.ndarray:
     """The class that a finished run's network predicts for each image.
 
     An evaluator that has something to choose is calibrated on the run's recorded validation goodness.
@@ -188,14 +199,18 @@ def predict(run: str | Path | RunFile, images: np.ndarray, *, evaluator: str = "
         images: uint8 ``[N, C, H, W]``, 0 to 255, of the run's shape; normalized as the run's own images.
         evaluator: ``NAME`` or ``NAME:key=value,...``; the run's own by default.
         device: of the network: ``auto``, ``cpu``, ``cuda`` ...
+        trust: import the plugins that the run file names as ``./file.py`` or ``module:attr``. Without it, they are
+            refused unless this process has imported them already.
 
     Returns:
-        int64 ``[N]``: indices into the run's ``class_names``.
+        int64 ``[N]``: indices into the run's ``class_names``; -1 for an image without a prediction, because a score is
+        NaN or several labels share the largest score.
 
     Raises:
-        UsageError: the images have another shape or dtype.
+        UsageError: the images have another shape or dtype, or the file names code and ``trust`` is not set.
         FileError: the run did not finish, or its weights do not fit the plugins that are installed.
     """
+    import numpy as np
     import torch
 
     from ffprobe.data.images import Images
@@ -203,8 +218,11 @@ def predict(run: str | Path | RunFile, images: np.ndarray, *, evaluator: str = "
     from ffprobe.inference.predictor import predict as predictions
     from ffprobe.plugin.registry import Registry
 
+    if not isinstance(images, np.ndarray):
+        kind = type(images).__name__
+        raise UsageError(f"The images must be a numpy array, not {kind}.", hint="numpy.stack makes one of a list.")
     with _opened(run) as file:
-        loaded = load_predictor(file, Registry(), evaluator=evaluator, device=device)
+        loaded = load_predictor(file, Registry(), evaluator=evaluator, device=device, trust=trust)
     trained = loaded.trained
     if images.dtype != "uint8" or images.shape[1:] != trained.shape:
         expected = f"uint8 [N, {', '.join(map(str, trained.shape))}]"
@@ -212,6 +230,18 @@ def predict(run: str | Path | RunFile, images: np.ndarray, *, evaluator: str = "
     pixels, labels = torch.from_numpy(images.copy()), torch.zeros(len(images), dtype=torch.int64)
     rows = Images(pixels, labels, trained.classes, trained.mean, trained.std)
     return predictions(trained, rows, loaded.evaluator).labels.numpy()
+
+
+def _words(plugins: Sequence[str]) -> tuple[str, ...]:
+    """The plugins of a call, each a word as ``--plugin`` takes it."""
+    hint = 'Give words as --plugin takes them: ["olu", "symba:alpha=6", "./file.py", "module:attr"].'
+    if isinstance(plugins, str) or not isinstance(plugins, Sequence):
+        raise UsageError(f"plugins must be a list of words, not {plugins!r}.", hint=hint)
+    for plugin in plugins:
+        if not isinstance(plugin, str):
+            what = f"the class {plugin.__qualname__}" if isinstance(plugin, type) else repr(plugin)
+            raise UsageError(f"plugins has {what}, which is not a word.", hint=hint)
+    return tuple(plugins)
 
 
 @contextmanager

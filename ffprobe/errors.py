@@ -76,6 +76,40 @@ class Interrupted(FfprobeError):
         self.exit_code = 128 + signal_number
 
 
+def describe(error: BaseException) -> str:
+    """Type and message of an exception; also if its ``__str__`` raises, as that of a plugin's exception may."""
+    name = type(error).__name__
+    try:
+        text = str(error)
+    except (Exception, SystemExit) as second:
+        return f"{name} (its message cannot be read: __str__ raised {type(second).__name__})"
+    return f"{name}: {text}" if text else name
+
+
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "cublas_status_alloc_failed")
+"""What torch writes, in any case, into a RuntimeError when an allocation fails on the CPU or a GPU."""
+
+
+def out_of_memory(error: BaseException, doing: str = "", where: str = "") -> FfprobeError | None:
+    """The error to raise if ``error`` says that memory ran out, on the CPU or a GPU; None if it says something else.
+
+    Args:
+        error: any exception.
+        doing: what was being done, as a participle phrase: "training".
+        where: the plugin that allocated, if it is known.
+    """
+    message = describe(error)
+    said_by_torch = isinstance(error, RuntimeError) and any(sign in message.lower() for sign in _NO_MEMORY)
+    if not (isinstance(error, MemoryError) or said_by_torch):
+        return None
+    message = " ".join(message.splitlines()[0].split()).removesuffix(".")[:300]
+    return FfprobeError(
+        f"Out of memory{f' while {doing}' if doing else ''}: {message}.",
+        where=where,
+        hint="Use a smaller --batch-size, --set training.evaluation_batch=N or --set network.width=N, or free memory.",
+    )
+
+
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     """The known names closest to ``name``, best match first.
 

@@ -5,8 +5,10 @@ in which plugins are called is undefined. If an observer raises, ffprobe disable
 plugin's name and the error to the run file, and continues training. If ``ffprobe_components`` or ``ffprobe_commands``
 raises, the plugin cannot be used.
 
-Indices in a context (layer, epoch, step) start at 0. Tensors and the network are shared with the run and must not be
-modified. Shapes use B for the batch size, L for the number of layers, C, H, W for channels, height and width.
+Indices in a context (layer, epoch, step) start at 0. Each observer has its own copies of the tensors in a context, made
+when it reads them first: what it writes into them changes neither the run nor its records nor another observer. The
+network is shared with the run and must not be modified; use ``context.run.sandbox()``. Shapes use B for the batch size,
+L for the number of layers, C, H, W for channels, height and width.
 """
 
 from __future__ import annotations
@@ -109,10 +111,9 @@ class EpochContext:
             ``training.test=every``. Empty in ``ffprobe_before_epoch``.
         record: See ``RunContext.record``.
         images: The last batch of the epoch, float ``[B, C, H, W]`` on the run's device, normalized and augmented as
-            for training. Read-only. None in ``ffprobe_before_epoch``. With several processes, the shard of the main
+            for training. A copy. None in ``ffprobe_before_epoch``. With several processes, the shard of the main
             process.
-        labels: True labels of that batch, int64 ``[B]`` on the run's device. Read-only. None in
-            ``ffprobe_before_epoch``.
+        labels: True labels of that batch, int64 ``[B]`` on the run's device. A copy. None in ``ffprobe_before_epoch``.
     """
 
     run: RunContext
@@ -179,8 +180,8 @@ class StepContext:
             none.
         negative: Mean goodness of the negatives of each layer, like ``positive``.
         images: The batch as used for training (normalized and augmented), float ``[B, C, H, W]`` on the run's device.
-            Read-only. With several processes, the shard of the main process.
-        labels: True labels of ``images``, int64 ``[B]`` on the run's device. Read-only.
+            A copy. With several processes, the shard of the main process.
+        labels: True labels of ``images``, int64 ``[B]`` on the run's device. A copy.
         learning_rate: Learning rate of this step.
         record: See ``RunContext.record``.
     """

@@ -124,3 +124,34 @@ def test_an_unfinished_run_has_no_network(tmp_path: Path) -> None:
         toy_run(out=tmp_path / "run.h5", observers=[Stop()])
     with pytest.raises(ffprobe.FileError, match="has not finished"):
         ffprobe.open(tmp_path / "run.h5.partial").network()
+
+
+class NotAWord:
+    """A class, as a plugin might be given by mistake."""
+
+
+@pytest.mark.parametrize(
+    ("plugins", "sentence"),
+    [
+        ([NotAWord], "plugins has the class NotAWord, which is not a word"),
+        (["olu", 3], "plugins has 3, which is not a word"),
+        ("olu", "plugins must be a list of words, not 'olu'"),
+        (3, "plugins must be a list of words, not 3"),
+    ],
+)
+def test_plugins_that_are_not_words_are_refused_with_what_is_accepted(
+    tmp_path: Path, plugins: Any, sentence: str
+) -> None:
+    with pytest.raises(ffprobe.UsageError, match=sentence) as caught:
+        ffprobe.run(tmp_path / "run.h5", plugins=plugins)
+    assert "./file.py" in caught.value.hint
+
+
+def test_settings_that_are_no_dictionary_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ffprobe.UsageError, match="settings must be a dictionary"):
+        ffprobe.run(tmp_path / "run.h5", settings=["training.epochs=3"])  # type: ignore[arg-type]
+
+
+def test_images_that_are_no_array_are_refused(path: Path) -> None:
+    with pytest.raises(ffprobe.UsageError, match="must be a numpy array, not list"):
+        ffprobe.predict(path, [[1, 2]])  # type: ignore[arg-type]

@@ -19,7 +19,6 @@ import typer
 
 HERE = Path(__file__).parent
 PLAN = HERE / "plan.toml"
-WORDS = {True: "agrees", False: "differs", None: "inconclusive"}
 
 
 def main(
@@ -95,8 +94,8 @@ def page(sections: list[dict[str, Any]], commands: dict[str, list[str]], runs: P
         text += f"\n## {section['title']}\n\n{result['question']}\n\n"
         text += f"![{section['title']}]({HERE.name}/{section['picture']})\n\n`{call}`\n\n"
         for claim in result["claims"]:
-            verdict = WORDS[claim["agrees"]]
-            text += f"- **{claim['source']}**: {claim['said']} Here: {claim['here']} **{verdict.capitalize()}.**\n"
+            text += f"- **{claim['source']}**: {claim['said']} Here: {claim['here']}"
+            text += f" **{claim['verdict'].capitalize()}.**\n"
         text += "\n" * bool(result["claims"])
         if result["notes"]:
             text += "".join(f"> {note}\n>\n" for note in result["notes"]).removesuffix(">\n")

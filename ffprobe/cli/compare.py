@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -86,6 +87,8 @@ def compare(
 def run_files(paths: Sequence[Path]) -> list[Path]:
     """The run files among some paths: each file once, and all finished runs in and below each directory, sorted.
 
+    A file of a directory that is not a run file, or is damaged, is skipped with a line on stderr.
+
     Raises:
         FileError: a directory contains no finished run.
     """
@@ -94,10 +97,10 @@ def run_files(paths: Sequence[Path]) -> list[Path]:
 
     files: dict[Path, None] = {}
     for path in paths:
-        if not path.is_dir():
+        if not os.path.isdir(path):  # unlike Path.is_dir, it is False for a name that is too long
             files[path] = None
             continue
-        finished = sorted(path.rglob("*.h5"))
+        finished = list(_readable(sorted(path.rglob("*.h5"))))
         unfinished = len(list(path.rglob(f"*.h5{PARTIAL}")))
         if not finished:
             hint = f"It has {unfinished} unfinished: ffprobe compare {path}/*{PARTIAL}" if unfinished else ""
@@ -106,6 +109,20 @@ def run_files(paths: Sequence[Path]) -> list[Path]:
             stderr().print(f"{path}: skipped {unfinished} unfinished runs.", markup=False)
         files |= dict.fromkeys(finished)
     return list(files)
+
+
+def _readable(paths: Sequence[Path]) -> Iterator[Path]:
+    """Those that are run files; each other one is named on stderr."""
+    from ffprobe.errors import FileError
+    from ffprobe.store.reader import open_run
+
+    for path in paths:
+        try:
+            open_run(path).close()
+        except FileError as error:
+            stderr().print(f"{path}: skipped; {error.what}", markup=False, soft_wrap=True)
+        else:
+            yield path
 
 
 def _keys(by: str) -> str:

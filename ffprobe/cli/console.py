@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import logging
 import os
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.text import Text
+
+from ffprobe.display import control_characters, plain_text
 
 if TYPE_CHECKING:
     from ffprobe.errors import FfprobeError
@@ -21,10 +28,18 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 
 
 class State:
-    """The global options of this process."""
+    """The global options of this process.
+
+    Attributes:
+        verbose: whether to show tracebacks and debug messages.
+        json: whether to print JSON.
+        results: the stream for JSON documents while ``sys.stdout`` is redirected to stderr, so that what a plugin
+            prints does not spoil them; None: ``sys.stdout``.
+    """
 
     verbose = False
     json = False
+    results: TextIO | None = None
 
 
 def _verbose(value: bool) -> bool:
@@ -37,14 +52,45 @@ Verbose = Annotated[
 ]
 
 
+class PlainConsole(Console):
+    """A console that prints text as it is: no markup, no emoji codes, and control characters as visible escapes.
+
+    Names and messages come from run files, data sets and plugins. A layer named ``[/foo]`` must not be a markup error,
+    and an escape sequence in a name must not reach the terminal. Styles are given by ``style=`` and ``Text``.
+    """
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Convert a string to text; rich calls it for every string that is printed, also in cells of tables."""
+        return super().render_str(plain_text(text), **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Render anything; control characters that remain in ``Text`` become visible, rich's own codes stay."""
+        for segment in super().render(renderable, options):
+            if segment.control or segment.text == "\n":
+                yield segment
+            else:
+                yield Segment(plain_text(segment.text), segment.style)
+
+
 def stdout() -> Console:
     """The console for results; created at each call, so that it uses the current stream."""
-    return Console(highlight=False)
+    return PlainConsole()
 
 
 def stderr() -> Console:
     """The console for everything else."""
-    return Console(stderr=True, highlight=False)
+    return PlainConsole(stderr=True)
+
+
+class PlainFormatter(logging.Formatter):
+    """Formats log records, such as a plugin's warnings, without control characters."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The text of a record."""
+        return plain_text(super().format(record))
 
 
 def print_error(error: FfprobeError) -> None:
@@ -54,17 +100,20 @@ def print_error(error: FfprobeError) -> None:
     it can be searched and commands can be copied.
     """
     from rich.padding import Padding
-    from rich.text import Text
 
     console = stderr()
+    what = plain_text(error.what)
     process = f" in process {os.environ['RANK']}" if "RANK" in os.environ else ""  # torchrun's
-    head, parts = Text(f"error{process}: ", style="bold red"), [part for part in (error.where, error.hint) if part]
+    head, parts = (
+        Text(f"error{process}: ", style="bold red"),
+        [plain_text(part) for part in (error.where, error.hint) if part],
+    )
     if not console.is_terminal:
-        console.print(Text.assemble(head, error.what), soft_wrap=True)
+        console.print(Text.assemble(head, what), soft_wrap=True)
         for part in parts:
             console.print(Text(" " * INDENT + part), soft_wrap=True)
         return
-    lines = Text(error.what).wrap(console, max(console.width - len(head), 1))
+    lines = Text(what).wrap(console, max(console.width - len(head), 1))
     console.print(Text.assemble(head, lines[0]))
     for line in lines[1:]:
         console.print(Padding(line, (0, 0, 0, len(head))))
@@ -73,8 +122,30 @@ def print_error(error: FfprobeError) -> None:
 
 
 def print_json(document: Any) -> None:
-    """Print one JSON document on stdout, without colors or wrapping."""
-    sys.stdout.write(json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+    """Print one JSON document on stdout, without colors or wrapping.
+
+    Raises:
+        FfprobeError: standard output is closed, or its disk is full.
+    """
+    from ffprobe.errors import FfprobeError
+
+    stream: TextIO | None = State.results or sys.stdout
+    try:
+        if stream is None:
+            raise OSError(errno.EBADF, "it is closed")
+        stream.write(json_text(document, indent=2) + "\n")
+        stream.flush()
+    except OSError as error:
+        raise FfprobeError(
+            f"The result could not be written to standard output: {error.strerror}.",
+            hint="Files that the command wrote are complete.",
+        ) from error
+
+
+def json_text(document: Any, indent: int | None = None) -> str:
+    """A JSON document as text; control characters, lone surrogates too, become JSON's own escapes."""
+    text = json.dumps(document, indent=indent, allow_nan=False, ensure_ascii=False)
+    return control_characters.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def finite(value: Any) -> Any:

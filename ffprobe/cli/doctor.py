@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -18,11 +19,30 @@ def doctor(
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Check the installation, the device and the output directory before a long run."""
-    document = {"versions": versions(), "program": _program(), "device": _device(), "directory": _directory(directory)}
+    """Check the installation, the device, the output directory and the cache before a long run.
+
+    Exit code 1 if the output directory or the cache cannot be written.
+    """
+    document = {
+        "versions": versions(),
+        "program": _program(),
+        "device": _device(),
+        "directory": _directory(directory),
+        "cache": _cache(),
+    }
     if json:
         print_json(document)
-        return
+    else:
+        _print(document)
+    failed = [document[topic] for topic in ("directory", "cache") if document[topic]["writing"] != "ok"]
+    if failed:
+        from ffprobe.errors import FfprobeError
+
+        hint = "Choose a directory that you can write; FFPROBE_CACHE_DIR sets the cache."
+        raise FfprobeError(f"Writing fails: {failed[0]['writing']}.", where=failed[0]["path"], hint=hint)
+
+
+def _print(document: dict[str, dict[str, Any]]) -> None:
     from rich.table import Table
 
     table = Table(box=None, show_header=False, pad_edge=False)
@@ -65,3 +85,18 @@ def _directory(directory: Path) -> dict[str, Any]:
     from ffprobe.store.suitability import check_folder
 
     return dict(check_folder(directory))
+
+
+def _cache() -> dict[str, Any]:
+    import tempfile
+
+    from ffprobe.data.folders import cache_folder
+
+    folder = cache_folder()
+    existing = next(path for path in (folder, *folder.parents) if os.path.exists(path))  # created when it is needed
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            writing = "ok"
+    except OSError as error:
+        writing = f"not possible: {error.strerror}"
+    return {"path": str(folder), "writing": writing}

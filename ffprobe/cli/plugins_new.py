@@ -29,7 +29,7 @@ ADVICE = {
     "normalizer": 'It normalizes the input of each layer; `position = "output"` applies it to the layer\'s output.',
     "goodness": "A goodness and a loss must have the same `form`: this goodness works with every loss of form `pair`.",
     "loss": "A loss and a goodness must have the same `form`: this loss works with every goodness of form `pair`.",
-    "negatives": "With `needs_goodness = True` it receives the goodness of the last layer for every label.",
+    "negatives": "With `needs_goodness` it receives goodness for every label: True, of the last layer; 'all', of each.",
     "scheduler": "The layers of a group share one graph and one loss; groups may overlap.",
     "rule": "It works with every loss, goodness, encoder and network; it ignores the scheduler.",
     "evaluator": "All evaluators use the same recorded goodness, so they can be compared on one run file.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from statistics import median
@@ -38,24 +39,34 @@ def predict(
     ] = "",
     dataset: Annotated[str, typer.Option(help="Data set; the data set of the run by default.")] = "",
     data_dir: Annotated[str, typer.Option(help="Directory of the files of the data set.")] = "",
+    download: Annotated[bool, typer.Option("--download", help="Download missing files of the data set.")] = False,
     split: Annotated[Split, typer.Option(help="Part of the data set to predict.")] = Split.test,
     images: Annotated[int, typer.Option(min=0, help="Number of images, from the first one (0: all).")] = 0,
     device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 ...")] = "auto",
     compare: Annotated[
-        bool, typer.Option("--compare", help="Also time a full sweep over the same images, for comparison.")
+        bool, typer.Option("--compare", help="Also time a full scan over the same images, for comparison.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Write the predictions to this CSV file.")] = None,
+    trust: Annotated[
+        bool,
+        typer.Option(
+            "--trust",
+            help="Import the plugins that the run file names as ./file.py or module:attr, and read the directory of "
+            "the data set that it names.",
+        ),
+    ] = False,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """Predict images with the trained network of a run; the run file contains all that is needed.
 
     Images are normalized as in the run. Evaluators with parameters to tune are calibrated on the validation set of the
-    run. A full sweep evaluates every label in every layer; propose, candidates and early-exit need far fewer
-    evaluations.
+    run. A full scan evaluates every label in every layer; propose, candidates and early-exit need far fewer
+    evaluations. Cost is counted in multiply-adds; the number of layer evaluations is secondary.
     """
     import torch
 
+    from ffprobe.errors import UsageError
     from ffprobe.inference.images_to_predict import images_to_predict
     from ffprobe.inference.loaded_predictor import load_predictor
     from ffprobe.network.multiply_adds import multiply_adds
@@ -64,7 +75,23 @@ def predict(
 
     registry = Registry()
     with open_run(run) as file:
-        loaded = load_predictor(file, registry, evaluator=evaluator, dataset=dataset, data_dir=data_dir, device=device)
+        loaded = load_predictor(
+            file,
+            registry,
+            evaluator=evaluator,
+            dataset=dataset,
+            data_dir=data_dir,
+            device=device,
+            download=download,
+            trust=trust,
+        )
+        recorded = str(file.config.get("data", {}).get("dir", ""))
+        if recorded and not (data_dir or dataset or trust):
+            raise UsageError(
+                f"The run file names a directory for its data set, which is not read unasked: {recorded}.",
+                where=str(run),
+                hint=f"Add --data-dir {shlex.quote(recorded)}, or another directory, or --trust.",
+            )
         selected = images_to_predict(file, loaded.config, registry, split.value, images)
     trained, reader, config = loaded.trained, loaded.evaluator, loaded.config
     predictions, times = _predict(trained, selected, reader, registry, compare)
@@ -72,6 +99,7 @@ def predict(
     weights = torch.tensor(multiply_adds(trained.network, trained.shape), dtype=torch.float64)
     passes = trained.network.passes_per_image
     adds = float((torch.tensor(predictions.evaluations) * weights).sum()) / len(selected)
+    full = passes * float(weights.sum())
     document: dict[str, Any] = {
         "run": str(run),
         "dataset": config.slots["dataset"].component.name,
@@ -80,18 +108,20 @@ def predict(
         "evaluator": config.slots["evaluator"].to_dict(),
         "chosen": {k: v for k, v in reader.chosen.items() if not isinstance(v, torch.Tensor)},
         "accuracy": float(right.double().mean()),
+        "undecided": int((predictions.labels < 0).sum()),
         "accuracy_se": float((right.double().var(correction=0) / len(right)).sqrt()),
-        "layer_evaluations_per_image": sum(predictions.evaluations) / len(selected),
-        "full_sweep_layer_evaluations": passes * trained.network.depth,
         "multiply_adds_per_image": adds,
-        "full_sweep_multiply_adds": passes * float(weights.sum()),
+        "full_scan_multiply_adds": full,
+        "times_fewer_multiply_adds": full / adds if adds else None,
+        "layer_evaluations_per_image": sum(predictions.evaluations) / len(selected),
+        "full_scan_layer_evaluations": passes * trained.network.depth,
         "images_per_second": len(selected) / median(times["own"]),
         "device": str(trained.device),
         "precision": trained.precision,
         "threads": torch.get_num_threads(),
     }
     if compare:
-        document |= _comparison(times, times["labels"], selected, right)
+        document |= _comparison(times, times["labels"], times["same"], selected, right)
     if out:
         _write(out, predictions, selected)
     if json:
@@ -105,7 +135,7 @@ def predict(
 def _predict(
     trained: Trained, images: Images, reader: Evaluator, registry: Registry, compare: bool
 ) -> tuple[Predictions, dict[str, Any]]:
-    """The predictions and the seconds of each repeat; with ``compare``, also those of a full sweep, alternating."""
+    """The predictions and the seconds of each repeat; with ``compare``, also those of a full scan, alternating."""
     import torch
     from rich.progress import Progress
 
@@ -129,29 +159,46 @@ def _predict(
                     if name == "own":
                         predictions = done
                     else:
-                        times["labels"] = done.labels
+                        full = done
+    if compare:
+        times["labels"], times["same"] = full.labels, _is_same(predictions, full)
     return predictions, times
 
 
-def _comparison(times: dict[str, Any], labels: Any, images: Images, right: Any) -> dict[str, Any]:
+def _is_same(own: Predictions, full: Predictions) -> bool:
+    """Whether the evaluator is the full scan itself: the same work in each layer, the same labels and margins."""
+    import torch
+
+    return (
+        own.evaluations == full.evaluations
+        and torch.equal(own.labels, full.labels)
+        and torch.allclose(own.margins, full.margins, rtol=1e-4, equal_nan=True)
+    )
+
+
+def _comparison(times: dict[str, Any], labels: Any, same: bool, images: Images, right: Any) -> dict[str, Any]:
     from ffprobe.analysis.measures.paired import accuracy_gain
 
     full = labels == images.labels
     gain, error = accuracy_gain(full, right)
+    if same:  # both sides timed the same computation: their difference is noise, so the timings are pooled
+        times = {**times, **dict.fromkeys(("own", "full"), times["own"] + times["full"])}
     seconds = {name: median(times[name]) for name in ("own", "full")}
     return {
-        "compared_with": "a full sweep: every label in every layer, the last layer decides",
+        "compared_with": "a full scan: every label in every layer, the last layer decides",
+        "same_evaluator": same,
         "seconds": seconds["own"],
-        "full_sweep_seconds": seconds["full"],
+        "full_scan_seconds": seconds["full"],
         "times_faster": seconds["full"] / seconds["own"],
         "repeats": REPEATS,
-        "full_sweep_accuracy": float(full.double().mean()),
+        "full_scan_accuracy": float(full.double().mean()),
         "accuracy_gain_points": gain,
         "accuracy_gain_se": error,
     }
 
 
 def _write(path: Path, predictions: Predictions, images: Images) -> None:
+    from ffprobe.display import csv_cell
     from ffprobe.errors import FileError
 
     try:
@@ -161,7 +208,8 @@ def _write(path: Path, predictions: Predictions, images: Images) -> None:
             rows = zip(predictions.labels.tolist(), images.labels.tolist(), predictions.margins.tolist(), strict=True)
             for index, (predicted, true, margin) in enumerate(rows):
                 lead = "" if margin == float("inf") else margin
-                writer.writerow([index, images.classes[predicted], images.classes[true], lead])
+                name = images.classes[predicted] if predicted >= 0 else ""  # no prediction: tied scores or NaN
+                writer.writerow([index, csv_cell(name), csv_cell(images.classes[true]), lead])
     except OSError as error:
         raise FileError(f"The predictions could not be written: {error.strerror}.", where=str(path)) from error
 
@@ -177,20 +225,25 @@ def _print(document: dict[str, Any]) -> None:
     for name, value in d["chosen"].items():
         facts.add_row(f"  {name}", _short(value))
     facts.add_row("accuracy", f"{100 * d['accuracy']:.2f} ± {100 * d['accuracy_se']:.2f} %", style="bold")
-    for key, unit in (("layer_evaluations", "layer evaluations"), ("multiply_adds", "multiply-adds")):
-        own, full = d[f"{key}_per_image"], d[f"full_sweep_{key}"]
-        share = f"{full / own:.2f} times fewer than the {_number(full)} of a full sweep" if own else ""
+    if d["undecided"]:
+        facts.add_row("undecided", f"{d['undecided']} images with tied or NaN scores, counted as wrong")
+    for key, unit in (("multiply_adds", "multiply-adds"), ("layer_evaluations", "  layer evaluations")):
+        own, full = d[f"{key}_per_image"], d[f"full_scan_{key}"]
+        share = f"{full / own:.2f} times fewer than the {_number(full)} of a full scan" if own else ""
         facts.add_row(unit, f"{_number(own)} per image, {share}")
     facts.add_row("speed", f"{d['images_per_second']:.0f} images/s on {d['device']}, {d['precision']}")
-    if "times_faster" in d:
+    if d.get("same_evaluator"):
+        facts.add_row("full scan", f"{d['seconds']:.2f} s: the evaluator is the full scan itself, 1.00 times as fast")
+    elif "times_faster" in d:
         facts.add_row(
-            "full sweep",
-            f"{d['full_sweep_seconds']:.2f} s against {d['seconds']:.2f} s: {d['times_faster']:.2f} times faster"
+            "full scan",
+            f"{d['full_scan_seconds']:.2f} s against {d['seconds']:.2f} s: {d['times_faster']:.2f} times faster"
             f" (medians of {d['repeats']}, alternating)",
         )
+    if "times_faster" in d:
         facts.add_row(
             "  its accuracy",
-            f"{100 * d['full_sweep_accuracy']:.2f} %; gain {d['accuracy_gain_points']:+.2f} ±"
+            f"{100 * d['full_scan_accuracy']:.2f} %; gain {d['accuracy_gain_points']:+.2f} ±"
             f" {d['accuracy_gain_se']:.2f} points on the same images",
         )
     stdout().print(facts)

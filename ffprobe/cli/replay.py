@@ -42,6 +42,7 @@ def replay(
 
 def _print_results(results: Sequence[Replay]) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
     table.add_column("trajectory", overflow="fold")
@@ -54,7 +55,7 @@ def _print_results(results: Sequence[Replay]) -> None:
             groups[group] = max(groups.get(group, 0.0), value)
         cells = [f"{groups[g]:.0e}" if g in groups else "" for g in ("loss", "weights", "evaluation", "other")]
         ratio = f"{max(result.excess.values()):.2g}"
-        verdict = "[green]passed[/]" if result.passed else "[red]failed[/]"
+        verdict = Text("passed", "green") if result.passed else Text("failed", "red")
         peer = result.peer.removeprefix("peer-").replace("named-components", "–")
         table.add_row(Path(result.file).stem, peer, *cells, ratio, verdict)
     console = stdout()

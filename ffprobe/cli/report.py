@@ -125,7 +125,7 @@ def _status(name: str) -> Iterator[None]:
 
 
 def _analyze(component: Any, runs: Sequence[RunFile], answer: Answer) -> None:
-    from ffprobe.errors import FfprobeError
+    from ffprobe.errors import FfprobeError, describe
 
     try:
         answer.result = component(component.Params()).analyze(runs)
@@ -133,7 +133,7 @@ def _analyze(component: Any, runs: Sequence[RunFile], answer: Answer) -> None:
         answer.missing, answer.hint = error.what, error.hint
     except Exception as error:  # a failing third-party analysis must not prevent the page
         log.debug("%s failed", answer.name, exc_info=True)
-        answer.failure = f"{type(error).__name__}: {error}"
+        answer.failure = describe(error)
 
 
 def check_target(html: Path) -> None:

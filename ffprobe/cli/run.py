@@ -26,7 +26,8 @@ Words = list[str]
 def run(
     preset: Annotated[str, typer.Option(help="Name of a preset, such as vanilla-ff or trifecta.")] = "",
     plugin: Annotated[
-        Words | None, typer.Option(help="Plugin: NAME, NAME:key=value,..., ./file.py or module:attr; repeatable.")
+        Words | None,
+        typer.Option(help="Plugin: NAME, NAME:key=value,..., ./file.py, ./file.py:CLASS or module:attr; repeatable."),
     ] = None,
     set_: Annotated[
         Words | None, typer.Option("--set", help="Setting: key=value, such as network.width=0.25; repeatable.")
@@ -53,6 +54,14 @@ def run(
         bool,
         typer.Option("--allow-changes", help="Resume even if settings, data or versions changed; this is recorded."),
     ] = False,
+    trust: Annotated[
+        bool,
+        typer.Option(
+            "--trust",
+            help="Import the plugins that a run file or --config names as ./file.py or module:attr, and download if "
+            "the run file says so.",
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved config and exit.")] = False,
     json: Json = False,
     verbose: Verbose = False,
@@ -72,7 +81,7 @@ def run(
     complete = resume and not overwrite and path.exists() and not partial_of(path).exists()
     options = RunOptions(
         *(preset, tuple(plugin or ()), tuple(set_ or ()), config, from_, dataset, data_dir, download),
-        *(epochs, batch_size, seed, device, precision, compile_),
+        *(epochs, batch_size, seed, device, precision, compile_, trust),
     )
     resolved = configure(registry, options, resume_from=path if resume else None)
     if dry_run:

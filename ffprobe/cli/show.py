@@ -20,6 +20,7 @@ def show(
 
     With --watch: a live table on a terminal, one line per epoch in a log, one JSON document per line with --json.
     """
+    from ffprobe.store.caps import VIEW_LIMIT
     from ffprobe.store.overview import overview, terminal_view
     from ffprobe.store.reader import open_run
 
@@ -28,7 +29,7 @@ def show(
 
         follow(run, json)
         return
-    with open_run(run) as file:
+    with open_run(run, limit=VIEW_LIMIT) as file:
         document = overview(file)
     if json:
         print_json(finite(document))

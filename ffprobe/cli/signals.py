@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,15 +14,21 @@ from ffprobe.errors import Interrupted
 
 @contextmanager
 def stopping_on_signals(stop: Callable[[int], None]) -> Iterator[None]:
-    """Call ``stop(signal number)`` on SIGINT or SIGTERM inside the block; a second SIGINT interrupts immediately."""
-    stopping = False
+    """Call ``stop(signal number)`` on SIGINT or SIGTERM inside the block.
+
+    A second SIGINT raises KeyboardInterrupt at once; a third ends the process, whatever is being cleaned up.
+    """
+    interrupts = received = 0
 
     def handle(number: int, frame: FrameType | None) -> None:
-        nonlocal stopping
-        if stopping and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        stopping = True
-        stop(number)
+        nonlocal interrupts, received
+        received += 1
+        interrupts += number == signal.SIGINT
+        if received == 1 or number != signal.SIGINT:
+            stop(number)
+            return
+        _end_after_three(interrupts)
+        raise KeyboardInterrupt
 
     before: dict[int, Any] = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -35,14 +42,18 @@ def stopping_on_signals(stop: Callable[[int], None]) -> Iterator[None]:
 def interrupted_by_signals() -> Iterator[None]:
     """Raise KeyboardInterrupt on SIGINT and SIGTERM inside the block, so that all code in it cleans up.
 
+    A third SIGINT ends the process, whatever is being cleaned up.
+
     Raises:
         Interrupted: after the clean-up, with the exit code of the signal.
     """
-    number = signal.SIGINT
+    number, interrupts = signal.SIGINT, 0
 
     def handle(received: int, frame: FrameType | None) -> None:
-        nonlocal number
+        nonlocal number, interrupts
         number = signal.Signals(received)
+        interrupts += received == signal.SIGINT
+        _end_after_three(interrupts)
         raise KeyboardInterrupt
 
     before: dict[int, Any] = {s: signal.signal(s, handle) for s in (signal.SIGINT, signal.SIGTERM)}
@@ -54,3 +65,9 @@ def interrupted_by_signals() -> Iterator[None]:
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
+
+
+def _end_after_three(interrupts: int) -> None:
+    """End the process at the third Ctrl-C: nothing that catches exceptions can prevent it."""
+    if interrupts >= 3:
+        os._exit(128 + signal.SIGINT)

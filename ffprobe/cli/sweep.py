@@ -38,6 +38,10 @@ def sweep(
     ] = 0,
     gpus: Annotated[str, typer.Option(help="CUDA devices for the runs, such as 0,1.")] = "",
     jobs_per_gpu: Annotated[int, typer.Option(min=1, help="Number of concurrent runs per GPU.")] = 1,
+    trust: Annotated[
+        bool,
+        typer.Option("--trust", help="Import the plugins that the grid or its files name as ./file.py or module:attr."),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and exit.")] = False,
     json: Json = False,
     verbose: Verbose = False,
@@ -49,12 +53,14 @@ def sweep(
     """
     from ffprobe.cli.signals import interrupted_by_signals
     from ffprobe.components.executor import ResourceLimits
-    from ffprobe.config.parsing import parse_plugin
+    from ffprobe.config.parsing import assignments, parse_plugin
     from ffprobe.config.resolve import validate
     from ffprobe.config.settings import Choice
+    from ffprobe.config.trust import code_in
+    from ffprobe.errors import FileError, UsageError
     from ffprobe.plugin.registry import Registry
     from ffprobe.sweep.grid import read_grid
-    from ffprobe.sweep.plan import left_to_do, plan
+    from ffprobe.sweep.plan import LOGS, left_to_do, plan
     from ffprobe.sweep.sweep import sweep as run_sweep
 
     registry = Registry()
@@ -64,14 +70,21 @@ def sweep(
     name, settings = parse_plugin(executor)
     component: Any = registry.component("executor", name)
     chosen = Choice(component, validate(component.Params, settings, f"executor {name!r}")).build()
-    planned = plan(read, directory, registry)
+    planned = plan(read, directory, registry, trust=trust, named=code_in(assignments(set_ or ())))
+    if directory.exists() and not directory.is_dir():
+        hint = "Choose another directory with --out."
+        raise UsageError("The output directory of the sweep is a file.", where=str(directory), hint=hint)
     if dry_run:
         _print_plan(planned, json)
         return
     from ffprobe.cli.sweep_view import SweepView
 
     began = time.monotonic()
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        (directory / LOGS).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"The output directory could not be created: {error.strerror}."
+        raise FileError(what, where=str(directory), hint="Choose another directory with --out.") from error
     with SweepView(stderr(), planned) as view, interrupted_by_signals():
         progress = run_sweep(left_to_do(planned), chosen, limits, view.update)
     _finish(planned, progress, time.monotonic() - began, directory, json)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ffprobe.cli.console import finite, stderr, stdout
+from ffprobe.cli.console import State, finite, json_text, stderr, stdout
+from ffprobe.display import plain_text
 from ffprobe.errors import FileError
 
 if TYPE_CHECKING:
@@ -73,9 +74,10 @@ class Look:
 
 def look(path: Path) -> Look:
     """Open the file, read the committed epochs and close it again; an open file does not show later commits."""
+    from ffprobe.store.caps import VIEW_LIMIT
     from ffprobe.store.reader import open_run
 
-    with open_run(path) as run:
+    with open_run(path, limit=VIEW_LIMIT) as run:
         epochs = run.read("metrics/epoch").tolist()
         metrics = {name: _read(run, name, len(epochs)) for name in (*METRICS, "wall_time")}
         layers = [str(name) for name in run.read("metrics/layer")]
@@ -160,15 +162,16 @@ def _lines(out: Path, as_json: bool) -> None:
     for latest in follow(out):
         for row in range(printed, len(latest.epochs)):
             line = latest.line(row)
-            _print_line(json.dumps(line, ensure_ascii=False) if as_json else _text(line))
+            _print_line(json_text(line) if as_json else _text(line))
         printed = len(latest.epochs)
     end = {"event": "finished", "path": str(latest.path), "epoch": latest.epochs[-1] if latest.epochs else 0}
-    _print_line(json.dumps(end) if as_json else f"{latest.path} is finished.")
+    _print_line(json_text(end) if as_json else plain_text(f"{latest.path} is finished.", one_line=True))
 
 
 def _print_line(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()  # a reader of the pipe must receive each line immediately
+    stream = State.results or sys.stdout
+    stream.write(line + "\n")
+    stream.flush()  # a reader of the pipe must receive each line immediately
 
 
 def _text(line: dict[str, Any]) -> str:
@@ -245,7 +248,9 @@ def sparkline(values: list[float], width: int) -> str:
     known = [mean for mean in means if mean == mean]
     if not known:
         return "·" * parts
-    low, span = min(known), (max(known) - min(known)) or 1.0
+    low, high = min(known), max(known)
+    # means of equal values differ in the last digit
+    span = high - low if high - low > 1e-12 * max(abs(low), abs(high)) else math.inf
     return "".join("·" if m != m else BLOCKS[min(7, int(8 * (m - low) / span))] for m in means)
 
 

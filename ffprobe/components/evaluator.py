@@ -65,8 +65,10 @@ class Evaluator(Component):
         return self.scores(scan.full(self.layers(scan.depth)))
 
     def predict(self, scan: LabelScan) -> torch.Tensor:
-        """The predicted labels, int64 ``[N]``."""
-        return self.read(scan).argmax(dim=1)
+        """The predicted labels, int64 ``[N]``; -1 where scores are NaN or several labels share the largest score."""
+        from ffprobe.prediction.predicted_labels import predicted_labels
+
+        return predicted_labels(self.read(scan))
 
     def state_dict(self) -> dict[str, Any]:
         """What was chosen."""

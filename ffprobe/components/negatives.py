@@ -18,12 +18,13 @@ class Negatives(Component):
         gives: ``labels``: a wrong label for each image; ``images``: a wrong image for each image, for unsupervised
             learning without labels in the input. A run is refused if negatives of kind ``images`` meet an encoder that
             shows the label, or negatives of kind ``labels`` an encoder that does not.
-        needs_goodness: whether ``__call__`` needs ``goodness``; computing it costs one forward pass per label.
+        needs_goodness: whether ``__call__`` needs ``goodness``: False; True for that of the last layer; ``"all"`` for
+            that of every layer. Computing it costs one forward pass per label.
     """
 
     kind = "negatives"
     gives: ClassVar[Literal["labels", "images"]] = "labels"
-    needs_goodness: ClassVar[bool] = False
+    needs_goodness: ClassVar[bool | Literal["all"]] = False
 
     @abstractmethod
     def __call__(
@@ -46,5 +47,6 @@ class Negatives(Component):
             labels: the true labels, int64 ``[B]``; negatives of kind ``images`` must not use them.
             classes: number of classes, K.
             generator: the run's random generator for negatives, on the CPU; the only permitted source of randomness.
-            goodness: goodness of the last layer for every label, float ``[B, K]``, if ``needs_goodness``; else None.
+            goodness: goodness for every label: of the last layer, float ``[B, K]``, if ``needs_goodness`` is True; of
+                every layer, ``[L, B, K]``, NaN in layers whose goodness no loss trains, if it is ``"all"``; else None.
         """

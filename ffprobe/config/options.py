@@ -9,7 +9,8 @@ from typing import Any
 
 from ffprobe.config.parsing import assignments, merge
 from ffprobe.config.preset_files import BASE_PRESET, read_preset, read_toml
-from ffprobe.config.resolve import picks
+from ffprobe.config.resolve import check_tables, picks
+from ffprobe.config.trust import check_code, code_in, code_of, without_download
 from ffprobe.plugin.registry import Registry
 
 
@@ -32,6 +33,8 @@ class RunOptions:
         device: ``auto``, ``cpu``, ``cuda`` ...
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp64``.
         compile: ``auto``, ``on`` or ``off``.
+        trust: whether to import the plugins that a file names as ``./file.py`` or ``module:attr``, and to download if
+            a run file says so.
     """
 
     preset: str = ""
@@ -48,33 +51,50 @@ class RunOptions:
     device: str = ""
     precision: str = ""
     compile: str = ""
+    trust: bool = False
 
-    def table(self, registry: Registry, unfinished: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def table(
+        self, registry: Registry, earlier: Path | None = None, settings: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """The complete table of settings, for ``ffprobe.config.resolve.resolve``.
 
-        Each source overrides the previous ones: base preset, unfinished run, ``--preset``, ``--from``, ``--config``,
-        ``--plugin`` and ``--dataset``, ``--set``, other options.
+        Each source overrides the previous ones: base preset, run to resume, ``--preset``, ``--from``, ``--config``,
+        ``--plugin`` and ``--dataset``, ``--set``, other options, ``settings``.
 
         Args:
             registry: the plugins to search.
-            unfinished: the config of an unfinished run that is resumed.
+            earlier: the run file that is resumed, finished or not.
+            settings: nested settings over all others, named by the user like the options.
 
         Raises:
-            FfprobeError: an option names something that does not exist, or two plugins fill one slot.
+            UsageError: a file names a plugin that is code (``./file.py``, ``module:attr``) and that no option names,
+                without ``trust``; or two plugins fill one slot; or a value is given for a table of settings.
+            FfprobeError: an option names something that does not exist.
         """
-        table = merge(_preset(""), unfinished or {})
-        for above in (
-            _preset(self.preset) if self.preset else {},
-            recorded_config(self.from_) if self.from_ else {},
-            read_toml(self.config) if self.config else {},
-        ):
-            table = merge(table, above)
-        picked = picks([*self.plugin, *([self.dataset] if self.dataset else [])], registry)
+        words = [*self.plugin, *([self.dataset] if self.dataset else [])]
+        assigned, given = assignments(self.set), dict(settings or {})
+        for source in (assigned, given):
+            check_tables(source)
+        named = {*code_of(words), *code_in(assigned), *code_in(given)}
+        table = _preset("")
+        from_files: list[tuple[Path, dict[str, str], list[str]]] = []
+        for path, read in ((earlier, _recorded), (None, None), (self.from_, _recorded), (self.config, _config_file)):
+            if read is None:
+                table = merge(table, _preset(self.preset)) if self.preset else table
+            elif path:
+                above, recorded = read(path, self.trust)
+                from_files.append((path, code_in(above), recorded))
+                table = merge(table, above)
+        picked = picks(words, registry)
         for key in ("probes", "observers"):  # --plugin adds to these lists, --set replaces them
             known = table.get(key, [])
             picked[key] = [*known, *(entry for entry in picked.get(key, []) if entry not in known)]
-        for above in (picked, assignments(self.set), self._settings()):
+        for above in (picked, assigned, self._settings(), given):
             table = merge(table, above)
+        used = code_in(table)
+        for path, code, recorded in from_files:
+            code = {name: word for name, word in code.items() if name in used}
+            check_code(code, named, trust=self.trust, where=str(path), recorded=recorded, nameable=True)
         return table
 
     def words(self) -> list[str]:
@@ -103,10 +123,23 @@ def recorded_config(path: Path) -> dict[str, Any]:
     Raises:
         FileError: the file cannot be read.
     """
+    return _recorded(path, True)[0]
+
+
+def _recorded(path: Path, trust: bool) -> tuple[dict[str, Any], list[str]]:
+    """The config and the plugins in a run file; without trust, it does not download."""
     from ffprobe.store.reader import open_run
 
     with open_run(path) as file:
-        return dict(file.config)
+        config, plugins = dict(file.config), file.attributes.get("plugins", [])
+    check_tables(config, str(path))
+    return config if trust else without_download(config), plugins if isinstance(plugins, list) else [str(plugins)]
+
+
+def _config_file(path: Path, trust: bool) -> tuple[dict[str, Any], list[str]]:
+    table = read_toml(path)
+    check_tables(table, str(path))
+    return table, []
 
 
 def _absolute(folder: str) -> str:

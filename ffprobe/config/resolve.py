@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -10,7 +11,8 @@ from pydantic import BaseModel, ValidationError
 from ffprobe.components.kinds import SINGLE_SLOTS
 from ffprobe.config.parsing import parse_plugin
 from ffprobe.config.settings import Choice, RunConfig, RunSettings
-from ffprobe.errors import UsageError, did_you_mean
+from ffprobe.errors import PluginError, UsageError, did_you_mean
+from ffprobe.plugin.discovery import split_choice
 from ffprobe.plugin.registry import Registry
 from ffprobe.store.renamed_settings import RENAMED
 
@@ -34,7 +36,7 @@ def picks(plugins: Iterable[str], registry: Registry) -> dict[str, Any]:
         name, settings = parse_plugin(text)
         components = registry.load(name)
         installed = any(p.name == name for p in registry.plugins)
-        source = {} if installed and len(components) == 1 else {"plugin": name}
+        source = {} if installed and len(components) == 1 else {"plugin": split_choice(name)[0]}
         if not components:
             if settings:
                 key = next(iter(settings))
@@ -51,6 +53,13 @@ def picks(plugins: Iterable[str], registry: Registry) -> dict[str, Any]:
             if component.kind not in SINGLE_SLOTS:
                 table.setdefault("probes", []).append(choice)
                 continue
+            several = [c for c in components if c.kind == component.kind]
+            if component.kind in by and len(several) > 1 and by[component.kind] == text:
+                what = ", ".join(f"{c.__name__} ({c.name!r})" for c in several)
+                raise UsageError(
+                    f"{text!r} provides {len(several)} components of the kind {component.kind}: {what}.",
+                    hint=f"A run has one {component.kind}; choose it: --plugin {_with_choice(name, component)}.",
+                )
             if component.kind in by:
                 raise UsageError(
                     f"{by[component.kind]!r} and {text!r} both fill the slot {component.kind!r}.",
@@ -59,6 +68,11 @@ def picks(plugins: Iterable[str], registry: Registry) -> dict[str, Any]:
             by[component.kind] = text
             table[component.kind] = choice
     return table
+
+
+def _with_choice(name: str, component: Any) -> str:
+    """The argument of ``--plugin`` for one component of a plugin that has several."""
+    return f"{name}:{component.__name__}" if name.endswith(".py") else component.name
 
 
 def resolve(table: Mapping[str, Any], registry: Registry) -> RunConfig:
@@ -72,6 +86,7 @@ def resolve(table: Mapping[str, Any], registry: Registry) -> RunConfig:
         UsageError: an unknown key, an invalid value, or a loss and a goodness of different form.
         PluginError: a component is missing or cannot be loaded.
     """
+    check_tables(table)
     slots = {kind: _choice(kind, table.get(kind), registry) for kind in SINGLE_SLOTS}
     probes = tuple(_choice("probe", entry, registry) for entry in _list(table, "probes"))
     probes = tuple({choice.component.name: choice for choice in probes}.values())  # no probe runs twice
@@ -84,14 +99,51 @@ def resolve(table: Mapping[str, Any], registry: Registry) -> RunConfig:
         if key not in RunSettings.model_fields:
             raise UsageError(f"There is no setting {key!r}.", hint=did_you_mean(key, known))
     settings = validate(RunSettings, rest, "")
-    _check_forms(slots)
+    _check_forms(slots, registry)
     return RunConfig(settings, slots, probes, observers)
 
 
-def _list(table: Mapping[str, Any], key: str) -> list[Any]:
+TABLES = tuple(
+    key for key, field in RunSettings.model_fields.items() if isinstance(field.annotation, type(RunSettings))
+)
+"""The settings that are tables of settings: ``training``, ``recording`` ..."""
+LISTS = ("probes", "observers")
+
+
+def check_tables(table: Mapping[str, Any], where: str = "") -> None:
+    """Refuse a single value or a list where a table of settings belongs, and anything but a list for a list.
+
+    Merging such a value with other settings would lose it, or them, without a message.
+
+    Args:
+        table: nested settings from one source: a file, ``--set``, a call.
+        where: the file, for the message.
+
+    Raises:
+        UsageError: a value of the wrong form; the message names its key.
+    """
+    for key in (*TABLES, *SINGLE_SLOTS):
+        value = table.get(key, {})
+        if isinstance(value, Mapping) or (isinstance(value, str) and key in SINGLE_SLOTS):
+            continue
+        inner = next(iter(RunSettings.model_fields[key].annotation.model_fields)) if key in TABLES else "name"  # type: ignore[union-attr]
+        hint = f"Name the setting in it: {key}.{inner}=... with --set, or a table [{key}] with {inner} = ... in TOML."
+        raise UsageError(f"{key!r} cannot be {_short(value)}; it is a table of settings.", where=where, hint=hint)
+    for key in LISTS:
+        _list(table, key, where)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _list(table: Mapping[str, Any], key: str, where: str = "") -> list[Any]:
     value = table.get(key, [])
     if not isinstance(value, list):
-        raise UsageError(f"{key!r} must be a list, not {value!r}.", hint=f"For an empty list, use --set {key}=[].")
+        raise UsageError(
+            f"{key!r} must be a list, not {_short(value)}.", where=where, hint=f"For an empty list, use --set {key}=[]."
+        )
     return value
 
 
@@ -148,12 +200,23 @@ def _suggestion(key: str, names: Sequence[str]) -> str:
     return f"Did you mean {new!r}?" if new else did_you_mean(old, names)
 
 
-def _check_forms(slots: Mapping[str, Choice]) -> None:
+def _check_forms(slots: Mapping[str, Choice], registry: Registry) -> None:
     loss: Any = slots["loss"].component
     goodness: Any = slots["goodness"].component
     if loss.form != goodness.form:
         raise UsageError(
             f"The loss {loss.name!r} needs goodness of form {loss.form!r}, but the goodness {goodness.name!r} has the "
             f"form {goodness.form!r}.",
-            hint=f"Choose a goodness of form {loss.form!r}, or a loss of form {goodness.form!r}.",
+            hint=f"Choose a goodness of form {loss.form!r}: {_of_form('goodness', loss.form, registry)}; "
+            f"or a loss of form {goodness.form!r}: {_of_form('loss', goodness.form, registry)}.",
         )
+
+
+def _of_form(kind: str, form: str, registry: Registry) -> str:
+    """The installed components of this kind and form by name; imported only if the source leaves the form open."""
+    names = set()
+    for offer in [o for plugin in registry.plugins for o in plugin.offers if o.kind == kind]:
+        with suppress(PluginError):  # a broken plugin does not fit
+            component: Any = None if offer.form else registry.component(kind, offer.name)
+            names |= {offer.name} if (offer.form or component.form) == form else set()
+    return ", ".join(sorted(names)) or "none is installed"

@@ -37,9 +37,11 @@ class WholeBatchNegatives(Negatives):
         """The negatives of this process's shard, labels ``[B]`` or images ``[B, C, H, W]``."""
         if self.process_group.size == 1:
             return self.chosen(images, labels, classes, generator, goodness)
-        shards: tuple[Any, ...] = (images, labels, *(() if goodness is None else (goodness,)))
-        images, labels, *more = (self.process_group.all_gather_batch(shard) for shard in shards)
-        negatives = self.chosen(images, labels, classes, generator, *more)
+        gather = self.process_group.all_gather_batch
+        images, labels = gather(images), gather(labels)
+        if goodness is not None:  # [B, K], or [L, B, K] of every layer
+            goodness = gather(goodness.movedim(-2, 0)).movedim(0, -2)
+        negatives = self.chosen(images, labels, classes, generator, goodness)
         return self.process_group.local_shard(negatives)
 
     def state_dict(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import nn
 
 from ffprobe.components.base import Shape
 from ffprobe.data.images import Images
+from ffprobe.inference.activation_statistics import ActivationStatistics
 from ffprobe.inference.pixels import network_input
 from ffprobe.network.network import LayeredNetwork
 from ffprobe.store.schema import ActivationRecord
@@ -53,10 +54,35 @@ class ActivationSampler:
 
     def collect(self, batch: int = 256) -> dict[tuple[str, str], torch.Tensor]:
         """Activations by (layer, stage), each float32 ``[samples, features]`` on the CPU."""
+        return self._collect(batch, {})
+
+    def collect_with_statistics(
+        self, batch: int = 256
+    ) -> tuple[dict[tuple[str, str], torch.Tensor], dict[tuple[str, str], dict[str, float]]]:
+        """``collect()``, and the statistics of the activations before reduction by (layer, stage).
+
+        There are statistics only where the recorded features are reduced; elsewhere the features give them. See
+        ``ActivationStatistics.result`` for their names.
+        """
+        statistics = {
+            (record.layer, record.stage): ActivationStatistics(self.images.labels)
+            for record in self.records
+            if record.has_statistics
+        }
+        collected = self._collect(batch, statistics)
+        return collected, {key: value.result() for key, value in statistics.items()}
+
+    @torch.no_grad()
+    def _collect(
+        self, batch: int, statistics: Mapping[tuple[str, str], ActivationStatistics]
+    ) -> dict[tuple[str, str], torch.Tensor]:
         parts: dict[tuple[str, str], list[torch.Tensor]] = {key: [] for key in self._reduce}
         for start in range(0, len(self.images), batch):
             for key, value in self._pass(slice(start, start + batch)).items():
-                parts[key].append(self._reduce[key](value.float()).cpu())
+                value = value.float()
+                parts[key].append(self._reduce[key](value).cpu())
+                if key in statistics:
+                    statistics[key].add(value)
         return {key: torch.cat(values) for key, values in parts.items()}
 
     @torch.inference_mode()

@@ -8,10 +8,12 @@ from typing import Any
 import torch
 
 from ffprobe.components.evaluator import Evaluator
+from ffprobe.components.negatives import Negatives
 from ffprobe.data.images import Images
 from ffprobe.inference.pixels import network_input
 from ffprobe.network.first_layer import first_layer
 from ffprobe.network.network import LayeredNetwork
+from ffprobe.prediction.predicted_labels import predicted_labels, undecided_counts
 from ffprobe.prediction.recorded_label_scan import RecordedLabelScan
 
 Autocast = Callable[[], Any]
@@ -82,34 +84,59 @@ def _goodness(
 
 
 @torch.no_grad()
-def last_layer_goodness(network: LayeredNetwork, images: torch.Tensor, autocast: Autocast) -> torch.Tensor:
-    """The last layer's goodness for every label, for hard negatives; costs one forward pass per label.
+def goodness_for_negatives(
+    negatives: Negatives, network: LayeredNetwork, images: torch.Tensor, autocast: Autocast
+) -> torch.Tensor | None:
+    """The goodness that the negatives need to choose from; costs one forward pass per label.
 
     The network is in evaluation mode during the passes, so that running statistics do not change.
 
     Args:
+        negatives: the run's negatives; their ``needs_goodness`` decides.
         network: the network.
         images: normalized images ``[B, C, H, W]``.
         autocast: returns a context manager for the run's precision.
 
     Returns:
-        Float ``[B, K]``, without a graph.
+        Goodness for every label, float, without a graph: of the last layer, ``[B, K]``, if ``needs_goodness`` is True;
+        of every layer, ``[L, B, K]``, if it is ``"all"``; None if it is False.
     """
+    if not negatives.needs_goodness:
+        return None
     mode = network.training
     network.eval()
     with autocast():
-        goodness = label_goodness(network, images)[-1]
+        goodness = label_goodness(network, images)
     network.train(mode)
-    return goodness
+    return goodness if negatives.needs_goodness == "all" else goodness[-1]
 
 
 def layer_accuracy(goodness: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Accuracy of each layer alone, float32 ``[L]``, from goodness ``[L, N, K]`` and true labels ``[N]``.
 
-    NaN for a layer whose goodness head no loss trains: its goodness is NaN throughout.
+    A sample whose goodness is NaN for some label, or is largest for several labels, counts as wrong
+    (``predicted_labels``). The accuracy is NaN for a layer whose goodness head no loss trains: its goodness is NaN
+    throughout.
     """
-    accuracy = (goodness.argmax(dim=2) == labels).float().mean(dim=1)
+    accuracy = (predicted_labels(goodness) == labels).float().mean(dim=1)
     return torch.where(goodness.isnan().all(dim=(1, 2)), torch.nan, accuracy)
+
+
+def undecided_layers(goodness: torch.Tensor, images: str) -> list[str]:
+    """A message for each layer that has ties or NaN in its goodness; none for a layer that is NaN throughout.
+
+    Args:
+        goodness: ``[L, N, K]``.
+        images: what the N samples are, for the message, such as ``validation images``.
+    """
+    messages = []
+    for index, layer in enumerate(goodness):
+        if bool(layer.isnan().all()):
+            continue
+        for count, reason in zip(undecided_counts(layer), ("tied goodness", "goodness that is NaN"), strict=True):
+            if count:
+                messages.append(f"layer {index + 1}: {count} of {len(layer)} {images} have {reason}; counted as wrong")
+    return messages
 
 
 def model_accuracy(evaluator: Evaluator, goodness: torch.Tensor, labels: torch.Tensor) -> float:

@@ -9,8 +9,9 @@ from typing import Any
 from ffprobe.analysis.evaluators.read_calibration import read_calibration
 from ffprobe.components.evaluator import Evaluator
 from ffprobe.config.parsing import merge
-from ffprobe.config.resolve import picks, resolve
+from ffprobe.config.resolve import check_tables, picks, resolve
 from ffprobe.config.settings import RunConfig
+from ffprobe.config.trust import check_code, code_in, code_of
 from ffprobe.errors import UsageError
 from ffprobe.inference.trained import Trained, rebuild
 from ffprobe.plugin.error_attribution import attribute_errors
@@ -41,6 +42,8 @@ def load_predictor(
     dataset: str = "",
     data_dir: str = "",
     device: str = "cpu",
+    download: bool = False,
+    trust: bool = False,
 ) -> LoadedPredictor:
     """Load the network and the evaluator of a finished run.
 
@@ -51,13 +54,17 @@ def load_predictor(
         dataset: the data set to predict, in the same form; the run's own by default.
         data_dir: folder of the data set.
         device: device of the network: ``auto``, ``cpu``, ``cuda`` ...
+        download: whether to download missing files of the data set; what the file says about it does not matter.
+        trust: whether to import the plugins that the file names as ``./file.py`` or ``module:attr``, and to read the
+            folder of the data set that it names.
 
     Raises:
-        UsageError: ``evaluator`` or ``dataset`` names another kind of component.
+        UsageError: ``evaluator`` or ``dataset`` names another kind of component, or the file names code without
+            ``trust``.
         FileError: the run has not finished, or its weights do not match the installed plugins.
         PluginError: a plugin is missing or cannot be loaded.
     """
-    config = _config(file, registry, evaluator, dataset, data_dir)
+    config = _config(file, registry, evaluator, dataset, data_dir, download, trust)
     trained = rebuild(file, config, registry, device)
     reader: Evaluator = config.slots["evaluator"].build()
     if type(reader).calibrate is not Evaluator.calibrate:
@@ -66,9 +73,13 @@ def load_predictor(
     return LoadedPredictor(trained, reader, config)
 
 
-def _config(file: RunFile, registry: Registry, evaluator: str, dataset: str, data_dir: str) -> RunConfig:
+def _config(
+    file: RunFile, registry: Registry, evaluator: str, dataset: str, data_dir: str, download: bool, trust: bool
+) -> RunConfig:
     # the run's config, overridden by the requested components; a prediction needs no probes and no observers
     table: dict[str, Any] = {**file.config, "probes": [], "observers": []}
+    check_tables(table, str(file.path))
+    table["data"] = {"dir": table.get("data", {}).get("dir", "") if trust else "", "download": download}
     for word, kind in ((evaluator, "evaluator"), (dataset, "dataset")):
         if not word:
             continue
@@ -77,8 +88,11 @@ def _config(file: RunFile, registry: Registry, evaluator: str, dataset: str, dat
             offers = ", ".join(sorted(picked)) or "nothing"
             raise UsageError(f"{word!r} is not of the kind {kind}; it fills the slot {offers}.")
         if kind == "dataset":
-            table["data"] = {**table.get("data", {}), "dir": ""}
+            table["data"] = {**table["data"], "dir": ""}
         table = merge(table, picked)
     if data_dir:
         table = merge(table, {"data": {"dir": str(Path(data_dir).expanduser().resolve())}})
+    recorded: Any = file.attributes.get("plugins", [])
+    named = code_of(word for word in (evaluator, dataset) if word)
+    check_code(code_in(table), named, trust=trust, where=str(file.path), recorded=recorded)
     return resolve(table, registry)

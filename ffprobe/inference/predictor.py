@@ -13,6 +13,7 @@ from ffprobe.data.images import Images
 from ffprobe.inference.label_scan import NetworkLabelScan
 from ffprobe.inference.pixels import network_input
 from ffprobe.inference.trained import Trained
+from ffprobe.prediction.predicted_labels import predicted_labels
 
 MEMORY = {"cpu": 32 << 20, "cuda": 4 << 30}
 """Maximum memory of the activations kept between two layers, in bytes, by type of device; a CPU is slow outside its
@@ -24,7 +25,7 @@ class Predictions:
     """Predictions for N images.
 
     Attributes:
-        labels: predicted labels, int64 ``[N]``.
+        labels: predicted labels, int64 ``[N]``; -1 where a score is NaN or several labels share the largest score.
         margins: float64 ``[N]``, score of the prediction minus the second-highest score, in the evaluator's units;
             infinite if all other labels were ruled out.
         evaluations: number of inputs that went through each layer, ``[L]``.
@@ -58,7 +59,7 @@ def predict(
         scan = NetworkLabelScan(trained.network, batch, trained.max_features, trained.autocast, trained.batch)
         scores = evaluator.read(scan).double().cpu()
         best = scores.topk(2, dim=1)
-        labels.append(scores.argmax(dim=1))
+        labels.append(predicted_labels(scores))
         margins.append(best.values[:, 0] - best.values[:, 1])
         evaluations = [a + b for a, b in zip(evaluations, scan.evaluations, strict=True)]
         advance(len(batch))

@@ -18,15 +18,16 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
+from importlib.machinery import SourceFileLoader
 from importlib.metadata import Distribution, EntryPoint, distributions
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 import pluggy
 
 from ffprobe.components.kinds import FURTHER_BASES, KINDS
-from ffprobe.errors import PluginError, UsageError, did_you_mean
+from ffprobe.errors import PluginError, UsageError, describe, did_you_mean
 from ffprobe.hookspecs import PROJECT, Hooks
 from ffprobe.plugin.hook_mistakes import Mistake, hook_mistake, version_mistake
 
@@ -34,6 +35,8 @@ log = logging.getLogger("ffprobe")
 
 BASES = {base: kind for kind, base in KINDS.items()} | FURTHER_BASES
 """The kind of a component by the name of its base class, as written in the source of a plugin."""
+CHOICE = re.compile(r"[A-Za-z_][\w-]*")
+"""A class name or a component's name."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class Offer:
         summary: the first paragraph of its docstring.
         aliases: its other names.
         class_name: the name of its class.
+        form: the form of a goodness or a loss, ``pair`` or ``class``; empty for the other kinds, and if a base class in
+            another file may declare it.
     """
 
     kind: str
@@ -53,6 +58,7 @@ class Offer:
     summary: str = ""
     aliases: tuple[str, ...] = ()
     class_name: str = field(default="", compare=False)
+    form: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -131,7 +137,7 @@ class Plugin:
             return loaded
         except (Exception, SystemExit) as error:
             raise PluginError(
-                f"The plugin {self.name!r} could not be loaded: {type(error).__name__}: {error}.",
+                f"The plugin {self.name!r} could not be loaded: {describe(error)}.",
                 where=self.where,
                 hint="Fix or uninstall it; runs that do not use it are not affected.",
             ) from error
@@ -165,7 +171,7 @@ def find(name: str, plugins: Sequence[Plugin] | None = None, kind: str = "") -> 
     """The plugin for an argument of ``--plugin``.
 
     Args:
-        name: a plugin's or component's name, ``./file.py`` or ``module:attr``.
+        name: a plugin's or component's name, ``./file.py``, ``./file.py:COMPONENT`` or ``module:attr``.
         plugins: the available plugins; those installed in the environment by default.
         kind: the kind of component that is wanted, if known; plugins that provide another kind under this name are then
             ignored.
@@ -174,8 +180,9 @@ def find(name: str, plugins: Sequence[Plugin] | None = None, kind: str = "") -> 
         PluginError: there is none (the message suggests the closest names), or several distributions have one.
         UsageError: the file does not exist.
     """
-    if name.endswith(".py") or os.sep in name:
-        return _file_plugin(name)
+    file, _ = split_choice(name)
+    if file.endswith(".py") or os.sep in file:
+        return _file_plugin(file)
     plugins = installed() if plugins is None else plugins
     offering = [p for p in plugins if any(o.name == name and kind in ("", o.kind) for o in p.offers)]
     matches = [p for p in plugins if p.name == name]
@@ -199,6 +206,15 @@ def find(name: str, plugins: Sequence[Plugin] | None = None, kind: str = "") -> 
     )
 
 
+def split_choice(name: str) -> tuple[str, str]:
+    """Split ``./file.py:COMPONENT`` into the file and the component, which is a class name or a component's name.
+
+    The second part is empty for every other name.
+    """
+    file, colon, choice = name.rpartition(":")
+    return (file, choice) if colon and file.endswith(".py") and CHOICE.fullmatch(choice) else (name, "")
+
+
 def _exactly(plugin: Plugin, name: str) -> str:
     """The argument that selects this plugin's component and no other of the same name."""
     offer = next((o for o in plugin.offers if o.name == name and o.class_name), None)
@@ -212,7 +228,7 @@ def build_manager() -> pluggy.PluginManager:
     return manager
 
 
-def register(manager: pluggy.PluginManager, plugin: object, name: str, where: str) -> None:
+def register(manager: pluggy.PluginManager, plugin: object, name: str, where: str, shown: str = "") -> None:
     """Register a plugin object after checking its hooks.
 
     Args:
@@ -220,13 +236,14 @@ def register(manager: pluggy.PluginManager, plugin: object, name: str, where: st
         plugin: a module or an object with hooks.
         name: its name in the manager.
         where: its source, for messages.
+        shown: its name in messages; ``name`` by default.
 
     Raises:
         PluginError: a hook is misspelt, not marked, marked for another project, or has a wrong argument.
     """
     mistake = hook_mistake(plugin)
     if mistake:
-        raise PluginError(f"The plugin {name.rpartition('/')[2]!r} {mistake.what}.", where=where, hint=mistake.hint)
+        raise PluginError(f"The plugin {shown or name!r} {mistake.what}.", where=where, hint=mistake.hint)
     try:
         manager.register(plugin, name=name)
         manager.check_pending()
@@ -234,7 +251,7 @@ def register(manager: pluggy.PluginManager, plugin: object, name: str, where: st
         if manager.has_plugin(name):
             manager.unregister(name=name)
         raise PluginError(
-            f"The plugin {name!r} has an invalid hook: {error}",
+            f"The plugin {shown or name!r} has an invalid hook: {error}",
             where=where,
             hint="docs/hooks.md lists the hooks and their arguments.",
         ) from error
@@ -252,17 +269,51 @@ def refuse(plugin: Plugin, mistake: Mistake | None) -> None:
 
 def _file_plugin(name: str) -> Plugin:
     path = Path(name)
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike Path.is_file, it is False for a name that is too long
         raise UsageError(f"There is no plugin file {name!r}.", hint="Give the path of a Python file.")
     return Plugin(path.stem, "file", "", str(path.resolve()))
 
 
+def is_imported(plugin: Plugin) -> bool:
+    """Whether this process has imported the plugin already, so that loading it runs no new code."""
+    if plugin.distribution == "file":
+        path = Path(plugin.target)
+        try:
+            return _module_name(path, path.read_bytes()) in sys.modules
+        except OSError:
+            return False
+    return plugin.target.partition(":")[0] in sys.modules
+
+
+def _module_name(path: Path, content: bytes) -> str:
+    # each path and content gets its own module name, so that two files named norm.py can be used together, and a file
+    # that was edited since is imported again
+    key = os.fsencode(path.resolve()) + b"\0" + content
+    return f"ffprobe_file_{hashlib.sha256(key).hexdigest()[:16]}_{path.stem}"
+
+
+class _FileLoader(SourceFileLoader):
+    """Compiles the bytes that it is given.
+
+    Python's bytecode cache is keyed by the size of the file and the second in which it was modified, so it would answer
+    for a file that was edited within that second.
+    """
+
+    def __init__(self, name: str, path: Path, content: bytes) -> None:
+        super().__init__(name, str(path))
+        self._content = content
+
+    def get_code(self, fullname: str) -> CodeType:
+        code: CodeType = self.source_to_code(self._content, self.path)
+        return code
+
+
 def _import_file(path: Path) -> ModuleType:
-    # each path gets its own module name, so that two files named norm.py can be used together
-    name = f"ffprobe_file_{abs(hash(str(path.resolve()))):x}_{path.stem}"
+    content = path.read_bytes()
+    name = _module_name(path, content)
     if name in sys.modules:
         return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=_FileLoader(name, path, content))
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
@@ -313,23 +364,56 @@ def _offers(source: str) -> tuple[Offer, ...]:
         return ()
     offers = []
     module_doc = (ast.get_docstring(tree) or "").strip()
+    provided, classes = _provided(tree), _Classes()
     for node in tree.body:
         if not isinstance(node, ast.ClassDef):
             continue
-        bases = [
-            b.attr if isinstance(b, ast.Attribute) else b.id if isinstance(b, ast.Name) else "" for b in node.bases
-        ]
-        kind = next((BASES[b] for b in bases if b in BASES), "")
-        literals = _literals(node.body)
-        name = literals.get("name")
-        if kind and isinstance(name, str):
+        kind, literals = classes.add(node)
+        own, name = "name" in _literals(node.body), literals.get("name")
+        # an intermediate base class is not a component; without a list of the components, its own name decides
+        if kind and isinstance(name, str) and name and (own if provided is None else node.name in provided):
             doc = (ast.get_docstring(node) or "").strip()
             aliases = literals.get("aliases")
             aliases = tuple(a for a in aliases if isinstance(a, str)) if isinstance(aliases, tuple | list) else ()
-            offers.append(Offer(kind, name, _first_line(doc), aliases, node.name))
+            form = str(literals.get("form", "pair")) if kind in ("goodness", "loss") else ""
+            offers.append(Offer(kind, name, _first_line(doc), aliases, node.name, form))
     if len(offers) == 1 and module_doc:  # the docstring of a file with one component is its shortest summary
         offers = [replace(offers[0], summary=_first_line(module_doc))]
     return tuple(offers)
+
+
+class _Classes:
+    """The classes of one source text so far: the kind of each, and the literals of its body and of its bases there."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[str, dict[str, Any]]] = {}
+
+    def add(self, node: ast.ClassDef) -> tuple[str, dict[str, Any]]:
+        """The kind of a class, empty if it is no component, and its literals; it may be the base of a later class."""
+        kind = ""
+        literals: dict[str, Any] = {}
+        for base in reversed(node.bases):  # the first base wins, as in Python
+            base = base.value if isinstance(base, ast.Subscript) else base
+            name = base.attr if isinstance(base, ast.Attribute) else base.id if isinstance(base, ast.Name) else ""
+            known = self._known.get(name) if isinstance(base, ast.Name) else None
+            unknown = {} if name in BASES or name in ("ABC", "Generic") else {"form": ""}  # a class of another file
+            base_kind, inherited = known or (BASES.get(name, ""), unknown)
+            kind, literals = base_kind or kind, {**literals, **inherited}
+        self._known[node.name] = kind, {**literals, **_literals(node.body)}
+        return self._known[node.name]
+
+
+def _provided(tree: ast.Module) -> set[str] | None:
+    """The names of the classes in ``return [A, B]``, the body of ``ffprobe_components``; None for anything else."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == "ffprobe_components":
+            body = [
+                part for part in node.body if not (isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant))
+            ]
+            returned = body[0].value if len(body) == 1 and isinstance(body[0], ast.Return) else None
+            if isinstance(returned, ast.List | ast.Tuple) and all(isinstance(e, ast.Name) for e in returned.elts):
+                return {e.id for e in returned.elts if isinstance(e, ast.Name)}
+    return None
 
 
 def _first_line(doc: str) -> str:
@@ -348,6 +432,9 @@ def _literals(body: Sequence[ast.stmt]) -> dict[str, Any]:
         try:
             if isinstance(target, ast.Name) and statement.value is not None:
                 values[target.id] = ast.literal_eval(statement.value)
+            elif isinstance(target, ast.Tuple) and statement.value is not None:  # name, form = "mine", "class"
+                names = [part.id if isinstance(part, ast.Name) else "" for part in target.elts]
+                values |= zip(names, ast.literal_eval(statement.value), strict=True)
         except (ValueError, TypeError, RecursionError, MemoryError):  # not a literal
             continue
     return values

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ffprobe.errors import FfprobeError, PluginError
+from ffprobe.errors import FfprobeError, PluginError, describe, out_of_memory
 from ffprobe.plugin.discovery import Plugin
 from ffprobe.plugin.registry import Registry
 
@@ -25,8 +25,8 @@ def attribute_errors(registry: Registry, doing: str, kind: type[FfprobeError] = 
         kind: the exception class to raise if a plugin is responsible.
 
     Raises:
-        FfprobeError: of class ``kind`` if a plugin is responsible, otherwise an ``FfprobeError``. Exceptions that
-            already are an ``FfprobeError`` pass unchanged.
+        FfprobeError: of class ``kind`` if a plugin is responsible, otherwise an ``FfprobeError``; an ``FfprobeError``
+            also if memory ran out. Exceptions that already are an ``FfprobeError`` pass unchanged.
     """
     try:
         yield
@@ -34,7 +34,9 @@ def attribute_errors(registry: Registry, doing: str, kind: type[FfprobeError] = 
         raise
     except (Exception, SystemExit) as error:  # a plugin that exits must not end the program without a message
         plugin = responsible_plugin(error, registry)
-        message = f"{type(error).__name__}: {error}".strip().removesuffix(".")
+        if exhausted := out_of_memory(error, doing, plugin.where if plugin else ""):
+            raise exhausted from error
+        message = describe(error).strip().removesuffix(".")
         if plugin is None:
             raise FfprobeError(f"{doing[0].upper()}{doing[1:]} failed: {message}.") from error
         raise kind(f"The plugin {plugin.name!r} failed while {doing}: {message}.", where=plugin.where) from error

@@ -11,8 +11,8 @@ from typing import Any
 
 from ffprobe.components.base import Component
 from ffprobe.components.kinds import KINDS
-from ffprobe.errors import PluginError, did_you_mean
-from ffprobe.plugin.discovery import Plugin, build_manager, find, installed, refuse, register
+from ffprobe.errors import PluginError, describe, did_you_mean
+from ffprobe.plugin.discovery import Plugin, build_manager, find, installed, refuse, register, split_choice
 from ffprobe.plugin.hook_mistakes import HOOKS, Mistake, hook_mistake, version_mistake
 
 log = logging.getLogger("ffprobe")
@@ -48,7 +48,8 @@ class Registry:
         """Load a plugin by name.
 
         Args:
-            name: a plugin's or component's name, ``./file.py`` or ``module:attr``.
+            name: a plugin's or component's name, ``./file.py``, ``./file.py:COMPONENT`` (a class name or a component's
+                name) or ``module:attr``.
 
         Returns:
             The component of that name if the plugin has one, otherwise all its components; an empty list for a plugin
@@ -58,8 +59,17 @@ class Registry:
             PluginError: the plugin is missing, cannot be loaded, or provides something invalid.
             UsageError: the plugin file does not exist.
         """
-        offered = self.take(find(name, self.plugins))
-        return [c for c in offered if c.name == name] or offered
+        file, choice = split_choice(name)
+        offered = self.take(find(file, self.plugins))
+        chosen = [c for c in offered if (choice or name) in ((c.name, c.__name__) if choice else (c.name,))]
+        if choice and not chosen:
+            names = ", ".join(f"{c.__name__} ({c.kind} {c.name!r})" for c in offered)
+            raise PluginError(
+                f"The plugin file {file!r} provides no component {choice!r}.",
+                hint=f"It provides {names or 'no component'}. Every component must be in the list that "
+                "ffprobe_components returns.",
+            )
+        return chosen or offered
 
     def take(self, plugin: Plugin) -> list[type[Component]]:
         """Load a plugin and return all its components.
@@ -130,7 +140,10 @@ class Registry:
 
     def _ask(self, plugin: Plugin, loaded: object) -> list[Any]:
         key = f"{plugin.distribution}/{plugin.name}"
-        register(self.manager, loaded, key, plugin.where)
+        count = 2
+        while self.manager.has_plugin(key):  # two files of one name in two folders
+            key, count = f"{plugin.distribution}/{plugin.name}-{count}", count + 1
+        register(self.manager, loaded, key, plugin.where, plugin.name)
         callers = self.manager.get_hookcallers(loaded) or []
         if not callers:
             raise PluginError(
@@ -145,7 +158,7 @@ class Registry:
             returned = self.manager.subset_hook_caller("ffprobe_components", others)()
         except (Exception, SystemExit) as error:
             raise PluginError(
-                f"ffprobe_components of the plugin {plugin.name!r} failed: {type(error).__name__}: {error}.",
+                f"ffprobe_components of the plugin {plugin.name!r} failed: {describe(error)}.",
                 where=plugin.where,
             ) from error
         offered = returned[0] if returned else None

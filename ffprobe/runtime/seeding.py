@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import torch
 
-STREAMS = ("split", "init", "shuffle", "augmentation", "negatives", "training", "probes", "rule")
+STREAMS = ("split", "init", "shuffle", "augmentation", "negatives", "training", "probes", "rule", "scheduler")
 
 
 def stream_seed(root: int, name: str, step: int | None = None) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import re
 import tomllib
@@ -18,13 +20,13 @@ from ffprobe.config.preset_files import read_toml
 from ffprobe.config.settings import RunSettings
 from ffprobe.errors import UsageError, did_you_mean
 
-OPTIONS = {field.name.strip("_"): field.name for field in fields(RunOptions)}
+OPTIONS = {field.name.strip("_"): field.name for field in fields(RunOptions) if field.name != "trust"}
 SETTINGS = (*SINGLE_SLOTS, *RunSettings.model_fields, "probes", "observers")
 """All valid first parts of a setting's key."""
 LISTS = ("plugin", "set")
 """Options that may be given several times."""
-NOT_IN_A_GRID = ("out", "resume", "overwrite", "json", "verbose", "dry_run", "allow_changes")
-"""Options of ``ffprobe run`` that the sweep itself sets."""
+NOT_IN_A_GRID = ("out", "resume", "overwrite", "json", "verbose", "dry_run", "allow_changes", "trust")
+"""Options of ``ffprobe run`` that a grid cannot set: the sweep sets them, or its user does."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,11 @@ class Grid:
     out: str
     each: Point
     axes: Mapping[str, tuple[Point, ...]] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """The number of runs."""
+        return math.prod(map(len, self.axes.values()))
 
     def cells(self) -> Iterator[tuple[Point, ...]]:
         """Every combination of points; the last axis changes fastest.
@@ -277,11 +284,17 @@ def toml_value(value: Any) -> str:
             tomllib.loads(f"value = {value}")
         except tomllib.TOMLDecodeError:
             return value
-        return f'"{value}"'
+        return _quoted(value)
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{_quoted(str(key))} = {_inner(item)}' for key, item in value.items())}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(_inner, value))}]"
     return repr(value)
 
 
 def _inner(value: Any) -> str:
-    return f'"{value}"' if isinstance(value, str) else toml_value(value)
+    return _quoted(value) if isinstance(value, str) else toml_value(value)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)  # the escapes of JSON are those of a basic string in TOML

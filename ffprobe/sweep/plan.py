@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -11,19 +13,21 @@ from typing import Any, Literal
 from ffprobe.components.executor import Job
 from ffprobe.config.differences import deciding, differences
 from ffprobe.config.options import RunOptions, recorded_config
+from ffprobe.config.parsing import assignments
 from ffprobe.config.resolve import resolve
 from ffprobe.config.settings import RunConfig
+from ffprobe.config.trust import check_code, code_in, code_of
 from ffprobe.errors import FfprobeError, FileError, UsageError
 from ffprobe.plugin.registry import Registry
 from ffprobe.store.file_lock import is_held
-from ffprobe.store.names import partial_of
+from ffprobe.store.names import partial_of, run_file
 from ffprobe.sweep.grid import LISTS, Grid, Point, toml_value
 
 Status = Literal["finished", "running", "unfinished", "new"]
 LOGS = "logs"
 """Subdirectory of the output directory for logs."""
-ENVIRONMENT_KEYS = ("data", "device", "preset")
-"""Keys of a config that do not affect what is learned."""
+MAX_RUNS = 100_000
+"""Maximum number of runs of a grid; a larger one is a mistake, and its plan would take minutes."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,15 @@ class PlannedRun:
     status: Status
 
 
-def plan(grid: Grid, out: Path, registry: Registry, folder: Path | None = None) -> list[PlannedRun]:
+def plan(
+    grid: Grid,
+    out: Path,
+    registry: Registry,
+    folder: Path | None = None,
+    *,
+    trust: bool = False,
+    named: Iterable[str] = (),
+) -> list[PlannedRun]:
     """All runs of a grid, validated before the first one starts.
 
     Args:
@@ -50,21 +62,34 @@ def plan(grid: Grid, out: Path, registry: Registry, folder: Path | None = None) 
         out: the directory for run files; it need not exist.
         registry: the plugins to search.
         folder: the working directory of the runs; the current one by default.
+        trust: whether to import the plugins that the grid, or a file that it names, has as ``./file.py`` or
+            ``module:attr``.
+        named: the absolute names of those that the user named as well.
 
     Raises:
         FfprobeError: the config of a run is invalid (unknown plugin, two plugins for one slot, a setting out of range);
             ``where`` names the table and key of the point that causes it.
-        UsageError: two runs have the same file name, or an existing file was made with other settings.
+        UsageError: two runs have the same file name, or one that is too long; an existing file was made with other
+            settings; the grid has more than ``MAX_RUNS`` runs, or names code without ``trust``.
     """
+    if grid.size > MAX_RUNS:
+        axes = " x ".join(f"{len(points)} {name}" for name, points in grid.axes.items())
+        raise UsageError(
+            f"The grid has {grid.size:,} runs ({axes}); a sweep has at most {MAX_RUNS:,}.",
+            where=str(grid.path),
+            hint="Restrict an axis with --only AXIS=POINT,POINT, or remove points.",
+        )
+    _check_code(grid, set(named), trust)
     folder = folder or Path.cwd()
     runs: dict[str, tuple[PlannedRun, tuple[Point, ...]]] = {}
     for points in grid.cells():
-        options = _options(grid, points)
+        options = replace(_options(grid, points), trust=trust)
         config = _resolved(grid, points, options, registry)
         name = "_".join(_slug(point.name) for point in points)
         if name in runs:
             _refuse_same_name(grid, name, points, runs[name][1])
         file = out / f"{name}.h5"
+        run_file(file)  # refuses a name that is too long
         command = ("run", *options.words(), "--out", str(file), "--resume")
         job = Job(name, command, file, out / LOGS / f"{name}.log", folder)
         runs[name] = (PlannedRun(job, config, run_status(file)), points)
@@ -118,18 +143,28 @@ def _refuse_two(grid: Grid, by: dict[str, Point], point: Point, key: str, old: A
     by[key] = point
 
 
+def _check_code(grid: Grid, named: set[str], trust: bool) -> None:
+    """Refuse plugins that the grid names as files or ``module:attr``; those in its files are checked with each run."""
+    for point in (grid.each, *(point for points in grid.axes.values() for point in points)):
+        options = point.options
+        words = [*options.get("plugin", ()), *([options["dataset"]] if options.get("dataset") else [])]
+        settings = assignments(f"{name}={toml_value(value)}" for name, value in options.get("set", {}).items())
+        check_code({**code_of(words), **code_in(settings)}, named, trust=trust, where=grid.where(point))
+
+
 def _resolved(grid: Grid, points: Sequence[Point], options: RunOptions, registry: Registry) -> RunConfig:
     try:
         return resolve(options.table(registry), registry)
     except FfprobeError as error:
-        raise _located(grid, points, error, registry) from error
+        raise _located(grid, points, error, registry, options.trust) from error
 
 
-def _located(grid: Grid, points: Sequence[Point], error: FfprobeError, registry: Registry) -> FfprobeError:
+def _located(grid: Grid, points: Sequence[Point], error: FfprobeError, registry: Registry, trust: bool) -> FfprobeError:
     """The error with the location of the first point whose options make the config invalid."""
     for count in range(len(points) + 1):
         try:
-            resolve(_options(grid, points[:count]).table(registry), registry)
+            options = replace(_options(grid, points[:count]), trust=trust)
+            resolve(options.table(registry), registry)
         except FfprobeError as earlier:
             where = grid.where(points[count - 1] if count else grid.each)
             where = f"{where}; {earlier.where}" if earlier.where else where
@@ -138,8 +173,10 @@ def _located(grid: Grid, points: Sequence[Point], error: FfprobeError, registry:
 
 
 def _slug(name: str) -> str:
-    """A name without the characters that are invalid in a file name on some system."""
-    return re.sub(r"[^A-Za-z0-9.+=-]+", "-", name.replace(":", "-")).strip("-.") or "x"
+    """A name without the characters that are invalid in a file name on some system; letters of any script stay."""
+    name = unicodedata.normalize("NFC", name)
+    short = re.sub(r"(?:[^\w.+=-]|_)+", "-", name.replace(":", "-")).strip("-.")
+    return short or f"x{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 
 
 def _refuse_same_name(grid: Grid, name: str, points: Sequence[Point], others: Sequence[Point]) -> None:
@@ -163,7 +200,10 @@ def _refuse_other_settings(runs: Sequence[PlannedRun], registry: Registry) -> No
             if run.status == "finished":
                 raise
             continue  # interrupted before its first commit: the run itself starts again or reports the error
-        changed = list(differences(deciding(_completed(recorded, registry)), deciding(run.config.to_dict())))
+        requested = run.config.to_dict()
+        if set(code_in(recorded)) <= set(code_in(requested)):  # imports nothing that only the file names
+            recorded = _completed(recorded, registry)
+        changed = list(differences(deciding(recorded), deciding(requested)))
         if changed:
             raise UsageError(
                 f"This file was made with other settings than the grid has now: {'; '.join(changed[:4])}.",

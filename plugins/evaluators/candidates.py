@@ -59,7 +59,7 @@ class Candidates(ffprobe.Evaluator):
         if params.labels is not None:
             kept = min(params.labels, calibration.classes)
             return [{"after": after, "labels": kept} for after in layers] or [{"after": depth, "labels": kept}]
-        model = ffprobe.fit_early_exit(calibration, self.scores(calibration.goodness).argmax(dim=1))
+        model = ffprobe.fit_early_exit(calibration, ffprobe.predicted_labels(self.scores(calibration.goodness)))
         fitted = {"weight": model.weight, "bias": model.bias}
         options = [{"after": after, "gap": gap, **fitted} for after in layers if after < depth for gap in GAPS]
         return options + [{"after": depth, "labels": calibration.classes}] * (not options or params.after is None)
@@ -90,7 +90,8 @@ class Candidates(ffprobe.Evaluator):
                 alive = alive & ~single[:, None]
             elif layer + 1 == after:
                 labels = min(self.chosen.get("labels") or self.params.labels or scan.classes, scan.classes)
-                alive = torch.zeros_like(alive).scatter(1, goodness.topk(labels, dim=1).indices, True)
+                likely = goodness.nan_to_num(nan=-torch.inf)  # topk takes NaN as the largest value
+                alive = torch.zeros_like(alive).scatter(1, likely.topk(labels, dim=1).indices, True)
             if not bool(alive.any()):
                 return alone
         total = (total / len(deciding)).masked_fill(~alive, -torch.inf)

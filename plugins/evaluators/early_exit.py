@@ -43,7 +43,7 @@ class EarlyExit(ffprobe.Evaluator):
         ffprobe.select_cheapest(self, calibration, self._options, self.params.loss, chain=lambda option: "gaps")
 
     def _options(self, calibration: ffprobe.Calibration) -> list[dict[str, Any]]:
-        model = ffprobe.fit_early_exit(calibration, self.scores(calibration.goodness).argmax(dim=1))
+        model = ffprobe.fit_early_exit(calibration, ffprobe.predicted_labels(self.scores(calibration.goodness)))
         return [{"gap": gap, "weight": model.weight, "bias": model.bias} for gap in (math.inf, *GAPS)]
 
     def layers(self, depth: int) -> list[int]:

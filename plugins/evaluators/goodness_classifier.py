@@ -32,10 +32,15 @@ class GoodnessClassifier(ffprobe.Evaluator):
         self.chosen = {"weight": head.weight, "bias": head.bias}
 
     def scores(self, goodness: torch.Tensor) -> torch.Tensor:
-        """Map ``[L, N, K]`` to log probabilities ``[N, K]``."""
+        """Map ``[L, N, K]`` to log probabilities ``[N, K]``; NaN if a layer that has influence is NaN."""
         if not self.chosen:
-            return goodness.nanmean(dim=0)
-        return ffprobe.Head(**self.chosen).log_probabilities(_flat(goodness))
+            missing = goodness.isnan()  # a layer that no loss trains is NaN for every label
+            partial = (missing.any(dim=2) & ~missing.all(dim=2)).any(dim=0)
+            return goodness.nanmean(dim=0).masked_fill(partial[:, None], torch.nan)
+        used = self.chosen["weight"].ne(0).any(dim=1)
+        missing = (goodness.isnan().transpose(0, 1).flatten(1) & used).any(dim=1)
+        scores = ffprobe.Head(**self.chosen).log_probabilities(_flat(goodness))
+        return scores.masked_fill(missing[:, None], torch.nan)
 
 
 def _flat(goodness: torch.Tensor) -> torch.Tensor:

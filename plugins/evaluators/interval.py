@@ -41,7 +41,7 @@ class Interval(ffprobe.Evaluator):
         for first, last in self._intervals(calibration.depth):
             if not trained.issuperset(range(first, last + 1)):
                 continue
-            named = (sums[last + 1] - sums[first]).argmax(dim=1)
+            named = ffprobe.predicted_labels(sums[last + 1] - sums[first])
             tried.append((-int((named == calibration.labels).sum()), last, -first))
         if not tried:
             raise ffprobe.UsageError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -45,7 +46,12 @@ class Local(ffprobe.Executor):
             while waiting or running:
                 while waiting and slots:
                     job, gpu = waiting.popleft(), slots.popleft()
-                    running[_start(job, gpu, threads)] = (job, gpu)
+                    try:
+                        running[_start(job, gpu, threads)] = (job, gpu)
+                    except OSError as error:  # no log, no process: this run fails, and no other
+                        slots.append(gpu)
+                        yield ffprobe.JobEvent(job, "failed", why=f"could not be started: {error.strerror}")
+                        continue
                     yield ffprobe.JobEvent(job, "running", f"GPU {gpu}" if gpu else "")
                 for process in [p for p in running if p.poll() is not None]:
                     job, gpu = running.pop(process)
@@ -90,15 +96,18 @@ def _end_event(job: ffprobe.Job, code: int) -> ffprobe.JobEvent:
 
 def _stop(processes: list[subprocess.Popen[bytes]], grace: float) -> None:
     """Ask each process to stop after its batch, and kill those that do not stop within ``grace`` seconds."""
-    for process in processes:
-        process.send_signal(signal.SIGINT)
-    deadline = time.monotonic() + grace
-    for process in processes:
-        try:
-            process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    try:
+        for process in processes:
+            process.send_signal(signal.SIGINT)
+        deadline = time.monotonic() + grace
+        for process in processes:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, deadline - time.monotonic()))
+    finally:  # also when another Ctrl-C ends the wait: no run goes on alone
+        for process in processes:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
 
 
 @ffprobe.hookimpl

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from pydantic import Field
 
 import ffprobe
@@ -29,7 +30,7 @@ class Blocks(ffprobe.UpdateScheduler):
             0, ge=0, description="number of layers that a group shares with the previous one, at least 0 and below size"
         )
 
-    def prepare(self, depth: int, epochs: int, steps_per_epoch: int) -> None:
+    def prepare(self, depth: int, epochs: int, steps_per_epoch: int, generator: torch.Generator) -> None:
         """Refuse an overlap that is not below the size."""
         if self.params.overlap >= self.params.size:
             raise ffprobe.UsageError(

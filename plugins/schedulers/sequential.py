@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from pydantic import Field
 
 import ffprobe
@@ -28,7 +29,7 @@ class Sequential(ffprobe.UpdateScheduler):
             0, ge=0, description="number of epochs for each layer; 0 divides the run's epochs evenly"
         )
 
-    def prepare(self, depth: int, epochs: int, steps_per_epoch: int) -> None:
+    def prepare(self, depth: int, epochs: int, steps_per_epoch: int, generator: torch.Generator) -> None:
         """Divide the run's epochs among the layers."""
         every = self.params.epochs_per_layer
         if epochs < depth * max(every, 1):

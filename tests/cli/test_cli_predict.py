@@ -83,7 +83,7 @@ def test_the_default_gives_the_predictions_that_the_run_recorded(folder: Path) -
     top = np.sort(goodness, axis=1)
     np.testing.assert_allclose([float(row["margin"]) for row in rows], top[:, -1] - top[:, -2], rtol=1e-6)
     assert done.json["accuracy"] == pytest.approx(accuracy)
-    assert done.json["layer_evaluations_per_image"] == done.json["full_sweep_layer_evaluations"] == 30
+    assert done.json["layer_evaluations_per_image"] == done.json["full_scan_layer_evaluations"] == 30
 
 
 def test_a_plugin_file_comes_back_with_its_buffers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,17 +94,14 @@ def test_a_plugin_file_comes_back_with_its_buffers(folder: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("evaluator", ["candidates:loss=1", "early-exit:loss=1,prune=true", "goodness-classifier"])
-def test_a_live_network_reads_as_the_recorded_tensor_does(
-    folder: Path, evaluator: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    import json
-
+def test_a_live_network_reads_as_the_recorded_tensor_does(folder: Path, evaluator: str) -> None:
     import torch
 
     from ffprobe.config.parsing import parse_plugin
 
-    assert run(monkeypatch, folder, "run.h5", "--evaluator", evaluator, "--out", "e.csv", "--json") == 0
-    document = json.loads(capsys.readouterr().out)
+    done = program("predict", "run.h5", "--evaluator", evaluator, "--out", "e.csv", "--json", cwd=folder)
+    assert done.code == 0, done.err
+    document = done.json
     name, settings = parse_plugin(evaluator)
     component = ffprobe.registered("evaluator")[name]
     reader = component(component.Params(**settings))  # type: ignore[call-arg]
@@ -134,8 +131,6 @@ def test_validation_images_are_those_of_the_run(
 def test_propose_saves_and_compare_says_how_much(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import json
-
     words = [
         "run.h5",
         "--evaluator",
@@ -147,21 +142,38 @@ def test_propose_saves_and_compare_says_how_much(
         "--out",
         "c.csv",
     ]
-    assert run(monkeypatch, folder, *words) == 0
-    document = json.loads(capsys.readouterr().out)
+    done = program("predict", *words, cwd=folder)  # a process of its own: only the document is on its stdout
+    assert done.code == 0, done.err
+    document = done.json
     assert document["images"] == len(table(folder / "c.csv")) == 100
     # one neutral pass, and two labels where two were proposed
     assert 3 <= document["layer_evaluations_per_image"] <= 3 + 6
-    assert document["full_sweep_layer_evaluations"] == 30
-    assert document["times_faster"] == pytest.approx(document["full_sweep_seconds"] / document["seconds"])
+    assert document["full_scan_layer_evaluations"] == 30
+    assert document["same_evaluator"] is False
+    with ffprobe.open(folder / "run.h5") as file:
+        adds = sum(file.attributes["layer_multiply_adds"])  # type: ignore[call-overload]
+    assert document["full_scan_multiply_adds"] == 10 * adds
+    ratio = document["full_scan_multiply_adds"] / document["multiply_adds_per_image"]
+    assert document["times_fewer_multiply_adds"] == pytest.approx(ratio)
+    assert document["times_faster"] == pytest.approx(document["full_scan_seconds"] / document["seconds"])
     with ffprobe.open(folder / "run.h5") as file:
         whole = (file.read("test/goodness")[-1].argmax(1) == file.read("test/true_label"))[:100].mean()
-    assert document["full_sweep_accuracy"] == pytest.approx(whole)
+    assert document["full_scan_accuracy"] == pytest.approx(whole)
     assert document["accuracy_gain_points"] == pytest.approx(100 * (document["accuracy"] - whole))
     assert run(monkeypatch, folder, *[word for word in words if word != "--json"]) == 0
     shown = capsys.readouterr().out
     assert "times faster" in shown
     assert "gap" in shown
+
+
+def test_an_evaluator_compared_with_itself_is_as_fast(folder: Path) -> None:
+    words = ["run.h5", "--compare", "--images", "60", "--evaluator", "layer-goodness:layers=last"]
+    done = program("predict", *words, "--json", cwd=folder)
+    assert done.code == 0, done.err
+    assert done.json["same_evaluator"] is True
+    assert done.json["times_faster"] == done.json["times_fewer_multiply_adds"] == 1
+    assert done.json["seconds"] == done.json["full_scan_seconds"]
+    assert "1.00 times as fast" in program("predict", *words, cwd=folder).out
 
 
 def test_images_are_normalized_as_the_run_was(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,7 +66,7 @@ def test_repair_refuses_a_live_run_and_mends_a_killed_one(tmp_path: Path, runnin
 def test_a_full_disk_is_reported_and_earlier_commits_stay(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)], capture_output=True).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], capture_output=True).returncode:
         pytest.skip("mounting a small file system needs root")
     try:
         words = ["--set", "probes=[]", "--set", "training.num_evaluations=100000", "--out", "disk/run.h5"]

@@ -66,7 +66,7 @@ def test_a_sweep_from_plan_to_end(grid: Path, tmp_path: Path) -> None:
 def test_a_run_that_fails_is_reported_with_its_log_and_stops_no_other(tmp_path: Path) -> None:
     write(tmp_path, normalizer("raise SystemExit('boom')"))
     (tmp_path / "grid.toml").write_text(GRID.replace('"olu"}', '"./mine.py"}').replace("[0, 1]", "[0]"))
-    done = ffprobe("sweep", "grid.toml", "--jobs", "2", "--json", cwd=tmp_path)
+    done = ffprobe("sweep", "grid.toml", "--jobs", "2", "--trust", "--json", cwd=tmp_path)
     assert done.code == 1
     document, _ = json.JSONDecoder().raw_decode(done.out)
     assert sorted(one["name"] for one in document["failed"]) == ["seed=0_olu"]

@@ -254,6 +254,7 @@ def test_sparkline_goes_from_the_lowest_to_the_highest_block() -> None:
     assert sparkline([0, 1, 2, 3, 4, 5, 6, 7], 8) == "▁▂▃▄▅▆▇█"
     assert sparkline([0, 0, 7, 7], 2) == "▁█"
     assert sparkline([5, 5], 9) == "▁▁"
+    assert sparkline([0.1, 0.1, 0.1, 0.1, 0.1], 2) == "▁▁"  # the mean of the last three is 0.10000000000000002
     assert sparkline([0, nan, 1], 9) == "▁·█"
     assert sparkline([nan], 9) == "·"
     assert sparkline([], 9) == sparkline([1], 0) == ""

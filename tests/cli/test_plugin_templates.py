@@ -153,7 +153,7 @@ def rule(module: ModuleType, folder: Path) -> None:
         experiment = build(toy_config(registry, [path], settings), registry)
         assert experiment.network.form == form
         received: list[Any] = []
-        for needs_goodness in (False, True) if settings == {} else (False,):
+        for needs_goodness in (False, True, "all") if settings == {} else (False,):
             setup = replace(experiment.setup, negatives=_spy(experiment.setup.negatives, needs_goodness, received))
             learner = component().build(setup)
             learner.set_learning_rate(0.01)
@@ -172,10 +172,11 @@ def rule(module: ModuleType, folder: Path) -> None:
         if settings == {}:
             assert received[0] is None
             assert tuple(received[1].shape) == (len(labels), 10)
+            assert tuple(received[2].shape) == (experiment.network.depth, len(labels), 10)
         assert (received == []) == (form == "class")
 
 
-def _spy(inner: Any, needs_goodness: bool, received: list[Any]) -> Any:
+def _spy(inner: Any, needs_goodness: bool | str, received: list[Any]) -> Any:
     """The run's negatives, which also store the goodness that they get."""
 
     def choose(images: Any, labels: Any, classes: int, generator: Any, goodness: Any = None) -> Any:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from plugin_files import POWERNORM, write
 
+from ffprobe.api import configure
 from ffprobe.config.analysis_choice import find_question
+from ffprobe.config.options import RunOptions
 from ffprobe.config.parsing import assignments, merge, parse_plugin, parse_value
 from ffprobe.config.preset_files import BASE_PRESET, preset_names, read_preset, read_toml
 from ffprobe.config.resolve import picks, resolve
@@ -92,7 +94,7 @@ def test_a_slot_may_be_just_a_name() -> None:
         ({"network": {"width": -1}}, "'network.width'"),
         ({"network": {"width": float("nan")}}, "'network.width'"),
         ({"loss": {}}, None),
-        ({"loss": 3}, "slot 'loss' needs a name"),
+        ({"loss": 3}, "'loss' cannot be 3; it is a table of settings"),
         ({"probes": "probes"}, "must be a list"),
         ({"normalizer": {"name": "none", "a": 1}}, "It has no settings"),
         ({"seed": -1}, "'seed'"),
@@ -183,3 +185,26 @@ def test_files_that_are_not_toml_are_refused(tmp_path: Path) -> None:
         read_toml(path)
     with pytest.raises(FileError, match="cannot be read"):
         read_toml(tmp_path / "none.toml")
+
+
+TABLES = ("training", "recording", "data", "loss", "network")
+
+
+@pytest.mark.parametrize("value", ["3", "[1, 2]", "[{epochs = 3}]"])
+@pytest.mark.parametrize("key", TABLES)
+def test_a_value_for_a_table_of_settings_is_refused_from_every_source(key: str, value: str, tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text(f"{key} = {value}\n")
+    parsed = parse_value(value)
+    for options, settings in (
+        (RunOptions(set=(f"{key}={value}",)), None),
+        (RunOptions(config=tmp_path / "c.toml"), None),
+        (RunOptions(epochs=3), {key: parsed}),
+    ):
+        with pytest.raises(UsageError, match=f"'{key}' cannot be .*; it is a table of settings"):
+            configure(Registry(), options, settings)
+
+
+@pytest.mark.parametrize("key", ["probes", "observers"])
+def test_a_single_value_for_a_list_is_refused(key: str) -> None:
+    with pytest.raises(UsageError, match=f"'{key}' must be a list, not 3"):
+        configure(Registry(), RunOptions(set=(f"{key}=3",)))

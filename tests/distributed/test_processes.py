@@ -67,6 +67,7 @@ def same(case: str) -> dict[str, float]:
     return {"rtol": 1e-4, "atol": 1e-6} if case == "single precision" else {"rtol": 1e-8, "atol": 1e-10}
 
 
+@pytest.mark.slow  # whichever comes first starts the two processes
 @pytest.mark.parametrize("case", [case for case in two_processes.CASES if case not in ("without sync", "watched")])
 def test_two_processes_give_the_results_of_one(shared: Path, tmp_path: Path, case: str) -> None:
     made = two_processes.session(case, tmp_path / "one.h5")
@@ -90,6 +91,7 @@ def test_two_processes_give_the_results_of_one(shared: Path, tmp_path: Path, cas
         assert (one.attributes["processes"], one.attributes["process_backend"]) == (1, "none")
 
 
+@pytest.mark.slow  # whichever comes first starts the two processes
 def test_without_sync_each_normalizes_its_shard_and_all_end_with_the_same_network(shared: Path, tmp_path: Path) -> None:
     one = two_processes.session("without sync", tmp_path / "one.h5")
     one.run()
@@ -102,6 +104,7 @@ def test_without_sync_each_normalizes_its_shard_and_all_end_with_the_same_networ
             assert float((first[name] - value).abs().max()) > 1e-6
 
 
+@pytest.mark.slow  # whichever comes first starts the two processes
 def test_all_processes_stop_after_one_batch_and_resume_together(shared: Path) -> None:
     for rank in range(2):
         whole, resumed = (torch.load(shared / f"{case}.{rank}.pt") for case in ("olu", "resumed"))
@@ -111,6 +114,7 @@ def test_all_processes_stop_after_one_batch_and_resume_together(shared: Path) ->
         np.testing.assert_array_equal(run.read("steps/loss"), whole_run.read("steps/loss"))
 
 
+@pytest.mark.slow  # whichever comes first starts the two processes
 def test_probes_change_nothing_and_do_not_wait_for_other_processes(shared: Path) -> None:
     for rank in range(2):
         plain, watched = (torch.load(shared / f"{case}.{rank}.pt") for case in ("olu", "watched"))

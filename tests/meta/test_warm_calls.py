@@ -14,12 +14,10 @@ from cli.program import ffprobe
 from plugin_files import normalizer, write
 from warm import start
 
-pytestmark = pytest.mark.skipif(start.program() == start.COLD, reason="forking a warm process needs Linux")
+pytestmark = pytest.mark.skipif(not start.AVAILABLE, reason="forking a warm process needs Linux")
 
 
-@pytest.mark.parametrize(
-    "words", [["--version", "--json"], ["show", "none.h5"], ["wonder"], ["run", "--dry-run"], ["plugins", "list"]]
-)
+@pytest.mark.parametrize("words", [["--version", "--json"], ["show", "none.h5"], ["wonder"], ["plugins", "list"]])
 def test_a_warm_call_prints_and_returns_what_a_cold_one_does(words: list[str], tmp_path: Path) -> None:
     assert ffprobe(*words, cwd=tmp_path) == ffprobe(*words, cwd=tmp_path, cold=True)
 
@@ -63,6 +61,20 @@ def test_a_signal_is_passed_on(number: int, code: int, tmp_path: Path) -> None:
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (code, "")
+
+
+def test_a_signal_that_is_ignored_outside_is_ignored_inside(tmp_path: Path) -> None:
+    write(tmp_path, "import signal\nprint(signal.getsignal(signal.SIGINT))\n" + normalizer())
+    words = [*start.program(), "plugins", "info", "./mine.py"]
+    done = subprocess.run(
+        words,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{signal.SIG_IGN}")
 
 
 def test_a_killed_client_takes_its_call_with_it(tmp_path: Path) -> None:

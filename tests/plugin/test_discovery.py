@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import os
+import py_compile
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +16,7 @@ import ffprobe
 from ffprobe.components.base import Component
 from ffprobe.components.kinds import FURTHER_BASES, KINDS
 from ffprobe.errors import PluginError, UsageError
-from ffprobe.plugin.discovery import BASES, Plugin, build_manager, find, installed, register
+from ffprobe.plugin.discovery import BASES, Plugin, build_manager, find, installed, is_imported, register
 
 
 def test_the_base_class_in_the_source_determines_the_kind() -> None:
@@ -65,6 +67,30 @@ def test_two_files_of_one_name_are_two_modules(tmp_path: Path) -> None:
     first = find(write(tmp_path, "value = 1", "norm.py")).load()
     second = find(write(tmp_path / "other", "value = 2", "norm.py")).load()
     assert (first.value, second.value) == (1, 2)
+
+
+def test_an_edited_file_is_imported_again_even_if_its_size_and_time_stay_the_same(tmp_path: Path) -> None:
+    path = Path(write(tmp_path, "value = 1", "edited.py"))
+    first = find(str(path))
+    assert first.load().value == 1
+    before = path.stat()
+    path.write_text("value = 2")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    second = find(str(path))
+    assert not is_imported(second)
+    assert second.load().value == 2
+    assert is_imported(second)
+    assert second.load() is find(str(path)).load()
+
+
+def test_a_file_is_not_taken_from_pythons_bytecode_cache(tmp_path: Path) -> None:
+    # a cache written by another process for the same size and second
+    path = Path(write(tmp_path, "value = 1", "compiled.py"))
+    before = path.stat()
+    py_compile.compile(str(path))
+    path.write_text("value = 2")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert find(str(path)).load().value == 2
 
 
 def test_module_and_attribute_is_a_plugin() -> None:

@@ -145,3 +145,55 @@ def test_a_setting_that_has_come_since_counts_at_its_default(tmp_path: Path, mon
     assert [again.status for again in planned(tmp_path, EACH + "[axes]\nseed = [0]\n")] == ["finished"]
     with pytest.raises(UsageError, match=r"training\.crop_padding: None -> 1"):
         planned(tmp_path, EACH + "training.crop_padding = 1\n[axes]\nseed = [0]\n")
+
+
+def named(tmp_path: Path, *points: str) -> list[str]:
+    lines = "".join(f'"{point}" = {{}}\n' for point in points)
+    (tmp_path / "grid.toml").write_text(f"{EACH}[axes.n]\n{lines}", encoding="utf-8")
+    return [run.job.name for run in plan(read_grid(tmp_path / "grid.toml"), tmp_path / "out", Registry(), tmp_path)]
+
+
+def test_letters_of_any_script_stay_in_file_names(tmp_path: Path) -> None:
+    assert named(tmp_path, "日本", "中国", "naïve b", "a_b") == ["日本", "中国", "naïve-b", "a-b"]
+    assert named(tmp_path, "nai\u0308ve") == ["na\u00efve"]  # NFC, in which most systems write names
+    first, second = named(tmp_path, "!!", "??")
+    assert first != second and first.isascii() and first.isalnum()
+
+
+def test_points_whose_file_names_are_equal_are_refused(tmp_path: Path) -> None:
+    for points in (("na\u00efve", "nai\u0308ve"), ("a b", "a/b")):
+        with pytest.raises(UsageError, match="would write the same file"):
+            named(tmp_path, *points)
+
+
+def test_a_grid_of_a_million_runs_is_refused_at_once(tmp_path: Path) -> None:
+    axes = f"[axes]\nseed = {list(range(1000))}\nepochs = {list(range(1, 1001))}\n"
+    (tmp_path / "grid.toml").write_text(axes)
+    grid = read_grid(tmp_path / "grid.toml")
+    began = time.monotonic()
+    with pytest.raises(
+        UsageError, match=r"has 1,000,000 runs \(1000 seed x 1000 epochs\); a sweep has at most 100,000"
+    ):
+        plan(grid, tmp_path / "out", Registry())
+    assert time.monotonic() - began < 1
+    assert grid.only(["epochs=1,2", "seed=7"]).size == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("[each]\ntraining = 3\n" + SEEDS, "[each]"),
+        ("[axes]\ntraining = [1, 2]\n", "[axes] training, point 1"),
+        ("[[each.training]]\nepochs = 3\n" + SEEDS, "[each]"),
+        ("[[each.loss]]\nname = 'symba'\n" + SEEDS, "[each]"),
+    ],
+)
+def test_a_value_for_a_table_of_settings_is_refused(tmp_path: Path, text: str, where: str) -> None:
+    with pytest.raises(UsageError, match="it is a table of settings") as caught:
+        planned(tmp_path, text)
+    assert where in caught.value.where
+
+
+def test_a_list_of_tables_reaches_the_run(tmp_path: Path) -> None:
+    (run,) = planned(tmp_path, EACH + 'probes = [{name = "gradients"}]\n[axes]\nseed = [0]\n')
+    assert [probe.component.name for probe in run.config.probes] == ["gradients"]

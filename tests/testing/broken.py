@@ -142,9 +142,7 @@ def stop(process):
 
 
 STEP = """
-goodness = None
-if bench.negatives.needs_goodness:
-    goodness = ffprobe.last_layer_goodness(stack, images, bench.autocast)
+goodness = ffprobe.goodness_for_negatives(bench.negatives, stack, images, bench.autocast)
 wrong = bench.negatives(images, labels, bench.classes, bench.generator, goodness)
 x = stack.encode(torch.cat([images, images]), torch.cat([labels, wrong]))
 updates = []

@@ -23,11 +23,19 @@ SCHEDULER = [
     ("is-a-function-of-step-and-epoch", scheduler("i = int(torch.randint(depth, ()))\nreturn [slice(i, i + 1)]")),
     (
         "prepares-or-raises-usage-error",
-        scheduler("return [slice(0, depth)]", "def prepare(self, depth, epochs, steps): assert epochs >= 2"),
+        scheduler("return [slice(0, depth)]", "def prepare(self, depth, epochs, steps, generator): assert epochs >= 2"),
+    ),
+    (
+        "draws-from-its-generator-only",
+        scheduler(
+            "return [slice(i, i + 1) for i in self.order]",
+            "def prepare(self, depth, epochs, steps, generator): self.order = torch.randperm(depth).tolist()",
+        ),
     ),
 ]
 
 NEGATIVES = [
+    ("needs-goodness-is-valid", negatives("return (labels + 1) % classes", "needs_goodness = 'every'")),
     ("gives-labels", negatives("return ((labels + 1) % classes).int()")),
     ("gives-labels", negatives("return labels + 1")),
     ("gives-labels", negatives("return ((labels + 1) % classes)[:, None]")),
@@ -201,9 +209,20 @@ RULE = [
     ),
     (
         "gives-negatives-the-goodness-that-they-need",
-        rule(USUAL).replace("last_layer_goodness(stack, images,", "last_layer_goodness(stack, images, bench.classes,"),
+        rule(USUAL).replace("images, bench.autocast)", "images[1:], bench.autocast)"),
     ),
-    ("gives-negatives-the-goodness-that-they-need", rule(USUAL).replace("if bench.negatives.needs_goodness", "if 0")),
+    (
+        "gives-negatives-the-goodness-that-they-need",
+        rule(USUAL).replace(
+            "images, bench.autocast)",
+            "images, bench.autocast)\n"
+            "        goodness = None if goodness is None else goodness.view(-1, *goodness.shape[-2:])[-1]",
+        ),
+    ),
+    (
+        "gives-negatives-the-goodness-that-they-need",
+        rule(USUAL).replace("ffprobe.goodness_for_negatives", "(lambda *given: None)"),
+    ),
     ("learns-with-either-form-or-refuses", rule(USUAL).replace('if bench.network.form != "pair"', "if 0")),
     ("learns-with-either-form-or-refuses", rule(USUAL).replace("hint=", "do=")),
     ("a-rate-of-zero-changes-nothing", rule(USUAL, rate="pass")),

@@ -6,6 +6,7 @@ a mask as an index) is an error, so code that runs on it reads nothing.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from toy import toy_config
 
 from ffprobe.config.preset_files import preset_names, read_preset
 from ffprobe.errors import FfprobeError
-from ffprobe.inference.evaluate import label_goodness, last_layer_goodness
+from ffprobe.inference.evaluate import goodness_for_negatives, label_goodness
 from ffprobe.plugin.registry import Registry
 from ffprobe.training.experiment import Experiment, build
 from ffprobe.training.trainer import Observers, Trainer
@@ -73,7 +74,11 @@ def test_a_sweep_over_all_labels_reads_nothing_before_its_end(words: tuple[str, 
     images, _ = experiment.loader.preview()
     experiment.network.eval()
     assert label_goodness(experiment.network, images).device.type == "meta"
-    assert last_layer_goodness(experiment.network, images, experiment.autocast).device.type == "meta"
+    for needed in (True, "all"):
+        negatives: Any = SimpleNamespace(needs_goodness=needed)
+        goodness = goodness_for_negatives(negatives, experiment.network, images, experiment.autocast)
+        assert goodness is not None
+        assert goodness.device.type == "meta"
 
 
 READS = """

@@ -140,7 +140,10 @@ def test_resume_with_nothing_but_the_name_takes_everything_from_the_partial(tmp_
     session = Session.start(config, registry, out, observers=[("stop", Stop())])
     with pytest.raises(Interrupted):
         session.run()
-    for options in (RunOptions(plugin=(str(watcher),)), RunOptions()):  # the same command line, and the name alone
+    for options in (
+        RunOptions(plugin=(str(watcher),)),
+        RunOptions(trust=True),
+    ):  # the same command line, the name alone
         registry = Registry()
         resolved = configure(registry, options, resume_from=out)
         assert resolved.observers == (str(watcher),)

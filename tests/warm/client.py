@@ -14,14 +14,18 @@ FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signa
 
 def call(folder: str, argv: list[str]) -> int:
     """Have the server run ``argv`` on this process's streams, in its directory and environment; its wait status."""
-    request = json.dumps({"argv": argv, "cwd": os.getcwd(), "env": dict(os.environ)}).encode()
+    # a program that was started in the background ignores Ctrl-C until it asks for it
+    ignored = [number for number in FORWARDED if signal.getsignal(number) == signal.SIG_IGN]
+    request = {"argv": argv, "cwd": os.getcwd(), "env": dict(os.environ), "ignored": ignored}
+    content = json.dumps(request).encode()
+    signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)  # not into the middle of the request
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(f"{folder}/socket")
         for number in FORWARDED:
-            if signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, lambda number, frame: connection.send(bytes([number])) and None)
-        socket.send_fds(connection, [len(request).to_bytes(8)], [0, 1, 2])
-        connection.sendall(request)
+            signal.signal(number, lambda number, frame: connection.send(bytes([number])) and None)
+        socket.send_fds(connection, [len(content).to_bytes(8)], [0, 1, 2])
+        connection.sendall(content)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
         status = connection.recv(4)
     if len(status) != 4:
         sys.exit("the server of tests/warm ended during a call")

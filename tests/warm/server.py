@@ -8,7 +8,7 @@ starts every command cold.
 
 One connection to the socket is one call (``client.py`` makes it)::
 
-    client -> server   the descriptors 0, 1 and 2, and a JSON object {"argv", "cwd", "env"} behind its length
+    client -> server   the descriptors 0, 1 and 2, and a JSON object behind its length
     client -> server   one byte for each signal that the client received; the end of the stream, when it was killed
     server -> client   the wait status, four bytes, when the call has ended
 
@@ -105,12 +105,16 @@ def watch(connection: socket.socket, folder: Path) -> NoReturn:
     os._exit(0)
 
 
-def call(descriptors: list[int], programs: Path, argv: list[str], cwd: str, env: dict[str, str]) -> NoReturn:
+def call(
+    descriptors: list[int], programs: Path, argv: list[str], cwd: str, env: dict[str, str], ignored: list[int]
+) -> NoReturn:
     """Be the program: ``argv`` as the shell gives it to ``ffprobe``."""
     for target, descriptor in enumerate(descriptors):
         os.dup2(descriptor, target)
         os.close(descriptor)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)

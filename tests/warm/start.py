@@ -24,10 +24,14 @@ exec {python} "$@"
 """
 
 
+AVAILABLE = hasattr(os, "pidfd_open")
+"""Linux has it; elsewhere every call is cold."""
+
+
 @functools.cache
 def _server() -> Path | None:
-    """The folder of this process's server; None where there is none to be had (it needs Linux's pidfd_open)."""
-    if not hasattr(os, "pidfd_open"):
+    """The folder of this process's server, which is started by the first call."""
+    if not AVAILABLE:
         return None
     folder = Path(tempfile.mkdtemp(prefix="ffprobe-"))  # a socket's path must be short, and those of pytest are long
     (folder / "bin").mkdir()

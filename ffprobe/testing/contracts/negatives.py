@@ -13,7 +13,7 @@ from ffprobe.testing.contracts.module import Elsewhere
 from ffprobe.testing.materials import IMAGES, describe, generator, is_finite, labels, numbers
 from ffprobe.testing.randomness import global_states, moved, undisturbed
 
-ROWS = 400
+ROWS, LAYERS = 400, 3
 
 
 class NegativesContract(ComponentContract):
@@ -34,13 +34,19 @@ class NegativesContract(ComponentContract):
     def draw(self, classes: int, source: torch.Generator, made: Any = None, rows: int = ROWS, seed: int = 0) -> Any:
         """The negatives for ``rows`` labels, the classes in turn."""
         made = made or self.subject.build()
-        goodness = numbers(rows, (classes,), seed) if made.needs_goodness else None
+        goodness = _goodness(made, rows, classes, seed)
         return made(numbers(rows, (1, 8, 8)), labels(rows, classes), classes, source, goodness)
 
     @check("It determines how negatives are used, and with which encoders and evaluators.")
     def gives_is_valid(self) -> None:
         """The class attribute gives is labels or images."""
         expect(self.gives in ("labels", "images"), "labels or images", repr(self.gives))
+
+    @check("It determines which goodness is computed for every batch; any other value would be taken for True.")
+    def needs_goodness_is_valid(self) -> None:
+        """The class attribute needs_goodness is False, True or "all"."""
+        needed = self.subject.component.needs_goodness  # type: ignore[attr-defined]
+        expect(needed in (False, True, "all"), 'False, True or "all"', repr(needed))
 
     @check("They are concatenated with the images of the batch and passed through the network.")
     def gives_images(self) -> None:
@@ -128,16 +134,18 @@ class NegativesContract(ComponentContract):
     def does_not_change_its_input(self) -> None:
         """Images, labels and goodness are not changed in place."""
         made = self.subject.build()
-        given = [numbers(ROWS, IMAGES), labels(ROWS, 10), numbers(ROWS, (10,))]
+        goodness = _goodness(made, ROWS, 10)
+        given = [numbers(ROWS, IMAGES), labels(ROWS, 10), torch.zeros(()) if goodness is None else goodness]
         kept = [value.clone() for value in given]
-        made(given[0], given[1], 10, generator(), given[2] if made.needs_goodness else None)
+        made(given[0], given[1], 10, generator(), goodness)
         expect(all(map(torch.equal, kept, given)), "unchanged arguments", "a tensor changed in place")
 
     @check("On a GPU, a label on the CPU is an error at the first step.")
     def stays_on_its_device(self) -> None:
         """Negatives are on the device of images and labels, although the generator is always on the CPU."""
         made = self.subject.build()
-        goodness = numbers(8, (10,)).to("meta") if made.needs_goodness else None
+        goodness = _goodness(made, 8, 10)
+        goodness = None if goodness is None else goodness.to("meta")
         with Elsewhere("labels on another device"):
             wrong = made(numbers(8, IMAGES).to("meta"), labels(8, 10).to("meta"), 10, generator(), goodness)
         expect(wrong.device.type == "meta", f"{self.gives} on the device of the input", f"on {wrong.device.type!r}")
@@ -154,3 +162,12 @@ class NegativesContract(ComponentContract):
         other.set_state(generator_state)
         second = self.draw(10, other, again, seed=1)
         expect(torch.equal(first, second), f"the same {self.gives} after loading", f"different {self.gives}")
+
+
+def _goodness(made: Any, rows: int, classes: int, seed: int = 0) -> torch.Tensor | None:
+    """The goodness that the negatives need: ``[rows, classes]``, or ``[LAYERS, rows, classes]`` of every layer."""
+    if not made.needs_goodness:
+        return None
+    if made.needs_goodness == "all":
+        return numbers(LAYERS * rows, (classes,), seed).view(LAYERS, rows, classes)
+    return numbers(rows, (classes,), seed)

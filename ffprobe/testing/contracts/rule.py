@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import torch
 
@@ -97,11 +97,14 @@ class RuleContract(ComponentContract):
         learner = self.experiment().learner
         expect(isinstance(learner, Learner), "an ffprobe.Learner", describe(learner))
 
-    @check("Negatives may be chosen by the goodness of the last layer, which the rule must compute for them.")
+    @check("Negatives may be chosen by goodness, which the rule must compute for them.")
     def gives_negatives_the_goodness_that_they_need(self) -> None:
-        """With negatives that need goodness, a step passes them the last layer's goodness for every label, [B, K]."""
+        """A step passes negatives the goodness for every label: the last layer's [B, K], or every layer's [L, B, K]."""
+        self._gives_goodness(_HighestWrong())
+        self._gives_goodness(_HighestWrongInAnyLayer())
+
+    def _gives_goodness(self, negatives: _HighestWrong) -> None:
         experiment = self.experiment()
-        negatives = _HighestWrong()
         setup = replace(experiment.setup, negatives=negatives)
         learner = experiment.components["rule"].build(setup)  # type: ignore[attr-defined]
         images, labels = next(self.batches(experiment, 1))
@@ -109,7 +112,9 @@ class RuleContract(ComponentContract):
         experiment.network.train()
         with undisturbed():
             list(learner.step(images, labels, 0, 0))
-        shape = (len(labels), setup.classes)
+        shape: tuple[int, ...] = (len(labels), setup.classes)
+        if negatives.needs_goodness == "all":
+            shape = (experiment.network.depth, *shape)
         for goodness in negatives.received:
             good = isinstance(goodness, torch.Tensor) and tuple(goodness.shape) == shape
             expect(good, f"goodness of shape {list(shape)}", describe(goodness))
@@ -265,7 +270,7 @@ class _HighestWrong(Negatives):
     """The wrong label with the highest goodness in the last layer; keeps what the rule passes as goodness."""
 
     name = "highest-wrong"
-    needs_goodness = True
+    needs_goodness: ClassVar[bool | Literal["all"]] = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -282,7 +287,16 @@ class _HighestWrong(Negatives):
         self.received.append(goodness)
         if goodness is None:
             return (labels + 1) % classes
-        return goodness.detach().scatter(1, labels[:, None], -torch.inf).argmax(dim=1)
+        score = goodness.detach().nan_to_num()
+        score = score.amax(dim=0) if score.dim() == 3 else score
+        return score.scatter(1, labels[:, None], -torch.inf).argmax(dim=1)
+
+
+class _HighestWrongInAnyLayer(_HighestWrong):
+    """The wrong label with the highest goodness in any layer."""
+
+    name = "highest-wrong-in-any-layer"
+    needs_goodness = "all"
 
 
 class _CheckedLoss(Loss):

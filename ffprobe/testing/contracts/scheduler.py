@@ -8,7 +8,8 @@ from typing import Any
 from ffprobe.errors import UsageError
 from ffprobe.testing.contract import check, expect
 from ffprobe.testing.contracts.component import ComponentContract
-from ffprobe.testing.randomness import global_states, moved
+from ffprobe.testing.materials import generator
+from ffprobe.testing.randomness import global_states, moved, undisturbed
 
 DEPTHS = range(1, 13)
 STEPS = 6
@@ -22,10 +23,10 @@ class SchedulerContract(ComponentContract):
 
     kind = "scheduler"
 
-    def prepared(self, depth: int) -> Any:
+    def prepared(self, depth: int, seed: int = 0) -> Any:
         """A new scheduler, prepared for a run of a thousand epochs."""
         made = self.subject.build()
-        made.prepare(depth, LONGEST, STEPS)
+        made.prepare(depth, LONGEST, STEPS, generator(seed))
         return made
 
     @check("An unsupported run must be refused with a message before it starts.")
@@ -34,7 +35,7 @@ class SchedulerContract(ComponentContract):
         for depth, epochs in ((1, 1), (1, 20), (12, 1), (3, 2)):
             try:
                 made = self.subject.build()
-                made.prepare(depth, epochs, STEPS)
+                made.prepare(depth, epochs, STEPS, generator())
                 for step in range(epochs * STEPS):
                     made.groups(step, step // STEPS, depth)
             except UsageError as refusal:
@@ -91,6 +92,21 @@ class SchedulerContract(ComponentContract):
             again = repr(other[depth].groups(step, epoch, depth))
             wanted = f"{expected[index]} at step {step}, epoch {epoch}, depth {depth}, as with ordered calls"
             expect(again == expected[index], wanted, again)
+
+    @check("A scheduler has its own random stream; draws from another generator make a run irreproducible.")
+    def draws_from_its_generator_only(self) -> None:
+        """The same state of the given generator gives the same groups, and prepare() uses no global generator."""
+        for seed in (5, 6):
+            before = global_states()
+            first = self.prepared(12, seed)
+            drawn = moved(before)
+            expect(not drawn, "draws from the given generator only", f"draws from {', '.join(drawn)}")
+            with undisturbed(99):
+                second = self.prepared(12, seed)
+            for depth, step, epoch in self._times():
+                if depth == 12:
+                    one, two = (repr(made.groups(step, epoch, depth)) for made in (first, second))
+                    expect(one == two, f"{one} again at step {step} from the same state of the generator", two)
 
     def _times(self) -> list[tuple[int, int, int]]:
         epochs = (0, 1, 2, 7, LONGEST - 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
@@ -41,7 +42,7 @@ def runs(draw: st.DrawFn, name: str) -> tuple[Any, int, int]:
     scheduler = component(component.Params(**draw(st.fixed_dictionaries(SETTINGS[name]))))
     depth, epochs = draw(st.integers(1, 12)), draw(st.integers(1, 40))
     try:
-        scheduler.prepare(depth, epochs, STEPS)
+        scheduler.prepare(depth, epochs, STEPS, torch.Generator())
     except ffprobe.UsageError:
         reject()
     return scheduler, depth, epochs
@@ -81,7 +82,7 @@ def test_groups_are_inside_sorted_and_different(name: str, data: st.DataObject) 
 def test_every_layer_learns_in_a_long_run(name: str, data: st.DataObject) -> None:
     scheduler, depth, _ = data.draw(runs(name))
     epochs = 40  # more than the longest window, turn or sequence that is drawn
-    scheduler.prepare(depth, epochs, STEPS)
+    scheduler.prepare(depth, epochs, STEPS, torch.Generator())
     groups = {group for step in groups_of_run(scheduler, depth, epochs) for group in step}
     assert layers(groups) == set(range(depth))
 
@@ -104,8 +105,8 @@ def test_the_plan_holds_every_group_of_the_run(name: str, data: st.DataObject) -
     groups = {group for step in groups_of_run(scheduler, depth, epochs) for group in step}
     if not groups or (epochs * STEPS >= 4 * depth and layers(groups) != set(range(depth))):
         with pytest.raises(ffprobe.PluginError, match=r"updates no layer|never updates"):
-            plan(scheduler, depth, epochs, STEPS)
+            plan(scheduler, depth, epochs, STEPS, torch.Generator())
         return
-    planned = plan(scheduler, depth, epochs, STEPS)
+    planned = plan(scheduler, depth, epochs, STEPS, torch.Generator())
     assert set(planned) == groups
     assert list(planned) == sorted(planned, key=lambda group: (group[1] - group[0], group))

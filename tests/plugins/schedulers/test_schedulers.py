@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 
 import ffprobe
 from ffprobe.plugin.registry import Registry
@@ -42,7 +43,7 @@ def test_blocks(depth: int, settings: dict[str, int], expected: list[tuple[int, 
 
 def test_an_overlap_as_large_as_a_block_is_refused() -> None:
     with pytest.raises(ffprobe.UsageError, match="cannot overlap"):
-        plan(scheduler("blocks", size=2, overlap=2), 4, 1, 10)
+        plan(scheduler("blocks", size=2, overlap=2), 4, 1, 10, torch.Generator())
 
 
 def test_interlocking_is_the_second_form_of_olu() -> None:
@@ -62,17 +63,17 @@ def test_olu_can_train_the_last_layer_alone() -> None:
 
 def test_sequential_divides_the_epochs() -> None:
     made = scheduler("sequential")
-    made.prepare(3, 7, 10)
+    made.prepare(3, 7, 10, torch.Generator())
     turns = [made.groups(0, epoch, 3)[0].start for epoch in range(7)]
     assert turns == [0, 0, 1, 1, 2, 2, 2]
     fixed = scheduler("sequential", epochs_per_layer=2)
-    fixed.prepare(3, 9, 10)
+    fixed.prepare(3, 9, 10, torch.Generator())
     assert [fixed.groups(0, epoch, 3)[0].start for epoch in range(9)] == [0, 0, 1, 1, 2, 2, 2, 2, 2]
-    assert plan(scheduler("sequential"), 3, 3, 100) == ((0, 1), (1, 2), (2, 3))
+    assert plan(scheduler("sequential"), 3, 3, 100, torch.Generator()) == ((0, 1), (1, 2), (2, 3))
     with pytest.raises(ffprobe.UsageError, match="need 3 epochs"):
-        scheduler("sequential").prepare(3, 2, 10)
+        scheduler("sequential").prepare(3, 2, 10, torch.Generator())
     with pytest.raises(ffprobe.UsageError, match="need 12 epochs"):
-        scheduler("sequential", epochs_per_layer=4).prepare(3, 11, 10)
+        scheduler("sequential", epochs_per_layer=4).prepare(3, 11, 10, torch.Generator())
 
 
 def test_layers_learn_in_their_windows() -> None:

@@ -1,0 +1,103 @@
+"""Code that a file names: it is imported only if the user names it as well, or trusts the file.
+
+A run file, a config and a grid may name plugins as ``./file.py`` or ``module:attr``. Importing such a plugin runs its
+code, so a file from another person must not be enough to do it. Plugins of installed distributions are not affected:
+whoever installed them chose them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ffprobe.components.kinds import SINGLE_SLOTS
+from ffprobe.config.parsing import parse_plugin
+from ffprobe.errors import UsageError
+from ffprobe.plugin.discovery import Plugin, find, is_imported, split_choice
+
+log = logging.getLogger("ffprobe")
+
+
+def code_in(table: Mapping[str, Any]) -> dict[str, str]:
+    """The plugins in a table of settings that are files or ``module:attr``: as written, by their absolute names."""
+    choices = [table.get(kind) for kind in (*SINGLE_SLOTS, "probe")]
+    for key in ("probes", "observers"):
+        listed = table.get(key)
+        choices += listed if isinstance(listed, list) else []
+    words = (choice.get("plugin") if isinstance(choice, Mapping) else choice for choice in choices)
+    return dict(_code(word for word in words if isinstance(word, str)))
+
+
+def code_of(words: Iterable[str]) -> dict[str, str]:
+    """The same for arguments of ``--plugin``."""
+    return dict(_code(parse_plugin(word)[0] for word in words))
+
+
+def _code(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for name in names:
+        name, _ = split_choice(name)
+        if name.endswith(".py") or os.sep in name:
+            yield os.path.realpath(name), name
+        elif ":" in name:
+            yield name, name
+
+
+def check_code(
+    code: Mapping[str, str],
+    named: Iterable[str],
+    *,
+    trust: bool,
+    where: str,
+    recorded: Iterable[str] = (),
+    nameable: bool = False,
+) -> None:
+    """Refuse code that a file names, unless the user named it too, trusts the file, or it has run in this process.
+
+    Args:
+        code: the plugins that the file names, from ``code_in``.
+        named: the absolute names of those that the user named.
+        trust: whether the user trusts the file (``--trust``); each plugin is then logged with its path and its hash.
+        where: the file, for the message.
+        recorded: the attribute ``plugins`` of the run file, which has the hash of each plugin file.
+        nameable: whether the command has ``--plugin``, for the hint.
+
+    Raises:
+        UsageError: the user did not name the plugin; the message shows its path, its hash, and whether it changed.
+    """
+    for absolute in sorted(set(code) - set(named)):
+        if absolute.endswith(".py") and not os.path.isfile(absolute):
+            continue  # there is nothing to import; the missing file is reported when it is needed
+        plugin = find(code[absolute])
+        if is_imported(plugin):
+            continue
+        facts = f"sha256 {plugin.digest}{_changed(plugin, recorded)}" if plugin.digest else "source not found"
+        if trust:
+            log.warning("Trusted: the plugin %s (%s), named by %s.", absolute, facts, where)
+            continue
+        name = f", or name it yourself: --plugin {code[absolute]}"
+        raise UsageError(
+            f"The file names code that you did not: the plugin {absolute} ({facts}).",
+            where=where,
+            hint=f"Read it first. Then add --trust{name if nameable else ''}.",
+        )
+
+
+def recorded_code(plugin: Plugin) -> str:
+    """A loaded plugin as the run file records it: its name, its distribution and version, the hash of a single file."""
+    version = plugin.version or (f"sha256 {plugin.digest}" if plugin.distribution in ("file", "module") else "")
+    return f"{plugin.name} ({plugin.distribution} {version})".replace(" )", ")")
+
+
+def _changed(plugin: Plugin, recorded: Iterable[str]) -> str:
+    entries = [entry for entry in recorded if entry.startswith(f"{plugin.name} ({plugin.distribution} sha256 ")]
+    if not entries:
+        return ""
+    return ", as recorded" if recorded_code(plugin) in entries else ", changed since the run"
+
+
+def without_download(table: Mapping[str, Any]) -> dict[str, Any]:
+    """A recorded config with ``data.download`` off: a file does not decide that this machine downloads."""
+    data = table.get("data")
+    return {**table, "data": {**data, "download": False}} if isinstance(data, Mapping) else dict(table)
