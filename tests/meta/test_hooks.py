@@ -79,7 +79,8 @@ def ffprobe_components(): return [Bad]
     assert set(calls) == set(OBSERVERS)
     for name, context in calls.items():
         documented = getattr(Hooks, name).__annotations__["context"]
-        assert type(context) is getattr(hookspecs, documented), name
+        # each observer has a context of its own, of a subclass that copies tensors when they are read
+        assert type(context).__bases__ == (getattr(hookspecs, documented),), name
 
 
 def test_commands_of_a_plugin_are_added(tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import time_limit
 
 TESTS = """
 import subprocess, sys, time
@@ -32,10 +35,14 @@ def test_wrong():
 """
 
 
-def test_a_test_that_takes_long_fails_unless_it_is_marked(pytester: pytest.Pytester) -> None:
+def test_a_test_that_takes_long_fails_unless_it_is_marked(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytester.makepyfile(TESTS)
     pytester.makeini("[pytest]\nmarkers = slow\ntime_limit = 0.4")
-    result = pytester.runpytest_inprocess("-p", "time_limit", "-p", "no:cacheprovider")
+    monkeypatch.setenv("PYTHONPATH", str(Path(time_limit.__file__).parent))
+    # a process of its own: in this one pytester would take out of sys.modules what was imported meanwhile
+    result = pytester.runpytest_subprocess("-p", "time_limit", "-p", "no:cacheprovider")
     result.assert_outcomes(passed=3, failed=4)
     message = "The test took 0.* s of CPU; more than 0.4 s need the marker slow."
     names = ("long_call", "long_setup", "long_child")
