@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # pytest workers; each keeps torch to one thread (tests/conftest.py), so two fit two cores
 WORKERS ?= $(shell nproc)
-# seconds of processor time that a test without the marker slow may take (tests/meta/time_limit.py)
+# seconds of processor time that a test without the marker slow may take (tests/time_limit.py)
 TIME_LIMIT ?= 10
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -o time_limit=$(TIME_LIMIT)
 # Compiled modules are kept, also where the environment says otherwise: without them collecting the tests takes twice as

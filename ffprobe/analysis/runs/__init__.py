@@ -1,0 +1,1 @@
+"""Naming, grouping and comparing recorded runs."""
