@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ffprobe.analysis.runs.grouping import RunGroup
 from ffprobe.analysis.measures.statistics import Estimate, holm, mean_interval, paired_difference
+from ffprobe.analysis.runs.grouping import RunGroup
 from ffprobe.errors import UsageError
 
 Part = Literal["test", "validation"]
@@ -61,7 +61,8 @@ class Comparison:
             if 0 < measured < len(runs):
                 yield f"{name}: {part} accuracy is that of {measured} of {len(runs)} runs; the others have none."
             if (mean := self.mean[part]) and mean.n > 1 and mean.sd == 0:
-                yield f"{name}: the {part} accuracy is the same for all {mean.n} seeds, so its spread is not informative."
+                same = f"{name}: the {part} accuracy is the same for all {mean.n} seeds"
+                yield f"{same}, so its spread is not informative."
         if self.n < len(runs):
             yield f"{name}: {len(runs)} runs of {self.n} seeds; runs with the same seed count once, as their mean."
         if self.group is self.baseline:
