@@ -152,7 +152,7 @@ def test_test_set_alone_has_nothing_to_fit_on(make_run: MakeRun) -> None:
     assert any("nothing to fit on" in note for note in result.notes)
 
 
-def test_unfinished_run_answers_on_validation(make_run: MakeRun) -> None:
+def test_unfinished_run_is_scored_on_validation(make_run: MakeRun) -> None:
     result = analyze(make_run(finish=False, **sampled([1])))
     assert "the run is unfinished; the file has 2 epochs" in result.notes[0]
     assert any("scored on the other 200" in note for note in result.notes)

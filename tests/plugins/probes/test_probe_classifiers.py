@@ -43,7 +43,7 @@ def test_the_last_row_is_the_trained_network(make_run: MakeRun) -> None:
     assert rows[1]["untrained_linear"] < 70
 
 
-def test_it_answers_again_with_the_same_numbers(make_run: MakeRun) -> None:
+def test_it_is_reproducible(make_run: MakeRun) -> None:
     run = make_run(signal=FADING)
     assert analyze(run).to_dict() == analyze(run).to_dict()
 
@@ -143,7 +143,7 @@ class TestClaims:
         run = make_run(signal=[0.8, 0.8, 0.8], images=(160, 40), plugins={"normalizer": "length", "network": "fcn"})
         assert analyze(run).claims[0].agrees is None
 
-    def test_two_layers_cannot_tell(self, make_run: MakeRun) -> None:
+    def test_two_layers_are_inconclusive(self, make_run: MakeRun) -> None:
         run = make_run(signal=[3.0, 0.0], layers=2, images=self.IMAGES, plugins={"network": "fcn"})
         assert analyze(run).claims[0].agrees is None
 
@@ -160,7 +160,7 @@ class TestClaims:
         alike = self.claims(make_run, ("batchnorm", half), ("none", half))
         assert [claim.agrees for claim in alike] == [None]
 
-    def test_runs_that_differ_otherwise_tell_no_order(self, make_run: MakeRun) -> None:
+    def test_runs_that_differ_otherwise_give_no_order(self, make_run: MakeRun) -> None:
         flat, steep = [3.0, 3.0, 3.0], [3.0, 0.6, 0.0]
         runs = [
             make_run(n, signal=s, images=self.IMAGES, plugins={"normalizer": n, "loss": loss})

@@ -118,7 +118,7 @@ def test_only_attributes_and_final_are_read(shelf: Shelf, monkeypatch: pytest.Mo
     assert not any("_found" in vars(run) for run in runs)
 
 
-def test_validation_stands_in_where_the_test_set_was_not_read_and_is_never_mixed(shelf: Shelf) -> None:
+def test_validation_is_used_without_a_test_set_and_never_mixed_with_it(shelf: Shelf) -> None:
     runs = [shelf.run(seed, test=None, validation=70 + seed, loss=SYMBA) for seed in (0, 1)]
     runs += [shelf.run(seed, test=99, validation=80 + 2 * seed) for seed in (0, 1)]
     first, second = analyze(runs).to_dict()["rows"]
@@ -132,7 +132,7 @@ def test_validation_stands_in_where_the_test_set_was_not_read_and_is_never_mixed
     assert "Not every run of digits, symba evaluated the test set: compared on validation." in notes
 
 
-def test_an_unfinished_run_answers_with_its_last_measured_epoch_in_a_row_of_its_own(shelf: Shelf) -> None:
+def test_an_unfinished_run_shows_its_last_measured_epoch_in_its_own_row(shelf: Shelf) -> None:
     result = analyze([shelf.run(0), shelf.run(1, finish=False, validation=66)])
     row = result.to_dict()["rows"][1]
     assert row["plugins"] == "vanilla-ff (unfinished, 2 epochs)"

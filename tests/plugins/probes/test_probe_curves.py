@@ -101,7 +101,7 @@ def test_a_layer_without_a_loss_is_named(make_run: MakeRun) -> None:
     assert any("no loss was ever computed on layer 2:" in note for note in analyze(make_run(**what)).notes)
 
 
-def test_several_runs_stand_under_their_labels(make_run: MakeRun) -> None:
+def test_several_runs_have_their_labels(make_run: MakeRun) -> None:
     result = analyze(make_run("a", plugins={"loss": "symba"}, **course()), make_run("b", **course(layers=2)))
     assert {row["run"] for row in result.to_dict()["rows"]} == {"symba", "fixed-threshold"}
     assert [axes.get_title(loc="left") for axes in result.figure().axes[::2]] == ["symba", "fixed-threshold"]
@@ -131,16 +131,16 @@ class TestClaim:
         assert claim.agrees is agrees
         assert f"layer 4 over 2: {leads[1]:+.2f} points after 4 epochs, {leads[2]:+.2f} points after 10" in claim.here
 
-    def test_other_settings_are_not_held_against_the_paper(self, make_run: MakeRun) -> None:
+    def test_other_settings_are_not_compared_with_the_paper(self, make_run: MakeRun) -> None:
         assert not analyze(self.run(make_run, "r", [0, 0, 20], plugins={"loss": "symba"})).claims
 
-    def test_too_few_evaluations_cannot_tell(self, make_run: MakeRun) -> None:
+    def test_too_few_evaluations_are_inconclusive(self, make_run: MakeRun) -> None:
         (claim,) = analyze(make_run(plugins=DEEP, **course(layers=4))).claims
         assert claim.agrees is None
         assert "4 layers and 2 evaluations are too few" in claim.here
 
 
-def test_unfinished_run_answers_with_what_is_there(make_run: MakeRun) -> None:
+def test_unfinished_run_shows_its_committed_epochs(make_run: MakeRun) -> None:
     result = analyze(make_run(finish=False, **course()))
     assert len(result.rows) == 15
     assert "the run is unfinished; the file has 5 epochs" in result.notes[0]

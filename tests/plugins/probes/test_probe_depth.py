@@ -165,7 +165,7 @@ class TestClaims:
         assert claim.verdict == "inconclusive" and "has collapsed (30.0 % in its best layer" in claim.here
 
     @pytest.mark.parametrize("plugins", [{"rule": "backprop"}, {"loss": "cross-entropy"}])
-    def test_other_learning_is_not_held_against_it(self, make_run: MakeRun, plugins: dict[str, str]) -> None:
+    def test_other_learning_is_not_compared(self, make_run: MakeRun, plugins: dict[str, str]) -> None:
         result = analyze(make_run(plugins=plugins, **trained([[1, 2], [3, 4]])))
         assert not result.claims
         assert not any("In the claims" in note for note in result.notes)
@@ -196,7 +196,7 @@ def test_figure_shows_gain_epoch_and_correlation(make_run: MakeRun) -> None:
     assert drawn == [[row[name] for row in rows if row[name] is not None] for name in ("gain", "epoch", "correlation")]
 
 
-def test_unfinished_run_is_read_on_validation(make_run: MakeRun) -> None:
+def test_unfinished_run_is_evaluated_on_validation(make_run: MakeRun) -> None:
     result = analyze(make_run(finish=False, **trained([[10, 60], [20, 50]])))
     assert "the run is unfinished; final means after epoch 2" in result.notes[0]
     assert any("100 validation images" in note for note in result.notes)

@@ -121,7 +121,7 @@ def test_every_strategy_is_there_for_a_run_that_recorded_for_it(real: Path) -> N
         assert labels == [name for name in rows if name != "last layer"]
 
 
-def test_validation_is_read_crosswise(make_run: MakeRun) -> None:
+def test_validation_is_cross_fitted(make_run: MakeRun) -> None:
     """What is fitted on noise reads other noise at chance, not at the optimum of what it was fitted on."""
     random, truth = np.random.default_rng(0), np.arange(400) % 4
     run = make_run(goodness=random.normal(size=(12, 400, 4)), truth=truth)
@@ -142,7 +142,7 @@ def test_the_claim_of_table_3_needs_a_deep_network(make_run: MakeRun) -> None:
         assert f"{depth} layers" in table.here
 
 
-def test_all_but_first_is_judged_under_the_trifecta_alone(make_run: MakeRun) -> None:
+def test_all_but_first_is_compared_under_the_trifecta_alone(make_run: MakeRun) -> None:
     # early layers are sure and wrong, so that reading them costs much
     given = goodness_of([0.3, 0.3, 0.95])
     given["goodness"][1] *= 1e6
@@ -159,8 +159,13 @@ def test_a_small_loss_is_not_a_great_one(make_run: MakeRun) -> None:
     assert [claim.agrees for claim in claims if "Section 5" in claim.source] == [False]
 
 
-@pytest.mark.parametrize(("heights", "agrees"), [((0.1, 9.0), True), ((9.0, 0.0), False)])
-def test_features_are_held_against_goodness(make_run: MakeRun, heights: tuple[float, float], agrees: bool) -> None:
+@pytest.mark.parametrize(
+    ("heights", "agrees"),
+    [((0.1, 9.0), True), ((9.0, 1.0), False), ((9.0, 0.0), None)],  # goodness at chance: a collapsed network
+)
+def test_features_are_compared_with_goodness(
+    make_run: MakeRun, heights: tuple[float, float], agrees: bool | None
+) -> None:
     clear, height = heights
     random, samples = np.random.default_rng(0), 60
     truth = np.arange(160, 220) % 4
@@ -175,7 +180,7 @@ def test_features_are_held_against_goodness(make_run: MakeRun, heights: tuple[fl
     assert [claim.agrees for claim in claims if "neutral-label" in claim.said] == [agrees]
 
 
-def test_an_unfinished_run_and_one_without_a_test_set_are_read_on_validation(make_run: MakeRun) -> None:
+def test_an_unfinished_run_and_one_without_a_test_set_are_evaluated_on_validation(make_run: MakeRun) -> None:
     given = goodness_of([0.5, 0.7, 0.9])
     for run in (make_run("a", finish=False, **given), make_run("b", test=False, **given)):
         result = Evaluation().analyze([run])
@@ -185,7 +190,7 @@ def test_an_unfinished_run_and_one_without_a_test_set_are_read_on_validation(mak
         assert any("test set was not evaluated" in note for note in result.notes)
 
 
-def test_several_runs_stand_under_each_other(make_run: MakeRun) -> None:
+def test_several_runs_have_rows_below_each_other(make_run: MakeRun) -> None:
     runs = [make_run("a", plugins=TRIFECTA, **goodness_of([0.5, 0.7])), make_run("b", **goodness_of([0.6, 0.8, 0.9]))]
     result = Evaluation().analyze(runs)
     assert len({row["run"] for row in result.to_dict()["rows"]}) == 2

@@ -132,5 +132,5 @@ class TestRefusals:
             analyze(make_run(**what))
 
 
-def test_unfinished_run_answers_for_its_last_evaluation(make_run: MakeRun) -> None:
+def test_unfinished_run_uses_its_last_evaluation(make_run: MakeRun) -> None:
     assert any("after epoch 2" in note for note in analyze(make_run(finish=False, **measured([1, 1]))).notes)

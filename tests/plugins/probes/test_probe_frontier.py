@@ -95,7 +95,7 @@ def test_curves_fall_in_cost_as_more_may_be_lost(make_run: MakeRun) -> None:
         assert costs[-1] < costs[0]
 
 
-def test_features_are_judged_on_the_images_that_were_recorded(real: Path) -> None:
+def test_features_are_evaluated_on_the_images_that_were_recorded(real: Path) -> None:
     with ffprobe.open(real) as run:
         result = Frontier().analyze([run])
         rows = {row["strategy"]: row for row in result.to_dict()["rows"]}

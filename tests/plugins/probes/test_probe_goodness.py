@@ -118,7 +118,7 @@ class TestClaims:
         )
         assert self.claim(early, "longer training").agrees is None
 
-    def test_one_evaluation_cannot_tell_growth(self, make_run: MakeRun) -> None:
+    def test_one_evaluation_is_inconclusive_about_growth(self, make_run: MakeRun) -> None:
         assert (
             self.claim(
                 analyze(make_run(plugins={"loss": "symba", "network": "tff-d"}, **measured({6: [1, 1]}))), "longer"
@@ -138,7 +138,7 @@ class TestClaims:
         assert "batchnorm 2" in claim.here
         assert self.claim(analyze(runs[0]), "varies less") is None
 
-    def test_fixed_threshold_is_not_held_against_symba(self, make_run: MakeRun) -> None:
+    def test_fixed_threshold_is_not_compared_with_symba(self, make_run: MakeRun) -> None:
         assert not analyze(make_run(**measured({1: [1, 1], 6: [1, 1]}))).claims
 
 
@@ -154,7 +154,7 @@ def test_what_is_missing_is_reported(make_run: MakeRun) -> None:
         analyze(make_run("none", test=False, **what))
 
 
-def test_unfinished_run_answers(make_run: MakeRun) -> None:
+def test_unfinished_run_shows_its_committed_epochs(make_run: MakeRun) -> None:
     result = analyze(make_run(finish=False, **measured({1: [1, 2], 6: [3, 4]})))
     assert "the run is unfinished; the file has 6 epochs" in result.notes[0]
     assert not cells(result, "test_maximum")

@@ -74,7 +74,7 @@ def run(out: Path, *plugins: str, **training: Any) -> ByHand:
     return hand
 
 
-def test_norms_under_olu_stand_by_role_and_match_numpy(tmp_path: Path) -> None:
+def test_norms_under_olu_are_recorded_by_role_and_match_numpy(tmp_path: Path) -> None:
     hand = run(tmp_path / "run.h5", "olu", "batchnorm", "gradients:sandbox_every=1", epochs=3)
     with ffprobe.open(tmp_path / "run.h5") as file:
         assert file.messages() == []

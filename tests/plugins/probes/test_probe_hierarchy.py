@@ -42,7 +42,7 @@ def analyze(*paths: Path, **settings: Any) -> Any:
             run.close()
 
 
-def test_classes_that_are_alike_stand_together(tmp_path: Path) -> None:
+def test_classes_that_are_similar_are_grouped(tmp_path: Path) -> None:
     found = analyze(write(tmp_path / "a.h5")).to_dict()
     rows = found["rows"]
     assert [row["class"] for row in rows if row["level"] == 0] == list(NAMES)

@@ -82,7 +82,7 @@ class TestClaim:
         assert self.claims(tmp_path / "b.h5", [NONE[:, :5], HALF, ALL])[0].agrees is False
         assert self.claims(tmp_path / "c.h5", [HALF, ALL, HALF])[0].agrees is None
 
-    def test_too_few_layers_cannot_tell(self, tmp_path: Path) -> None:
+    def test_too_few_layers_are_inconclusive(self, tmp_path: Path) -> None:
         [claim] = self.claims(tmp_path / "a.h5", [ALL, NONE[:, :5]])
         assert claim.agrees is None and "fewer than 3 layers" in claim.here
 

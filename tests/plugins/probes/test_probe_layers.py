@@ -33,7 +33,7 @@ def test_one_run_says_accuracy_and_its_error_by_depth(make_run: MakeRun) -> None
     assert [(row["depth"], row["layer"]) for row in rows[:4]] == [(1, "1"), (2, "2"), (3, "3"), (4, "4")]
 
 
-def test_layers_read_together_are_averaged(make_run: MakeRun) -> None:
+def test_goodness_of_several_layers_is_averaged(make_run: MakeRun) -> None:
     run = make_run(**goodness_of([20, 16, 12, 8, 4], weights=(12, 5, 1, 1, 1)))
     rows = {row["layer"]: row for row in Layers().analyze([run]).to_dict()["rows"] if row["depth"] is None}
     # of the last three two must agree; the second outweighs the three, the first all others
@@ -55,7 +55,7 @@ def test_reading_together_can_help(make_run: MakeRun) -> None:
     assert rows["last"] + 10 < rows["last 3"] < rows["all but first"] + 3 < rows["all"] + 6
 
 
-def test_several_runs_stand_side_by_side_under_their_labels(make_run: MakeRun) -> None:
+def test_several_runs_have_columns_with_their_labels(make_run: MakeRun) -> None:
     runs = [
         make_run("a", plugins={"normalizer": "batchnorm"}, **goodness_of([10, 15])),
         make_run("b", **goodness_of([10, 15, 20])),
@@ -82,7 +82,7 @@ def test_figure_of_one_run_shows_test_and_validation(make_run: MakeRun, tmp_path
         assert "75.0" in data.read_text(encoding="utf-8")
 
 
-def test_unfinished_run_tells_its_last_measured_validation(make_run: MakeRun) -> None:
+def test_unfinished_run_shows_its_last_measured_validation(make_run: MakeRun) -> None:
     result = Layers().analyze([make_run(finish=False, **goodness_of([10, 15]))])
     rows = result.to_dict()["rows"]
     assert [row["validation"] for row in rows[:2]] == pytest.approx([50, 75])
@@ -178,13 +178,13 @@ class TestClaims:
         run = make_run(plugins={"normalizer": "none"}, **goodness_of([10, 15, 20]))
         assert not Layers().analyze([run]).claims
 
-    def test_numbers_and_labels_stand_in_the_text(self, make_run: MakeRun) -> None:
+    def test_numbers_and_labels_are_in_the_text(self, make_run: MakeRun) -> None:
         what = goodness_of([80, 60, 40], samples=100)
         runs = [make_run("a", seed=1, **what), make_run("b", seed=2, plugins={"normalizer": "none"}, **what)]
         (claim,) = Layers().analyze(runs).claims
         assert claim.here == "length: the last layer is -40.00 points against the first."
 
-    def test_a_layer_without_goodness_cannot_tell(self, make_run: MakeRun) -> None:
+    def test_a_layer_without_goodness_is_inconclusive(self, make_run: MakeRun) -> None:
         what = goodness_of([80, 60, 40], samples=100)
         what["goodness"][0] = np.nan
         result = Layers().analyze([make_run(**what)])

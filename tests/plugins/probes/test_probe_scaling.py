@@ -201,7 +201,7 @@ def test_what_does_not_separate_has_no_share(tmp_path: Path) -> None:
     [({}, 24, True), ({"goodness_positive": 2.5}, 24, False), ({}, 6, None)],
     ids=["steady", "goodness-grows", "too-short"],
 )
-def test_figure_5_is_judged_by_the_second_half(
+def test_figure_5_is_decided_by_the_second_half(
     tmp_path: Path, growth: dict[str, float], epochs: int, goodness: bool | None
 ) -> None:
     test = np.zeros((7, 5, 4))

@@ -80,7 +80,7 @@ def test_at_most_so_many_images(tmp_path: Path) -> None:
     assert any("40 of 120 recorded images" in note for note in result.notes)
 
 
-def test_both_estimates_tell_unrelated_wide_layers_apart(tmp_path: Path) -> None:
+def test_both_estimates_separate_unrelated_wide_layers(tmp_path: Path) -> None:
     wide = list(RANDOM.normal(size=(2, N, 900)))
     path = write(tmp_path / "a.h5", wide)
     assert abs(matrix(analyze(path))[1, 2]) < 0.1
