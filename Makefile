@@ -25,7 +25,7 @@ demo: $(VENV)/installed
 	@echo "Run files, tables and figures are in demo/; demo/layers.png is laid out as the paper's Figure 1."
 
 # The loop while you work: about a minute on two cores. The folders whose tests do not train, start programs or run pages.
-QUICK := analysis components config data inference meta network plugin prediction replay runtime store sweep
+QUICK := analysis components config inference meta network prediction replay runtime sweep
 QUICK += $(addprefix plugins/,goodness losses negatives networks normalizers rules schedulers test_formulas.py)
 check: lint
 	$(PYTEST) -m "not slow and not stress" $(wildcard $(addprefix tests/,$(QUICK)))

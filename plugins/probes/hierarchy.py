@@ -150,11 +150,15 @@ def _notes(label: str, tree: _Tree) -> Iterator[str]:
 
 def _refusal(tree: _Tree) -> str:
     """Why the loss ``hcl`` does not accept the tree as its ``tree``; empty if it does."""
+    import torch
+
     loss: Any = ffprobe.registered("loss").get("hcl")
     if loss is None:
         return "it is not installed"
     try:
-        loss(loss.Params(tree=[level.of_class for level in tree.levels])).build((1, 1, 1), len(tree.classes))
+        component = loss(loss.Params(tree=[level.of_class for level in tree.levels]))
+        with torch.random.fork_rng(devices=[]):  # initial weights are random; an analysis must not draw globally
+            component.build((1, 1, 1), len(tree.classes))
     except ValueError as error:  # pydantic's ValidationError is one
         return str(error.errors()[0]["msg"]) if isinstance(error, ValidationError) else str(error)
     except ffprobe.UsageError as error:
