@@ -24,7 +24,7 @@ demo: $(VENV)/installed
 	$(BIN)/ffprobe analyze probes:repeats=3,mlp_repeats=2 demo/vanilla-ff.h5 demo/trifecta.h5 --csv demo/probes-table.csv --plot demo/probes.png
 	@echo "Run files, tables and figures are in demo/; demo/layers.png is laid out as the paper's Figure 1."
 
-# The loop while you work: about a minute on two cores. The folders whose tests do not train, start programs or run pages.
+# The loop while you work, meant for ninety seconds on two cores. The folders whose tests do not train, start programs or run pages.
 QUICK := analysis components config inference meta network prediction replay runtime sweep
 QUICK += $(addprefix plugins/,goodness losses negatives networks normalizers rules schedulers test_formulas.py)
 check: lint
