@@ -19,4 +19,6 @@ def test_every_kind_has_its_public_base_class(kind: str) -> None:
 def test_no_kind_is_missing() -> None:
     for kind in KINDS:
         base_class(kind)
-    assert {base.kind for base in Component.__subclasses__() if base.__module__.startswith("ffprobe.")} == set(KINDS)
+    assert {
+        base.kind for base in Component.__subclasses__() if base.__module__.startswith("ffprobe.components.")
+    } == set(KINDS)
