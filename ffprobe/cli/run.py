@@ -45,7 +45,7 @@ def run(
     device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 ...")] = "",
     precision: Annotated[str, typer.Option(help="Precision of forward passes: auto, fp32, bf16 or fp64.")] = "",
     compile_: Annotated[str, typer.Option("--compile", help="torch.compile for each layer: auto, on or off.")] = "",
-    out: Annotated[str, typer.Option(help="Run file to write.")] = "run.h5",
+    out: Annotated[str, typer.Option(help="Run file to write.", metavar="PATH")] = "run.h5",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing run file.")] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Resume from the last checkpoint, or start if there is none.")
