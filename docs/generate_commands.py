@@ -67,7 +67,7 @@ def _argument(parameter: Any) -> str:
 
 def _option(parameter: Any, hint: Any) -> str:
     names = ", ".join([*parameter.opts, *parameter.secondary_opts])
-    return names if parameter.is_flag else f"{names} {_value(hint)}"
+    return names if parameter.is_flag else f"{names} {parameter.metavar or _value(hint)}"
 
 
 def _value(hint: Any) -> str:
