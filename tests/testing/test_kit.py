@@ -38,7 +38,7 @@ class TestSubjects:
         reports = [check_plugin(what) for what in ("symba", module, Path(module.__file__))]
         assert [report.passed for report in reports] == [True] * 3
         assert len({len(report.findings) for report in reports}) == 1
-        assert reports[0].where == "plugin 'symba' of ffprobe-nn 0.1.0"
+        assert reports[0].where == f"plugin 'symba' of ffprobe-nn {ffprobe.__version__}"
 
     def test_a_class_by_its_module(self) -> None:
         report = check_plugin("ffprobe_plugins.losses.symba:SymBa")

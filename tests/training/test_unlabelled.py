@@ -89,7 +89,7 @@ def test_probes_of_negatives_work_without_labels(tmp_path: Path) -> None:
     with ffprobe.open(tmp_path / "run.h5") as run:
         assert run.messages() == []
         assert np.isfinite(run.read("probes/scaling/separation")).all()
-        with pytest.raises(ffprobe.FileError, match="learned without"):
+        with pytest.raises(ffprobe.FileError, match="trained without labels"):
             ffprobe.analyze("negatives", run)
 
 
