@@ -6,6 +6,7 @@ import json
 import random
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,7 @@ class TestSubjects:
         reports = [check_plugin(what) for what in ("symba", module, Path(module.__file__))]
         assert [report.passed for report in reports] == [True] * 3
         assert len({len(report.findings) for report in reports}) == 1
-        assert reports[0].where == f"plugin 'symba' of ffprobe-nn {ffprobe.__version__}"
+        assert reports[0].where == f"plugin 'symba' of ffprobe-nn {version('ffprobe-nn')}"
 
     def test_a_class_by_its_module(self) -> None:
         report = check_plugin("ffprobe_plugins.losses.symba:SymBa")
