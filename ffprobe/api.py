@@ -132,9 +132,10 @@ def train(
     from ffprobe.training.session import Session, refuse_unless_resumable
 
     out = run_file(out)
-    if resume and not overwrite and out.exists() and not partial_of(out).exists():
-        return finished_outcome(out, config, registry)
+    complete = resume and not overwrite and out.exists() and not partial_of(out).exists()
     with process_group(config.settings.device) as group:
+        if complete:
+            return finished_outcome(out, config, registry) if group.is_main else None
         if group.is_main:
             refuse_unless_resumable(out, resume, overwrite)
         session = Session.start(

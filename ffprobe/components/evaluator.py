@@ -50,7 +50,7 @@ class Evaluator(Component):
         """
 
     def layers(self, depth: int) -> list[int]:
-        """The layers that ``scores`` looks at; all of them unless said otherwise."""
+        """The layers whose goodness ``scores`` uses, as indices from 0; all layers by default."""
         return list(range(depth))
 
     def calibrate(self, calibration: Calibration) -> None:

@@ -1,1 +1,1 @@
-"""Where the runs of a sweep are worked off."""
+"""Executors: where the runs of a sweep are started."""

@@ -114,7 +114,9 @@ def standardize(matrix: Any, held: np.ndarray, name: str, fit: np.ndarray, score
         part -= mean
         squares += np.einsum("nf,nf->f", part, part)
     deviation = np.sqrt(squares / len(fit))
-    inverse = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 0).astype(np.float32)
+    # a deviation below the smallest normal float32 has no finite inverse; such a feature counts as constant
+    varies = deviation > np.finfo(np.float32).tiny
+    inverse = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=varies).astype(np.float32)
     for part in _parts(fit):
         part *= inverse
     for part in _parts(score):
