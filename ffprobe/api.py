@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ffprobe.inference.recorded_run import RecordedRun
     from ffprobe.plugin.registry import Registry
     from ffprobe.store.reader import RunFile
+    from ffprobe.training.outcome import Outcome
     from ffprobe.training.session import Session
-    from ffprobe.training.trainer import Outcome
 
 
 def run(

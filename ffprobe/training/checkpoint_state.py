@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import torch
 
 from ffprobe.errors import FileError
 from ffprobe.training.checkpoint import HINT
+from ffprobe.training.outcome import Outcome
 
 if TYPE_CHECKING:
     from ffprobe.store.commits import Commits
@@ -42,16 +44,6 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "experiment.components": (dict,),
 }
 """The types of the entries of a checkpoint, by path; a bool is not an int."""
-
-OUTCOME: Mapping[str, type] = {
-    "validation_accuracy": list,
-    "test_accuracy": list,
-    "model_validation_accuracy": float,
-    "model_test_accuracy": float,
-    "seconds": float,
-    "images_per_second": float,
-}
-"""The fields of ``Outcome``: a list of numbers, or a number or None."""
 
 
 def check_types(state: Mapping[str, Any], path: Path) -> None:
@@ -145,12 +137,13 @@ def unfit(reason: str, path: Path | str) -> FileError:
 
 
 def _check_outcome(outcome: Mapping[str, Any], path: Path) -> None:
+    fresh = asdict(Outcome())
     for name, value in outcome.items():
-        if name not in OUTCOME:
+        if name not in fresh:
             raise unfit(f"'progress.outcome' has {_short(name)}, which this run does not have", path)
         numbers = value if isinstance(value, list) else [value]
-        right = isinstance(value, list) == (OUTCOME[name] is list)
-        if not right or not all(number is None or type(number) in _NUMBERS for number in numbers):
+        numeric = all(number is None or type(number) in _NUMBERS for number in numbers)
+        if not numeric or isinstance(value, list) != isinstance(fresh[name], list):
             raise unfit(f"'progress.outcome.{name}' is {_short(value)}", path)
 
 

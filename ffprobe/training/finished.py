@@ -14,7 +14,7 @@ from ffprobe.errors import FfprobeError, UsageError
 from ffprobe.plugin.registry import Registry
 from ffprobe.store.reader import RunFile, open_run
 from ffprobe.training.checkpoint import checkpoint_of
-from ffprobe.training.trainer import Outcome
+from ffprobe.training.outcome import Outcome
 
 
 def finished_outcome(out: Path, config: RunConfig, registry: Registry) -> Outcome:

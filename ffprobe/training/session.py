@@ -19,6 +19,7 @@ from ffprobe.store.schema import run_schema
 from ffprobe.store.writer import RunWriter
 from ffprobe.training.checkpoint import checkpoint_of, write_checkpoint
 from ffprobe.training.observers import Observers
+from ffprobe.training.outcome import Outcome
 from ffprobe.training.prepared_run import PreparedRun, prepare, recorded_rows
 from ffprobe.training.recorder import Recorder
 from ffprobe.training.resume import (
@@ -29,7 +30,7 @@ from ffprobe.training.resume import (
     may_replace,
     resumable_state,
 )
-from ffprobe.training.trainer import Outcome, Trainer
+from ffprobe.training.trainer import Trainer
 
 
 class Session:

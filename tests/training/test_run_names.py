@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from toy import TOY, toy_config
 
 import ffprobe
 from ffprobe.api import configure, train
+from ffprobe.components.process_group import ProcessGroup
 from ffprobe.config.options import RunOptions
 from ffprobe.errors import FileError, Interrupted, UsageError
 from ffprobe.plugin.registry import Registry
@@ -104,6 +106,18 @@ def test_the_same_run_is_complete_and_its_results_are_returned(tmp_path: Path) -
     assert outcome.model_validation_accuracy == pytest.approx(first.model_validation_accuracy)
     assert out.stat().st_mtime_ns == modified
     assert list(tmp_path.iterdir()) == [out]  # the checkpoint is gone
+
+
+def test_of_several_processes_the_main_one_alone_returns_a_complete_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Second(ProcessGroup):
+        rank, size = 1, 2
+
+    out = tmp_path / "run.h5"
+    start(out).run()
+    monkeypatch.setattr("ffprobe.distributed.processes.process_group", lambda device: nullcontext(Second()))
+    assert again(out) is None
 
 
 def test_a_finished_run_with_other_settings_is_refused_with_what_differs(tmp_path: Path) -> None:

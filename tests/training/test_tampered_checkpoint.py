@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,6 @@ from ffprobe.errors import FileError, Interrupted
 from ffprobe.store.names import partial_of
 from ffprobe.store.reader import open_run
 from ffprobe.training.checkpoint import checkpoint_of, read_checkpoint, write_checkpoint
-from ffprobe.training.checkpoint_state import OUTCOME
-from ffprobe.training.trainer import Outcome
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +143,3 @@ def test_a_file_name_that_is_not_utf8_works(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == [NAME]
     with open_run(out) as run:
         assert (run.epochs, run.complete) == (4, True)
-
-
-def test_every_field_of_the_outcome_is_checked() -> None:
-    assert {name: list if isinstance(v, list) else float for name, v in asdict(Outcome()).items()} == OUTCOME
