@@ -36,9 +36,10 @@ class Representations(ffprobe.PerRunProbe):
     """Dead units, sparsity, class selectivity, dimensionality and class separation of each layer's activations.
 
     All recorded images are used, with the neutral label, before and after the normalizer. The nearest class mean is
-    fitted on training images and scored on held-out images. Feature maps are average-pooled before recording, so a
-    unit is a pooled one: it is 0 only if all its positions are, and it is active if one of them is. Each measure is
-    also given for the untrained network.
+    fitted on training images and scored on held-out images. Large activations are reduced for recording (feature maps
+    are average-pooled), which hides zeros: the measures of zeros and of selectivity (``dead``, ``active``, ``hoyer``,
+    ``class_entropy``) are those of the whole activation, which a run records as well. Files of version 0.1.0 lack them;
+    there a unit is a reduced one, and a note says so. Each measure is also given for the untrained network.
     """
 
     name = "representations"
@@ -134,9 +135,10 @@ class _RunRepresentations:
     def _measure(self, place: Any, row: int) -> list[float]:
         """The measures of one recording, in the order of ``MEASURES``."""
         recorded, matrix = self.recorded, self.recorded.matrix(place, row)
-        values = ffprobe.describe_representation(matrix, recorded.truth, recorded.held, matrix.name)
+        values = vars(ffprobe.describe_representation(matrix, recorded.truth, recorded.held, matrix.name))
+        values = {**values, **recorded.unreduced(place, row)}
         percent = {name for name, (unit, _, _) in MEASURES.items() if unit == "%"}
-        return [getattr(values, name) * (100 if name in percent else 1) for name in MEASURES]
+        return [values[name] * (100 if name in percent else 1) for name in MEASURES]
 
     def at(self, depth: int, name: str) -> tuple[float, float]:
         """A measure before the normalizer, after and before training."""
@@ -151,7 +153,11 @@ class _RunRepresentations:
         held_out = int(recorded.held.sum())
         yield f"{len(recorded.held)} images, {held_out} of them held out, after epoch {recorded.last_epoch}."
         if pooled := recorded.pooled():
-            yield f"Activations were reduced before recording ({pooled}); a unit is one of the reduced values."
+            whole = all(recorded.unreduced(place) for place in recorded.places if place.depth)
+            names = "dead, active, hoyer and class_entropy are of the whole activations, the others of the reduced ones"
+            yield f"Activations were reduced before recording ({pooled}); " + (
+                f"{names}." if whole else "a unit is one of the reduced values."
+            )
         if not all(recorded.untrained(place) for place in recorded.places if place.depth):
             yield "The untrained network was not recorded, so there is nothing to compare with."
         if self.undefined:

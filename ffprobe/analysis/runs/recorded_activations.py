@@ -87,6 +87,24 @@ class RecordedActivations:
         name = f"{_path(place)}, epoch {self.epochs[place][row]}, {self.run.path}"
         return ActivationMatrix(self.run.variable(_path(place)), row, name)
 
+    def unreduced(self, place: Place, row: int = -1) -> dict[str, float]:
+        """Return the statistics of a recording's whole activation, before it was reduced.
+
+        Args:
+            place: one of ``places``.
+            row: index into ``epochs[place]``, -1 for the last.
+
+        Returns:
+            ``dead``, ``active``, ``hoyer`` and ``class_entropy``, named and defined as in ``ffprobe.Representation``;
+            empty where nothing was reduced, and in files of version 0.1.0, which do not have them.
+        """
+        values = {}
+        for name in ("dead", "active", "hoyer", "class_entropy"):
+            path = _path(place, f"unreduced_{name}")
+            if self.run.has(path):
+                values[name] = float(self.run.variable(path)[row])
+        return values if values.get("active", float("nan")) >= 0 else {}  # NaN: declared, and not recorded
+
     def pooled(self) -> str:
         """Return how feature maps were reduced before recording, as text; empty without a reduction."""
         reductions = {str(self.run.variable(_path(place)).attributes.get("reduction", "none")) for place in self.places}

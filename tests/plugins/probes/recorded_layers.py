@@ -25,6 +25,7 @@ def write_layers(
     plugins: Mapping[str, str] | None = None,
     seed: int = 0,
     reduction: str = "none",
+    unreduced: Mapping[str, float] | None = None,
     attributes: Mapping[str, object] | None = None,
 ) -> Path:
     """A finished run.
@@ -38,6 +39,7 @@ def write_layers(
         plugins: components by slot, beside ``RULE``.
         seed: the run's.
         reduction: of every layer, in words.
+        unreduced: statistics of every layer's whole activation, by their names in the file.
         attributes: more of the root.
     """
     layers = tuple(dict.fromkeys(layer for layer, _ in recorded if layer != "input"))
@@ -59,8 +61,9 @@ def write_layers(
         writer.put("activations/held_out", np.asarray(held).astype(int))
         writer.put("activations/source_index", np.arange(len(truth)) if source_index is None else source_index)
         for (layer, stage), rows in recorded.items():
+            more = unreduced if unreduced and layer != "input" else {}
             for epoch, x in rows.items():
-                writer.append(f"activations/{layer}/{stage}", {"activation": x, "epoch": epoch})
+                writer.append(f"activations/{layer}/{stage}", {"activation": x, "epoch": epoch, **more})
         writer.append("metrics", {"epoch": 1})
         writer.commit()
         return writer.finish()

@@ -61,6 +61,18 @@ def test_pooling_is_reported(tmp_path: Path) -> None:
     assert not any("reduced" in note for note in analyze(selective(tmp_path / "b.h5")).notes)
 
 
+def test_zeros_and_selectivity_are_those_of_the_whole_activation(tmp_path: Path) -> None:
+    whole = {"unreduced_dead": 0.25, "unreduced_active": 0.8, "unreduced_hoyer": 0.5, "unreduced_class_entropy": 0.75}
+    path = selective(tmp_path / "a.h5", reduction="average-pool 2x2", unreduced=whole)
+    result, reduced = analyze(path), analyze(selective(tmp_path / "b.h5"))
+    _, row, _ = result.to_dict()["rows"]
+    assert [row[name] for name in ("dead", "active", "hoyer", "class_entropy")] == pytest.approx([25, 80, 0.5, 0.75])
+    assert row["untrained_active"] == pytest.approx(80)
+    _, other, _ = reduced.to_dict()["rows"]
+    assert row["effective_rank"] == other["effective_rank"]  # of the recorded features in both
+    assert any("of the whole activations" in note for note in result.notes)
+
+
 class TestClaim:
     def claim(self, path: Path, before: np.ndarray, after: np.ndarray, **words: Any) -> Any:
         recorded = {(layer, "pre"): {0: before, 3: after} for layer in "012345"}
