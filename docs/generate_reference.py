@@ -128,7 +128,7 @@ ROLES: dict[str, tuple[str, str, dict[str, tuple[str, ...]]]] = {
                 "joint_claim",
                 "joint_notes",
             ),
-            "Figures": ("Panel", "Series", "lines_by_depth", "line_look", "heat_map"),
+            "Figures": ("Panel", "Series", "lines_by_depth", "line_look", "stage_lines", "stage_key", "heat_map"),
             "Readers of data sets": (
                 "cached_images",
                 "channel_statistics",

@@ -34,6 +34,8 @@ from .analysis.plots.figure import Series as Series
 from .analysis.plots.figure import line_by_layer as line_by_layer
 from .analysis.plots.figure import line_look as line_look
 from .analysis.plots.heat_map import heat_map as heat_map
+from .analysis.plots.stage_lines import stage_key as stage_key
+from .analysis.plots.stage_lines import stage_lines as stage_lines
 from .analysis.probing.heads import head_log_probabilities as head_log_probabilities
 from .analysis.probing.heads import train_heads as train_heads
 from .analysis.probing.readout import Head as Head

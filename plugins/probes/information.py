@@ -85,29 +85,16 @@ class Information(ffprobe.PerRunProbe):
         top, bottom = figure.subplots(2, 1, sharex=True)
         most = max(result.entropy for result in results)
         for axes, column, title in ((top, 3, "linear"), (bottom, 10, "multi-layer")):
-            series: list[ffprobe.Series] = []
-            for i, result in enumerate(results):
-                for stage, look in zip(STAGES, ("line", "second"), strict=True):
-                    rows = [row for row in result.rows() if row[0] and row[2] == stage]
-                    x, y, error, floor = ([row[k] for row in rows] for k in (0, column, column + 1, column + 2))
-                    label = result.label if stage == "pre" and (axes is top or len(results) <= 6) else ""
-                    series.append(ffprobe.Series(label=label, x=x, y=y, error=error, colour=i, look=look))
-                    if stage == "pre":
-                        series.append(ffprobe.Series(label="", x=x, y=floor, colour=i, look="floor"))
+            labelled = axes is top or len(results) <= 6
+            runs = [(result.label if labelled else "", result.rows()) for result in results]
             for level in {row[column] for result in results for row in result.rows() if row[0] == 0}:
                 axes.axhline(level, **RAW)
             axes.axhline(most, **MOST)
-            ffprobe.line_by_layer(axes, series, ylabel=f"I(h; y) by {title} (bit)")
+            ylabel = f"I(h; y) by {title} (bit)"
+            ffprobe.stage_lines(axes, runs, column, column + 2, ylabel, error=column + 1)
             axes.label_outer()
-        grey: dict[str, Any] = {"color": "0.35", "linewidth": 1, "markersize": 3.6}
-        hollow: dict[str, Any] = {"markerfacecolor": "white", "linestyle": (0, (3, 1.5))}
-        key = {
-            "before the normalizer": Line2D([], [], marker="o", **grey),
-            "after the normalizer": Line2D([], [], marker="o", **hollow, **grey),
-            "before, untrained": Line2D([], [], linestyle=(0, (1, 1.5)), **grey),
-            "raw input": Line2D([], [], **RAW),
-            "entropy of the label": Line2D([], [], **MOST),
-        }
+        raw, most_possible = Line2D([], [], **RAW), Line2D([], [], **MOST)
+        key = {**ffprobe.stage_key(), "raw input": raw, "entropy of the label": most_possible}
         figure.legend(list(key.values()), list(key), loc="outside lower center", ncols=2)
 
     def figure_size(self, results: Sequence[_RunInformation]) -> tuple[float, float]:

@@ -72,30 +72,14 @@ class Representations(ffprobe.PerRunProbe):
 
     def draw(self, figure: Figure, results: Sequence[_RunRepresentations]) -> None:
         """A panel per measure over depth; one colour per run, filled before and hollow after the normalizer."""
-        from matplotlib.lines import Line2D
-
         grid = figure.subplots(3, 2, sharex=True)
         for axes, (name, title) in zip(grid.flat, DRAWN.items(), strict=True):
             column = _column(name)
-            series: list[ffprobe.Series] = []
-            for i, result in enumerate(results):
-                for stage, look in (("pre", "line"), ("post", "second")):
-                    rows = [row for row in result.rows() if row[0] and row[2] == stage]
-                    x, y, before = ([row[k] for row in rows] for k in (0, column, column + 1))
-                    series.append(ffprobe.Series(label="", x=x, y=y, colour=i, look=look))
-                    if stage == "pre":
-                        series.append(ffprobe.Series(label="", x=x, y=before, colour=i, look="floor"))
-            ffprobe.line_by_layer(axes, series, ylabel=title)
+            ffprobe.stage_lines(axes, [("", result.rows()) for result in results], column, column + 1, title)
             if axes not in grid[-1]:
                 axes.set_xlabel("")
             axes.set_ylim(bottom=0)
-        grey: dict[str, Any] = {"color": "0.35", "linewidth": 1, "markersize": 3.6}
-        hollow: dict[str, Any] = {"markerfacecolor": "white", "linestyle": (0, (3, 1.5))}
-        key = {
-            "before the normalizer": Line2D([], [], marker="o", **grey),
-            "after the normalizer": Line2D([], [], marker="o", **hollow, **grey),
-            "before, untrained": Line2D([], [], linestyle=(0, (1, 1.5)), **grey),
-        }
+        key: dict[str, Any] = dict(ffprobe.stage_key())
         if len(results) > 1:  # the first line of each run in the first panel represents the run
             lines = [container.lines[0] for container in grid.flat[0].containers][::3]
             key |= dict(zip([result.label for result in results], lines, strict=True))
