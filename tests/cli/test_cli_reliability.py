@@ -92,7 +92,8 @@ def test_a_folder_that_is_deleted_during_a_run_is_reported(tmp_path: Path) -> No
         shutil.rmtree(tmp_path / "out")
         err = process.stderr.read()
     assert process.returncode == 4
-    assert "was deleted or replaced" in err
+    # found out by the commit, or where the folder goes a moment later, by the checkpoint
+    assert "was deleted or replaced" in err or "checkpoint could not be written" in err
     assert "Traceback" not in err
 
 
