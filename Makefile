@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -o time_limi
 # long, and so does the start of every program.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo check test lint stress cluster bench gallery methods docs clean
+.PHONY: demo check test lint types stress cluster bench gallery methods docs clean
 
 # A quarter of the width and small batches, so that both runs and their analyses fit a minute on two cores.
 BUDGET := --dataset digits --epochs 25 --batch-size 32 --set network.width=0.25 --set training.learning_rate=0.003
@@ -37,9 +37,13 @@ test: lint
 lint: $(VENV)/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(MAKE) --no-print-directory types
+	$(BIN)/lint-imports --no-cache
+
+# plugins/ is checked under the name that it has when installed
+types: $(VENV)/installed-test
 	mkdir -p $(VENV)/mypy && ln -sfn ../../plugins $(VENV)/mypy/ffprobe_plugins
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-cache
 
 stress: $(VENV)/installed-test
 	$(BIN)/python -m pytest -m stress -q

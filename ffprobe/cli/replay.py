@@ -48,23 +48,25 @@ def _print_results(results: Sequence[Replay]) -> None:
     table.add_column("trajectory", overflow="fold")
     for title in ("peer", "loss", "weights", "evaluation", "other", "of tolerance", ""):
         table.add_column(title, justify="left" if title in ("peer", "") else "right")
-    for result in results:
+    stems = [Path(result.file).stem for result in results]
+    names = stems if len(set(stems)) == len(stems) else [result.file for result in results]
+    for name, result in zip(names, results, strict=True):
         groups: dict[str, float] = {}
-        for name, value in result.deviations.items():
-            group = name if name in ("loss", "weights") else "evaluation" if name.startswith("evaluation_") else "other"
+        for key, value in result.deviations.items():
+            group = key if key in ("loss", "weights") else "evaluation" if key.startswith("evaluation_") else "other"
             groups[group] = max(groups.get(group, 0.0), value)
         cells = [f"{groups[g]:.0e}" if g in groups else "" for g in ("loss", "weights", "evaluation", "other")]
         ratio = f"{max(result.excess.values()):.2g}"
         verdict = Text("passed", "green") if result.passed else Text("failed", "red")
         peer = result.peer.removeprefix("peer-").replace("named-components", "–")
-        table.add_row(Path(result.file).stem, peer, *cells, ratio, verdict)
+        table.add_row(Text(name), peer, *cells, ratio, verdict)
     console = stdout()
     console.print(table)
     console.print("Largest absolute deviations, and the largest ratio of a deviation to its tolerance.", style="dim")
-    for result in results:
-        for name, excess in result.excess.items():
+    for name, result in zip(names, results, strict=True):
+        for key, excess in result.excess.items():
             if excess > 1:
-                text = f"{Path(result.file).stem}: {name} deviates by {result.deviations[name]:.1e}"
+                text = f"{name}: {key} deviates by {result.deviations[key]:.1e}"
                 console.print(f"{text}, {excess:.2g} times its tolerance.", markup=False)
         for key, reason in result.not_compared.items():
-            console.print(f"{Path(result.file).stem}: {key} was not compared: {reason}.", style="dim", markup=False)
+            console.print(f"{name}: {key} was not compared: {reason}.", style="dim", markup=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -15,7 +16,11 @@ from ffprobe.prediction.calibration import Calibration
 
 
 def feature_calibration(
-    sampler: ActivationSampler, goodness: torch.Tensor, labels: torch.Tensor, form: Literal["pair", "class"]
+    sampler: ActivationSampler,
+    goodness: torch.Tensor,
+    labels: torch.Tensor,
+    form: Literal["pair", "class"],
+    layer_costs: Sequence[float] = (),
 ) -> Calibration:
     """Calibration data from the images whose activations a run records.
 
@@ -26,6 +31,7 @@ def feature_calibration(
         goodness: goodness of the validation set, ``[L, N, K]``.
         labels: true labels, int64 ``[N]``.
         form: form of the goodness.
+        layer_costs: multiply-adds of each layer for one input; empty if unknown.
     """
     features = {int(layer): value for (layer, stage), value in sampler.collect().items() if _is_feature(layer, stage)}
     fit = len(sampler.images) - len(sampler.held_out)
@@ -37,6 +43,7 @@ def feature_calibration(
         {layer: value[fit:] for layer, value in features.items()},
         {layer: value[:fit] for layer, value in features.items()},
         truth[:fit],
+        layer_costs,
     )
 
 

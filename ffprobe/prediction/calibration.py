@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import torch
 
+from ffprobe.prediction.label_scan import LabelScan
 from ffprobe.prediction.recorded_label_scan import RecordedLabelScan
 
 
@@ -23,6 +24,7 @@ class Calibration:
             evaluator does not need them.
         fit_features: features of M training images, by layer, float32 ``[M, features]``.
         fit_labels: true labels of these training images, int64 ``[M]``.
+        layer_costs: multiply-adds of each layer for one input; empty if unknown, then all layers cost the same.
     """
 
     goodness: torch.Tensor
@@ -31,6 +33,7 @@ class Calibration:
     features: Mapping[int, torch.Tensor] | None = None
     fit_features: Mapping[int, torch.Tensor] | None = None
     fit_labels: torch.Tensor | None = None
+    layer_costs: Sequence[float] = ()
     _shared_cache: dict[Any, Any] = field(default_factory=dict, repr=False)
     _cache: dict[Any, Any] = field(default_factory=dict, repr=False)
 
@@ -50,6 +53,11 @@ class Calibration:
     def scan(self) -> RecordedLabelScan:
         """A new label scan over the validation images."""
         return RecordedLabelScan(self.goodness, self.features, self.form)
+
+    def cost(self, scan: LabelScan) -> float:
+        """What a scan has cost so far, in multiply-adds; in layer evaluations if ``layer_costs`` is unknown."""
+        costs = self.layer_costs if any(self.layer_costs) else [1.0] * self.depth
+        return sum(count * cost for count, cost in zip(scan.evaluations, costs, strict=True))
 
     def subset(self, rows: torch.Tensor) -> Calibration:
         """A calibration with the validation images ``rows`` (bool or int64) only; the fit images stay the same."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from ffprobe.hookspecs import EpochContext, ErrorContext, RunContext, StepContex
 from ffprobe.inference.activations import ActivationSampler
 from ffprobe.inference.evaluate import goodness_tensor, layer_accuracy, model_accuracy, undecided_layers
 from ffprobe.inference.feature_reading import feature_accuracy, feature_calibration
+from ffprobe.network.multiply_adds import multiply_adds
 from ffprobe.plugin.error_attribution import attribute_errors
 from ffprobe.prediction.calibration import Calibration
 from ffprobe.runtime.seeding import seeded
@@ -221,14 +223,19 @@ class Trainer:
         self.step += 1
         return loss, positive, negative
 
+    @cached_property
+    def _layer_costs(self) -> tuple[float, ...]:
+        return tuple(map(float, multiply_adds(self.experiment.network, self.experiment.split.train.shape)))
+
     def _evaluate(self, done: int) -> dict[str, Any]:
         experiment, outcome = self.experiment, self.outcome
         goodness, labels = self._goodness(experiment.split.validation)
         outcome.validation_accuracy = layer_accuracy(goodness, labels).tolist()
+        form, costs = experiment.network.form, self._layer_costs
         if experiment.evaluator.reads_goodness:
-            experiment.evaluator.calibrate(Calibration(goodness, labels, experiment.network.form))
+            experiment.evaluator.calibrate(Calibration(goodness, labels, form, layer_costs=costs))
         elif self.sampler:
-            experiment.evaluator.calibrate(feature_calibration(self.sampler, goodness, labels, experiment.network.form))
+            experiment.evaluator.calibrate(feature_calibration(self.sampler, goodness, labels, form, costs))
         outcome.model_validation_accuracy = self._model_accuracy(experiment.split.validation, goodness)
         if self.recorder:
             self.recorder.evaluation(done, goodness)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 RECORD = "Train again with --plugin scaling."
 HALF = 0.5
+TFF_D = ffprobe.paper_setting("tff-d", "cifar10", 500)
 
 
 class Scaling(ffprobe.PerRunProbe):
@@ -357,20 +358,29 @@ class _RunScaling:
         half = len(self.positive) // 2
         late = len(self.positive) >= ffprobe.GROWTH_EPOCHS
         mean = [_growth(self.positive[:, i], half) for i in range(self.depth)]
+        text = (
+            f"{of}from the middle epoch to the last, mean positive goodness grows at most {max(mean):.2f}-fold; it"
+            " agrees if it less than doubles in every layer"
+        )
+        growth = ffprobe.judge(self.run, "", max(mean) < 2 if late else None, text, paper=TFF_D)
         yield ffprobe.Claim(
             "Trifecta, Appendix D and Figure 5",
             "TFF/d, CIFAR-10, 500 epochs: no layer's mean goodness grows without bounds.",
-            f"{of}from the middle epoch to the last, mean positive goodness grows at most {max(mean):.2f}-fold; it"
-            " agrees if it less than doubles in every layer.",
-            max(mean) < 2 if late else None,
+            f"{growth.text}.",
+            growth.agrees,
+            not_comparable=growth.not_comparable,
         )
         known = self.share[self.share == self.share]
+        text = (
+            f"{of}at initial norms {min(known, default=float('nan')):.2f} of the separation remain in the layer that"
+            " loses most; it agrees if more than half remains in every layer"
+        )
+        rescaled = ffprobe.judge(self.run, "", bool((known > HALF).all()) if len(known) == self.depth else None, text)
         yield ffprobe.Claim(
             "Trifecta, Appendix D",
             "Scaling all weights up could lower the SymBa loss without learning, but is negligible in practice.",
-            f"{of}at initial norms {min(known, default=float('nan')):.2f} of the separation remain in the layer that"
-            " loses most; it agrees if more than half remains in every layer.",
-            bool((known > HALF).all()) if len(known) == self.depth else None,
+            f"{rescaled.text}.",
+            rescaled.agrees,
         )
 
     def to_dict(self) -> dict[str, Any]:

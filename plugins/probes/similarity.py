@@ -197,7 +197,7 @@ def _read(recorded: ffprobe.RecordedActivations, rows: np.ndarray, stage: str) -
         if not np.isfinite(x).all():
             hint = "The run diverged; check its losses and its learning rate."
             raise ffprobe.FileError("The activations contain NaN or infinity.", where=matrix.name, hint=hint)
-        features[place.depth, place.layer] = ffprobe.CentredFeatures(x)
+        features[place.cells[:2]] = ffprobe.CentredFeatures(x)
     return features
 
 
@@ -205,7 +205,7 @@ def _columns(several: bool, depths: Sequence[int]) -> list[ffprobe.Column]:
     keys = (
         [("run", "run of the layers in the rows"), ("with_run", "run of the layers in the columns")] if several else []
     )
-    keys += [("depth", "layer number, from 1; 0 is the input"), ("layer", "layer name in the run file")]
+    keys += [("depth", "layer number, from 1; 0 is the input"), ("layer", "layer number as text; input is the image")]
     columns = [ffprobe.Column(name, "", text, key=True) for name, text in keys]
     for depth in depths:
         name, text = ("input", "the image") if depth == 0 else (f"layer_{depth}", f"layer {depth}")
@@ -235,8 +235,10 @@ def _same_layers(
         "between two networks that differ only in their seed, the most similar layer is nearly always the same layer"
         " (convolutional networks under backpropagation on CIFAR-10)."
     )
-    here = f"this holds for {hits} of {len(matrix)} layers of {labels[0]} in {labels[i]}."
-    return ffprobe.Claim("Kornblith and others 2019, Table 2", claim, here, agrees)
+    here = f"this holds for {hits} of {len(matrix)} layers of {labels[0]} in {labels[i]}"
+    verdict = ffprobe.judge([runs[0], runs[i]], "", agrees, here, paper=ffprobe.paper_setting(dataset="cifar10"))
+    where = "Kornblith and others 2019, Table 2"
+    return ffprobe.Claim(where, claim, f"{verdict.text}.", verdict.agrees, not_comparable=verdict.not_comparable)
 
 
 def _draw(figure: Figure, features: Sequence[_Features], labels: Sequence[str], matrices: _Matrices) -> None:

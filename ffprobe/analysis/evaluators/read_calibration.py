@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from ffprobe.analysis.evaluators.layer_cost import layer_multiply_adds
 from ffprobe.errors import FileError
 
 if TYPE_CHECKING:
@@ -40,8 +41,9 @@ def read_calibration(run: RunFile, stage: Literal["pre", "random", ""] = "") -> 
     labels = torch.from_numpy(run.read("evaluation/true_label").astype(np.int64))
     epochs = [int(epoch) for epoch in run.read("evaluation/epoch")]
     form: Any = run.attributes.get("goodness_form", "pair")
+    costs = tuple(layer_multiply_adds(run, len(layers)))
     if not stage:
-        return Calibration(_finite(run, "evaluation/goodness", -1), labels, form)
+        return Calibration(_finite(run, "evaluation/goodness", -1), labels, form, layer_costs=costs)
     epoch = _common_epoch(run, [f"activations/{layer}/{stage}" for layer in layers], epochs)
     goodness = _finite(run, "evaluation/goodness", epochs.index(epoch), allow_all_untrained=True)
     held = run.read("activations/held_out") != 0
@@ -58,7 +60,7 @@ def read_calibration(run: RunFile, stage: Literal["pre", "random", ""] = "") -> 
         features = _finite(run, f"{group}/activation", row)
         fit[i], score[i] = features[~held], features[held]
     truth = torch.from_numpy(run.read("activations/true_label").astype(np.int64))
-    return Calibration(goodness[:, rows], labels[rows], form, score, fit, truth[~held])
+    return Calibration(goodness[:, rows], labels[rows], form, score, fit, truth[~held], costs)
 
 
 def _common_epoch(run: RunFile, groups: list[str], evaluated: list[int]) -> int:

@@ -32,8 +32,8 @@ def select_cheapest(
     Each setting is cross-fitted: computed from one half of the validation images, it predicts the other half, and is
     compared with ``evaluator.scores`` on all pairs of the same images. Its loss of accuracy plus 1.64 standard errors
     of that (paired) difference must be within ``loss``: a one-sided bound of 95 %. If no setting is within the bound,
-    the most accurate one is selected. Cost is counted in layer evaluations; of equal cost, the more accurate setting is
-    selected, then the first.
+    the most accurate one is selected. Cost is counted in multiply-adds (``Calibration.cost``); of equal cost, the more
+    accurate setting is selected, then the first.
 
     The cheapest of many settings that are each within the bound with 95 % confidence is also the luckiest of them, and
     would lose more on other images. Settings that reduce the same quantity step by step should therefore form a chain:
@@ -51,7 +51,7 @@ def select_cheapest(
         The selected option, computed from all validation images.
     """
     settings = evaluator.params.model_dump(exclude={"loss"})  # the trials do not depend on the allowed loss
-    key = ("tried", evaluator.name, tuple(settings.items()))
+    key = ("tried", evaluator.name, repr(settings))  # a setting may be a list, which is no key
     trials, candidates = calibration.once(key, lambda: (_try(evaluator, calibration, options), options(calibration)))
     # the margin makes 0.1 points of 1000 images one image despite binary rounding
     allowed = loss / 100 * len(calibration.labels) + 1e-6
@@ -72,7 +72,7 @@ def select_cheapest(
 class _Trial:
     """One setting: its cost, and the numbers of images lost and gained compared with all pairs."""
 
-    cost: int = 0
+    cost: float = 0.0
     lost: int = 0
     gained: int = 0
 
@@ -94,7 +94,7 @@ def _try(evaluator: Evaluator, calibration: Calibration, options: Options) -> li
             evaluator.chosen = dict(option)
             scan = half.scan()
             correct = evaluator.predict(scan) == half.labels
-            trial.cost += sum(scan.evaluations)
+            trial.cost += half.cost(scan)
             trial.lost += int((full & ~correct).sum())
             trial.gained += int((correct & ~full).sum())
     return trials

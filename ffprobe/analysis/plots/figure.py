@@ -13,6 +13,7 @@ from ffprobe.errors import FileError, UsageError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.ticker import Formatter
 
 WIDTH = 3.25
 """Width of one text column in inches."""
@@ -57,7 +58,7 @@ def new_figure(draw: Callable[[Figure], None], size: tuple[float, float] | None 
     """Create a figure in the paper's style, drawn by ``draw(figure)``.
 
     Args:
-        draw: adds axes and lines to the figure.
+        draw: adds axes and lines to the figure. Its texts are shown as they are, without formulas.
         size: width and height in inches; one column wide by default.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -68,7 +69,30 @@ def new_figure(draw: Callable[[Figure], None], size: tuple[float, float] | None 
         figure = ShownFigure(figsize=size)
         FigureCanvasAgg(figure)
         draw(figure)
+        _show_dollars(figure)
     return figure
+
+
+def _show_dollars(figure: Figure) -> None:
+    """Show dollar signs as such: in a name of a class, layer or run they do not begin a formula, as matplotlib assumes.
+
+    The numbers at the ticks of a logarithmic axis stay formulas; they are made when the figure is drawn.
+    """
+    from matplotlib.text import Text
+    from matplotlib.ticker import FuncFormatter
+
+    for text in figure.findobj(Text):
+        text.set_text(text.get_text().replace("$", r"\$"))
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        formatter = axis.get_major_formatter()
+        if isinstance(formatter, FuncFormatter):  # what set_xticks(positions, names) makes
+            axis.set_major_formatter(_literal(formatter))
+
+
+def _literal(names: Formatter) -> Formatter:
+    from matplotlib.ticker import FuncFormatter
+
+    return FuncFormatter(lambda value, position: str(names(value, position)).replace("$", r"\$"))
 
 
 def line_by_layer(axes: Axes, series: Sequence[Series], *, xlabel: str = "layer", ylabel: str = "accuracy (%)") -> None:

@@ -126,8 +126,8 @@ def collapse(run: RunFile) -> str:
     recorded, truth = run.variable(f"{group}/goodness"), run.read(f"{group}/true_label")
     goodness = np.asarray(recorded[...] if tested else recorded[-1], dtype=float)  # [layers, images, labels]
     measured = np.isfinite(goodness).any(axis=(1, 2))
-    if not measured.any() or not len(truth):
-        return ""  # a rule without goodness in any layer
+    if not measured.any() or not len(truth) or truth.min() < 0:
+        return ""  # a rule without goodness in any layer, or labels that were never written
     predicted = predicted_labels(torch.from_numpy(goodness[measured])).numpy()
     chance = np.bincount(truth).max() / len(truth)
     error = math.sqrt(chance * (1 - chance) / len(truth))

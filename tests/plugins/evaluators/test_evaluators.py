@@ -336,6 +336,37 @@ def choose(loss: float, *options: tuple[int, int], chain: Any = None) -> dict[st
     return ffprobe.select_cheapest(evaluator, ffprobe.Calibration(goodness, labels), lambda other: table, loss, chain)
 
 
+class Keep(ffprobe.Evaluator):
+    """Keeps the best label after the first layer, or all labels up to the second; its own setting is a list."""
+
+    name = "keep"
+
+    class Params(ffprobe.Params):
+        """A list, which a cache must not need as a key."""
+
+        several: list[int] = [1, 2]
+
+    def scores(self, goodness: torch.Tensor) -> torch.Tensor:
+        return goodness[-1]
+
+    def read(self, scan: Any) -> torch.Tensor:
+        scores = scan.advance(scan.everyone())
+        if self.chosen["keeps"] == "all":
+            return scan.advance(scan.everyone())
+        for _ in range(L - 1):
+            scan.advance(scores == scores.amax(dim=1, keepdim=True))
+        return scores
+
+
+@pytest.mark.parametrize(("costs", "keeps"), [((), "best"), ((1.0, 1.0, 9.0, 9.0), "all"), ((0.0,) * L, "best")])
+def test_cost_is_counted_in_multiply_adds_if_they_are_known(costs: tuple[float, ...], keeps: str) -> None:
+    goodness = torch.nn.functional.one_hot(LABELS, K).float().expand(L, -1, -1).clone()
+    given = ffprobe.Calibration(goodness, LABELS, layer_costs=costs)
+    # 6 + 1 + 1 + 1 layer evaluations an image against 6 + 6; 6 + 1 + 9 + 9 against 12 at these costs
+    options = [{"keeps": "all"}, {"keeps": "best"}]
+    assert ffprobe.select_cheapest(Keep(), given, lambda other: options, 0.1) == {"keeps": keeps}
+
+
 def test_the_cheapest_option_with_a_surely_small_loss_is_chosen() -> None:
     options = [(4, 0), (3, 1), (2, 3), (1, 30)]
     # wrong in total: 0, 2, 6, 60 of 1200; plus 1.645 standard errors: 0, 4.33, 10.03, 72.7 images

@@ -39,6 +39,7 @@ def recorded(
     metrics: Mapping[str, np.ndarray] | None = None,
     first: np.ndarray | None = None,
     test: np.ndarray | None = None,
+    truth: Sequence[int] = (),
     finish: bool = True,
     form: str = "pair",
     **slots: str,
@@ -54,6 +55,7 @@ def recorded(
         metrics: ``[epoch, layer]`` by name, one commit an epoch; one epoch of NaN unless given.
         first: the largest initial weight of each layer.
         test: goodness ``[layer, sample, label]`` of the test set.
+        truth: true labels of the test set; not written unless given.
         finish: False leaves a .partial.
         form: of the run's goodness.
         slots: what the config names instead of ``SLOTS``.
@@ -87,6 +89,8 @@ def recorded(
             writer.commit()
         if test is not None:
             writer.put("test/goodness", test)
+        if truth:
+            writer.put("test/true_label", np.array(truth))
         if finish:
             writer.finish()
     return open_run(path if finish else Path(f"{path}.partial"))

@@ -196,6 +196,16 @@ def test_what_does_not_separate_has_no_share(tmp_path: Path) -> None:
     assert Scaling().analyze([none]).extra["runs"][0]["verdict"].startswith("undecided")
 
 
+def seven_layers(path: Path, epochs: int, network: str = "tff-d", **growth: float) -> Any:
+    """A run of seven layers, each of which is right about all images."""
+    truth = [0, 1] * 10  # enough images to be above chance
+    test = 1.0 * np.tile(np.eye(4)[truth], (7, 1, 1))
+    test[:, 2, 0] = [160, 150, 140, 100, 90, 90, 80]
+    rows, measured = one([1.0] * 7, [1.0] * 7, [1.0] * 7), metrics(epochs, 7, **growth)
+    words: Any = {"layers": 7, "first": np.ones(7), "test": test, "truth": truth, "network": network}
+    return recorded(path, Scaling(), rows, metrics=measured, **words)
+
+
 @pytest.mark.parametrize(
     ("growth", "epochs", "goodness"),
     [({}, 24, True), ({"goodness_positive": 2.5}, 24, False), ({}, 6, None)],
@@ -204,16 +214,15 @@ def test_what_does_not_separate_has_no_share(tmp_path: Path) -> None:
 def test_figure_5_is_decided_by_the_second_half(
     tmp_path: Path, growth: dict[str, float], epochs: int, goodness: bool | None
 ) -> None:
-    test = np.zeros((7, 5, 4))
-    test[:, 2, 1] = [160, 150, 140, 100, 90, 90, 80]
-    rows = one([1.0] * 7, [1.0] * 7, [1.0] * 7)
-    run = recorded(
-        tmp_path / "a.h5", Scaling(), rows, layers=7, metrics=metrics(epochs, 7, **growth), first=np.ones(7), test=test
-    )
-    result = Scaling().analyze([run])
+    result = Scaling().analyze([seven_layers(tmp_path / "a.h5", epochs, **growth)])
     assert [claim.agrees for claim in result.claims] == [goodness, True]
     assert [row["goodness_max"] for row in result.to_dict()["rows"]] == [160, 150, 140, 100, 90, 90, 80]
     assert len(result.figure().axes) == 3
+
+
+def test_figure_5_is_about_the_deep_network(tmp_path: Path) -> None:
+    result = Scaling().analyze([seven_layers(tmp_path / "a.h5", 24, network="tff-s")])
+    assert [claim.not_comparable for claim in result.claims] == ["another network (tff-s)", ""]
 
 
 def test_several_runs(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ MakeRun = Callable[..., Any]
 N = 120
 TRUTH, HELD = np.arange(N) % 4, np.arange(N) >= 90
 RANDOM = np.random.default_rng(0)
+CIFAR10 = {"dataset": "cifar10"}
 IMAGE = RANDOM.normal(size=(N, 6)).astype(np.float32)
 LAYERS = [np.maximum(IMAGE @ RANDOM.normal(size=(6, 9)), 0) ** (k + 1) for k in range(3)]
 
@@ -102,8 +103,9 @@ def test_a_dead_layer_shows_dashes(tmp_path: Path) -> None:
 
 
 class TestClaim:
-    def claims(self, tmp_path: Path, second: list[np.ndarray], **words: Any) -> Any:
-        return analyze(write(tmp_path / "a.h5"), write(tmp_path / "b.h5", second, **words)).claims
+    def claims(self, tmp_path: Path, second: list[np.ndarray], plugins: Any = CIFAR10, **words: Any) -> Any:
+        first = write(tmp_path / "a.h5", plugins={"dataset": plugins["dataset"]})
+        return analyze(first, write(tmp_path / "b.h5", second, plugins=plugins, **words)).claims
 
     def test_same_layers_of_another_seed(self, tmp_path: Path) -> None:
         [claim] = self.claims(tmp_path, [x + 0.01 * RANDOM.normal(size=x.shape) for x in LAYERS], seed=1)
@@ -113,7 +115,11 @@ class TestClaim:
         [claim] = self.claims(tmp_path, [LAYERS[1], LAYERS[2], LAYERS[0]], seed=1)
         assert claim.agrees is False and "0 of 3 layers" in claim.here
 
-    @pytest.mark.parametrize("words", [{"seed": 0}, {"seed": 1, "plugins": {"normalizer": "none"}}])
+    def test_another_data_set_is_not_comparable(self, tmp_path: Path) -> None:
+        [claim] = self.claims(tmp_path, LAYERS, plugins={"dataset": "digits"}, seed=1)
+        assert claim.agrees is None and claim.not_comparable == "another data set (digits)"
+
+    @pytest.mark.parametrize("words", [{"seed": 0}, {"seed": 1, "plugins": CIFAR10 | {"normalizer": "none"}}])
     def test_not_about_runs_that_differ_otherwise(self, tmp_path: Path, words: Any) -> None:
         assert self.claims(tmp_path, LAYERS, **words) == []
 
