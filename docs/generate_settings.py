@@ -18,8 +18,18 @@ it in one step.
 Later sources override earlier ones: the preset, `--from`, `--config`, `--plugin`, then `--set` and the named options.
 `ffprobe run --dry-run` prints the resolved config.
 
-The settings of a component have its kind as a prefix, as in `loss.alpha`; those of a probe are set with
-`--plugin NAME:key=value`.
+A file for `--config` has the grammar of `[each]` in a [sweep](sweeps.md): the options of `ffprobe run` by their names, and
+settings nested, dotted, or in a table `set`:
+
+```toml
+preset = "trifecta"
+plugin = ["rms"]
+epochs = 30
+network.width = 0.25
+```
+
+The settings of a component have its kind as a prefix, as in `loss.alpha`; those of a probe or an observer are set
+with `--plugin NAME:key=value`.
 """
 
 
@@ -53,7 +63,7 @@ def _kind_page(kind: str, components: list[Any], note: str) -> str:
         text += f"\n## {component.name}\n\n{(inspect.getdoc(component) or '').replace('``', '`')}\n"
         if component.source:
             text += f"\nSource: {component.source}.\n"
-        rows = list(_rows(component.Params, f"{kind}." if kind != "probe" else ""))
+        rows = list(_rows(component.Params, f"{kind}." if kind not in ("probe", "observer") else ""))
         text += f"\n{_table(rows)}" if rows else "\nNo settings.\n"
     return text
 

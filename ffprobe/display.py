@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 # C0 without tab and newline, DEL, C1, line and paragraph separators, embeddings and overrides of bidirectional text,
 # and lone surrogates, which are the bytes of a file name that is not UTF-8
@@ -30,6 +31,19 @@ def plain_text(text: object, *, one_line: bool = False) -> str:
     """
     shown = control_characters.sub(_escape, str(text))
     return shown.replace("\n", "\\n").replace("\t", "\\t") if one_line else shown
+
+
+def short_path(path: Path) -> str:
+    """The path below the working directory, as a user would type it; else the whole path."""
+    folder = Path.cwd()
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
+
+
+def duration(seconds: float) -> str:
+    """A duration in words: ``2 h 05 min``, ``1 min 20 s``, ``9.5 s``."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{seconds:.1f} s"
 
 
 def csv_cell(value: object) -> object:

@@ -83,6 +83,12 @@ class RunContext:
             the components in their current state, and a learner with learning rate 0. A probe may call the learner's
             ``step`` and read gradients; the run is unaffected. Random numbers drawn inside come from the run's random
             stream for probes at the current step. Raises RuntimeError outside a run.
+        path: Absolute path of the run file, which is named ``path``.partial until the run is complete. Empty in a
+            context that was built outside a run, and in a run that is not recorded.
+        results: In ``ffprobe_after_run``, the results as in the group ``final`` of the run file, fractions: lists of L
+            floats ``validation_accuracy`` and ``test_accuracy``, floats ``model_validation_accuracy`` and
+            ``model_test_accuracy`` (by the run's evaluator); without a test set, no results of it. Also ``wall_time``
+            in seconds and ``peak_memory`` in bytes. Empty before.
     """
 
     config: Mapping[str, Any]
@@ -93,6 +99,8 @@ class RunContext:
     network: Any = None
     record: Callable[[str, object], None] = field(default=_no_recorder, repr=False)
     sandbox: Callable[[], AbstractContextManager[Any]] = field(default=_no_sandbox, repr=False)
+    path: str = ""
+    results: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -114,6 +122,7 @@ class EpochContext:
             for training. A copy. None in ``ffprobe_before_epoch``. With several processes, the shard of the main
             process.
         labels: True labels of that batch, int64 ``[B]`` on the run's device. A copy. None in ``ffprobe_before_epoch``.
+        model_accuracy: Validation accuracy by the run's evaluator, a fraction; NaN if this epoch was not evaluated.
     """
 
     run: RunContext
@@ -123,6 +132,7 @@ class EpochContext:
     record: Callable[[str, object], None] = field(default=_no_recorder, repr=False)
     images: torch.Tensor | None = field(default=None, repr=False)
     labels: torch.Tensor | None = field(default=None, repr=False)
+    model_accuracy: float = float("nan")
 
     def due(self, steps: int) -> bool:
         """Whether a measurement that is taken about every ``steps`` steps is due at the end of this epoch.

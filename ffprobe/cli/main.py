@@ -19,7 +19,7 @@ def main() -> None:
     State.verbose = "--verbose" in sys.argv or bool(os.environ.get("FFPROBE_VERBOSE"))
     State.json = "--json" in sys.argv
     _open_missing_streams()
-    if State.json and "--help" not in sys.argv:
+    if State.json and not {"--help", "-h"} & set(sys.argv):
         _keep_stdout_for_results()
     logging.basicConfig(level=logging.DEBUG if State.verbose else logging.WARNING, force=True)
     for handler in logging.getLogger().handlers:

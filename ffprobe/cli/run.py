@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ffprobe.cli.console import Json, Verbose, finite, print_json, stderr, stdout
+from ffprobe.display import duration, short_path
+from ffprobe.errors import UsageError
+from ffprobe.runtime.process_time import seconds_since_start
 
 if TYPE_CHECKING:
     from ffprobe.cli.progress import Progress
@@ -24,28 +27,46 @@ Words = list[str]
 
 
 def run(
-    preset: Annotated[str, typer.Option(help="Name of a preset, such as vanilla-ff or trifecta.")] = "",
+    preset: Annotated[
+        str, typer.Option(help="Name of a preset, such as vanilla-ff or trifecta; see ffprobe presets.")
+    ] = "",
     plugin: Annotated[
         Words | None,
-        typer.Option(help="Plugin: NAME, NAME:key=value,..., ./file.py, ./file.py:CLASS or module:attr; repeatable."),
+        typer.Option(
+            "--plugin",
+            "-p",
+            help="Plugin: NAME, NAME:key=value,..., ./file.py, ./file.py:CLASS or module:attr; repeatable.",
+        ),
     ] = None,
     set_: Annotated[
-        Words | None, typer.Option("--set", help="Setting: key=value, such as network.width=0.25; repeatable.")
+        Words | None, typer.Option("--set", "-s", help="Setting: key=value, such as network.width=0.25; repeatable.")
     ] = None,
-    config: Annotated[Path | None, typer.Option(help="TOML file of settings.")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file of options and settings.")] = None,
     from_: Annotated[Path | None, typer.Option("--from", help="Repeat the run that this run file contains.")] = None,
-    dataset: Annotated[str, typer.Option(help="Data set: digits, cifar10, images ...")] = "",
+    dataset: Annotated[str, typer.Option("--dataset", "-d", help="Data set: digits, cifar10, images ...")] = "",
     data_dir: Annotated[
         str, typer.Option(help="Directory of the files of the data set; for images also an archive.")
     ] = "",
     download: Annotated[bool, typer.Option("--download", help="Download missing files of the data set.")] = False,
-    epochs: Annotated[int | None, typer.Option(help="Number of passes over the training images.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Number of training images per step.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", "-e", help="Number of passes over the training images.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", "-b", help="Number of training images per step.")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option("--learning-rate", "--lr", help="Learning rate of the optimizer.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of every random stream.")] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A small network for a few epochs, for a first look: seconds on digits.")
+    ] = False,
     device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 ...")] = "",
     precision: Annotated[str, typer.Option(help="Precision of forward passes: auto, fp32, bf16 or fp64.")] = "",
     compile_: Annotated[str, typer.Option("--compile", help="torch.compile for each layer: auto, on or off.")] = "",
-    out: Annotated[str, typer.Option(help="Run file to write.", metavar="PATH")] = "run.h5",
+    out: Annotated[
+        str, typer.Option("--out", "-o", help="Run file to write; auto: the next free name.", metavar="PATH")
+    ] = "run.h5",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing run file.")] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Resume from the last checkpoint, or start if there is none.")
@@ -71,23 +92,51 @@ def run(
     Without options: Hinton's Forward-Forward on the digits of scikit-learn, recorded in run.h5. During training the
     file is named run.h5.partial, so run.h5 exists only if the run is finished.
     """
-    from ffprobe.api import configure, train
-    from ffprobe.cli.progress import Progress
+    from ffprobe.cli.announcement import first_line, second_line
     from ffprobe.config.options import RunOptions
-    from ffprobe.plugin.registry import Registry
-    from ffprobe.store.names import partial_of, run_file
+    from ffprobe.store.names import AUTO, partial_of, run_file
 
-    registry, path = Registry(), run_file(out)
+    if resume and out == AUTO:
+        raise UsageError("--resume needs the name of the run that goes on.", hint="For example --out run.h5.")
+    path = run_file(out)
     complete = resume and not overwrite and path.exists() and not partial_of(path).exists()
     options = RunOptions(
-        *(preset, tuple(plugin or ()), tuple(set_ or ()), config, from_, dataset, data_dir, download),
-        *(epochs, batch_size, seed, device, precision, compile_, trust),
+        preset=preset,
+        plugin=tuple(plugin or ()),
+        set=tuple(set_ or ()),
+        config=config,
+        from_=from_,
+        dataset=dataset,
+        data_dir=data_dir,
+        download=download,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+        device=device,
+        precision=precision,
+        compile=compile_,
+        quick=quick,
+        trust=trust,
     )
+    tells = not (dry_run or json or complete) and os.environ.get("RANK", "0") == "0"
+    if tells:
+        stderr().print(
+            first_line(options, path, resume and partial_of(path).exists()), soft_wrap=not stderr().is_terminal
+        )
+
+    from ffprobe.api import configure, train
+    from ffprobe.cli.progress import Progress
+    from ffprobe.plugin.registry import Registry
+
+    registry = Registry()
     resolved = configure(registry, options, resume_from=path if resume else None)
     if dry_run:
         _print_config(resolved, json)
         return
-    progress = Progress(stderr())
+    if tells:
+        stderr().print(second_line(resolved), style="dim", soft_wrap=not stderr().is_terminal)
+    progress = Progress(stderr(), Path(short_path(path)))
     outcome = train(
         resolved,
         registry,
@@ -102,7 +151,7 @@ def run(
     if outcome is None:  # another process is the main one
         return
     if complete:
-        stderr().print(f"{path.name} is already complete; nothing to resume.", markup=False)
+        stderr().print(f"{short_path(path)} is already complete; nothing to resume.", markup=False)
     if json:
         print_json(finite(_document(outcome, resolved, path)))
     elif not complete:
@@ -140,6 +189,7 @@ def _document(outcome: Outcome, config: RunConfig, out: Path) -> dict[str, Any]:
         "model_validation_accuracy": outcome.model_validation_accuracy,
         "model_test_accuracy": outcome.model_test_accuracy,
         "seconds": outcome.seconds,
+        "total_seconds": seconds_since_start(),
         "images_per_second": outcome.images_per_second,
         "config": config.to_dict(),
     }
@@ -151,6 +201,7 @@ def _percent(value: float | None) -> str:
 
 def _print_outcome(outcome: Outcome, out: Path) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("layer", box=None, pad_edge=False)
     table.add_column("validation", justify="right")
@@ -162,7 +213,16 @@ def _print_outcome(outcome: Outcome, out: Path) -> None:
         "model", _percent(outcome.model_validation_accuracy), _percent(outcome.model_test_accuracy), style="bold"
     )
     stdout().print(table)
-    stderr().print(f"Wrote {out} in {outcome.seconds:.0f} s.", markup=False)
+    from ffprobe.analysis.runs.diagnosis import diagnose
+    from ffprobe.store.reader import open_run
+
+    console = stderr()
+    with open_run(out) as run:
+        for finding in diagnose(run):
+            console.print(Text.assemble(("look: ", "bold yellow"), str(finding)), soft_wrap=not console.is_terminal)
+    name = shlex.quote(short_path(out))
+    took = f"Wrote {name} in {duration(seconds_since_start())}."
+    console.print(f"{took} Next: ffprobe report {name}", soft_wrap=True)
 
 
 def _print_config(config: RunConfig, as_json: bool) -> None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ffprobe.cli.console import Json, Verbose, print_json, stderr, stdout
+from ffprobe.cli.console import Json, Verbose, finite, print_json, stderr, stdout
+from ffprobe.cli.sweep_ranking import print_ranking
 
 if TYPE_CHECKING:
     from ffprobe.sweep.plan import PlannedRun
@@ -46,7 +47,7 @@ def sweep(
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Train all runs of a grid; skip finished runs and resume unfinished ones.
+    """Train all runs of a grid or a random search; skip finished runs and resume unfinished ones.
 
     The whole grid is validated before the first run starts. A failed run does not stop the others; it is reported at
     the end, with its log. After an interruption, the same command continues with the remaining runs.
@@ -87,7 +88,7 @@ def sweep(
         raise FileError(what, where=str(directory), hint="Choose another directory with --out.") from error
     with SweepView(stderr(), planned) as view, interrupted_by_signals():
         progress = run_sweep(left_to_do(planned), chosen, limits, view.update)
-    _finish(planned, progress, time.monotonic() - began, directory, json)
+    _finish(planned, progress, time.monotonic() - began, directory, json, read.is_search)
 
 
 def _print_plan(planned: Sequence[PlannedRun], as_json: bool) -> None:
@@ -109,7 +110,9 @@ def _entry(run: PlannedRun) -> dict[str, Any]:
     return {"name": run.job.name, "status": run.status, "out": str(run.job.out), "command": _command(run)}
 
 
-def _finish(planned: Sequence[PlannedRun], progress: Progress, seconds: float, out: Path, as_json: bool) -> None:
+def _finish(
+    planned: Sequence[PlannedRun], progress: Progress, seconds: float, out: Path, as_json: bool, is_search: bool
+) -> None:
     """Print the results of the sweep.
 
     Raises:
@@ -117,14 +120,18 @@ def _finish(planned: Sequence[PlannedRun], progress: Progress, seconds: float, o
     """
     from ffprobe.errors import FfprobeError
     from ffprobe.sweep.plan import refreshed
+    from ffprobe.sweep.ranking import rank_trials
     from ffprobe.sweep.sweep import reason
 
     now = refreshed(planned)
-    failed = progress.of("failed")
+    failed, ranked = progress.of("failed"), rank_trials(now) if is_search else []
     if as_json:
         entries = [_entry(run) for run in now]
         bad = [{"name": e.job.name, "why": e.why, "log": str(e.job.log), "error": reason(e.job.log)} for e in failed]
-        print_json({"out": str(out), "seconds": seconds, "runs": entries, "failed": bad})
+        document = {"out": str(out), "seconds": seconds, "runs": entries, "failed": bad}
+        print_json(document | ({"trials": [finite(t.to_dict()) for t in ranked]} if is_search else {}))
+    elif ranked:
+        print_ranking(ranked)
     finished = sum(run.status == "finished" for run in now)
     skipped = sum(run.status == "finished" for run in planned)
     message = f"{finished} of {len(now)} runs in {out} are finished"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from ffprobe.cli.live_table import NARROW, LoggedEpoch, read_log_line
 from ffprobe.components.executor import JobEvent
-from ffprobe.sweep.sweep import Progress, last_line, reason
+from ffprobe.sweep.sweep import Progress, reason, tail
+from ffprobe.sweep.time_left import LiveRun, seconds_left
 
 if TYPE_CHECKING:
     from ffprobe.sweep.plan import PlannedRun
@@ -38,6 +41,8 @@ class SweepView:
         self._total = len(planned)
         self._drawn = 0.0
         self._since: dict[str, float] = {}
+        self._took: list[float] = []
+        self._seen: dict[str, tuple[str, float]] = {}
         terminal = console.is_terminal and not console.is_dumb_terminal
         self._live = Live(console=console, auto_refresh=False, transient=True) if terminal else None
 
@@ -72,7 +77,12 @@ class SweepView:
             counts = progress.counts()
             done = self._before + counts["finished"]
             took = f" after {_clock(now - self._since[name])}" if name in self._since else ""
-            text = f"{name}: {event.state}{took}; {done} of {self._total} finished"
+            if event.state == "finished" and name in self._since:
+                self._took.append(now - self._since[name])
+            logged = self._logged(event, now)
+            accuracy = f", validation accuracy {logged.accuracy:.1f} %" if logged and logged.accuracy else ""
+            accuracy = accuracy if event.state == "finished" else ""
+            text = f"{name}: {event.state}{took}{accuracy}; {done} of {self._total} finished"
             text += f", {counts['failed']} failed" if counts["failed"] else ""
             if event.state == "failed":
                 text += f"; {event.why}: {reason(event.job.log)}"
@@ -81,26 +91,47 @@ class SweepView:
         elif event.state in ("finished", "failed"):  # the table shows running jobs
             self._console.print(text, markup=False, style="red" if event.state == "failed" else "")
 
+    def _logged(self, event: JobEvent, now: float) -> LoggedEpoch | None:
+        """The last epoch in the log of a run; its time left has passed since the line appeared."""
+        lines = [line for line in tail(event.job.log).splitlines() if read_log_line(line)]
+        if not lines:
+            return None
+        name, latest = event.job.name, read_log_line(lines[-1])
+        if self._seen.get(name, ("", 0.0))[0] != lines[-1]:
+            self._seen[name] = (lines[-1], now)
+        if latest is None or latest.left is None:
+            return latest
+        return replace(latest, left=max(0.0, latest.left - (now - self._seen[name][1])))
+
     def _table(self, progress: Progress) -> Group:
-        now, counts = time.monotonic(), progress.counts()
+        now, counts, width = time.monotonic(), progress.counts(), self._console.width
+        running = progress.of("running")
+        logged = [self._logged(event, now) for event in running]
         table = Table(box=None, pad_edge=False, expand=True)
         table.add_column("run", no_wrap=True, ratio=1, overflow="ellipsis")
-        table.add_column("time", justify="right", no_wrap=True)
-        table.add_column("latest", no_wrap=True, ratio=1, overflow="ellipsis")
-        running = progress.of("running")
-        for event in running[:MAX_ROWS]:
-            latest = Text(last_line(event.job.log))
-            name = Text(event.job.name + (f" ({event.where})" if event.where else ""))
-            table.add_row(name, _clock(now - self._since.get(event.job.name, now)), latest)
+        for title in ("epoch", "accuracy", "time", "left")[: 4 if width >= NARROW else 2]:
+            table.add_column(title, justify="right", no_wrap=True)
+        for event, latest in list(zip(running, logged, strict=True))[:MAX_ROWS]:
+            name = event.job.name + (f" ({event.where})" if event.where else "")
+            spent = _clock(now - self._since.get(event.job.name, now))
+            cells = ["–", "–", spent, "–"]
+            if latest:
+                accuracy = "–" if latest.accuracy is None else f"{latest.accuracy:.1f} %"
+                left = "–" if latest.left is None else _clock(latest.left)
+                cells = [f"{latest.epoch}/{latest.planned}", accuracy, spent, left]
+            table.add_row(Text(name), *(Text(cell) for cell in cells[: 4 if width >= NARROW else 2]))
         if len(running) > MAX_ROWS:
-            table.add_row(f"and {len(running) - MAX_ROWS} more", "", "")
+            table.add_row(f"and {len(running) - MAX_ROWS} more")
         done = self._before + counts["finished"]
         parts = [f"{done} of {self._total} finished", f"{counts['running']} running", f"{counts['queued']} queued"]
         parts += [f"{counts['failed']} failed"] if counts["failed"] else []
-        spent = now - self._began
-        ended = counts["finished"] + counts["failed"]
-        left = spent / ended * (len(progress.jobs) - ended) if ended else None
-        parts += [f"{_clock(spent)} elapsed", f"about {_clock(left)} left"] if left else [f"{_clock(spent)} elapsed"]
+        live = [
+            LiveRun(now - self._since.get(event.job.name, now), latest.left if latest else None)
+            for event, latest in zip(running, logged, strict=True)
+        ]
+        left_in_all = seconds_left(self._took, live, counts["queued"])
+        parts += [f"{_clock(now - self._began)} elapsed"]
+        parts += [f"about {_clock(left_in_all)} left"] if left_in_all is not None else []
         return Group(table, Text(", ".join(parts), style="bold"))
 
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from ffprobe.config.parsing import assignments, merge
+from ffprobe.config.parsing import assignments, merge, nested
 from ffprobe.config.preset_files import BASE_PRESET, read_preset, read_toml
 from ffprobe.config.resolve import check_tables, picks
 from ffprobe.config.trust import check_code, code_in, code_of, without_download
+from ffprobe.errors import UsageError
 from ffprobe.plugin.registry import Registry
+
+QUICK = {"epochs": 5, "batch_size": 32, "learning_rate": 0.003}
+"""What ``--quick`` sets under ``training``."""
+REPLACEABLE = ("tff-s", "tff-d")
+"""The networks that ``--quick`` replaces by ``tiny``."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +35,12 @@ class RunOptions:
         download: whether to download missing files.
         epochs: number of passes over the training images.
         batch_size: training images per step.
+        learning_rate: the optimizer's learning rate.
         seed: seed of every random stream.
         device: ``auto``, ``cpu``, ``cuda`` ...
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp64``.
         compile: ``auto``, ``on`` or ``off``.
+        quick: whether to train a small network for a few epochs, for a first look.
         trust: whether to import the plugins that a file names as ``./file.py`` or ``module:attr``, and to download if
             a run file says so.
     """
@@ -47,10 +55,12 @@ class RunOptions:
     download: bool = False
     epochs: int | None = None
     batch_size: int | None = None
+    learning_rate: float | None = None
     seed: int | None = None
     device: str = ""
     precision: str = ""
     compile: str = ""
+    quick: bool = False
     trust: bool = False
 
     def table(
@@ -58,8 +68,8 @@ class RunOptions:
     ) -> dict[str, Any]:
         """The complete table of settings, for ``ffprobe.config.resolve.resolve``.
 
-        Each source overrides the previous ones: base preset, run to resume, ``--preset``, ``--from``, ``--config``,
-        ``--plugin`` and ``--dataset``, ``--set``, other options, ``settings``.
+        Each source overrides the previous ones: base preset, run to resume, ``--preset``, ``--quick``, ``--from``,
+        ``--config``, ``--plugin`` and ``--dataset``, ``--set``, other options, ``settings``.
 
         Args:
             registry: the plugins to search.
@@ -78,18 +88,25 @@ class RunOptions:
         named = {*code_of(words), *code_in(assigned), *code_in(given)}
         table = _preset("")
         from_files: list[tuple[Path, dict[str, str], list[str]]] = []
-        for path, read in ((earlier, _recorded), (None, None), (self.from_, _recorded), (self.config, _config_file)):
-            if read is None:
-                table = merge(table, _preset(self.preset)) if self.preset else table
-            elif path:
-                above, recorded = read(path, self.trust)
-                from_files.append((path, code_in(above), recorded))
+        file = read_config_file(self.config) if self.config else ConfigFile()
+        if earlier:
+            above, recorded = _recorded(earlier, self.trust)
+            from_files.append((earlier, code_in(above), recorded))
+            table = merge(table, above)
+        preset = self.preset or file.options.preset
+        table = merge(table, _preset(preset)) if preset else table
+        table = merge(table, _quick(table)) if self.quick or file.options.quick else table
+        if self.from_:
+            above, recorded = _recorded(self.from_, self.trust)
+            from_files.append((self.from_, code_in(above), recorded))
+            table = merge(table, above)
+        if self.config:
+            code = code_of(file.options.plugin)
+            check_code(code, named, trust=self.trust, where=str(self.config), nameable=True)
+            from_files.append((self.config, {**code, **code_in(file.settings)}, []))
+            for above in (_added(picks(file.options.plugin, registry), table), file.options._settings(), file.settings):
                 table = merge(table, above)
-        picked = picks(words, registry)
-        for key in ("probes", "observers"):  # --plugin adds to these lists, --set replaces them
-            known = table.get(key, [])
-            picked[key] = [*known, *(entry for entry in picked.get(key, []) if entry not in known)]
-        for above in (picked, assigned, self._settings(), given):
+        for above in (_added(picks(words, registry), table), assigned, self._settings(), given):
             table = merge(table, above)
         used = code_in(table)
         for path, code, recorded in from_files:
@@ -100,21 +117,33 @@ class RunOptions:
     def words(self) -> list[str]:
         """The options as arguments of ``ffprobe run``, without those that were not given."""
         words: list[str] = []
-        for field in fields(self):
-            value, option = getattr(self, field.name), f"--{field.name.strip('_').replace('_', '-')}"
+        for option_field in fields(self):
+            name = option_field.name
+            value, option = getattr(self, name), f"--{name.strip('_').replace('_', '-')}"
             if value is True:
                 words.append(option)
             elif isinstance(value, tuple):
                 words += [word for item in value for word in (option, item)]
             elif value is not None and value is not False and value != "":
-                words += [option, str(_absolute(value) if field.name == "data_dir" else value)]
+                words += [option, str(_absolute(value) if name == "data_dir" else value)]
         return words
 
     def _settings(self) -> dict[str, Any]:
         given = {"seed": self.seed, "device": self.device or None, "precision": self.precision or None}
-        training = {"epochs": self.epochs, "batch_size": self.batch_size, "compile": self.compile or None}
+        training = {
+            "epochs": self.epochs,
+            "batch_size": self.batch_size,
+            "learning_rate": self.learning_rate,
+            "compile": self.compile or None,
+        }
         data = {"dir": _absolute(self.data_dir) if self.data_dir else None, "download": self.download or None}
         return {**_given(given), "training": _given(training), "data": _given(data)}
+
+
+def _quick(table: Mapping[str, Any]) -> dict[str, Any]:
+    """A small budget. A preset that needs its own network keeps it, and is only trained for fewer epochs."""
+    own = (table.get("network") or {}).get("name") not in REPLACEABLE
+    return {"training": dict(QUICK)} if own else {"training": dict(QUICK), "network": {"name": "tiny"}}
 
 
 def recorded_config(path: Path) -> dict[str, Any]:
@@ -136,10 +165,67 @@ def _recorded(path: Path, trust: bool) -> tuple[dict[str, Any], list[str]]:
     return config if trust else without_download(config), plugins if isinstance(plugins, list) else [str(plugins)]
 
 
-def _config_file(path: Path, trust: bool) -> tuple[dict[str, Any], list[str]]:
-    table = read_toml(path)
-    check_tables(table, str(path))
-    return table, []
+@dataclass(frozen=True)
+class ConfigFile:
+    """A file of ``--config``: options of ``ffprobe run`` and settings, as ``[each]`` of a grid has them.
+
+    Attributes:
+        options: preset, plugin, dataset, epochs ...; the data set counts as a plugin.
+        settings: all other keys, nested.
+    """
+
+    options: RunOptions = RunOptions()
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def read_config_file(path: Path) -> ConfigFile:
+    """Read a file of ``--config``.
+
+    Raises:
+        FileError: it cannot be read, or is not TOML.
+        UsageError: a value has the wrong form; a wrong key is found later, with all other settings.
+    """
+    table, where = read_toml(path), str(path)
+    plugin = table.pop("plugin", [])
+    words = [plugin] if isinstance(plugin, str) else plugin
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise UsageError("plugin must be a name or a list of names.", where=where, hint='For example ["olu", "symba"].')
+    if isinstance(table.get("dataset"), str):
+        words = [*words, table.pop("dataset")]
+    assigned = table.pop("set", {})
+    if not isinstance(assigned, Mapping):
+        hint = 'For example set = {"network.width" = 0.25}.'
+        raise UsageError("set must be a table.", where=where, hint=hint)
+    values: dict[str, Any] = {}
+    for key in [key for key in table if key.replace("-", "_") in FILE_OPTIONS]:
+        name, value = key.replace("-", "_"), table.pop(key)
+        kind = FILE_OPTIONS[name]
+        if kind is float and type(value) is int:
+            value = float(value)
+        if type(value) is not kind:
+            hint = f"It must be of the type {kind.__name__}."
+            raise UsageError(f"{key} cannot be {value!r}.", where=where, hint=hint)
+        values[name] = value
+    settings = nested({**table, **assigned})
+    check_tables(settings, where)
+    return ConfigFile(RunOptions(plugin=tuple(words), **values), settings)
+
+
+FILE_OPTIONS: Mapping[str, type] = {
+    **dict.fromkeys(("preset", "data_dir", "compile"), str),
+    **dict.fromkeys(("epochs", "batch_size"), int),
+    **dict.fromkeys(("download", "quick"), bool),
+    "learning_rate": float,
+}
+"""The options that a config file may have beside settings, and the types of their values."""
+
+
+def _added(picked: dict[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
+    """What plugins select over a table: they add to its lists of probes and observers, and replace components."""
+    for key in ("probes", "observers"):
+        known = table.get(key, [])
+        picked[key] = [*known, *(entry for entry in picked.get(key, []) if entry not in known)]
+    return picked
 
 
 def _absolute(folder: str) -> str:

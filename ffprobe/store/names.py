@@ -6,12 +6,16 @@
 from __future__ import annotations
 
 import os
+import shlex
+from itertools import chain, count
 from pathlib import Path
 
 from ffprobe.errors import UsageError
 from ffprobe.store.file_lock import FileLock, another_writes
 from ffprobe.store.hdf5_errors import file_error
 
+AUTO = "auto"
+"""The name that stands for the next free one: ``run.h5``, else ``run-2.h5``, ``run-3.h5`` ..."""
 PARTIAL = ".partial"
 REWRITE = ".rewrite"
 """Suffix of a file that is about to become the partial file; only a kill leaves one, and it can be deleted."""
@@ -43,14 +47,16 @@ def final_of(path: str | Path) -> Path:
 
 
 def run_file(out: str | Path) -> Path:
-    """The absolute name of the run file that a user means: ``~`` expanded, ``X.h5.partial`` read as ``X.h5``.
+    """The absolute name of the run file that a user means.
+
+    ``~`` is expanded, ``X.h5.partial`` is read as ``X.h5``, and ``auto`` is the next free name.
 
     Raises:
         UsageError: it cannot be the name of a file: empty, a directory, a device, or too long.
     """
     if not str(out).strip():
         raise UsageError("The run file needs a name.", hint="For example --out run.h5.")
-    path = Path(out).expanduser()
+    path = next_free(Path("run.h5")) if str(out) == AUTO else Path(out).expanduser()
     if path.is_dir() or str(out).endswith(("/", os.sep)):
         raise UsageError("This is a directory, not a file.", where=str(path), hint=f"For example {path / 'run.h5'}.")
     path = final_of(Path(os.path.abspath(path)))  # a plugin may change the working directory
@@ -66,13 +72,25 @@ def run_file(out: str | Path) -> Path:
     return path
 
 
+def next_free(path: Path) -> Path:
+    """The first of ``run.h5``, ``run-2.h5``, ``run-3.h5`` ... that no run has, finished or not."""
+    names = (path.with_stem(f"{path.stem}-{number}") for number in count(2))
+    return next(name for name in chain([path], names) if not name.exists() and not partial_of(name).exists())
+
+
+def another_name(path: Path) -> str:
+    """The beginning of a hint: which free name to use instead."""
+    free = next_free(path)
+    return f"Use --out {shlex.quote(free.name if free.parent == Path.cwd() else str(free))} or --out {AUTO}"
+
+
 def refuse_finished(path: Path, overwrite: bool) -> None:
     """Raise UsageError if a finished file exists and must not be replaced."""
     if path.exists() and not overwrite:
         raise UsageError(
             "There is already a finished run file of this name.",
             where=str(path),
-            hint="Choose another name with --out, or use --overwrite to replace it when this run finishes.",
+            hint=f"{another_name(path)}, or --overwrite to replace it when this run finishes.",
         )
 
 

@@ -19,10 +19,19 @@ from ffprobe.config.parsing import assignments
 from ffprobe.config.preset_files import read_toml
 from ffprobe.config.settings import RunSettings
 from ffprobe.errors import UsageError, did_you_mean
+from ffprobe.sweep.search import AXIS, Range, draws, read_range
 
 OPTIONS = {field.name.strip("_"): field.name for field in fields(RunOptions) if field.name != "trust"}
 SETTINGS = (*SINGLE_SLOTS, *RunSettings.model_fields, "probes", "observers")
 """All valid first parts of a setting's key."""
+KINDS: Mapping[str, type] = {
+    **dict.fromkeys(("epochs", "batch_size", "seed"), int),
+    **dict.fromkeys(("download", "quick"), bool),
+    "learning_rate": float,
+}
+"""The types of the options that are not text."""
+TABLES = ("out", "each", "axes", "search")
+"""The keys of a grid."""
 LISTS = ("plugin", "set")
 """Options that may be given several times."""
 NOT_IN_A_GRID = ("out", "resume", "overwrite", "json", "verbose", "dry_run", "allow_changes", "trust")
@@ -54,13 +63,15 @@ class Grid:
         path: the TOML file.
         out: the directory for run files, as written in the file; empty if it names none.
         each: the options that all runs share.
-        axes: the points of each axis, in the order of the file.
+        axes: the points of each axis, in the order of the file; the trials of a search come first.
+        is_search: whether one axis is the trials of a search.
     """
 
     path: Path
     out: str
     each: Point
     axes: Mapping[str, tuple[Point, ...]] = field(default_factory=dict)
+    is_search: bool = False
 
     @property
     def size(self) -> int:
@@ -122,19 +133,25 @@ def read_grid(path: Path, over: Sequence[str] = ()) -> Grid:
     table = read_toml(path)
     reader = _Reader(path)
     for key in table:
-        if key not in ("out", "each", "axes"):
-            raise reader.error(f"A grid has no {key!r}.", did_you_mean(key, ("out", "each", "axes")), key)
+        if key not in TABLES:
+            raise reader.error(f"A grid has no {key!r}.", did_you_mean(key, TABLES), key)
     out = table.get("out", "")
     if not isinstance(out, str):
         raise reader.error("out must be the name of a directory.", 'Write out = "runs/mine".', "out")
     options = reader.options(table.get("each", {}), "[each] ")
     typed = _Reader(None).options(assignments(over), "--set ")
     options = {**options, **typed, "set": {**options.get("set", {}), **typed.get("set", {})}}
-    each = Point("", "", options, "[each]")
     axes = table.get("axes", {})
-    if not isinstance(axes, Mapping) or not axes:
+    if not isinstance(axes, Mapping) or not (axes or "search" in table):
         raise reader.error("The grid has no axis.", "Write [axes] and, for example, seed = [0, 1, 2].")
-    return Grid(path, out, each, {name: reader.axis(name, points) for name, points in _unnested(axes).items()})
+    read = {name: reader.axis(name, points) for name, points in _unnested(axes).items()}
+    if "search" in table:
+        if AXIS in read:
+            raise reader.error(f"The search has an axis {AXIS!r} of its own.", "Rename this axis.", f"[axes] {AXIS}")
+        read = {AXIS: reader.trials(table["search"]), **read}
+        # validation chooses: a test set that every trial reads would be chosen on
+        options = {**options, "set": {"training.test": "never", **options.get("set", {})}}
+    return Grid(path, out, Point("", "", options, "[each]"), read, "search" in table)
 
 
 @dataclass(frozen=True)
@@ -181,6 +198,43 @@ class _Reader:
             )
         return tuple(axis)
 
+    def trials(self, table: Any) -> tuple[Point, ...]:
+        """The trials of a ``[search]``: its settings drawn from its ``space``."""
+        hint = (
+            'Write trials = 20 and [search.space] with lines like "training.learning_rate" = {low = 1e-4, high = 0.1}.'
+        )
+        if not isinstance(table, Mapping):
+            raise self.error("[search] must be a table.", hint, "[search]")
+        for key in table:
+            if key not in ("method", "trials", "seed", "space"):
+                raise self.error(
+                    f"A search has no {key!r}.", did_you_mean(key, ("trials", "seed", "space")), "[search]"
+                )
+        trials, seed = table.get("trials"), table.get("seed", 0)
+        if table.get("method", "random") != "random":
+            raise self.error("The method of a search is random.", 'Write method = "random".', "[search] method")
+        if type(trials) is not int or trials < 1 or type(seed) is not int:
+            raise self.error("A search needs a number of trials and, optionally, a seed.", hint, "[search]")
+        space = table.get("space")
+        if not isinstance(space, Mapping) or not space:
+            raise self.error("A search needs a space.", hint, "[search]")
+        ranges: dict[str, Range] = {}
+        for key, value in _ranges(space).items():
+            location = f"[search.space] {key}"
+            if not _key(key) or key == "plugin":
+                raise self.error(f"A run has no option or setting {key!r}.", did_you_mean(key, SETTINGS), location)
+            try:
+                ranges[key] = read_range(value)
+            except ValueError as error:
+                raise self.error(str(error), "For example {low = 1e-4, high = 1e-1, log = true}.", location) from error
+        width = len(str(trials))
+        return tuple(
+            Point(
+                AXIS, f"{AXIS}-{number:0{width}}", self.options(drawn, "[search.space] "), f"[search], trial {number}"
+            )
+            for number, drawn in enumerate(draws(ranges, trials, seed), 1)
+        )
+
     def options(self, table: Any, prefix: str) -> dict[str, Any]:
         """The options in a table of the grid.
 
@@ -221,8 +275,9 @@ class _Reader:
             if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
                 raise self.error("plugin must be a name or a list of names.", 'For example ["olu", "symba"].', location)
             return [self._expanded(word, location) for word in words]
-        whole = option in ("epochs", "batch_size", "seed")
-        kind: type = int if whole else bool if option == "download" else str
+        kind = KINDS.get(option, str)
+        if kind is float and type(value) is int:
+            value = float(value)
         if type(value) is not kind:
             raise self.error(f"{option} cannot be {value!r}.", f"It must be of the type {kind.__name__}.", location)
         return self._expanded(str(value), location) if kind is str else value
@@ -245,6 +300,15 @@ def _key(axis: str) -> str | None:
     """The option or setting that an axis of this name varies; None if the name is neither."""
     option = axis.replace("-", "_")
     return option if option in OPTIONS and option != "set" else axis if axis.partition(".")[0] in SETTINGS else None
+
+
+def _ranges(space: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The ranges of a space by dotted key: a table without ``low`` or ``values`` is a level of the key."""
+    flat: dict[str, Any] = {}
+    for key, value in space.items():
+        nested = isinstance(value, Mapping) and not {"low", "high", "values"} & set(value)
+        flat |= _ranges(value, f"{prefix}{key}.") if nested and value else {f"{prefix}{key}": value}
+    return flat
 
 
 def _unnested(axes: Mapping[str, Any]) -> dict[str, Any]:

@@ -39,11 +39,13 @@ class PlannedRun:
         config: the resolved config of the run.
         status: ``finished``: the run file exists; ``running``: a process is writing it; ``unfinished``: it was
             interrupted and will be resumed; ``new``: there is no file.
+        points: the points of the grid that it stands for, one of every axis.
     """
 
     job: Job
     config: RunConfig
     status: Status
+    points: tuple[Point, ...] = ()
 
 
 def plan(
@@ -92,7 +94,7 @@ def plan(
         run_file(file)  # refuses a name that is too long
         command = ("run", *options.words(), "--out", str(file), "--resume")
         job = Job(name, command, file, out / LOGS / f"{name}.log", folder)
-        runs[name] = (PlannedRun(job, config, run_status(file)), points)
+        runs[name] = (PlannedRun(job, config, run_status(file), points), points)
     planned = [run for run, _ in runs.values()]
     _refuse_other_settings(planned, registry)
     return planned

@@ -73,16 +73,16 @@ def sweep(
 
 def last_line(log: Path) -> str:
     """The last line of a log that is not empty; an empty string if there is none."""
-    return next((line.strip() for line in reversed(_tail(log).splitlines()) if line.strip()), "")
+    return next((line.strip() for line in reversed(tail(log).splitlines()) if line.strip()), "")
 
 
 def reason(log: Path) -> str:
     """Why a run failed, in one line: its log from the last ``error:`` on, or else the last line."""
-    text = _tail(log)
+    text = tail(log)
     return " ".join(text[text.rindex("error:") :].split()) if "error:" in text else last_line(log)
 
 
-def _tail(log: Path) -> str:
+def tail(log: Path) -> str:
     """The end of a log; empty if it cannot be read."""
     try:
         with log.open("rb") as file:

@@ -14,7 +14,7 @@ from ffprobe.config.settings import RunConfig
 from ffprobe.errors import UsageError
 from ffprobe.hookspecs import PROJECT
 from ffprobe.plugin.registry import Registry
-from ffprobe.store.names import partial_of
+from ffprobe.store.names import another_name, partial_of
 from ffprobe.store.schema import run_schema
 from ffprobe.store.writer import RunWriter
 from ffprobe.training.checkpoint import checkpoint_of, write_checkpoint
@@ -145,8 +145,9 @@ def open_record(
         no_observers = Observers(pluggy.PluginManager(PROJECT), _no_observer, _no_observer)
         return Session(prepared, out, None, no_observers, group.broadcast(None))
     manager = experiment.registry.manager
-    for probe in experiment.probes:
-        manager.register(probe, name=probe.name)
+    for part in (*experiment.probes, *experiment.observers):
+        taken = manager.has_plugin(part.name)  # a probe and an observer may have the same name
+        manager.register(part, name=f"{part.kind} {part.name}" if taken else part.name)
     for name, observer in observers:
         manager.register(observer, name=name)
     manager.check_pending()
@@ -189,11 +190,11 @@ def refuse_unless_resumable(out: Path, resume: bool, overwrite: bool) -> None:
     if overwrite or (resume and not out.exists()):
         return
     if out.exists() and not (resume and interrupted_replacement(out)):
-        raise UsageError(f"{out} already exists.", hint="Use another --out, or --overwrite to replace it.")
+        raise UsageError(f"{out} already exists.", hint=f"{another_name(out)}, or --overwrite to replace it.")
     if partial_of(out).exists() and not resume:
         raise UsageError(
             f"{partial_of(out)} already exists; it is an unfinished run.",
-            hint="Use --resume to continue it, or --overwrite to discard it.",
+            hint=f"Use --resume to continue it, or --overwrite to discard it. {another_name(out)} for a new one.",
         )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 import resource
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from copy import deepcopy
 from dataclasses import asdict, replace
 from functools import cached_property
 from typing import Any
@@ -58,7 +60,8 @@ class Trainer:
     ) -> None:
         self._save, self._state = save, state
         self.experiment, self.observers, self.recorder, self.sampler = experiment, observers, recorder, sampler
-        self.context: RunContext = replace(experiment.context, sandbox=self.sandbox)
+        path = os.path.abspath(recorder.writer.path) if recorder else ""
+        self.context: RunContext = replace(experiment.context, sandbox=self.sandbox, path=path)
         self.step, self.epoch = 0, 0
         self.outcome = Outcome()
         self._stop_signal = 0
@@ -169,7 +172,8 @@ class Trainer:
         if done == self._epochs or done in experiment.config.settings.recording.epochs:
             self._sample(done)
         per_layer = {k: v for k, v in metrics.items() if isinstance(v, torch.Tensor)}
-        context = EpochContext(self.context, epoch, self.step, per_layer, images=x, labels=labels)
+        model: float = metrics.get("model_validation_accuracy", math.nan)
+        context = EpochContext(self.context, epoch, self.step, per_layer, images=x, labels=labels, model_accuracy=model)
         self.observers.fire("ffprobe_after_epoch", context)
         self._epochs_done = done
         self._commit()
@@ -306,11 +310,12 @@ class Trainer:
                 recorder.put("test/goodness", goodness.numpy())
                 self._log_undecided(goodness, "test images")
         outcome.seconds = time.monotonic() - self._began
+        results = self._final()
         if recorder:
-            for name, value in self._final().items():
+            for name, value in results.items():
                 recorder.put(f"final/{name}", value)
             recorder.weights(experiment.network.named_state())
-        self.observers.fire("ffprobe_after_run", self.context)
+        self.observers.fire("ffprobe_after_run", replace(self.context, results=deepcopy(results)))
 
     def _log_undecided(self, goodness: torch.Tensor, images: str) -> None:
         # a layer that compares no labels (all units dead, NaN) must not look like one that is wrong by 90 %

@@ -16,7 +16,8 @@ import pytest
 from rich.console import Console
 
 from ffprobe.cli import watch
-from ffprobe.cli.watch import Look, follow, look, screen, sparkline
+from ffprobe.cli.live_table import LoggedEpoch, RunState, live_table, log_line, read_log_line, sparkline
+from ffprobe.cli.watch import follow, look
 from ffprobe.errors import FileError
 
 TESTS = Path(__file__).parents[1]
@@ -209,7 +210,7 @@ def test_a_finished_run_beside_a_new_partial_is_the_old_one(writer: Writer, monk
         list(looks)
 
 
-def state(depth: int = 12, epochs: int = 40) -> Look:
+def state(depth: int = 12, epochs: int = 40) -> RunState:
     """A run of many layers, half done; odd epochs were not evaluated."""
     nan = float("nan")
     per_layer = {
@@ -218,9 +219,10 @@ def state(depth: int = 12, epochs: int = 40) -> Look:
     }
     accuracy = [[nan if e % 2 else 0.5 + i / 100 for i in range(depth)] for e in range(epochs)]
     times = {"wall_time": [60.0 * (e + 1) for e in range(epochs)], "images_per_second": [1234.5] * epochs}
+    times |= {"model_validation_accuracy": [row[-1] for row in accuracy], "learning_rate": [0.01] * epochs}
     names = [str(i) for i in range(depth)]
     metrics = {**per_layer, "validation_accuracy": accuracy, **times}
-    return Look(
+    return RunState(
         Path("runs/" + "long-" * 30 + "run.h5.partial"), False, 80, "digits", names, list(range(1, epochs + 1)), metrics
     )
 
@@ -228,22 +230,41 @@ def state(depth: int = 12, epochs: int = 40) -> Look:
 @pytest.mark.parametrize("width", [40, 80, 120])
 def test_the_screen_fits_the_terminal(width: int) -> None:
     console = Console(width=width, record=True, file=open(os.devnull, "w"), legacy_windows=False)  # noqa: SIM115
-    console.print(screen(state(), width))
+    console.print(live_table(state(), width))
     console.file.close()
     lines = console.export_text().splitlines()
     assert max(map(len, lines)) <= width
     if width >= 80:
-        assert len(lines) == 3 + 1 + 12
+        assert len(lines) == 3 + 1 + 12 + 1
         assert "epoch 40/80" in lines[1]
         assert "1,234 images/s, 0:40:00 elapsed, about 0:40:00 left" in lines[2]
-        assert [line.split()[0] for line in lines[4:]] == [str(i) for i in range(1, 13)]
-        assert "61.00 %" in lines[-1]  # measured an epoch ago
+        assert lines[3].split() == ["layer", "loss", "goodness", "gap", "accuracy", "loss", "over", "epochs"]
+        assert [line.split()[0] for line in lines[4:]] == [*(str(i) for i in range(1, 13)), "model"]
+        assert "61.00 %" in lines[-2]  # measured an epoch ago
+        assert lines[-1].split() == ["model", "61.00", "%"]
+
+
+def test_the_layers_fit_the_height_of_the_terminal() -> None:
+    console = Console(width=80, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    console.print(live_table(state(depth=40), 80, 24))
+    console.file.close()
+    lines = console.export_text().splitlines()
+    assert len(lines) <= 23
+    numbers = [line.split()[0] for line in lines[4:-1]]
+    assert numbers[0] == "1" and numbers[-1] == "40" and numbers.count("…") == 1
+
+
+def test_a_line_of_a_log_names_its_numbers() -> None:
+    assert log_line(state(depth=2), 38) == (
+        "epoch 39/80: loss by layer 0.026 0.051, validation accuracy by layer 50.0 51.0 %, model 51.0 %,"
+        " 1,234 images/s, 0:41:00 left"
+    )
 
 
 def test_the_screen_before_the_first_epoch() -> None:
     one = state(epochs=0)
     console = Console(width=80, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
-    console.print(screen(one, 80))
+    console.print(live_table(one, 80))
     console.file.close()
     assert "no epoch is committed yet" in console.export_text()
     assert one.seconds_left() != one.seconds_left()
@@ -265,3 +286,12 @@ def test_a_look_holds_no_file(writer: Writer) -> None:
     assert look(writer.path.with_name("run.h5.partial")).epochs == [1]
     writer.tell("epoch", "finish")
     assert look(writer.path).epochs == [1, 2]
+
+
+def test_a_sweep_reads_the_line_of_a_log_back() -> None:
+    assert read_log_line(log_line(state(depth=2), 38)) == LoggedEpoch(39, 80, 51.0, 2460.0)
+    assert read_log_line(log_line(state(depth=2), 39)) == LoggedEpoch(40, 80, None, 2400.0)
+    done = RunState(**{**vars(state(depth=2)), "planned": 40})
+    assert read_log_line(log_line(done)) == LoggedEpoch(40, 40, None, 0.0)
+    for other in ("epoch 1/5: step 3 of 200", "Wrote run.h5 in 3 s.", ""):
+        assert read_log_line(other) is None

@@ -208,3 +208,47 @@ def test_a_value_for_a_table_of_settings_is_refused_from_every_source(key: str, 
 def test_a_single_value_for_a_list_is_refused(key: str) -> None:
     with pytest.raises(UsageError, match=f"'{key}' must be a list, not 3"):
         configure(Registry(), RunOptions(set=(f"{key}=3",)))
+
+
+class TestConfigFile:
+    """A file of ``--config`` has the grammar of ``[each]`` in a grid."""
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            'preset = "trifecta"\nplugin = ["olu", "rms"]\nepochs = 3\nlearning-rate = 1\nnetwork.width = 0.5\n'
+            "seed = 4\n",
+            'preset = "trifecta"\nplugin = "rms"\nlearning_rate = 1.0\nseed = 4\n[training]\nepochs = 3\n'
+            "[network]\nwidth = 0.5\n",
+            'preset = "trifecta"\nepochs = 3\nset = {"training.learning_rate" = 1.0, "network.width" = 0.5, seed = 4}\n'
+            '[normalizer]\nname = "rms"\n',
+        ],
+        ids=["options", "tables", "set"],
+    )
+    def test_options_tables_and_set_mean_the_same(self, text: str, tmp_path: Path) -> None:
+        (tmp_path / "c.toml").write_text(text)
+        found = configure(Registry(), RunOptions(config=tmp_path / "c.toml")).to_dict()
+        words = RunOptions("trifecta", ("rms",), ("network.width=0.5",), epochs=3, learning_rate=1.0, seed=4)
+        assert found == configure(Registry(), words).to_dict()
+
+    def test_options_typed_lie_over_the_file(self, tmp_path: Path) -> None:
+        (tmp_path / "c.toml").write_text('preset = "trifecta"\nquick = true\nepochs = 3\nplugin = "rms"\n')
+        options = RunOptions("vanilla-ff", ("batchnorm",), epochs=7, config=tmp_path / "c.toml")
+        found = configure(Registry(), options).to_dict()
+        assert (found["loss"]["name"], found["normalizer"]["name"]) == ("fixed-threshold", "batchnorm")
+        assert (found["training"]["epochs"], found["training"]["batch_size"]) == (7, 32)
+
+    @pytest.mark.parametrize(
+        ("text", "sentence"),
+        [
+            ("plugin = 3", "plugin must be a name"),
+            ("set = 3", "set must be a table"),
+            ('epochs = "3"', "epochs cannot be '3'"),
+            ('quick = "yes"', "quick cannot be 'yes'"),
+            ("epoch = 3", "epoch"),
+        ],
+    )
+    def test_refusals(self, text: str, sentence: str, tmp_path: Path) -> None:
+        (tmp_path / "c.toml").write_text(f"{text}\n")
+        with pytest.raises(UsageError, match=sentence):
+            configure(Registry(), RunOptions(config=tmp_path / "c.toml"))

@@ -97,12 +97,13 @@ def test_a_plugin_that_the_command_line_replaces_is_not_needed(theirs: Path, ran
     assert not ran.exists()
 
 
-@pytest.mark.parametrize("key", ["slot", "probe", "observer"])
+@pytest.mark.parametrize("key", ["slot", "probe", "observer", "option"])
 def test_a_config_file_names_code(key: str, plugin: Path, ran: Path, tmp_path: Path) -> None:
     lines = {
         "slot": f'[normalizer]\nname = "mine"\nplugin = "{plugin}"\n',
         "probe": f'[[probes]]\nname = "mine"\nplugin = "{plugin}"\n',
         "observer": f'observers = ["{plugin}"]\n',
+        "option": f'plugin = "{plugin}"\n',
     }
     (tmp_path / "c.toml").write_text(lines[key])
     done = ffprobe("run", "--config", "c.toml", "--dry-run", cwd=tmp_path)
