@@ -123,6 +123,8 @@ class EpochContext:
             process.
         labels: True labels of that batch, int64 ``[B]`` on the run's device. A copy. None in ``ffprobe_before_epoch``.
         model_accuracy: Validation accuracy by the run's evaluator, a fraction; NaN if this epoch was not evaluated.
+        is_last: Whether the run ends after this epoch, also because it stops early. False in ``ffprobe_before_epoch``,
+            where it cannot be known.
     """
 
     run: RunContext
@@ -133,6 +135,7 @@ class EpochContext:
     images: torch.Tensor | None = field(default=None, repr=False)
     labels: torch.Tensor | None = field(default=None, repr=False)
     model_accuracy: float = float("nan")
+    is_last: bool = False
 
     def due(self, steps: int) -> bool:
         """Whether a measurement that is taken about every ``steps`` steps is due at the end of this epoch.
@@ -144,7 +147,7 @@ class EpochContext:
             steps: Interval in optimizer steps, at least 1.
         """
         before = self.step - self.run.steps_per_epoch
-        return self.step // steps > before // steps or self.epoch + 1 == self.run.epochs
+        return self.step // steps > before // steps or self.is_last or self.epoch + 1 == self.run.epochs
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,13 @@ def run(
     quick: Annotated[
         bool, typer.Option("--quick", help="A small network for a few epochs, for a first look: seconds on digits.")
     ] = False,
+    early_stop: Annotated[
+        int | None,
+        typer.Option(help="Stop after this many evaluations without a better validation accuracy.", min=0),
+    ] = None,
+    keep_best: Annotated[
+        bool, typer.Option("--keep-best", help="Keep the weights of the epoch with the best validation accuracy.")
+    ] = False,
     device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 ...")] = "",
     precision: Annotated[str, typer.Option(help="Precision of forward passes: auto, fp32, bf16 or fp64.")] = "",
     compile_: Annotated[str, typer.Option("--compile", help="torch.compile for each layer: auto, on or off.")] = "",
@@ -116,6 +123,8 @@ def run(
         device=device,
         precision=precision,
         compile=compile_,
+        early_stop=early_stop,
+        keep_best=keep_best,
         quick=quick,
         trust=trust,
     )

@@ -40,6 +40,8 @@ class RunOptions:
         device: ``auto``, ``cpu``, ``cuda`` ...
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp64``.
         compile: ``auto``, ``on`` or ``off``.
+        early_stop: evaluations without a better validation accuracy after which the run stops.
+        keep_best: whether to keep the weights of the best evaluated epoch.
         quick: whether to train a small network for a few epochs, for a first look.
         trust: whether to import the plugins that a file names as ``./file.py`` or ``module:attr``, and to download if
             a run file says so.
@@ -60,6 +62,8 @@ class RunOptions:
     device: str = ""
     precision: str = ""
     compile: str = ""
+    early_stop: int | None = None
+    keep_best: bool = False
     quick: bool = False
     trust: bool = False
 
@@ -135,6 +139,8 @@ class RunOptions:
             "batch_size": self.batch_size,
             "learning_rate": self.learning_rate,
             "compile": self.compile or None,
+            "early_stop": self.early_stop,
+            "keep_best": self.keep_best or None,
         }
         data = {"dir": _absolute(self.data_dir) if self.data_dir else None, "download": self.download or None}
         return {**_given(given), "training": _given(training), "data": _given(data)}
@@ -213,8 +219,8 @@ def read_config_file(path: Path) -> ConfigFile:
 
 FILE_OPTIONS: Mapping[str, type] = {
     **dict.fromkeys(("preset", "data_dir", "compile"), str),
-    **dict.fromkeys(("epochs", "batch_size"), int),
-    **dict.fromkeys(("download", "quick"), bool),
+    **dict.fromkeys(("epochs", "batch_size", "early_stop"), int),
+    **dict.fromkeys(("download", "quick", "keep_best"), bool),
     "learning_rate": float,
 }
 """The options that a config file may have beside settings, and the types of their values."""

@@ -66,6 +66,15 @@ class Training(Params):
         description="torch.compile for each layer: on, off, or auto (only where measurements show a speed-up, so far "
         "nowhere)",
     )
+    early_stop: int = Field(
+        0,
+        ge=0,
+        description="stop after this many evaluations without a better validation accuracy (0: never); "
+        "the learning rate schedule is that of the whole length",
+    )
+    keep_best: bool = Field(
+        False, description="keep the weights of the evaluated epoch with the best validation accuracy, not the last"
+    )
     num_evaluations: int = Field(20, ge=1, description="maximum number of evaluations, evenly spaced")
     evaluation_batch: int = Field(512, ge=1, description="images per batch in evaluation")
     test: Literal["end", "never", "every"] = Field(
@@ -145,13 +154,13 @@ class RunConfig:
         settings: all settings that are not components.
         slots: the selected component of each slot, by kind.
         probes: the probes, in the order given.
-        observers: plugins without components (only observer hooks), as typed.
+        observers: the observers: components, and the names of plugins that have only hooks, as typed.
     """
 
     settings: RunSettings
     slots: Mapping[str, Choice]
     probes: tuple[Choice, ...] = ()
-    observers: tuple[str, ...] = field(default=())
+    observers: tuple[Choice | str, ...] = field(default=())
 
     def to_dict(self) -> dict[str, Any]:
         """The config as nested plain values; ``resolve`` turns them back into an equal config."""
@@ -159,5 +168,5 @@ class RunConfig:
             **self.settings.model_dump(mode="json"),
             **{kind: choice.to_dict() for kind, choice in self.slots.items()},
             "probes": [choice.to_dict() for choice in self.probes],
-            "observers": list(self.observers),
+            "observers": [entry if isinstance(entry, str) else entry.to_dict() for entry in self.observers],
         }

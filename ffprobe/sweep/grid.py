@@ -25,8 +25,8 @@ OPTIONS = {field.name.strip("_"): field.name for field in fields(RunOptions) if 
 SETTINGS = (*SINGLE_SLOTS, *RunSettings.model_fields, "probes", "observers")
 """All valid first parts of a setting's key."""
 KINDS: Mapping[str, type] = {
-    **dict.fromkeys(("epochs", "batch_size", "seed"), int),
-    **dict.fromkeys(("download", "quick"), bool),
+    **dict.fromkeys(("epochs", "batch_size", "seed", "early_stop"), int),
+    **dict.fromkeys(("download", "quick", "keep_best"), bool),
     "learning_rate": float,
 }
 """The types of the options that are not text."""

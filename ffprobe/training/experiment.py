@@ -14,6 +14,7 @@ from ffprobe.components.base import Component
 from ffprobe.components.encoder import Encoder
 from ffprobe.components.evaluator import Evaluator
 from ffprobe.components.negatives import Negatives
+from ffprobe.components.observer import Observer
 from ffprobe.components.probe import Probe
 from ffprobe.components.process_group import ProcessGroup
 from ffprobe.components.rule import Learner, LearnerSetup
@@ -47,9 +48,10 @@ class Experiment:
         network: the network, on its device.
         learner: the learner that the rule built for the network.
         setup: the setup that the learner was built from.
-        components: the instances that may have state, by slot or ``probe NAME``.
+        components: the instances that may have state, by slot, ``probe NAME`` or ``observer NAME``.
         evaluator: the evaluator, which predicts from goodness or features.
         probes: the probes, in the order of the config.
+        observers: the observers that are components, in the order of the config.
         loader: the batches of the training images.
         streams: the random generators of training, by name.
         device: the device of the network and of the batches.
@@ -68,6 +70,7 @@ class Experiment:
     components: dict[str, Component]
     evaluator: Evaluator
     probes: tuple[Probe, ...]
+    observers: tuple[Observer, ...]
     loader: Any
     streams: dict[str, torch.Generator]
     device: torch.device
@@ -115,6 +118,10 @@ def build(
     settings = config.settings
     training = settings.training
     process_group = process_group or ProcessGroup()
+    observers = tuple(choice.build() for choice in config.observers if not isinstance(choice, str))
+    with attribute_errors(registry, "preparing an observer"):
+        for observer in observers:
+            observer.prepare()
     device = choose_device(settings.device)
     precision = choose_precision(settings.precision, device)
     new_autocast = autocast(precision, device)
@@ -169,9 +176,10 @@ def build(
         network,
         learner,
         setup,
-        {**components, **{f"probe {probe.name}": probe for probe in probes}},
+        {**components, **{f"{part.kind} {part.name}": part for part in (*probes, *observers)}},
         components["evaluator"],
         probes,
+        observers,
         loader,
         streams,
         device,

@@ -111,6 +111,7 @@ class Session:
                 "environment": environment(self.experiment),
                 "progress": self.trainer.progress(),
                 "experiment": experiment_state(self.experiment),
+                **({"best": self.trainer.best.state_dict()} if self.trainer.best.active else {}),
             },
         )
 

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from copy import deepcopy
 from dataclasses import asdict, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -27,6 +28,8 @@ from ffprobe.network.multiply_adds import multiply_adds
 from ffprobe.plugin.error_attribution import attribute_errors
 from ffprobe.prediction.calibration import Calibration
 from ffprobe.runtime.seeding import seeded
+from ffprobe.training.best_epoch import BestEpoch
+from ffprobe.training.checkpoint_state import unfit
 from ffprobe.training.experiment import Experiment
 from ffprobe.training.observers import Observers
 from ffprobe.training.optimizers import learning_rate
@@ -69,6 +72,7 @@ class Trainer:
         self._began = 0.0
         self._with_loss: list[tuple[int, int]] = []
         training = experiment.config.settings.training
+        self.best = BestEpoch(training.early_stop, training.keep_best)
         self._epochs, self._per_epoch = training.epochs, len(experiment.loader)
         count = min(training.num_evaluations, self._epochs)
         self._evaluate_after = {math.ceil(self._epochs * (i + 1) / count) for i in range(count)}
@@ -118,6 +122,8 @@ class Trainer:
             self._sample(0)
             self._commit()
         for epoch in range(self.epoch, self._epochs):
+            if self.best.stops:
+                break
             self.epoch = epoch
             self._run_epoch()
         self._finish()
@@ -130,6 +136,11 @@ class Trainer:
         self.step = progress["step"]
         self._began -= progress["seconds"]
         self.outcome = Outcome(**progress["outcome"])
+        if self.best.active and (best := state.get("best")):
+            try:
+                self.best.load_state_dict(best, self.experiment.network)
+            except (ValueError, AttributeError) as error:
+                raise unfit(str(error), Path(state.get("path", ""))) from error
 
     def _commit(self) -> None:
         if self.recorder:
@@ -166,14 +177,16 @@ class Trainer:
         }
         self.outcome.images_per_second = images / training_seconds
         metrics.update(self._evaluate(done) if done in self._evaluate_after else {})
+        is_last = done == self._epochs or self.best.stops
         if self.recorder:
             self.recorder.steps(first, loss, positive, negative)
             self.recorder.epoch(done, {**metrics, **self._epoch_values()})
-        if done == self._epochs or done in experiment.config.settings.recording.epochs:
+        if is_last or done in experiment.config.settings.recording.epochs:
             self._sample(done)
         per_layer = {k: v for k, v in metrics.items() if isinstance(v, torch.Tensor)}
         model: float = metrics.get("model_validation_accuracy", math.nan)
-        context = EpochContext(self.context, epoch, self.step, per_layer, images=x, labels=labels, model_accuracy=model)
+        result: dict[str, Any] = {"model_accuracy": model, "is_last": is_last}
+        context = EpochContext(self.context, epoch, self.step, per_layer, images=x, labels=labels, **result)
         self.observers.fire("ffprobe_after_epoch", context)
         self._epochs_done = done
         self._commit()
@@ -232,6 +245,35 @@ class Trainer:
         return tuple(map(float, multiply_adds(self.experiment.network, self.experiment.split.train.shape)))
 
     def _evaluate(self, done: int) -> dict[str, Any]:
+        experiment, outcome, best = self.experiment, self.outcome, self.best
+        goodness = self._validate()
+        if best.active:
+            accuracy = outcome.model_validation_accuracy
+            # only the main process may know it, and all must decide the same
+            best.update(done, experiment.process_group.broadcast(accuracy), experiment.network)
+        is_last = done == self._epochs or best.stops
+        if is_last and best.keep and best.epoch not in (0, done):
+            now = 100 * (outcome.model_validation_accuracy or math.nan)
+            kept = f"Kept the weights of epoch {best.epoch} (validation accuracy {100 * best.accuracy:.2f} %)"
+            self._log(f"{kept}; those of epoch {done} have {now:.2f} %.")
+            best.restore(experiment.network)
+            goodness = self._validate()
+        if self.recorder:
+            self.recorder.evaluation(done, goodness)
+            if is_last:
+                self._log_undecided(goodness, "validation images")
+        if best.stops:
+            self._log(f"Stopped early, {best.since} evaluations after the best one, which was in epoch {best.epoch}.")
+        metrics: dict[str, Any] = {
+            "validation_accuracy": torch.tensor(outcome.validation_accuracy),
+            "model_validation_accuracy": outcome.model_validation_accuracy,
+        }
+        if experiment.config.settings.training.test == "every" and experiment.split.test is not None:
+            metrics["test_accuracy"] = layer_accuracy(*self._goodness(experiment.split.test))
+        return metrics
+
+    def _validate(self) -> torch.Tensor:
+        """Evaluate the network as it is on the validation set and calibrate the evaluator; goodness ``[L, N, K]``."""
         experiment, outcome = self.experiment, self.outcome
         goodness, labels = self._goodness(experiment.split.validation)
         outcome.validation_accuracy = layer_accuracy(goodness, labels).tolist()
@@ -241,17 +283,7 @@ class Trainer:
         elif self.sampler:
             experiment.evaluator.calibrate(feature_calibration(self.sampler, goodness, labels, form, costs))
         outcome.model_validation_accuracy = self._model_accuracy(experiment.split.validation, goodness)
-        if self.recorder:
-            self.recorder.evaluation(done, goodness)
-            if done == self._epochs:
-                self._log_undecided(goodness, "validation images")
-        metrics: dict[str, Any] = {
-            "validation_accuracy": torch.tensor(outcome.validation_accuracy),
-            "model_validation_accuracy": outcome.model_validation_accuracy,
-        }
-        if experiment.config.settings.training.test == "every" and experiment.split.test is not None:
-            metrics["test_accuracy"] = layer_accuracy(*self._goodness(experiment.split.test))
-        return metrics
+        return goodness
 
     def _model_accuracy(self, images: Images, goodness: torch.Tensor) -> float:
         experiment = self.experiment
@@ -316,6 +348,10 @@ class Trainer:
                 recorder.put(f"final/{name}", value)
             recorder.weights(experiment.network.named_state())
         self.observers.fire("ffprobe_after_run", replace(self.context, results=deepcopy(results)))
+
+    def _log(self, message: str) -> None:
+        if self.recorder:
+            self.recorder.log(self.step, message)
 
     def _log_undecided(self, goodness: torch.Tensor, images: str) -> None:
         # a layer that compares no labels (all units dead, NaN) must not look like one that is wrong by 90 %

@@ -110,7 +110,8 @@ class Scaling(ffprobe.PerRunProbe):
             for name, value in _measure(context.run, images, labels, self._norms, self._gains).items():
                 context.record(name, value)
             layers = [context.run.network.layer(i) for i in range(len(context.run.layers))]
-            context.record("turned", [_turned(w, x.weight) for w, x in zip(self._before, layers, strict=True)])
+            before = self._before or [None] * len(layers)  # nobody knew that the run stops early after this epoch
+            context.record("turned", [_turned(w, x.weight) for w, x in zip(before, layers, strict=True)])
         self._before = []
 
     def analyze_run(self, run: ffprobe.RunFile, label: str) -> _RunScaling:

@@ -62,7 +62,9 @@ def summarize(run: RunFile) -> RunSummary:
             0.0,
         )
         planned = config.get("training", {}).get("epochs")
-        epochs = planned if isinstance(planned, int) else run.epochs
+        # only a run that may stop early has another number of epochs than planned, and counting them takes time
+        stops_early = bool(config.get("training", {}).get("early_stop"))
+        epochs = planned if isinstance(planned, int) and not stops_early else run.epochs
         seconds = numbers["wall_time"]
     else:
         test, validation = NAN, 100 * _last(run, "model_validation_accuracy")
