@@ -76,9 +76,20 @@ def _device() -> dict[str, Any]:
     return {
         "auto": str(device),
         "precision auto": choose_precision("auto", device),
+        **_rates(device.type),
         "threads": torch.get_num_threads(),
         "allocator": preloaded_allocator() or default,
     }
+
+
+def _rates(device: str) -> dict[str, Any]:
+    from ffprobe.runtime.processor import processor_model, processor_rates
+
+    if device != "cpu":
+        return {}
+    rates = processor_rates(again=True)
+    text = f"{rates.fp32:.0f} in fp32, {rates.bf16:.0f} in bf16 ({rates.speedup:.2f} times; auto takes bf16 from 1.2)"
+    return {"processor": processor_model(), "10^9 operations/s": text}
 
 
 def _directory(directory: Path) -> dict[str, Any]:

@@ -100,6 +100,7 @@ def build(
     memory_format: torch.memory_format = torch.channels_last,
     optimizer: Callable[[Sequence[nn.Parameter]], torch.optim.Optimizer] | None = None,
     process_group: ProcessGroup | None = None,
+    auto_precision: str = "",
 ) -> Experiment:
     """Build everything that a run needs; the same config gives the same initial weights on every machine.
 
@@ -111,6 +112,7 @@ def build(
         memory_format: memory format of the weights; affects only speed and the rounding of sums.
         optimizer: builds an optimizer for a list of parameters; by default the config's optimizer.
         process_group: the processes that share each batch; by default this process alone.
+        auto_precision: what precision ``auto`` stands for; measured by default. A resumed run keeps what it had.
 
     Raises:
         FfprobeError: something cannot be built; the message names the plugin.
@@ -123,7 +125,9 @@ def build(
         for observer in observers:
             observer.prepare()
     device = choose_device(settings.device)
-    precision = choose_precision(settings.precision, device)
+    precision = auto_precision if auto_precision and settings.precision == "auto" else settings.precision
+    # each process may measure another speed, and all must compute alike
+    precision = process_group.broadcast(choose_precision(precision, device))
     new_autocast = autocast(precision, device)
     split = split or _load_split(config, registry, process_group)
     slots = config.slots

@@ -15,6 +15,8 @@ from ffprobe.config.trust import recorded_code
 from ffprobe.hookspecs import HOOK_VERSION
 from ffprobe.network.compiling import choose_compile
 from ffprobe.network.multiply_adds import multiply_adds
+from ffprobe.runtime.precision import native_bf16
+from ffprobe.runtime.processor import processor_model, processor_rates
 from ffprobe.runtime.version import __version__
 from ffprobe.store.schema import ActivationRecord, DType, RunMetadata, Variable
 from ffprobe.training.experiment import Experiment
@@ -77,6 +79,8 @@ def _attributes(experiment: Experiment, command: str) -> dict[str, object]:
         "hdf5_version": h5py.version.hdf5_version,
         "platform": platform.platform(),
         "device": _device_name(experiment.device),
+        "processor": processor_model(),
+        **_bf16_speedup(experiment),
         "precision": experiment.precision,
         "compiled": int(choose_compile(config.settings.training.compile, experiment.device)),
         "threads": torch.get_num_threads(),
@@ -98,6 +102,12 @@ def _attributes(experiment: Experiment, command: str) -> dict[str, object]:
     if split.test is not None:
         attributes["test_sha256"] = split.test.sha256()
     return attributes
+
+
+def _bf16_speedup(experiment: Experiment) -> dict[str, float]:
+    """Why ``auto`` chose its precision, where it was measured."""
+    automatic = experiment.config.settings.precision == "auto" and experiment.device.type == "cpu"
+    return {"bf16_speedup": processor_rates().speedup} if automatic and native_bf16(experiment.device) else {}
 
 
 def _device_name(device: torch.device) -> str:

@@ -39,7 +39,12 @@ class PreparedRun:
 
 
 def prepare(
-    config: RunConfig, registry: Registry, *, command: str = "", process_group: ProcessGroup | None = None
+    config: RunConfig,
+    registry: Registry,
+    *,
+    command: str = "",
+    process_group: ProcessGroup | None = None,
+    auto_precision: str = "",
 ) -> PreparedRun:
     """Build everything, check it on one batch, and declare what will be recorded.
 
@@ -50,11 +55,12 @@ def prepare(
         registry: the registry that resolved it.
         command: the command line, saved in the file.
         process_group: the processes that train together; by default this process alone.
+        auto_precision: what precision ``auto`` stands for; measured by default.
 
     Raises:
         FfprobeError: a component cannot be built or breaks its contract, or a record cannot be declared.
     """
-    experiment = build(config, registry, process_group=process_group)
+    experiment = build(config, registry, process_group=process_group, auto_precision=auto_precision)
     with attribute_errors(registry, "trying the first batch", FfprobeError):
         sanity_check(experiment, *experiment.loader.preview())
     if not experiment.process_group.is_main:

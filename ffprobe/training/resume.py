@@ -43,6 +43,16 @@ def environment(experiment: Experiment) -> dict[str, Any]:
     }
 
 
+def recorded_precision(out: Path) -> str:
+    """The precision of the unfinished run that writes ``out``; empty if there is none, or none that can be read."""
+    try:
+        with open_run(partial_of(out)) as run:
+            precision = run.attributes.get("precision")
+    except FileError:
+        return ""
+    return str(precision) if precision in ("fp32", "bf16") else ""
+
+
 def refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any], allow: bool) -> list[str]:
     """List the differences between two environments, and refuse them unless ``allow``.
 

@@ -28,6 +28,7 @@ from ffprobe.training.resume import (
     file_identity,
     interrupted_replacement,
     may_replace,
+    recorded_precision,
     resumable_state,
 )
 from ffprobe.training.trainer import Trainer
@@ -74,7 +75,9 @@ class Session:
         **how: Any,
     ) -> Session:
         """Call ``prepare`` and ``open_record``; ``how`` are keyword arguments of ``open_record``."""
-        return open_record(prepare(config, registry, command=command, process_group=process_group), out, **how)
+        precision = recorded_precision(out) if how.get("resume") else ""
+        prepared = prepare(config, registry, command=command, process_group=process_group, auto_precision=precision)
+        return open_record(prepared, out, **how)
 
     def run(self) -> Outcome:
         """Train; afterwards ``out`` is complete. After any error, ``out``.partial contains every committed epoch."""
