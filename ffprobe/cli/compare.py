@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ffprobe.cli.completion import complete_run_file
 from ffprobe.cli.console import Json, Verbose, print_json, stderr, stdout
-from ffprobe.cli.opened import opened
+from ffprobe.cli.opened import opened, run_files
 
 if TYPE_CHECKING:
     from ffprobe.analysis.result.result import Result
@@ -24,7 +23,12 @@ ALL_PLUGINS = "plugins"
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Run files, and directories that are searched for run files.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Run files, and directories that are searched for run files.", autocompletion=complete_run_file
+        ),
+    ],
     by: Annotated[
         str,
         typer.Option(
@@ -82,47 +86,6 @@ def compare(
     stdout().print(result.table())
     for path in filter(None, (csv, latex, plot, html)):
         stderr().print(f"Wrote {path}.", markup=False)
-
-
-def run_files(paths: Sequence[Path]) -> list[Path]:
-    """The run files among some paths: each file once, and all finished runs in and below each directory, sorted.
-
-    A file of a directory that is not a run file, or is damaged, is skipped with a line on stderr.
-
-    Raises:
-        FileError: a directory contains no finished run.
-    """
-    from ffprobe.errors import FileError
-    from ffprobe.store.names import PARTIAL
-
-    files: dict[Path, None] = {}
-    for path in paths:
-        if not os.path.isdir(path):  # unlike Path.is_dir, it is False for a name that is too long
-            files[path] = None
-            continue
-        finished = list(_readable(sorted(path.rglob("*.h5"))))
-        unfinished = len(list(path.rglob(f"*.h5{PARTIAL}")))
-        if not finished:
-            hint = f"It has {unfinished} unfinished: ffprobe compare {path}/*{PARTIAL}" if unfinished else ""
-            raise FileError("There is no finished run file in this directory.", where=str(path), hint=hint)
-        if unfinished:
-            stderr().print(f"{path}: skipped {unfinished} unfinished runs.", markup=False)
-        files |= dict.fromkeys(finished)
-    return list(files)
-
-
-def _readable(paths: Sequence[Path]) -> Iterator[Path]:
-    """Those that are run files; each other one is named on stderr."""
-    from ffprobe.errors import FileError
-    from ffprobe.store.reader import open_run
-
-    for path in paths:
-        try:
-            open_run(path).close()
-        except FileError as error:
-            stderr().print(f"{path}: skipped; {error.what}", markup=False, soft_wrap=True)
-        else:
-            yield path
 
 
 def _keys(by: str) -> str:

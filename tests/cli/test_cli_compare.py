@@ -10,8 +10,10 @@ import pytest
 from cli.program import ffprobe
 from toy import toy_config
 
-from ffprobe.cli.compare import _keys, run_files
+from ffprobe.cli.compare import _keys
+from ffprobe.cli.opened import run_files
 from ffprobe.errors import FileError
+from ffprobe.plugin.discovery import installed
 from ffprobe.plugin.registry import Registry
 from ffprobe.training.session import Session
 
@@ -36,7 +38,7 @@ def test_a_directory_is_compared(folder: Path) -> None:
     assert done.code == 0, done.err
     assert [row["n"] for row in done.json["rows"]] == [2, 2]
     assert len(done.json["runs"]) == 4
-    assert "skipped 1 unfinished runs" in done.err
+    assert "skipped 1 unfinished run." in done.err
     with (folder / "t.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [float(row["test"]) for row in rows] == [row["test"] for row in done.json["rows"]]
@@ -82,6 +84,39 @@ def test_each_file_once_and_unfinished_ones_only_by_name(folder: Path) -> None:
     empty.mkdir()
     with pytest.raises(FileError, match="no finished run file"):
         run_files([runs, empty])
+
+
+def test_analyze_and_report_take_the_directory(folder: Path) -> None:
+    done = ffprobe("analyze", "layers", "runs", "--json", cwd=folder)
+    assert done.code == 0, done.err
+    labels = [run["label"] for run in done.json["extra"]["runs"]]
+    assert labels == ["greedy-0", "greedy-1", "olu-0", "olu-1"]
+    assert "runs: skipped 1 unfinished run." in done.err
+    names = {offer.name for plugin in installed() for offer in plugin.offers if offer.kind == "probe"}
+    left_out = [word for name in sorted(names - {"compare"}) for word in ("--without", name)]
+    page = ffprobe("report", "runs", "--html", "r.html", "--json", *left_out, cwd=folder)
+    assert page.code == 0, page.err
+    assert len(page.json["runs"]) == 4
+    assert "runs: skipped 1 unfinished run." in page.err
+    by_name = ffprobe("analyze", "layers", "runs/left.h5.partial", "runs/greedy-1.h5", "--json", cwd=folder)
+    assert [run["label"] for run in by_name.json["extra"]["runs"]] == ["left", "greedy-1"]
+
+
+@pytest.mark.parametrize("words", [["analyze", "layers"], ["report"], ["compare"]])
+def test_a_directory_with_nothing_to_read(folder: Path, tmp_path: Path, words: list[str]) -> None:
+    assert "no finished run file in this directory" in ffprobe(*words, ".", cwd=tmp_path).err
+    shutil.copy(folder / "runs" / "greedy-0.h5", tmp_path / "left.h5.partial")
+    (tmp_path / "bad.h5").write_text("hello")
+    done = ffprobe(*words, ".", cwd=tmp_path)
+    assert done.code == 4
+    assert "It has 1 unfinished run; name one to read it: left.h5.partial" in done.err
+    assert "bad.h5: skipped; This is not an HDF5 file" in done.err
+
+
+def test_an_unknown_analysis_of_a_directory_is_reported_first(folder: Path) -> None:
+    done = ffprobe("analyze", "layrs", "runs", cwd=folder)
+    assert done.code == 3
+    assert "skipped" not in done.err
 
 
 def test_what_by_means() -> None:

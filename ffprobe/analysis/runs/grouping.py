@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from ffprobe.analysis.runs.labels import SLOTS, run_labels
+from ffprobe.analysis.runs.labels import SLOTS, difference_labels
 from ffprobe.analysis.runs.summary import RunSummary
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ def settings_labels(settings: Sequence[Mapping[str, Any]]) -> list[str]:
     keys = [json.dumps(values, sort_keys=True, default=str) for values in settings]
     unique = dict(zip(keys, settings, strict=True))
     stand_ins: list[Any] = [SimpleNamespace(path=f"{i}", config=_nested(v)) for i, v in enumerate(unique.values())]
-    labels = dict(zip(unique, run_labels(stand_ins), strict=True))
+    labels = dict(zip(unique, difference_labels(stand_ins), strict=True))
     return [labels[key] for key in keys]
 
 

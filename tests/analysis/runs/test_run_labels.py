@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ffprobe.analysis.runs.labels import SLOTS, layer_numbers, run_label, run_labels
+from ffprobe.analysis.runs.labels import SLOTS, difference_labels, layer_numbers, run_label, run_labels
 from ffprobe.components.kinds import SINGLE_SLOTS
 from ffprobe.config.preset_files import BASE_PRESET, preset_names, read_preset
 
@@ -39,11 +39,11 @@ def test_every_slot_is_known() -> None:
         (run(preset="trifecta", network="tff-d"), "trifecta+tff-d"),
         (run(normalizer="batchnorm", loss="symba"), "symba+batchnorm"),
         (run(preset="not-ours", loss="symba"), "not-ours+symba"),
-        (SimpleNamespace(path=Path("x.h5"), config={}), "vanilla-ff"),
-        (SimpleNamespace(path=Path("x.h5"), config={"loss": "symba", "preset": "../x"}), "../x+symba"),
+        (SimpleNamespace(path=Path("run-2.h5"), config={}), "vanilla-ff"),
+        (SimpleNamespace(path=Path("run.h5"), config={"loss": "symba", "preset": "../x"}), "../x+symba"),
     ],
 )
-def test_label_of_one_run(one: Any, label: str) -> None:
+def test_label_of_one_run_of_the_default_name(one: Any, label: str) -> None:
     assert run_label(one) == label
     assert run_labels([one]) == [label]
 
@@ -71,7 +71,38 @@ def test_label_of_one_run(one: Any, label: str) -> None:
         ([run("a/x.h5"), run("a/x.h5")], ["#1", "#2"]),
     ],
 )
-def test_labels_of_several_runs_contain_their_differences(runs: list[Any], labels: list[str]) -> None:
+def test_without_names_labels_contain_the_differences(runs: list[Any], labels: list[str]) -> None:
+    assert run_labels(runs) == labels
+    assert difference_labels(runs) == labels
+
+
+LONG = "fashion-mnist_symba_batchnorm_seed-{}.h5"
+
+
+@pytest.mark.parametrize(
+    ("runs", "labels"),
+    [
+        ([run("mine.h5", preset="trifecta")], ["mine"]),
+        ([run("vanilla.h5"), run("trifecta.h5.partial", preset="trifecta")], ["vanilla", "trifecta"]),
+        ([run("a/x.h5"), run("b/x.h5", loss="symba")], ["a/x", "b/x"]),
+        ([run("a/c/x.h5"), run("b/c/x.h5")], ["a/c/x.h5", "b/c/x.h5"]),
+        # one of them has a name that its user chose
+        ([run("run.h5"), run("mine.h5", loss="symba")], ["run", "mine"]),
+        # the default names say nothing, but here neither do the settings
+        ([run("run.h5"), run("run-2.h5")], ["run", "run-2"]),
+        ([run("run.h5"), run("run-2.h5", seed=1)], ["seed 0", "seed 1"]),
+        # names that are too long for a table, unless the differences are longer or say nothing
+        ([run(LONG.format(seed), seed=seed) for seed in (0, 1)], ["seed 0", "seed 1"]),
+        ([run(LONG.format(0))], ["vanilla-ff"]),
+        ([run(LONG.format(i)) for i in (0, 1)], [LONG.format(i).removesuffix(".h5") for i in (0, 1)]),
+        (
+            [run("x" * 25, loss="symba"), run("y", loss="an-even-longer-name-of-a-loss")],
+            ["x" * 25, "y"],
+        ),
+        ([run("x.h5", loss="symba"), run("x.h5")], ["symba", "fixed-threshold"]),
+    ],
+)
+def test_labels_are_file_names_unless_another_is_better(runs: list[Any], labels: list[str]) -> None:
     assert run_labels(runs) == labels
 
 

@@ -126,7 +126,7 @@ def test_the_figure_shows_the_selected_layer(make_run: MakeRun) -> None:
         assert sum(bars) == pytest.approx(100)
     other = make_run("o", plugins={"normalizer": "none"}, **sampled([2]))
     figure = analyze(run, other).figure()
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["length", "none"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["run", "o"]
 
 
 class TestRefusals:

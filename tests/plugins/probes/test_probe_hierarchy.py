@@ -85,7 +85,7 @@ def test_the_setting_is_checked_against_the_loss(level: list[int]) -> None:
 
 def test_several_runs_and_another_layer(tmp_path: Path) -> None:
     paths = write(tmp_path / "a.h5"), write(tmp_path / "b.h5", seed=1)
-    assert {row["run"] for row in analyze(*paths).to_dict()["rows"]} == {"seed 0", "seed 1"}
+    assert {row["run"] for row in analyze(*paths).to_dict()["rows"]} == {"a", "b"}
     assert analyze(paths[0], layer=1).to_dict()["rows"] != analyze(paths[0]).to_dict()["rows"]
 
 

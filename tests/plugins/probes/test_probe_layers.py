@@ -62,10 +62,10 @@ def test_several_runs_have_columns_with_their_labels(make_run: MakeRun) -> None:
     ]
     result = Layers().analyze(runs)
     rows = result.to_dict()["rows"]
-    assert [row["length test"] for row in rows[:3]] == pytest.approx([50, 75, 100])
-    assert [row["batchnorm test"] for row in rows[:2]] == pytest.approx([50, 75])
-    assert rows[2]["batchnorm test"] is None  # it has two layers
-    assert [one["label"] for one in result.to_dict()["extra"]["runs"]] == ["batchnorm", "length"]
+    assert [row["b test"] for row in rows[:3]] == pytest.approx([50, 75, 100])
+    assert [row["a test"] for row in rows[:2]] == pytest.approx([50, 75])
+    assert rows[2]["a test"] is None  # it has two layers
+    assert [one["label"] for one in result.to_dict()["extra"]["runs"]] == ["a", "b"]
     lines = [line for line in result.figure().axes[0].lines if len(line.get_xdata()) > 1 and line.get_marker() in "os"]
     assert [list(line.get_ydata()) for line in lines] == [pytest.approx([50, 75]), pytest.approx([50, 75, 100])]
     assert result.figure().axes[0].get_ylabel() == "test accuracy (%)"
@@ -182,7 +182,7 @@ class TestClaims:
         what = goodness_of([80, 60, 40], samples=100)
         runs = [make_run("a", seed=1, **what), make_run("b", seed=2, plugins={"normalizer": "none"}, **what)]
         (claim,) = Layers().analyze(runs).claims
-        assert claim.here == "length: the last layer is -40.00 points against the first."
+        assert claim.here == "a: the last layer is -40.00 points against the first."
 
     def test_a_layer_without_goodness_is_inconclusive(self, make_run: MakeRun) -> None:
         what = goodness_of([80, 60, 40], samples=100)
