@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ffprobe.analysis.result.sparkline import sparkline
 from ffprobe.cli.console import finite
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ METRICS = (
     *("loss", "goodness_positive", "goodness_negative", "validation_accuracy", "model_validation_accuracy"),
     *("images_per_second", "learning_rate"),
 )
-BLOCKS = "▁▂▃▄▅▆▇█"
 NARROW = 60
 """Columns of a terminal below which the table shows no decimals that can be spared."""
 
@@ -205,22 +205,6 @@ def _percent(percent: list[float]) -> str:
     """The last measured value, because not every epoch is evaluated."""
     known = [value for value in percent if value == value]
     return f"{known[-1]:.2f} %" if known else "–"
-
-
-def sparkline(values: list[float], width: int) -> str:
-    """The values as a row of block characters, each the mean of an interval; a dot if nothing was measured in it."""
-    if not values or width < 1:
-        return ""
-    parts = min(width, len(values))
-    intervals = [values[len(values) * i // parts : len(values) * (i + 1) // parts] for i in range(parts)]
-    means = [sum(known) / len(known) if (known := [v for v in s if v == v]) else math.nan for s in intervals]
-    known = [mean for mean in means if mean == mean]
-    if not known:
-        return "·" * parts
-    low, high = min(known), max(known)
-    # means of equal values differ in the last digit
-    span = high - low if high - low > 1e-12 * max(abs(low), abs(high)) else math.inf
-    return "".join("·" if m != m else BLOCKS[min(7, int(8 * (m - low) / span))] for m in means)
 
 
 def clock(seconds: float) -> str:

@@ -7,15 +7,17 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ffprobe.cli.completion import complete_question, complete_run_file
 from ffprobe.cli.console import Json, Verbose, print_json, stderr
-from ffprobe.cli.opened import opened
+from ffprobe.cli.opened import NoCache, cache_choice, opened, run_files
+from ffprobe.cli.slow import shown_if_slow
 
 if TYPE_CHECKING:
     from ffprobe.analysis.result.report import Answer
@@ -28,18 +30,27 @@ SLOW = 10.0
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="One or more run files, finished or not.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Run files, finished or not, and directories that are searched for finished runs.",
+            autocompletion=complete_run_file,
+        ),
+    ],
     html: Annotated[Path, typer.Option(help="HTML page to write; an existing file is replaced.")] = Path("report.html"),
     title: Annotated[str, typer.Option(help="Title of the page; the data set and the plugins by default.")] = "",
     without: Annotated[
-        list[str] | None, typer.Option(help="Skip an analysis, for example a slow one; repeatable.")
+        list[str] | None,
+        typer.Option(help="Skip an analysis, for example a slow one; repeatable.", autocompletion=complete_question),
     ] = None,
+    no_cache: NoCache = False,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """Write one self-contained page: settings, all analyses that the files allow, and the command for each.
 
     With several runs: first the analyses of all runs together, then a section per run with the analyses of one run.
+    Unfinished runs in a directory are skipped and counted.
     """
     import ffprobe
     from ffprobe.analysis.result.report import render_report, run_section
@@ -49,16 +60,18 @@ def report(
     check_target(html)
     registry = Registry()
     skipped = _known(registry, without or [])
-    with opened(runs) as files:
+    paths = run_files(runs)
+    with opened(paths) as files, shown_if_slow("Reading the runs") as show, cache_choice(no_cache):
         sections = [run_section(run, label) for run, label in zip(files, run_labels(files), strict=True)]
         several = len(files) > 1
-        together = _answers(registry, files, skipped) if several else []
+        together = _answers(registry, files, skipped, show) if several else []
         done = skipped | {answer.name for answer in together if answer.result}
         for run, section in zip(files, sections, strict=True):
-            section.answers = _answers(registry, [run], done)
+            section.answers = _answers(registry, [run], done, show)
         retried = {answer.name for section in sections for answer in section.answers}
         together = [answer for answer in together if answer.result or answer.failure or answer.name not in retried]
         names = [str(files[0].config.get("dataset", {}).get("name", "")), run_label(files[0])]
+        show("Drawing the figures")
         text = render_report(
             title or (f"{len(files)} runs compared" if several else ", ".join(filter(None, names))),
             sections,
@@ -68,7 +81,7 @@ def report(
         )
     write_page(html, text)
     answers = [*together, *(answer for section in sections for answer in section.answers)]
-    document = _document(html, runs, answers, len(text.encode()))
+    document = _document(html, paths, answers, len(text.encode()))
     if json:
         print_json(document)
         return
@@ -88,7 +101,9 @@ def _known(registry: Registry, names: Sequence[str]) -> set[str]:
     return set(names)
 
 
-def _answers(registry: Registry, runs: Sequence[RunFile], without: Collection[str]) -> list[Answer]:
+def _answers(
+    registry: Registry, runs: Sequence[RunFile], without: Collection[str], show: Callable[[str], None]
+) -> list[Answer]:
     """Run every installed analysis that this number of runs allows; those that need several runs come first."""
     from ffprobe.analysis.result.report import Answer
     from ffprobe.errors import PluginError
@@ -108,17 +123,20 @@ def _answers(registry: Registry, runs: Sequence[RunFile], without: Collection[st
             continue
         answer.source = component.source
         if component.least_runs <= len(runs):  # type: ignore[attr-defined]
-            with _status(name):
+            with _status(name, show):
                 _analyze(component, runs, answer)
             ranked.append((-component.least_runs, answer))  # type: ignore[attr-defined]
     return [answer for _, answer in sorted(ranked, key=lambda pair: pair[0])]
 
 
 @contextmanager
-def _status(name: str) -> Iterator[None]:
-    """Show the current analysis on a terminal; in a log, write a line for each slow one."""
+def _status(name: str, show: Callable[[str], None]) -> Iterator[None]:
+    """Show the current analysis and what it is doing; in a log, write a line for each slow one."""
+    from ffprobe.analysis.runs.progress import progress_shown_by
+
     console, began = stderr(), time.monotonic()
-    with console.status(f"{name} ..."):
+    show(name)
+    with progress_shown_by(lambda text: show(f"{name}: {text}")):
         yield
     if (seconds := time.monotonic() - began) > SLOW and not console.is_terminal:
         console.print(f"{name} took {seconds:.0f} s.", markup=False)

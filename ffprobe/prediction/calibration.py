@@ -67,7 +67,8 @@ class Calibration:
     def halves(self) -> tuple[Calibration, Calibration]:
         """The images with even and with odd index: one half to choose on, the other to check the choice."""
         rows = torch.arange(len(self.labels))
-        return self.subset(rows[::2]), self.subset(rows[1::2])
+        first, second = (self.once(("half", i), dict) for i in range(2))  # what was computed from each half
+        return replace(self.subset(rows[::2]), _cache=first), replace(self.subset(rows[1::2]), _cache=second)
 
     def once(self, key: Any, make: Callable[[], Any], *, subsets: bool = False) -> Any:
         """The result of ``make()``, computed once and cached.

@@ -35,14 +35,22 @@ class Curves(ffprobe.PerRunProbe):
             ffprobe.Column("epoch", "epoch", "number of completed epochs", key=True),
             ffprobe.Column("depth", "", "layer number, from 1", key=True),
             ffprobe.Column("layer", "", "layer number, from 1, as text", key=True),
-            ffprobe.Column("validation", "%", "validation accuracy from this layer's goodness alone", ".2f"),
-            ffprobe.Column("test", "%", "test accuracy from this layer's goodness alone", ".2f"),
+            ffprobe.Column(
+                "validation", "%", "validation accuracy from this layer's goodness alone", ".2f", better="higher"
+            ),
+            ffprobe.Column("test", "%", "test accuracy from this layer's goodness alone", ".2f", better="higher"),
             ffprobe.Column(
                 "separation", "1", f"{gap}that of the sampled negatives, training batches, mean over the epoch", "#.3g"
             ),
-            ffprobe.Column("separation_mean", "1", f"{gap}the mean over all wrong labels, validation images", "#.3g"),
             ffprobe.Column(
-                "separation_hardest", "1", f"{gap}the maximum over all wrong labels, validation images", "#.3g"
+                "separation_mean", "1", f"{gap}the mean over all wrong labels, validation images", "#.3g", detail=True
+            ),
+            ffprobe.Column(
+                "separation_hardest",
+                "1",
+                f"{gap}the maximum over all wrong labels, validation images",
+                "#.3g",
+                detail=True,
             ),
         ]
 

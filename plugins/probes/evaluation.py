@@ -57,20 +57,21 @@ class Evaluation(ffprobe.PerRunProbe):
 
     def columns(self, results: Sequence[_RunEvaluation]) -> list[ffprobe.Column]:
         column = ffprobe.Column
+        tested = any(strategy.test for result in results for strategy in result.strategies)
         return [
             column("strategy", "", "how the prediction is made", key=True),
-            column("multiply_adds", "1", "multiply-adds per image", ".4g"),
+            column("multiply_adds", "1", "multiply-adds per image", ".4g", detail=True),
             column("times_fewer", "1", "cost of a full scan (every label through every layer) over this cost", ".2f"),
-            column("layer_evaluations", "1", "layer evaluations per image", ".1f"),
-            column("validation", "%", "accuracy on validation images", ".2f"),
+            column("layer_evaluations", "1", "layer evaluations per image", ".1f", detail=True),
+            column("validation", "%", "accuracy on validation images", ".2f", detail=tested),
             column("validation_se", "%", "binomial standard error", ".2f", spread_of="validation"),
-            column("validation_images", "", "number of validation images"),
+            column("validation_images", "", "number of validation images", detail=True),
             column("test", "%", "accuracy on the test set", ".2f"),
             column("test_se", "%", "binomial standard error", ".2f", spread_of="test"),
             column("gain", "points", "gain over the last layer on the same images", "+.2f"),
-            column("gain_low", "points", "lower end of its 95 % interval", "+.2f"),
-            column("gain_high", "points", "upper end of its 95 % interval", "+.2f"),
-            column("gain_on", "", "images on which the gain was measured"),
+            column("gain_low", "points", "lower end of its 95 % interval", "+.2f", low_of="gain"),
+            column("gain_high", "points", "upper end of its 95 % interval", "+.2f", high_of="gain"),
+            column("gain_on", "", "images on which the gain was measured", detail=True),
         ]
 
     def claims(self, results: Sequence[_RunEvaluation]) -> list[ffprobe.Claim]:

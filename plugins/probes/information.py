@@ -65,10 +65,22 @@ class Information(ffprobe.PerRunProbe):
                 column(head, "bit", f"lower bound of I(h; y) by the {what}, after training", ".2f"),
                 column(f"{head}_se", "bit", "standard error over held-out images", ".2f", spread_of=head),
                 column(f"untrained_{head}", "bit", f"lower bound by the {what}, before training", ".2f"),
-                column(f"{head}_named", "bit", f"{named}, Miller-Madow corrected", ".2f"),
-                column(f"{head}_named_low", "bit", "lower end of its 95 % bootstrap interval", ".2f"),
-                column(f"{head}_named_high", "bit", "upper end of its 95 % bootstrap interval", ".2f"),
-                column(f"{head}_named_plug_in", "bit", f"{named}, not corrected", ".2f"),
+                column(f"{head}_named", "bit", f"{named}, Miller-Madow corrected", ".2f", detail=True),
+                column(
+                    f"{head}_named_low",
+                    "bit",
+                    "lower end of its 95 % bootstrap interval",
+                    ".2f",
+                    low_of=f"{head}_named",
+                ),
+                column(
+                    f"{head}_named_high",
+                    "bit",
+                    "upper end of its 95 % bootstrap interval",
+                    ".2f",
+                    high_of=f"{head}_named",
+                ),
+                column(f"{head}_named_plug_in", "bit", f"{named}, not corrected", ".2f", detail=True),
             ]
         return columns
 
@@ -134,19 +146,15 @@ class _RunInformation:
     def _fit(self) -> Iterator[tuple[Any, ...]]:
         """(depth, layer, stage, then as the columns)."""
         recorded, params = self.recorded, self.params
-        recordings = [(place, -1) for place in recorded.places]
-        recordings += [(place, 0) for place in recorded.places if recorded.untrained(place)]
-        matrices = [recorded.matrix(*recording) for recording in recordings]
-        common: dict[str, Any] = {"seed": params.seed, "l2": params.l2, "names": [matrix.name for matrix in matrices]}
-        common |= {"labels": recorded.truth, "held_out": recorded.held}
-        heads: dict[str, dict[str, Any]] = {
-            "linear": {"repeats": params.repeats},
-            "mlp": {"repeats": params.mlp_repeats, "hidden": params.hidden},
+        common: dict[str, Any] = {"seed": params.seed, "l2": params.l2}
+        heads = {
+            "linear": ffprobe.fit_recorded_heads(recorded, repeats=params.repeats, **common),
+            "mlp": ffprobe.fit_recorded_heads(recorded, repeats=params.mlp_repeats, hidden=params.hidden, **common),
         }
         estimates = {
-            (head, recordings[i]): self._estimate(log_q)
-            for head, settings in heads.items()
-            for i, log_q in ffprobe.head_log_probabilities(matrices, **settings, **common)
+            (head, recording): self._estimate(fitted.log_probabilities)
+            for head, recordings in heads.items()
+            for recording, fitted in recordings.items()
         }
         nothing = (float("nan"),) * 6
         for place in recorded.places:
@@ -156,12 +164,10 @@ class _RunInformation:
                 values += [bits, error, estimates.get((head, (place, 0)), nothing)[0], *named]
             yield (*place.cells, *values)
 
-    def _estimate(self, log_q: np.ndarray) -> tuple[float, ...]:
-        """(bound, its error, Miller-Madow, low, high, plug-in) from ``[repeats, images, classes]``."""
+    def _estimate(self, mean: np.ndarray) -> tuple[float, ...]:
+        """(bound, its error, Miller-Madow, low, high, plug-in) from log-probabilities ``[images, classes]``."""
         import numpy as np
-        from scipy.special import logsumexp
 
-        mean = logsumexp(log_q, axis=0) - np.log(len(log_q))
         bound = ffprobe.label_information_bound(mean, self.truth)
         counts = np.zeros((len(self.classes),) * 2, int)
         np.add.at(counts, (self.truth, mean.argmax(axis=1)), 1)

@@ -111,20 +111,14 @@ class _RunProbes:
         """(depth, layer, stage, linear, sd, untrained, sd, mlp, sd, untrained, sd), in percent."""
         import numpy as np
 
-        recorded = self.recorded
-        recordings = [(place, -1) for place in recorded.places]
-        recordings += [(place, 0) for place in recorded.places if recorded.untrained(place)]
-        matrices = [recorded.matrix(*recording) for recording in recordings]
-        common: dict[str, Any] = {"seed": params.seed, "l2": params.l2, "names": [matrix.name for matrix in matrices]}
-        common |= {"labels": recorded.truth, "held_out": recorded.held}
-        linear = ffprobe.train_heads(matrices, repeats=params.repeats, **common)
-        mlp = ffprobe.train_heads(matrices, repeats=params.mlp_repeats, hidden=params.hidden, **common)
-        for place in recorded.places:
+        common: dict[str, Any] = {"seed": params.seed, "l2": params.l2}
+        linear = ffprobe.fit_recorded_heads(self.recorded, repeats=params.repeats, **common)
+        mlp = ffprobe.fit_recorded_heads(self.recorded, repeats=params.mlp_repeats, hidden=params.hidden, **common)
+        for place in self.recorded.places:
             values = []
-            for accuracy in (linear, mlp):
+            for heads in (linear, mlp):
                 for row in (-1, 0):
-                    key = (place, row)
-                    fits = 100 * accuracy[recordings.index(key)] if key in recordings else np.array([np.nan])
+                    fits = 100 * heads[place, row].accuracy if (place, row) in heads else np.array([np.nan])
                     values += [fits.mean(), fits.std(ddof=1) if len(fits) > 1 else np.nan]
             yield (*place.cells, *values)
 

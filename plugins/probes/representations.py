@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import ffprobe
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.figure import Figure
 
 MEASURES = {
@@ -109,12 +110,25 @@ class _RunRepresentations:
         self.recorded = ffprobe.RecordedActivations(run)
         self._rows: list[tuple[Any, ...]] = []
         self.undefined: set[str] = set()
-        for place in self.recorded.places:
-            trained = self._measure(place, -1)
-            untrained = self._measure(place, 0) if self.recorded.untrained(place) else [float("nan")] * len(trained)
+        shape = (len(self.recorded.places), 2, len(MEASURES))
+        values = ffprobe.cached("representations", [run], {}, {"measures": shape}, lambda: {"measures": self._all()})
+        for place, pair in zip(self.recorded.places, values["measures"], strict=True):
+            trained, untrained = pair.tolist()
             self.undefined |= {name for name, v in zip(MEASURES, trained, strict=True) if v != v or v == float("inf")}
             paired = [v for pair in zip(trained, untrained, strict=True) for v in pair]
             self._rows.append((*place.cells, *paired))
+
+    def _all(self) -> np.ndarray:
+        """The measures of all places, after and before training, ``[places, 2, measures]``; NaN if not recorded."""
+        import numpy as np
+
+        values = np.full((len(self.recorded.places), 2, len(MEASURES)), np.nan)
+        for i, place in enumerate(self.recorded.places):
+            ffprobe.report_progress(f"{self.run.path}: layer {place.cells[1]}, {place.stage}")
+            values[i, 0] = self._measure(place, -1)
+            if self.recorded.untrained(place):
+                values[i, 1] = self._measure(place, 0)
+        return values
 
     def _measure(self, place: Any, row: int) -> list[float]:
         """The measures of one recording, in the order of ``MEASURES``."""

@@ -49,7 +49,7 @@ class Similarity(ffprobe.Probe):
             _read(activations, rows, self.params.stage) for activations, rows in zip(recorded, chosen, strict=True)
         ]
         pairs = [(i, i) for i in range(len(runs))] + [(0, i) for i in range(1, len(runs))]
-        matrices = {(i, j): self._compare(features[i], features[j]) for i, j in pairs}
+        matrices = self._matrices(runs, features, pairs)
         several, images = len(runs) > 1, len(chosen[0])
         depths = list(range(max(len(layers) for layers in features)))
         rows: list[tuple[Any, ...]] = []
@@ -69,6 +69,22 @@ class Similarity(ffprobe.Probe):
             size=(3.25, 2.9) if not several else (6.75, 2.9 * -(-len(pairs) // 2)),
             runs=runs,
         )
+
+    def _matrices(
+        self, runs: Sequence[ffprobe.RunFile], features: Sequence[_Features], pairs: Sequence[tuple[int, int]]
+    ) -> _Matrices:
+        """CKA of each pair of runs."""
+        shapes = {f"{i}-{j}": (len(features[i]), len(features[j])) for i, j in pairs}
+
+        def compute() -> dict[str, np.ndarray]:
+            matrices = {}
+            for i, j in pairs:
+                ffprobe.report_progress(f"{runs[i].path} and {runs[j].path}")
+                matrices[f"{i}-{j}"] = self._compare(features[i], features[j])
+            return matrices
+
+        matrices = ffprobe.cached("similarity", runs, self.params.model_dump(), shapes, compute)
+        return {(i, j): matrices[f"{i}-{j}"] for i, j in pairs}
 
     def _compare(self, first: _Features, second: _Features) -> np.ndarray:
         """CKA ``[layers of the first run, layers of the second]``."""

@@ -16,7 +16,7 @@ import pytest
 from rich.console import Console
 
 from ffprobe.cli import watch
-from ffprobe.cli.live_table import LoggedEpoch, RunState, live_table, log_line, read_log_line, sparkline
+from ffprobe.cli.live_table import LoggedEpoch, RunState, live_table, log_line, read_log_line
 from ffprobe.cli.watch import follow, look
 from ffprobe.errors import FileError
 
@@ -268,17 +268,6 @@ def test_the_screen_before_the_first_epoch() -> None:
     console.file.close()
     assert "no epoch is committed yet" in console.export_text()
     assert one.seconds_left() != one.seconds_left()
-
-
-def test_sparkline_goes_from_the_lowest_to_the_highest_block() -> None:
-    nan = float("nan")
-    assert sparkline([0, 1, 2, 3, 4, 5, 6, 7], 8) == "▁▂▃▄▅▆▇█"
-    assert sparkline([0, 0, 7, 7], 2) == "▁█"
-    assert sparkline([5, 5], 9) == "▁▁"
-    assert sparkline([0.1, 0.1, 0.1, 0.1, 0.1], 2) == "▁▁"  # the mean of the last three is 0.10000000000000002
-    assert sparkline([0, nan, 1], 9) == "▁·█"
-    assert sparkline([nan], 9) == "·"
-    assert sparkline([], 9) == sparkline([1], 0) == ""
 
 
 def test_a_look_holds_no_file(writer: Writer) -> None:

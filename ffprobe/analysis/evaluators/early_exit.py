@@ -59,6 +59,7 @@ def fit_early_exit(calibration: Calibration, predicted: torch.Tensor) -> EarlyEx
         predicted: int64 ``[N]``, the label that a full label scan predicts; -1 where it predicts none.
     """
     import torch
+    from threadpoolctl import threadpool_limits
 
     depth, classes, trained = calibration.depth, calibration.classes, calibration.trained_layers
     weight, bias = torch.zeros(depth - 1, depth - 1).double(), torch.zeros(depth - 1, classes).double()
@@ -66,12 +67,13 @@ def fit_early_exit(calibration: Calibration, predicted: torch.Tensor) -> EarlyEx
     rows = correct if bool(correct.any()) else torch.ones_like(correct)
     target = torch.where(predicted < 0, calibration.labels, predicted)[rows].numpy()
     goodness = calibration.goodness[:, rows].double().numpy()
-    for layer in range(depth - 1):
-        use = [i for i in trained if i <= layer]
-        if not use:
-            continue
-        fitted = _fit(goodness[use].transpose(1, 2, 0), target)
-        weight[layer, use], bias[layer] = torch.from_numpy(fitted[: len(use)]), torch.from_numpy(fitted[len(use) :])
+    with threadpool_limits(1):  # the problems are too small for several threads, which wait for each other
+        for layer in range(depth - 1):
+            use = [i for i in trained if i <= layer]
+            if not use:
+                continue
+            fitted = torch.from_numpy(_fit(goodness[use].transpose(1, 2, 0), target))
+            weight[layer, use], bias[layer] = fitted[: len(use)], fitted[len(use) :]
     return EarlyExitModel(weight, bias)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
     from ffprobe.prediction.calibration import Calibration
     from ffprobe.store.reader import RunFile
+
+_fits: WeakKeyDictionary[RunFile, dict[str, dict[Any, Any]]] = WeakKeyDictionary()
+"""What evaluators computed from the calibration of each open, finished run, by stage: analyses of one run share it."""
 
 
 def read_calibration(run: RunFile, stage: Literal["pre", "random", ""] = "") -> Calibration:
@@ -42,8 +46,11 @@ def read_calibration(run: RunFile, stage: Literal["pre", "random", ""] = "") -> 
     epochs = [int(epoch) for epoch in run.read("evaluation/epoch")]
     form: Any = run.attributes.get("goodness_form", "pair")
     costs = tuple(layer_multiply_adds(run, len(layers)))
+    known = _fits.setdefault(run, {}) if run.complete else {}
+    caches = known.setdefault(stage, {}), known.setdefault(f"{stage} not shared by subsets", {})
     if not stage:
-        return Calibration(_finite(run, "evaluation/goodness", -1), labels, form, layer_costs=costs)
+        goodness = _finite(run, "evaluation/goodness", -1)
+        return Calibration(goodness, labels, form, None, None, None, costs, *caches)
     epoch = _common_epoch(run, [f"activations/{layer}/{stage}" for layer in layers], epochs)
     goodness = _finite(run, "evaluation/goodness", epochs.index(epoch), allow_all_untrained=True)
     held = run.read("activations/held_out") != 0
@@ -60,7 +67,7 @@ def read_calibration(run: RunFile, stage: Literal["pre", "random", ""] = "") -> 
         features = _finite(run, f"{group}/activation", row)
         fit[i], score[i] = features[~held], features[held]
     truth = torch.from_numpy(run.read("activations/true_label").astype(np.int64))
-    return Calibration(goodness[:, rows], labels[rows], form, score, fit, truth[~held], costs)
+    return Calibration(goodness[:, rows], labels[rows], form, score, fit, truth[~held], costs, *caches)
 
 
 def _common_epoch(run: RunFile, groups: list[str], evaluated: list[int]) -> int:

@@ -51,7 +51,7 @@ def select_cheapest(
         The selected option, computed from all validation images.
     """
     settings = evaluator.params.model_dump(exclude={"loss"})  # the trials do not depend on the allowed loss
-    key = ("tried", evaluator.name, repr(settings))  # a setting may be a list, which is no key
+    key = ("tried", type(evaluator), repr(settings))  # a setting may be a list, which is no key
     trials, candidates = calibration.once(key, lambda: (_try(evaluator, calibration, options), options(calibration)))
     # the margin makes 0.1 points of 1000 images one image despite binary rounding
     allowed = loss / 100 * len(calibration.labels) + 1e-6

@@ -42,6 +42,8 @@ class Representation:
     nearest_mean: float
 
 
+SMALL = 1024
+"""Width of a covariance up to which several threads take longer for its eigenvalues than one."""
 NAMES = tuple(field.name for field in fields(Representation))
 
 
@@ -119,7 +121,10 @@ def _class_entropy(strength: np.ndarray) -> float:
 
 def _dimensions(covariance: np.ndarray) -> tuple[float, float]:
     """Effective rank and participation ratio; NaN if nothing varies."""
-    values = np.linalg.eigvalsh(covariance).clip(min=0)
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1 if len(covariance) <= SMALL else None):
+        values = np.linalg.eigvalsh(covariance).clip(min=0)
     if not values.any():
         return float("nan"), float("nan")
     share = values[values > 0] / values.sum()

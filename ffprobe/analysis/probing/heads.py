@@ -16,6 +16,7 @@ import numpy as np
 from ffprobe.analysis.probing.features import check_rows, groups, standardize
 from ffprobe.analysis.probing.linear_probe import LinearProbe, fit_linear_probes
 from ffprobe.analysis.probing.temperature import calibrated
+from ffprobe.analysis.probing.threads import run_in_threads
 
 if TYPE_CHECKING:
     import torch
@@ -68,8 +69,7 @@ def train_heads(
     target, held = _flat(labels, held_out)
     accuracy = np.full((len(features), repeats), np.nan)
     for head in _fit(features, target, held, hidden, repeats, seed, l2, memory, names):
-        predicted = head.classes[head.logits(head.score).argmax(axis=2)]  # [R, held]
-        accuracy[head.matrix] = (predicted == target[held]).mean(axis=1)
+        accuracy[head.matrix] = head.accuracy(head.logits(head.score), target[held])
         del head  # frees its features before the next ones are read
     return accuracy
 
@@ -109,6 +109,33 @@ def head_log_probabilities(
     Raises:
         FileError: as in ``train_heads``.
     """
+    fits = fit_heads(
+        features, labels, held_out, hidden=hidden, repeats=repeats, seed=seed, l2=l2, memory=memory, names=names
+    )
+    for matrix, _, log_probabilities in fits:
+        yield matrix, log_probabilities
+
+
+def fit_heads(
+    features: Sequence[Any],
+    labels: Any,
+    held_out: Any,
+    *,
+    hidden: int | None = None,
+    repeats: int = 5,
+    seed: int = 0,
+    l2: float = 1.0,
+    memory: int = 1 << 29,
+    names: Sequence[str] = (),
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Fit heads once for both their accuracies (``train_heads``) and their ``head_log_probabilities``.
+
+    The arguments and errors are those of both.
+
+    Yields:
+        The position of a matrix, its accuracies float64 ``[repeats]``, and its float64 ``[repeats, held-out rows,
+        classes]`` of log-probabilities.
+    """
     target, held = _flat(labels, held_out)
     for head in _fit(features, target, held, hidden, repeats, seed, l2, memory, names):
         fit_logits, score_logits = head.logits(head.fit), head.logits(head.score)
@@ -116,9 +143,9 @@ def head_log_probabilities(
         for used, fitted, new in zip(head.used, fit_logits, score_logits, strict=True):
             frequencies = np.bincount(head.label[used], minlength=len(head.classes)) + 0.5
             log_probabilities.append(calibrated(fitted[~used], head.label[~used], new, frequencies))
-        matrix = head.matrix
+        matrix, accuracy = head.matrix, head.accuracy(score_logits, target[held])
         del head, fit_logits, score_logits  # frees the features before the next ones are read
-        yield matrix, np.stack(log_probabilities)
+        yield matrix, accuracy, np.stack(log_probabilities)
 
 
 def fitted_rows(rows: int, repeats: int, seed: int) -> torch.Tensor:
@@ -140,6 +167,10 @@ class _FittedHeads(NamedTuple):
     fit: torch.Tensor
     score: torch.Tensor
     logits: Callable[[torch.Tensor], np.ndarray]  # rows of fit or score -> [R, N, K]
+
+    def accuracy(self, logits: np.ndarray, target: np.ndarray) -> np.ndarray:
+        """The fraction of rows that each repeat classifies correctly, ``[R]``, from the logits of the held-out rows."""
+        return (self.classes[logits.argmax(axis=2)] == target).mean(axis=1)
 
 
 def _flat(labels: Any, held_out: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -204,14 +235,25 @@ def _networks(
     widths: Sequence[int],
     seed: int,
 ) -> list[Callable[[torch.Tensor], np.ndarray]]:
-    """Fit a network on each matrix of ``[G, fit rows, F + 1]``; return the functions that compute their logits."""
+    """Fit networks on each matrix of ``[G, fit rows, F + 1]``; return the functions that compute their logits."""
     import torch
 
     from ffprobe.analysis.probing.perceptron import fit_perceptron
 
-    x, truth = torch.from_numpy(fit), torch.from_numpy(label)
-    network = fit_perceptron(x, truth, used.float(), classes, l2, hidden, widths, seed)
-    return [partial(_network_logits, [w[j : j + 1].detach() for w in network]) for j in range(len(widths))]
+    x, truth, mask = torch.from_numpy(fit), torch.from_numpy(label), used.float()
+    threads = torch.get_num_threads()
+
+    def network(i: int) -> list[torch.Tensor]:
+        torch.set_num_threads(1)
+        fitted = fit_perceptron(x[i : i + 1], truth, mask, classes, l2, hidden, widths[i : i + 1], seed)
+        return [w.detach() for w in fitted]
+
+    # one matrix a thread: its weights stay in the processor's cache, and threads of one product do not wait for another
+    try:
+        fits = run_in_threads([partial(network, i) for i in range(len(widths))], "multi-layer classifiers of recording")
+    finally:
+        torch.set_num_threads(threads)
+    return [partial(_network_logits, weights) for weights in fits]
 
 
 def _linear_logits(probe: LinearProbe, rows: torch.Tensor) -> np.ndarray:

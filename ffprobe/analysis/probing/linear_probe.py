@@ -60,7 +60,7 @@ def fit_linear_probes(
     jobs = [partial(_fit, x, label, weight, classes, l2, tolerance) for x in matrices for weight in weights]
     with warnings.catch_warnings():  # more iterations change accuracy by less than the choice of the penalty does
         warnings.simplefilter("ignore", ConvergenceWarning)
-        fits = run_in_threads(jobs)
+        fits = run_in_threads(jobs, "linear classifier")
     repeats = len(weights)
     starts = range(0, len(fits), repeats)
     return [LinearProbe(*map(np.stack, zip(*fits[i : i + repeats], strict=True))) for i in starts]

@@ -48,6 +48,7 @@ def fit_head(features: torch.Tensor, labels: torch.Tensor, classes: int, l2: flo
     import torch
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
 
     seen = labels.unique()
     if len(seen) < 2:
@@ -55,7 +56,9 @@ def fit_head(features: torch.Tensor, labels: torch.Tensor, classes: int, l2: flo
     x = features.double()
     mean, deviation = x.mean(dim=0), x.std(dim=0, correction=0)
     inverse = torch.where(deviation > 1e-7 * mean.abs(), 1 / deviation, 0.0)
-    with warnings.catch_warnings():  # more iterations change accuracy by less than the choice of the penalty does
+    # with a few classes, a product is too thin for several threads: they wait for each other, 8 times slower
+    with threadpool_limits(1), warnings.catch_warnings():
+        # more iterations change accuracy by less than the choice of the penalty does
         warnings.simplefilter("ignore", ConvergenceWarning)
         fitted = LogisticRegression(C=1 / l2, tol=1e-6, max_iter=100).fit(
             ((x - mean) * inverse).numpy(), labels.numpy()

@@ -13,6 +13,7 @@ GROWTH_EPOCHS = 20
 SIGNIFICANCE = 0.05
 """Largest p value, after the Holm-Bonferroni correction, at which a test decides a claim."""
 VERDICTS = {True: "agrees", False: "differs", None: "inconclusive"}
+MARKS = {True: "✓", False: "✗", None: "?"}
 NOT_COMPARABLE = "not comparable"
 
 
@@ -43,8 +44,18 @@ class Claim:
         """The verdict in words: agrees, differs, inconclusive or not comparable."""
         return NOT_COMPARABLE if self.not_comparable else VERDICTS[self.agrees]
 
+    @property
+    def mark(self) -> str:
+        """A character for the verdict: ``✓`` agrees, ``✗`` differs, ``?`` inconclusive, ``–`` not comparable."""
+        return "–" if self.not_comparable else MARKS[self.agrees]
+
+    @property
+    def text(self) -> str:
+        """The claim and what these runs show, without the verdict."""
+        return f"{self.source}: {self.said} Here: {self.here}"
+
     def __str__(self) -> str:
-        return f"{self.source}: {self.said} Here: {self.here} ({self.verdict})"
+        return f"{self.text} ({self.verdict})"
 
     def to_dict(self) -> dict[str, object]:
         """Return the claim as a dict of plain values."""

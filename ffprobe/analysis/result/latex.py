@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ffprobe.analysis.result.table import cell, hidden_columns
+from ffprobe.analysis.result.cells import MISSING, shown_columns
 from ffprobe.display import plain_text
 from ffprobe.errors import FileError
 
@@ -23,29 +23,15 @@ _SPECIAL = {
 def latex(result: Result) -> str:
     """Return a ``tabular`` with booktabs rules; the question and the notes are comments.
 
-    A spread follows its value after ±, and columns without any measured value are omitted.
+    A spread follows its value after ±, an interval in brackets; columns without any measured value are omitted.
     """
-    columns = result.columns
-    names = [column.name for column in columns]
-    hidden = hidden_columns(columns, result.rows)
-    shown = [
-        i
-        for i, column in enumerate(columns)
-        if i not in hidden and column.spread_of not in names and any(cell(row[i], column) != "-" for row in result.rows)
-    ]
-    heads = [_escaped(_heading(columns[i].name, columns[i].unit)) for i in shown]
-    align = "".join("l" if any(isinstance(row[i], str) for row in result.rows) else "r" for i in shown)
+    shown = [c for c in shown_columns(result.columns, result.rows) if set(c.cells) - {MISSING}]
+    heads = [_escaped(_heading(column.column.name, column.column.unit)) for column in shown]
+    align = "".join("l" if column.text else "r" for column in shown)
     lines = [f"% {plain_text(result.question, one_line=True)}", rf"\begin{{tabular}}{{{align}}}", r"\toprule"]
     lines += [" & ".join(heads) + r" \\", r"\midrule"]
-    for row in result.rows:
-        texts = []
-        for i in shown:
-            text = cell(row[i], columns[i])
-            for j, other in enumerate(columns):
-                if other.spread_of == columns[i].name and (spread := cell(row[j], other)) != "-":
-                    text += f" ± {spread}"
-            texts.append(_escaped(text))
-        lines.append(" & ".join(texts) + r" \\")
+    for texts in zip(*(column.cells for column in shown), strict=True):
+        lines.append(" & ".join(map(_escaped, texts)) + r" \\")
     return "\n".join(
         [
             *lines,

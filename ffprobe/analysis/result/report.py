@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ffprobe.analysis.result.cells import shown_columns
 from ffprobe.analysis.result.claim import NOT_COMPARABLE
-from ffprobe.analysis.result.table import cell, hidden_columns
 from ffprobe.analysis.runs.labels import SLOTS
 from ffprobe.analysis.runs.summary import RunSummary, summarize
-from ffprobe.display import finalize
+from ffprobe.display import duration, finalize
 
 if TYPE_CHECKING:
     from ffprobe.analysis.result.result import Result
@@ -90,36 +90,22 @@ class Answer:
 
     @cached_property
     def table(self) -> dict[str, Any]:
-        """The rows as text, each spread next to its value."""
+        """The rows as text, each spread and interval next to its value."""
         assert self.result is not None
-        hidden = hidden_columns(self.result.columns, self.result.rows)
-        columns = [column for i, column in enumerate(self.result.columns) if i not in hidden]
-        rows = [tuple(value for i, value in enumerate(row) if i not in hidden) for row in self.result.rows]
-        names = [column.name for column in columns]
-        spreads = {column.spread_of: i for i, column in enumerate(columns) if column.spread_of in names}
+        columns = shown_columns(self.result.columns, self.result.rows[:MAX_ROWS])
         heads = [
             {
-                "name": column.name.replace("_", " "),
-                "unit": "" if column.unit in ("", "1") else column.unit,
-                "key": column.key,
-                "text": any(isinstance(row[i], str) for row in rows),
+                "name": shown.column.name.replace("_", " "),
+                "unit": "" if shown.column.unit in ("", "1") else shown.column.unit,
+                "key": shown.column.key,
+                "text": shown.text,
             }
-            for i, column in enumerate(columns)
-            if column.spread_of not in names
+            for shown in columns
         ]
-        shown = []
-        for row in rows[:MAX_ROWS]:
-            cells = []
-            for i, column in enumerate(columns):
-                if column.spread_of in names:
-                    continue
-                text = cell(row[i], column)
-                if (j := spreads.get(column.name)) is not None and (spread := cell(row[j], columns[j])) != "-":
-                    text = f"{text} ± {spread}"
-                cells.append(text)
-            shown.append(list(zip(heads, cells, strict=True)))
-        omitted = max(0, len(rows) - MAX_ROWS)
-        return {"columns": heads, "rows": shown, "omitted": omitted, "collapsed": len(rows) > MAX_OPEN_ROWS}
+        cells = zip(*(shown.cells for shown in columns), strict=True)
+        rows = [list(zip(heads, row, strict=True)) for row in cells]
+        count = len(self.result.rows)
+        return {"columns": heads, "rows": rows, "omitted": count - len(rows), "collapsed": count > MAX_OPEN_ROWS}
 
 
 @dataclass
@@ -271,7 +257,7 @@ def _numbers(run: RunFile, summary: RunSummary, planned: str) -> list[dict[str, 
     if run.has("metrics/layer"):
         add("layers", str(run.variable("metrics/layer").shape[0]))
     if summary.seconds == summary.seconds:
-        add("time", _duration(summary.seconds), "evaluation included")
+        add("time", duration(summary.seconds), "evaluation included")
     for name, path, scale, unit in (
         ("speed", "metrics/images_per_second", 1, "images/s"),
         ("peak memory", "final/peak_memory", 1 / 2**20, "MiB"),
@@ -309,9 +295,3 @@ def _environment(summary: RunSummary) -> list[tuple[str, str]]:
 def _versions(attributes: Mapping[str, object]) -> list[str]:
     names = ("ffprobe", "python", "torch", "numpy", "h5py")
     return [f"{name} {attributes[f'{name}_version']}" for name in names if f"{name}_version" in attributes]
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s" if minutes else f"{seconds:.1f} s"

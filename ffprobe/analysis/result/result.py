@@ -99,19 +99,16 @@ class Result:
         return path
 
     def table(self) -> ResultTable:
-        """Return the result as a table that rich prints on a terminal of any width."""
-        return ResultTable(self.question, self.columns, self.rows, self._sentences())
+        """Return all rows as a table that rich prints on a terminal of any width."""
+        return ResultTable(self.question, self.columns, self.rows, self.notes, self.claims)
 
-    def _sentences(self) -> list[str]:
-        """Notes and claims; claims that are not comparable with these runs are counted in one line."""
-        hidden = sum(bool(claim.not_comparable) for claim in self.claims)
-        one = hidden == 1
-        fold = (
-            f"{hidden} {'claim is' if one else 'claims are'} not comparable with these runs; --json lists"
-            f" {'it' if one else 'them'}."
-        )
-        shown = [str(claim) for claim in self.claims if not claim.not_comparable]
-        return [*self.notes, *shown, *([fold] if hidden else [])]
+    def summary(self) -> ResultTable:
+        """Return the table for reading, which fits on one screen.
+
+        Rows of several epochs are folded into one, with the first, best and last value and a sparkline. Columns that
+        are details are left out, and so are columns that do not fit; ``table``, CSV and JSON have everything.
+        """
+        return ResultTable(self.question, self.columns, self.rows, self.notes, self.claims, brief=True)
 
     def figure(self) -> Figure:
         """Draw the result as a matplotlib figure.
@@ -158,12 +155,12 @@ class Result:
         return frame
 
     def __rich__(self) -> ResultTable:
-        """Return the table, so that ``rich.print(result)`` shows it."""
-        return self.table()
+        """Return the summary, so that ``rich.print(result)`` shows it."""
+        return self.summary()
 
     def _repr_html_(self) -> str:
-        """Return the table as HTML for a notebook."""
-        return self.table()._repr_html_()
+        """Return the summary as HTML for a notebook; the long table is below it, collapsed."""
+        return self.summary()._repr_html_()
 
     def __repr__(self) -> str:
         return f"<result {self.name!r}: {self.question} {len(self.rows)} rows, {len(self.columns)} columns>"

@@ -12,6 +12,7 @@ from ffprobe.analysis.result.column import Column
 from ffprobe.analysis.result.joint_claim import joint_notes
 from ffprobe.analysis.result.result import Result
 from ffprobe.analysis.runs.labels import run_labels
+from ffprobe.analysis.runs.progress import report_progress
 from ffprobe.components.probe import Probe
 
 if TYPE_CHECKING:
@@ -72,7 +73,11 @@ class PerRunProbe(Probe):
 
     def analyze_runs(self, runs: Sequence[RunFile]) -> list[Any]:
         """Analyze all runs; override it to check them together."""
-        return [self.analyze_run(run, label) for run, label in zip(runs, run_labels(runs), strict=True)]
+        results = []
+        for number, (run, label) in enumerate(zip(runs, run_labels(runs), strict=True), 1):
+            report_progress(f"{run.path} ({number} of {len(runs)})" if len(runs) > 1 else str(run.path))
+            results.append(self.analyze_run(run, label))
+        return results
 
     @abstractmethod
     def columns(self, results: Sequence[Any]) -> Sequence[Column]:

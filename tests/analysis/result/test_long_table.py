@@ -1,4 +1,4 @@
-"""A terminal shows the first and last rows of a long table; a pipe gets the complete table."""
+"""The summary of a long table has its first and last rows; the table has all of them."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ from rich.console import Console
 import ffprobe
 
 
-def printed(rows: int, *, terminal: bool) -> list[str]:
-    columns = [ffprobe.Column("epoch", key=True), ffprobe.Column("value")]
+def printed(rows: int, *, summary: bool, terminal: bool = True) -> list[str]:
+    columns = [ffprobe.Column("image", key=True), ffprobe.Column("value")]
     result = ffprobe.Result("x", "Question?", columns, [(i, 1000 + i) for i in range(rows)], notes=["A note."])
     out = io.StringIO()
-    Console(file=out, width=80, force_terminal=terminal, color_system=None).print(result.table())
+    table = result.summary() if summary else result.table()
+    Console(file=out, width=80, force_terminal=terminal, color_system=None).print(table)
     return out.getvalue().splitlines()
 
 
-@pytest.mark.parametrize(("rows", "terminal"), [(60, True), (500, False)])
-def test_it_is_complete(rows: int, terminal: bool) -> None:
-    values = {line.split()[-1] for line in printed(rows, terminal=terminal) if line}
+@pytest.mark.parametrize(("rows", "summary", "terminal"), [(30, True, True), (500, False, True), (500, False, False)])
+def test_it_is_complete(rows: int, summary: bool, terminal: bool) -> None:
+    values = {line.split()[-1] for line in printed(rows, summary=summary, terminal=terminal) if line}
     assert {str(1000 + i) for i in range(rows)} <= values
-    assert not any("…" in line for line in printed(rows, terminal=terminal))
+    assert not any("…" in line for line in printed(rows, summary=summary, terminal=terminal))
 
 
-def test_a_terminal_omits_the_middle_and_prints_the_number_of_rows() -> None:
-    lines = printed(61, terminal=True)
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_summary_omits_the_middle_and_prints_the_number_of_rows(terminal: bool) -> None:
+    lines = printed(61, summary=True, terminal=terminal)
     values = [line.split()[1] for line in lines if len(line.split()) == 2 and line.split()[1].isdigit()]
-    assert values == [str(1000 + i) for i in [*range(20), *range(41, 61)]]
-    assert "61 rows in total" in lines[-2]
+    assert values == [str(1000 + i) for i in [*range(12), *range(49, 61)]]
+    assert "--all prints all 61 rows" in lines[-2]

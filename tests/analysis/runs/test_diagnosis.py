@@ -67,7 +67,10 @@ def test_a_flat_loss_matters_only_at_chance() -> None:
 
 
 def test_a_dead_layer() -> None:
-    arrays = {"activations/0/pre/unreduced_dead": np.array([0.0, 0.2]), "activations/1/pre/unreduced_dead": np.array([0, 0.97])}
+    arrays = {
+        "activations/0/pre/unreduced_dead": np.array([0.0, 0.2]),
+        "activations/1/pre/unreduced_dead": np.array([0, 0.97]),
+    }
     [text] = found(arrays=arrays)
     assert text.startswith("Layer 2 is dead: at least 97 % of its units")
 

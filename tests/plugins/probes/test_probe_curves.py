@@ -102,9 +102,9 @@ def test_a_layer_without_a_loss_is_named(make_run: MakeRun) -> None:
 
 
 def test_several_runs_have_their_labels(make_run: MakeRun) -> None:
-    result = analyze(make_run("a", plugins={"loss": "symba"}, **course()), make_run("b", **course(layers=2)))
-    assert {row["run"] for row in result.to_dict()["rows"]} == {"symba", "fixed-threshold"}
-    assert [axes.get_title(loc="left") for axes in result.figure().axes[::2]] == ["symba", "fixed-threshold"]
+    result = analyze(make_run("symba", plugins={"loss": "symba"}, **course()), make_run("b", **course(layers=2)))
+    assert {row["run"] for row in result.to_dict()["rows"]} == {"symba", "b"}
+    assert [axes.get_title(loc="left") for axes in result.figure().axes[::2]] == ["symba", "b"]
 
 
 class TestClaim:
