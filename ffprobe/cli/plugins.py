@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated, Any
 
 import typer
+from rich.cells import cell_len
 
 from ffprobe.cli import plugins_check, plugins_new
+from ffprobe.cli.completion import complete_plugin_or_preset
 from ffprobe.cli.console import Json, Verbose, print_json, stdout
+from ffprobe.display import plain_text
+
+DISTRIBUTION = "ffprobe-nn"
+"""The distribution of the presets and of the plugins that are installed with ffprobe."""
+TITLES = {
+    "": "without components (hooks or commands)",
+    "preset": "preset (ffprobe run --preset NAME; see ffprobe presets)",
+}
+"""Headings of the groups that are not named by their kind."""
 
 app = typer.Typer(help="List, describe, create and check plugins.", no_args_is_help=True, rich_markup_mode=None)
 app.command("new")(plugins_new.new)
@@ -16,8 +28,33 @@ app.command("check")(plugins_check.check)
 
 @app.command("list")
 def list_(json: Json = False, verbose: Verbose = False) -> None:
-    """List all installed plugins by kind, without importing them."""
+    """List all installed plugins by kind, and the presets, without importing them.
+
+    On a terminal, descriptions are shortened to one line; `plugins info NAME` and --json have them in full.
+    """
+    rows = _rows()
+    if json:
+        print_json(rows)
+        return
+    console = stdout()
+    for kind, group in itertools.groupby(rows, key=lambda row: row["kind"]):
+        members = list(group)
+        console.print(TITLES.get(kind, kind), style="bold")
+        longest = max(len(row["name"]) for row in members)
+        for row in members:
+            text = row["summary"].rstrip(".")
+            if row["distribution"] != DISTRIBUTION:
+                text = f"{row['distribution']} {row['version']}: {text}"
+            _print_line(console, f"  {row['name']:{longest}}  ", text)
+    if console.is_terminal:
+        console.print("Descriptions in full, and settings: ffprobe plugins info NAME", style="dim")
+
+
+def _rows() -> list[dict[str, Any]]:
+    """Every component, every plugin without one, and every preset, in the order of the kinds."""
+    from ffprobe.config.preset_files import preset_names, preset_summary
     from ffprobe.plugin.discovery import BASES, installed
+    from ffprobe.runtime.version import __version__
 
     rows = []
     for plugin in installed():
@@ -34,57 +71,84 @@ def list_(json: Json = False, verbose: Verbose = False) -> None:
                     "module": plugin.target,
                 }
             )
-    order = [*BASES.values(), ""]
-    rows.sort(key=lambda row: (order.index(row["kind"]), row["name"]))
-    if json:
-        print_json(rows)
-        return
-    from rich.table import Table
+    host = {"plugin": "", "distribution": DISTRIBUTION, "version": __version__, "module": ""}
+    rows += [{"name": n, "kind": "preset", "summary": preset_summary(n), **host} for n in preset_names()]
+    order = [*dict.fromkeys(BASES.values()), "", "preset"]
+    return sorted(rows, key=lambda row: (order.index(row["kind"]), row["name"]))
+
+
+def _print_line(console: Any, head: str, text: str) -> None:
+    """Print one line: on a terminal the text is cut between words to fit, in a log it is complete."""
     from rich.text import Text
 
-    table = Table("kind", "name", "description", "distribution", box=None, pad_edge=False)
-    before = ""
-    for row in rows:
-        kind = row["kind"] or "?"
-        distribution = f"{row['distribution']} {row['version']}"
-        cells = (kind if kind != before else "", row["name"], row["summary"].rstrip("."), distribution)
-        table.add_row(*(Text(cell) for cell in cells))  # Text, because brackets in a summary are not markup
-        before = kind
-    stdout().print(table)
+    head, text = plain_text(head, one_line=True), plain_text(text, one_line=True)
+    room = console.width - cell_len(head)
+    if console.is_terminal and cell_len(text) > room > 1:
+        text = f"{Text(text).wrap(console, room - 1)[0].plain.rstrip(' ,;:')}…"
+    console.print(head + text, soft_wrap=True)
 
 
 @app.command("info")
 def info(
-    name: Annotated[str, typer.Argument(help="Name of a plugin, ./file.py or module:attr.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="Name of a plugin or a preset, ./file.py or module:attr.", autocompletion=complete_plugin_or_preset
+        ),
+    ],
     preset: Annotated[bool, typer.Option("--preset", help="NAME is the name of a preset.")] = False,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """Describe a plugin: its settings with units, its source in the literature, and which parameters its losses train.
 
-    The last part is measured on a toy network that trains for a few steps. With --preset, describe a preset.
+    The last part is measured on a toy network that trains for a few steps. A preset is described by its components, its
+    paper's accuracy and the accuracy measured here. If a plugin and a preset have the same name, both are described;
+    --preset shows the preset alone.
     """
+    from ffprobe.cli.preset_info import describe_preset, print_preset
+    from ffprobe.config.preset_files import preset_names
     from ffprobe.plugin.registry import Registry
 
     registry = Registry()
-    if preset:
-        from ffprobe.cli.preset_info import describe_preset, print_preset
-
-        described = describe_preset(name, registry)
-        if json:
-            print_json(described)
-        else:
-            print_preset(stdout(), described)
-        return
-    documents = [_describe(component, registry) for component in registry.load(name)]
+    is_preset = preset or name in preset_names()
+    is_plugin = not preset and _names_plugin(name, registry, is_preset)
+    components = [_describe(component, registry) for component in (registry.load(name) if is_plugin else [])]
+    described = [describe_preset(name, registry)] if is_preset else []
     if json:
+        documents = [*components, *described]
         print_json(documents[0] if len(documents) == 1 else documents)
         return
     console = stdout()
-    for document in documents:
+    for document in components:
         _print(console, document)
-    if not documents:
-        console.print(f"{name} provides no component; it has only observer hooks.", markup=False)
+    if is_plugin and not components:
+        console.print(f"{name} provides no component; it has only observer hooks.")
+    for document in described:
+        if is_plugin:
+            console.print()
+        print_preset(console, document)
+
+
+def _names_plugin(name: str, registry: Any, is_preset: bool) -> bool:
+    """Whether to load a plugin for this name.
+
+    Raises:
+        PluginError: neither a plugin nor a preset has the name; the message suggests the closest names of both.
+    """
+    from ffprobe.config.preset_files import preset_names
+    from ffprobe.errors import PluginError, did_you_mean
+    from ffprobe.plugin.discovery import CHOICE
+
+    known = {name for plugin in registry.plugins for name in (plugin.name, *(o.name for o in plugin.offers))}
+    if name in known or not CHOICE.fullmatch(name):  # files and module:attr are no names
+        return True
+    if is_preset:
+        return False
+    raise PluginError(
+        f"There is no plugin or preset {name!r}.",
+        hint=f"{did_you_mean(name, [*known, *preset_names()])} `ffprobe plugins list` lists all.",
+    )
 
 
 def _describe(component: Any, registry: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ffprobe.cli.completion import complete_any_plugin
 from ffprobe.cli.console import Json, Verbose, print_json, stdout
 
 MARKS = {"passed": "ok", "failed": "FAIL", "skipped": "skip"}
@@ -14,7 +15,11 @@ MARKS = {"passed": "ok", "failed": "FAIL", "skipped": "skip"}
 
 def check(
     name: Annotated[
-        str, typer.Argument(help="Name of a plugin, ./file.py or module:attr, with settings as for --plugin.")
+        str,
+        typer.Argument(
+            help="Name of a plugin, ./file.py or module:attr, with settings as for --plugin.",
+            autocompletion=complete_any_plugin,
+        ),
     ],
     data_dir: Annotated[Path | None, typer.Option(help="Directory of the files of a data set.")] = None,
     json: Json = False,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ffprobe.cli.completion import complete_dataset, complete_evaluator, complete_run_file
 from ffprobe.cli.console import Json, Verbose, finite, print_json, stderr, stdout
 
 if TYPE_CHECKING:
@@ -33,11 +34,17 @@ class Split(StrEnum):
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="A finished run file.")],
+    run: Annotated[Path, typer.Argument(help="A finished run file.", autocompletion=complete_run_file)],
     evaluator: Annotated[
-        str, typer.Option(help="Evaluator, NAME or NAME:key=value,...; the evaluator of the run by default.")
+        str,
+        typer.Option(
+            help="Evaluator, NAME or NAME:key=value,...; the evaluator of the run by default.",
+            autocompletion=complete_evaluator,
+        ),
     ] = "",
-    dataset: Annotated[str, typer.Option(help="Data set; the data set of the run by default.")] = "",
+    dataset: Annotated[
+        str, typer.Option(help="Data set; the data set of the run by default.", autocompletion=complete_dataset)
+    ] = "",
     data_dir: Annotated[str, typer.Option(help="Directory of the files of the data set.")] = "",
     download: Annotated[bool, typer.Option("--download", help="Download missing files of the data set.")] = False,
     split: Annotated[Split, typer.Option(help="Part of the data set to predict.")] = Split.test,

@@ -9,21 +9,30 @@ AUDITED = ("loss", "goodness", "rule", "scheduler", "network")
 
 
 def describe_preset(name: str, registry: Any) -> dict[str, Any]:
-    """A description of a preset: the comment in its file, its components with settings, what its losses train.
+    """A description of a preset: the comment in its file, its components with settings, what its losses train, numbers.
 
     Raises:
         UsageError: there is no such preset.
     """
     from ffprobe.components.kinds import SINGLE_SLOTS
     from ffprobe.config.parsing import merge
-    from ffprobe.config.preset_files import BASE_PRESET, preset_comment, read_preset
+    from ffprobe.config.preset_files import (
+        BASE_PRESET,
+        preset_comment,
+        preset_measurement,
+        preset_publication,
+        read_preset,
+    )
     from ffprobe.config.resolve import resolve
 
     table = merge(read_preset(BASE_PRESET), read_preset(name))
     config = resolve(table, registry)
     return {
         "name": name,
+        "kind": "preset",
         "description": preset_comment(name),
+        "measured": preset_measurement(name),
+        "paper": preset_publication(name),
         "components": {kind: config.slots[kind].to_dict() for kind in SINGLE_SLOTS if kind != "dataset"},
         "training": read_preset(name).get("training", {}),
         "locality": _locality(lambda: _preset_locality(name, table, registry)),
@@ -60,8 +69,29 @@ def print_preset(console: Any, document: dict[str, Any]) -> None:
     if document["training"]:
         training = ", ".join(f"{key}={value}" for key, value in document["training"].items())
         console.print(f"Training: {training}", markup=False)
+    for sentence in _numbers(document):
+        console.print(sentence)
     print_locality(console, document["locality"])
     console.print(f"For example: ffprobe run --preset {document['name']}", markup=False)
+
+
+def _numbers(document: dict[str, Any]) -> list[str]:
+    """What was measured here and what the paper reports, in sentences."""
+    from ffprobe.cli.presets import expected_time
+
+    sentences = []
+    if measured := document["measured"]:
+        test, validation = (f"{100 * measured[f'{split}_accuracy']:.2f} %" for split in ("test", "validation"))
+        threads = f"{measured['threads']} thread{'s' * (measured['threads'] != 1)}"
+        sentences.append(
+            f"Measured on {measured['dataset']}, seed {measured['seed']}, {measured['epochs']} epochs: test accuracy "
+            f"{test}, validation accuracy {validation} in {expected_time(measured)} ({measured['processor']}, "
+            f"{threads}, {measured['precision']}, torch {measured['torch']}, {measured['date']})."
+        )
+    if paper := document["paper"]:
+        numbers = ", ".join(f"{number} % on {data}" for data, number in paper["test_accuracy"].items())
+        sentences.append(f"Its paper: {numbers} ({paper['setting']}; {paper['source']}).")
+    return sentences
 
 
 def print_locality(console: Any, locality: dict[str, Any]) -> None:

@@ -7,11 +7,14 @@ from typing import Annotated
 
 import typer
 
+from ffprobe.cli.completion import complete_partial_file
 from ffprobe.cli.console import Verbose, stderr
 
 
 def repair(
-    partial: Annotated[Path, typer.Argument(help="The .partial file of a run that was killed.")],
+    partial: Annotated[
+        Path, typer.Argument(help="The .partial file of a run that was killed.", autocompletion=complete_partial_file)
+    ],
     out: Annotated[Path | None, typer.Option(help="File to write; the .partial file itself by default.")] = None,
     verbose: Verbose = False,
 ) -> None:

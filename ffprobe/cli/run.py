@@ -12,6 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ffprobe.cli.completion import (
+    complete_dataset,
+    complete_plugin,
+    complete_preset,
+    complete_run_file,
+    complete_setting,
+)
 from ffprobe.cli.console import Json, Verbose, finite, print_json, stderr, stdout
 from ffprobe.display import duration, short_path
 from ffprobe.errors import UsageError
@@ -24,11 +31,33 @@ if TYPE_CHECKING:
     from ffprobe.training.trainer import Outcome
 
 Words = list[str]
+SECTIONS = {
+    "Method": ("preset", "plugin", "set_", "config", "from_"),
+    "Data": ("dataset", "data_dir", "download"),
+    "Training": (
+        "quick",
+        "epochs",
+        "batch_size",
+        "learning_rate",
+        "early_stop",
+        "keep_best",
+        "seed",
+        "device",
+        "precision",
+        "compile_",
+    ),
+    "Run file": ("out", "overwrite", "resume", "allow_changes"),
+}
+"""The sections of the options in the help."""
 
 
 def run(
     preset: Annotated[
-        str, typer.Option(help="Name of a preset, such as vanilla-ff or trifecta; see ffprobe presets.")
+        str,
+        typer.Option(
+            help="Name of a preset, such as vanilla-ff or trifecta; see ffprobe presets.",
+            autocompletion=complete_preset,
+        ),
     ] = "",
     plugin: Annotated[
         Words | None,
@@ -36,14 +65,27 @@ def run(
             "--plugin",
             "-p",
             help="Plugin: NAME, NAME:key=value,..., ./file.py, ./file.py:CLASS or module:attr; repeatable.",
+            autocompletion=complete_plugin,
         ),
     ] = None,
     set_: Annotated[
-        Words | None, typer.Option("--set", "-s", help="Setting: key=value, such as network.width=0.25; repeatable.")
+        Words | None,
+        typer.Option(
+            "--set",
+            "-s",
+            help="Setting: key=value, such as network.width=0.25; repeatable.",
+            autocompletion=complete_setting,
+        ),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file of options and settings.")] = None,
-    from_: Annotated[Path | None, typer.Option("--from", help="Repeat the run that this run file contains.")] = None,
-    dataset: Annotated[str, typer.Option("--dataset", "-d", help="Data set: digits, cifar10, images ...")] = "",
+    from_: Annotated[
+        Path | None,
+        typer.Option("--from", help="Repeat the run that this run file contains.", autocompletion=complete_run_file),
+    ] = None,
+    dataset: Annotated[
+        str,
+        typer.Option("--dataset", "-d", help="Data set: digits, cifar10, images ...", autocompletion=complete_dataset),
+    ] = "",
     data_dir: Annotated[
         str, typer.Option(help="Directory of the files of the data set; for images also an archive.")
     ] = "",
@@ -72,7 +114,14 @@ def run(
     precision: Annotated[str, typer.Option(help="Precision of forward passes: auto, fp32, bf16 or fp64.")] = "",
     compile_: Annotated[str, typer.Option("--compile", help="torch.compile for each layer: auto, on or off.")] = "",
     out: Annotated[
-        str, typer.Option("--out", "-o", help="Run file to write; auto: the next free name.", metavar="PATH")
+        str,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Run file to write; auto: the next free name.",
+            metavar="PATH",
+            autocompletion=complete_run_file,
+        ),
     ] = "run.h5",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing run file.")] = False,
     resume: Annotated[
@@ -99,7 +148,7 @@ def run(
     Without options: Hinton's Forward-Forward on the digits of scikit-learn, recorded in run.h5. During training the
     file is named run.h5.partial, so run.h5 exists only if the run is finished.
     """
-    from ffprobe.cli.announcement import first_line, second_line
+    from ffprobe.cli.announcement import expectation, first_line, second_line
     from ffprobe.config.options import RunOptions
     from ffprobe.store.names import AUTO, partial_of, run_file
 
@@ -130,9 +179,7 @@ def run(
     )
     tells = not (dry_run or json or complete) and os.environ.get("RANK", "0") == "0"
     if tells:
-        stderr().print(
-            first_line(options, path, resume and partial_of(path).exists()), soft_wrap=not stderr().is_terminal
-        )
+        _tell(first_line(options, path, resume and partial_of(path).exists()), expectation(options))
 
     from ffprobe.api import configure, train
     from ffprobe.cli.progress import Progress
@@ -144,7 +191,7 @@ def run(
         _print_config(resolved, json)
         return
     if tells:
-        stderr().print(second_line(resolved), style="dim", soft_wrap=not stderr().is_terminal)
+        _tell(second_line(resolved))
     progress = Progress(stderr(), Path(short_path(path)))
     outcome = train(
         resolved,
@@ -165,6 +212,12 @@ def run(
         print_json(finite(_document(outcome, resolved, path)))
     elif not complete:
         _print_outcome(outcome, path)
+
+
+def _tell(*sentences: str) -> None:
+    console = stderr()
+    for sentence in filter(None, sentences):
+        console.print(sentence, soft_wrap=not console.is_terminal)  # a line of a log is never wrapped
 
 
 def _command() -> str:
@@ -210,7 +263,6 @@ def _percent(value: float | None) -> str:
 
 def _print_outcome(outcome: Outcome, out: Path) -> None:
     from rich.table import Table
-    from rich.text import Text
 
     table = Table("layer", box=None, pad_edge=False)
     table.add_column("validation", justify="right")
@@ -223,12 +275,12 @@ def _print_outcome(outcome: Outcome, out: Path) -> None:
     )
     stdout().print(table)
     from ffprobe.analysis.runs.diagnosis import diagnose
+    from ffprobe.cli.findings import print_findings
     from ffprobe.store.reader import open_run
 
     console = stderr()
     with open_run(out) as run:
-        for finding in diagnose(run):
-            console.print(Text.assemble(("look: ", "bold yellow"), str(finding)), soft_wrap=not console.is_terminal)
+        print_findings(console, diagnose(run))
     name = shlex.quote(short_path(out))
     took = f"Wrote {name} in {duration(seconds_since_start())}."
     console.print(f"{took} Next: ffprobe report {name}", soft_wrap=True)
@@ -250,8 +302,8 @@ def _print_config(config: RunConfig, as_json: bool) -> None:
             for inner, setting in value.items():
                 if inner != "name":
                     add(f"  {key}.{inner}", str(setting))
-        elif key == "probes":
-            add(key, ", ".join(entry["name"] for entry in value) or "none")
+        elif key in ("probes", "observers"):
+            add(key, ", ".join(entry if isinstance(entry, str) else entry["name"] for entry in value) or "none")
         else:
             add(key, str(value))
     stdout().print(table)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ffprobe.config.parsing import assignments, merge, nested
-from ffprobe.config.preset_files import BASE_PRESET, read_preset, read_toml
+from ffprobe.config.preset_files import BASE_PRESET, preset_names, read_preset, read_toml
 from ffprobe.config.resolve import check_tables, picks
 from ffprobe.config.trust import check_code, code_in, code_of, without_download
 from ffprobe.errors import UsageError
@@ -98,6 +98,8 @@ class RunOptions:
             from_files.append((earlier, code_in(above), recorded))
             table = merge(table, above)
         preset = self.preset or file.options.preset
+        if preset and preset not in preset_names() and any(plugin.name == preset for plugin in registry.plugins):
+            raise UsageError(f"There is no preset {preset!r}.", hint=f"{preset} is a plugin: --plugin {preset}.")
         table = merge(table, _preset(preset)) if preset else table
         table = merge(table, _quick(table)) if self.quick or file.options.quick else table
         if self.from_:

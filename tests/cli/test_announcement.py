@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ffprobe.cli.announcement import first_line, second_line
+from ffprobe.cli.announcement import expectation, first_line, second_line
 from ffprobe.config.options import RunOptions
 from ffprobe.config.resolve import resolve
 from ffprobe.plugin.registry import Registry
@@ -46,10 +46,22 @@ def test_the_second_line_names_the_components() -> None:
     assert line.startswith("network tff-s, loss symba, goodness mean-square, normalizer batchnorm, scheduler olu")
 
 
+def test_what_to_expect_is_told_only_of_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured = {"processor": "X", "threads": 2, "processor_seconds": 160, "test_accuracy": 0.951, "seed": 0}
+    monkeypatch.setattr("ffprobe.config.preset_files.preset_measurement", lambda name: measured)
+    text = expectation(RunOptions(preset="trifecta", seed=7))
+    assert text.startswith("Expect about 80 s and 95 % test accuracy, as measured with seed 0 on X, 2 threads.")
+    for other in ({"quick": True}, {"plugin": ("olu",)}, {"epochs": 3}, {"dataset": "mnist"}, {"preset": "no-such"}):
+        assert expectation(RunOptions(**other)) == ""
+    monkeypatch.setattr("ffprobe.config.preset_files.preset_measurement", lambda name: None)
+    assert expectation(RunOptions()) == ""
+
+
 def test_nothing_heavy_is_imported_for_the_first_line() -> None:
     code = (
         "import sys; from pathlib import Path; from ffprobe.config.options import RunOptions;"
-        "from ffprobe.cli.announcement import first_line; first_line(RunOptions(), Path('run.h5'), False);"
+        "from ffprobe.cli.announcement import expectation, first_line;"
+        "first_line(RunOptions(), Path('run.h5'), False); expectation(RunOptions());"
         "print([name for name in ('torch', 'h5py', 'numpy', 'matplotlib') if name in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

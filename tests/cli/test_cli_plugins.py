@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from cli.program import ffprobe
 from plugin_files import POWERNORM, write
 from reference.plain_forward_forward import HERE
+
+from ffprobe.plugin.discovery import installed
 
 
 def test_list_shows_kind_name_and_summary(tmp_path: Path) -> None:
@@ -57,10 +60,17 @@ def test_doctor_reports(tmp_path: Path) -> None:
     assert document["device"]["allocator"]
 
 
-def test_analyze_help_lists_the_analyses(tmp_path: Path) -> None:
-    text = ffprobe("analyze", "--help", cwd=tmp_path).out
-    assert "layers:" in text
-    assert "probes:" in text
+@pytest.mark.parametrize("columns", [50, 80, 140])
+def test_analyze_help_lists_the_analyses_line_by_line(tmp_path: Path, columns: int) -> None:
+    lines = ffprobe("analyze", "--help", cwd=tmp_path, env={"COLUMNS": str(columns)}).out.splitlines()
+    assert max(map(len, lines)) <= min(columns, 80)
+    offers = [offer for plugin in installed() for offer in plugin.offers if offer.kind == "probe"]
+    starts = [line.split()[0] for line in lines if line[:2] == "  " and line[2:3].strip()]
+    assert [name for name in starts if name in {o.name for o in offers}] == sorted(o.name for o in offers)
+    text = " ".join(" ".join(lines).split())
+    for offer in offers:
+        question, mark, _ = offer.summary.rstrip(".").partition("?")
+        assert f"{offer.name} {question}{mark}" in text
 
 
 def test_replay_passes_and_fails_with_a_code(tmp_path: Path) -> None:
