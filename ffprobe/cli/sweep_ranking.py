@@ -28,7 +28,8 @@ def print_ranking(trials: Sequence[RankedTrial]) -> None:
     for trial in trials[:SHOWN]:
         spread = f" ± {trial.spread:.2f}" if trial.spread == trial.spread else ""
         accuracy = f"{trial.mean:.2f}{spread} %"
-        table.add_row(*(Text(cell) for cell in (trial.name, accuracy, *map(str, trial.drawn.values()))))
+        drawn = [f"{value:.4g}" if isinstance(value, float) else str(value) for value in trial.drawn.values()]
+        table.add_row(*(Text(cell) for cell in (trial.name, accuracy, *drawn)))
     stdout().print(table)
     console = stderr()
     if len(trials) > SHOWN:

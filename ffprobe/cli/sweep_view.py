@@ -33,12 +33,13 @@ class SweepView:
     Args:
         console: the console of stderr.
         planned: all runs of the plan.
+        total: the number of runs, if the plan does not have all of them yet.
     """
 
-    def __init__(self, console: Console, planned: Sequence[PlannedRun]) -> None:
+    def __init__(self, console: Console, planned: Sequence[PlannedRun], total: int | None = None) -> None:
         self._console, self._began = console, time.monotonic()
         self._before = sum(run.status == "finished" for run in planned)
-        self._total = len(planned)
+        self._total = len(planned) if total is None else total
         self._drawn = 0.0
         self._since: dict[str, float] = {}
         self._took: list[float] = []
@@ -56,6 +57,10 @@ class SweepView:
     ) -> None:
         if self._live:
             self._live.stop()
+
+    def begin_round(self, before: int) -> None:
+        """Begin another round of a search, after ``before`` runs have ended."""
+        self._before = before
 
     def update(self, progress: Progress, event: JobEvent | None) -> None:
         """Show an event; None only updates the times."""
@@ -83,12 +88,14 @@ class SweepView:
             accuracy = f", validation accuracy {logged.accuracy:.1f} %" if logged and logged.accuracy else ""
             accuracy = accuracy if event.state == "finished" else ""
             text = f"{name}: {event.state}{took}{accuracy}; {done} of {self._total} finished"
+            if event.state == "stopped":
+                text = f"{name}: given up{took}, because other trials were better after as many epochs"
             text += f", {counts['failed']} failed" if counts["failed"] else ""
             if event.state == "failed":
                 text += f"; {event.why}: {reason(event.job.log)}"
         if not self._live:
             self._console.print(text, markup=False, soft_wrap=True)
-        elif event.state in ("finished", "failed"):  # the table shows running jobs
+        elif event.state in ("finished", "failed", "stopped"):  # the table shows running jobs
             self._console.print(text, markup=False, style="red" if event.state == "failed" else "")
 
     def _logged(self, event: JobEvent, now: float) -> LoggedEpoch | None:
@@ -122,14 +129,15 @@ class SweepView:
             table.add_row(Text(name), *(Text(cell) for cell in cells[: 4 if width >= NARROW else 2]))
         if len(running) > MAX_ROWS:
             table.add_row(f"and {len(running) - MAX_ROWS} more")
-        done = self._before + counts["finished"]
-        parts = [f"{done} of {self._total} finished", f"{counts['running']} running", f"{counts['queued']} queued"]
+        done = self._before + counts["finished"] + counts["stopped"]
+        queued = max(counts["queued"], self._total - done - counts["running"] - counts["failed"])
+        parts = [f"{done} of {self._total} finished", f"{counts['running']} running", f"{queued} queued"]
         parts += [f"{counts['failed']} failed"] if counts["failed"] else []
         live = [
             LiveRun(now - self._since.get(event.job.name, now), latest.left if latest else None)
             for event, latest in zip(running, logged, strict=True)
         ]
-        left_in_all = seconds_left(self._took, live, counts["queued"])
+        left_in_all = seconds_left(self._took, live, queued)
         parts += [f"{_clock(now - self._began)} elapsed"]
         parts += [f"about {_clock(left_in_all)} left"] if left_in_all is not None else []
         return Group(table, Text(", ".join(parts), style="bold"))

@@ -10,7 +10,8 @@ from typing import Literal
 
 from ffprobe.components.base import Component
 
-JobState = Literal["queued", "running", "finished", "failed"]
+JobState = Literal["queued", "running", "finished", "failed", "stopped"]
+"""An executor reports the first four; a job that ends after ``Executor.stop`` counts as stopped, not as failed."""
 
 
 @dataclass(frozen=True)
@@ -90,3 +91,14 @@ class Executor(Component):
         Raises:
             UsageError: the executor cannot start jobs here at all, or a library that it needs is not installed.
         """
+
+    def stop(self, job: Job) -> bool:
+        """Ask one running job to stop after its batch, for a search that gives it up; its end is reported as usual.
+
+        Args:
+            job: one of the jobs that ``run_jobs`` has reported as running.
+
+        Returns:
+            Whether the job was asked. The default is False: the executor cannot stop single jobs, and they run to the end.
+        """
+        return False

@@ -19,7 +19,7 @@ from ffprobe.config.parsing import assignments
 from ffprobe.config.preset_files import read_toml
 from ffprobe.config.settings import RunSettings
 from ffprobe.errors import UsageError, did_you_mean
-from ffprobe.sweep.search import AXIS, Range, draws, read_range
+from ffprobe.sweep.search import AXIS, METHODS, PRUNERS, Range, Search, draws, read_range
 
 OPTIONS = {field.name.strip("_"): field.name for field in fields(RunOptions) if field.name != "trust"}
 SETTINGS = (*SINGLE_SLOTS, *RunSettings.model_fields, "probes", "observers")
@@ -32,6 +32,7 @@ KINDS: Mapping[str, type] = {
 """The types of the options that are not text."""
 TABLES = ("out", "each", "axes", "search")
 """The keys of a grid."""
+SEARCH_KEYS = ("method", "trials", "seed", "pruner", "space")
 LISTS = ("plugin", "set")
 """Options that may be given several times."""
 NOT_IN_A_GRID = ("out", "resume", "overwrite", "json", "verbose", "dry_run", "allow_changes", "trust")
@@ -64,14 +65,14 @@ class Grid:
         out: the directory for run files, as written in the file; empty if it names none.
         each: the options that all runs share.
         axes: the points of each axis, in the order of the file; the trials of a search come first.
-        is_search: whether one axis is the trials of a search.
+        search: what is searched; the trials of a random search are an axis, those of Optuna come one after another.
     """
 
     path: Path
     out: str
     each: Point
     axes: Mapping[str, tuple[Point, ...]] = field(default_factory=dict)
-    is_search: bool = False
+    search: Search | None = None
 
     @property
     def size(self) -> int:
@@ -145,13 +146,17 @@ def read_grid(path: Path, over: Sequence[str] = ()) -> Grid:
     if not isinstance(axes, Mapping) or not (axes or "search" in table):
         raise reader.error("The grid has no axis.", "Write [axes] and, for example, seed = [0, 1, 2].")
     read = {name: reader.axis(name, points) for name, points in _unnested(axes).items()}
+    search = None
     if "search" in table:
         if AXIS in read:
             raise reader.error(f"The search has an axis {AXIS!r} of its own.", "Rename this axis.", f"[axes] {AXIS}")
-        read = {AXIS: reader.trials(table["search"]), **read}
+        search = reader.search(table["search"])
+        if search.method == "random":
+            drawn = enumerate(draws(search.space, search.trials, search.seed), 1)
+            read = {AXIS: tuple(trial_point(search, *trial) for trial in drawn), **read}
         # validation chooses: a test set that every trial reads would be chosen on
         options = {**options, "set": {"training.test": "never", **options.get("set", {})}}
-    return Grid(path, out, Point("", "", options, "[each]"), read, "search" in table)
+    return Grid(path, out, Point("", "", options, "[each]"), read, search)
 
 
 @dataclass(frozen=True)
@@ -198,23 +203,25 @@ class _Reader:
             )
         return tuple(axis)
 
-    def trials(self, table: Any) -> tuple[Point, ...]:
-        """The trials of a ``[search]``: its settings drawn from its ``space``."""
+    def search(self, table: Any) -> Search:
+        """The ``[search]`` of the file."""
         hint = (
             'Write trials = 20 and [search.space] with lines like "training.learning_rate" = {low = 1e-4, high = 0.1}.'
         )
         if not isinstance(table, Mapping):
             raise self.error("[search] must be a table.", hint, "[search]")
         for key in table:
-            if key not in ("method", "trials", "seed", "space"):
-                raise self.error(
-                    f"A search has no {key!r}.", did_you_mean(key, ("trials", "seed", "space")), "[search]"
-                )
+            if key not in SEARCH_KEYS:
+                raise self.error(f"A search has no {key!r}.", did_you_mean(key, SEARCH_KEYS), "[search]")
         trials, seed = table.get("trials"), table.get("seed", 0)
-        if table.get("method", "random") != "random":
-            raise self.error("The method of a search is random.", 'Write method = "random".', "[search] method")
         if type(trials) is not int or trials < 1 or type(seed) is not int:
             raise self.error("A search needs a number of trials and, optionally, a seed.", hint, "[search]")
+        chosen = {}
+        for key, values in (("method", METHODS), ("pruner", PRUNERS)):
+            chosen[key] = table.get(key, values[0])
+            if chosen[key] not in values:
+                what = f"{key} cannot be {chosen[key]!r}."
+                raise self.error(what, f"Choose one of {', '.join(values)}.", f"[search] {key}")
         space = table.get("space")
         if not isinstance(space, Mapping) or not space:
             raise self.error("A search needs a space.", hint, "[search]")
@@ -227,13 +234,7 @@ class _Reader:
                 ranges[key] = read_range(value)
             except ValueError as error:
                 raise self.error(str(error), "For example {low = 1e-4, high = 1e-1, log = true}.", location) from error
-        width = len(str(trials))
-        return tuple(
-            Point(
-                AXIS, f"{AXIS}-{number:0{width}}", self.options(drawn, "[search.space] "), f"[search], trial {number}"
-            )
-            for number, drawn in enumerate(draws(ranges, trials, seed), 1)
-        )
+        return Search(ranges, trials, seed, **chosen)
 
     def options(self, table: Any, prefix: str) -> dict[str, Any]:
         """The options in a table of the grid.
@@ -289,6 +290,18 @@ class _Reader:
                 hint = f"For example: {name}=/path/to/it ffprobe sweep {self.path or 'GRID.toml'}"
                 raise self.error(f"The environment variable {name} is not set.", hint, location)
         return re.sub(r"\$\{(\w+)\}", lambda match: os.environ[match[1]], text)
+
+
+def trial_point(search: Search, number: int, drawn: Mapping[str, Any]) -> Point:
+    """The point of a trial.
+
+    Args:
+        search: the search.
+        number: of the trial, from 1.
+        drawn: the values of its settings, by dotted key.
+    """
+    name = f"{AXIS}-{number:0{len(str(search.trials))}}"
+    return Point(AXIS, name, _Reader(None).options(drawn, "[search.space] "), f"[search], trial {number}")
 
 
 def _value(point: Point) -> str:

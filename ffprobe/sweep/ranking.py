@@ -52,6 +52,19 @@ class RankedTrial:
         }
 
 
+def validation_accuracy(path: Path) -> float:
+    """Validation accuracy of a finished run by its evaluator, in percent; NaN if it was not measured.
+
+    Raises:
+        FileError: the run file cannot be read.
+    """
+    from ffprobe.analysis.runs.summary import summarize
+    from ffprobe.store.reader import open_run
+
+    with open_run(path) as file:
+        return summarize(file).validation
+
+
 def rank_trials(planned: Sequence[PlannedRun]) -> list[RankedTrial]:
     """Rank the trials that have a finished run, the most accurate first.
 
@@ -63,16 +76,12 @@ def rank_trials(planned: Sequence[PlannedRun]) -> list[RankedTrial]:
     Raises:
         FileError: a finished run file cannot be read.
     """
-    from ffprobe.analysis.runs.summary import summarize
-    from ffprobe.store.reader import open_run
-
     found: dict[str, tuple[Mapping[str, Any], list[tuple[float, Path]]]] = {}
     for run in planned:
         point = next((point for point in run.points if point.axis == AXIS), None)
         if point is None or not run.job.out.exists():
             continue
-        with open_run(run.job.out) as file:
-            accuracy = summarize(file).validation
+        accuracy = validation_accuracy(run.job.out)
         if accuracy == accuracy:
             options = {key: value for key, value in point.options.items() if key != "set"}
             drawn = {**options, **point.options.get("set", {})}

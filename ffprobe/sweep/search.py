@@ -30,7 +30,7 @@ class Range:
     low: float = 0.0
     high: float = 0.0
     log: bool = False
-    step: float = 0.0
+    step: float = 0
 
     def draw(self, chance: random.Random) -> Any:
         """One value; an int if the bounds and the step are."""
@@ -46,6 +46,28 @@ class Range:
         if all(isinstance(bound, int) for bound in (self.low, self.high, self.step)):
             return min(max(round(value), self.low), self.high)
         return min(max(float(f"{value:.{DIGITS}g}"), self.low), self.high)
+
+
+@dataclass(frozen=True)
+class Search:
+    """The ``[search]`` of a grid.
+
+    Attributes:
+        space: the range of each setting, by dotted key.
+        trials: how many to draw.
+        seed: of the draws.
+        method: ``random``, or ``optuna``: each trial depends on the results of those before.
+        pruner: with ``optuna``, what ends trials that are behind: ``median``, ``hyperband`` or ``none``.
+    """
+
+    space: Mapping[str, Range]
+    trials: int
+    seed: int = 0
+    method: str = "random"
+    pruner: str = "median"
+
+
+METHODS, PRUNERS = ("random", "optuna"), ("median", "hyperband", "none")
 
 
 def read_range(value: Any) -> Range:

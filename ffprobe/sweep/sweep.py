@@ -21,15 +21,20 @@ class Progress:
     Attributes:
         jobs: all jobs, in order.
         events: the latest event of each job that has had one, by job name.
+        given_up: names of the jobs that were asked to stop.
     """
 
     jobs: Sequence[Job]
     events: dict[str, JobEvent] = field(default_factory=dict)
+    given_up: set[str] = field(default_factory=set)
 
     def update(self, event: JobEvent) -> JobEvent:
         """Store an event. A job that is reported as finished but left no run file counts as failed."""
         if event.state == "finished" and not event.job.out.exists():
             event = JobEvent(event.job, "failed", event.where, "ended without a run file")
+        if event.state == "failed" and event.job.name in self.given_up:
+            # a run that finished before the request reached it has a result
+            event = JobEvent(event.job, "finished" if event.job.out.exists() else "stopped", event.where)
         self.events[event.job.name] = event
         return event
 

@@ -35,13 +35,17 @@ class Local(ffprobe.Executor):
 
         grace: float = Field(60.0, ge=0, description="time that a run may take to stop before it is killed, in seconds")
 
+    def __init__(self, params: ffprobe.Params | None = None) -> None:
+        super().__init__(params)
+        self._running: dict[subprocess.Popen[bytes], tuple[ffprobe.Job, str]] = {}
+
     def run_jobs(
         self, jobs: Sequence[ffprobe.Job], limits: ffprobe.ResourceLimits
     ) -> Generator[ffprobe.JobEvent | None, None, None]:
         slots = deque(_slots(limits))
         threads = max(1, (os.cpu_count() or 1) // len(slots))
         waiting = deque(jobs)
-        running: dict[subprocess.Popen[bytes], tuple[ffprobe.Job, str]] = {}
+        running = self._running = {}
         try:
             while waiting or running:
                 while waiting and slots:
@@ -61,6 +65,14 @@ class Local(ffprobe.Executor):
                 time.sleep(TICK)
         finally:
             _stop(list(running), self.params.grace)
+
+    def stop(self, job: ffprobe.Job) -> bool:
+        """Send SIGINT to the process of a job, which then ends after its batch."""
+        for process, (other, _) in self._running.items():
+            if other is job:
+                process.send_signal(signal.SIGINT)
+                return True
+        return False
 
 
 def _slots(limits: ffprobe.ResourceLimits) -> list[str]:

@@ -84,7 +84,7 @@ batch_size = [32, 64]
 
 def test_the_trials_are_an_axis_beside_the_others(tmp_path: Path) -> None:
     read = grid(tmp_path, f"{SEARCH}[axes]\nseed = [0, 1]\n")
-    assert read.size == 24 and read.is_search and list(read.axes) == ["trial", "seed"]
+    assert read.size == 24 and read.search is not None and list(read.axes) == ["trial", "seed"]
     first = read.axes["trial"][0]
     assert first.name == "trial-01" and first.options["batch_size"] in (32, 64)
     assert 1e-4 <= first.options["set"]["training.learning_rate"] <= 1e-1
@@ -102,7 +102,8 @@ def test_the_test_set_is_read_only_if_the_file_says_so(tmp_path: Path) -> None:
     [
         ("trials = 12", "", "number of trials", "[search]"),
         ("trials = 12", "trials = 0", "number of trials", "[search]"),
-        ("trials = 12", 'trials = 12\nmethod = "grid"', "method", "[search] method"),
+        ("trials = 12", 'trials = 12\nmethod = "grid"', "method cannot be 'grid'", "[search] method"),
+        ("trials = 12", 'trials = 12\npruner = "none!"', "pruner cannot be 'none!'", "[search] pruner"),
         ("trials = 12", "trials = 12\ntrails = 3", "'trails'", "[search]"),
         ("batch_size", "batch_sise", "'batch_sise'", "[search.space] batch_sise"),
         ("[32, 64]", "{low = 3}", "low, high", "[search.space] batch_size"),

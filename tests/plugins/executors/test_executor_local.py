@@ -15,7 +15,7 @@ from ffprobe.plugin.registry import Registry
 SCRIPT = f"""#!{sys.executable}
 import os, sys, time
 print(os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ["OMP_NUM_THREADS"], *sys.argv[1:], flush=True)
-time.sleep(0.5)
+time.sleep(30 if "long" in sys.argv else 0.5)
 if "die" in sys.argv:
     os.kill(os.getpid(), 9)
 sys.exit(3 if "wrong" in sys.argv else 0)
@@ -97,3 +97,17 @@ def test_output_is_appended_to_the_log(local: Any, tmp_path: Path) -> None:
     for _ in range(2):
         list(local.run_jobs(todo, ffprobe.ResourceLimits()))
     assert len(logs(todo)[0].splitlines()) == 2
+
+
+def test_one_job_is_stopped_and_the_others_go_on(local: Any, tmp_path: Path) -> None:
+    long, short = todo = jobs(tmp_path, "long", "short")
+    assert not local.stop(long)  # nothing runs yet
+    ends = {}
+    for event in local.run_jobs(todo, ffprobe.ResourceLimits(2)):
+        if event and event.state == "running" and event.job is short:
+            while not long.log.read_text():  # the interpreter ignores no signal from here on
+                pass
+            assert local.stop(long)
+        elif event and event.state != "running":
+            ends[event.job.name] = event.state
+    assert ends == {"0": "failed", "1": "finished"}  # the sweep calls what it stopped itself "stopped"
