@@ -28,6 +28,9 @@ stderr; `NO_COLOR` is respected. Every command ends with one of these exit codes
 | 130, 143 | Interrupted by Ctrl-C or SIGTERM, after the run file was closed cleanly. |
 
 [Errors](errors.md) lists every message with its hint.
+
+`ffprobe --install-completion` sets up the Tab key of bash, zsh, fish or PowerShell. It completes commands and options,
+and the values of options: presets, plugins, data sets, evaluators, keys for `--set`, analyses and run files.
 """
 
 

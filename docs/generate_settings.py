@@ -18,8 +18,8 @@ it in one step.
 Later sources override earlier ones: the preset, `--from`, `--config`, `--plugin`, then `--set` and the named options.
 `ffprobe run --dry-run` prints the resolved config.
 
-A file for `--config` has the grammar of `[each]` in a [sweep](sweeps.md): the options of `ffprobe run` by their names, and
-settings nested, dotted, or in a table `set`:
+A file for `--config` has the grammar of `[each]` in a [sweep](sweeps.md): the options of `ffprobe run` by their names,
+and settings nested, dotted, or in a table `set`:
 
 ```toml
 preset = "trifecta"

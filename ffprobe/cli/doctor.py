@@ -75,7 +75,7 @@ def _device() -> dict[str, Any]:
         default = "C library; tcmalloc may be faster (docs/performance.md)"
     return {
         "auto": str(device),
-        "precision auto": choose_precision("auto", device),
+        "precision auto": choose_precision("auto", device, keep=False),
         **_rates(device.type),
         "threads": torch.get_num_threads(),
         "allocator": preloaded_allocator() or default,
@@ -87,7 +87,7 @@ def _rates(device: str) -> dict[str, Any]:
 
     if device != "cpu":
         return {}
-    rates = processor_rates(again=True)
+    rates = processor_rates(keep=False)
     text = f"{rates.fp32:.0f} in fp32, {rates.bf16:.0f} in bf16 ({rates.speedup:.2f} times; auto takes bf16 from 1.2)"
     return {"processor": processor_model(), "10^9 operations/s": text}
 

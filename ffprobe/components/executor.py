@@ -99,6 +99,6 @@ class Executor(Component):
             job: one of the jobs that ``run_jobs`` has reported as running.
 
         Returns:
-            Whether the job was asked. The default is False: the executor cannot stop single jobs, and they run to the end.
+            Whether the job was asked. The default is False: the executor cannot stop single jobs; they run to the end.
         """
         return False

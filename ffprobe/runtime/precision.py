@@ -31,7 +31,7 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def choose_precision(name: str, device: torch.device) -> str:
+def choose_precision(name: str, device: torch.device, *, keep: bool = True) -> str:
     """``fp32``, ``bf16`` or ``fp64``; ``auto`` is bf16 where it is at least 1.2 times faster, else fp32.
 
     On a GPU, bf16 is faster from Ampere on. Processors with bfloat16 instructions differ: some compute slower in it
@@ -39,13 +39,18 @@ def choose_precision(name: str, device: torch.device) -> str:
 
     fp16 is not offered: local losses divide by batch times features, so fp16 gradients of activations underflow.
 
+    Args:
+        name: what was asked for.
+        device: the device.
+        keep: write what was measured for ``auto`` to the cache folder, for the next time.
+
     Raises:
         UsageError: bf16 was requested on a device that does not support it.
     """
     if name == "auto":
         if not native_bf16(device):
             return "fp32"
-        return "bf16" if device.type == "cuda" or processor_rates().speedup >= FASTER else "fp32"
+        return "bf16" if device.type == "cuda" or processor_rates(keep=keep).speedup >= FASTER else "fp32"
     if name == "bf16" and device.type == "cuda" and not torch.cuda.is_bf16_supported():
         name = torch.cuda.get_device_name(device)
         raise UsageError(f"{name} does not support bfloat16.", hint="Use --precision fp32.")

@@ -53,7 +53,7 @@ def processor_model() -> str:
     return platform.processor() or platform.machine()
 
 
-def processor_rates(again: bool = False) -> Rates:
+def processor_rates(again: bool = False, keep: bool = True) -> Rates:
     """Measure the processor, or return what was measured before on this machine with this torch.
 
     The result is kept in the cache folder, so that noise does not change the choice from one run to the next. It takes
@@ -61,6 +61,7 @@ def processor_rates(again: bool = False) -> Rates:
 
     Args:
         again: measure although there is a result.
+        keep: write the result to the cache folder.
     """
     path = cache_folder() / FILE
     key = f"{processor_model()}, torch {torch.__version__}"
@@ -68,7 +69,8 @@ def processor_rates(again: bool = False) -> Rates:
     if key in known and not again:
         return known[key]
     rates = measure_rates()
-    _write(path, {**known, key: rates})
+    if keep:
+        _write(path, {**known, key: rates})
     return rates
 
 

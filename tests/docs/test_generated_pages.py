@@ -37,7 +37,7 @@ def help_of(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 @pytest.mark.parametrize("command", ["run", "analyze", "predict", "plugins new", "replay"])
 def test_every_option_of_a_commands_help_is_on_the_page(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     said = help_of(capsys, *command.split())
-    options = set(re.findall(r"^ +(--[a-z-]+)", said, re.M)) - {"--help"}
+    options = set(re.findall(r"^ +(?:-[a-z], )?(--[a-z-]+)", said, re.M)) - {"--help"}
     assert "--verbose" in options and len(options) > 1
     listed = set(re.findall(r"^\| `(--[a-z-]+)", section(f"ffprobe {command}"), re.M))
     assert listed == options
@@ -54,7 +54,7 @@ def test_every_command_of_the_program_has_a_section(capsys: pytest.CaptureFixtur
 
 
 def test_defaults_choices_and_exit_codes_are_listed() -> None:
-    assert "| `--out PATH` | `run.h5` |" in section("ffprobe run")
+    assert "| `--out, -o PATH` | `run.h5` |" in section("ffprobe run")
     assert "| `--split {test,validation,train}` | `test` |" in section("ffprobe predict")
     assert "Exit code 5" in section("ffprobe replay") and "Exit code 5" not in section("ffprobe show")
 

@@ -30,7 +30,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize(("fp32", "bf16", "chosen"), [(251, 182, "fp32"), (100, 119, "fp32"), (100, 120, "bf16")])
 def test_bf16_must_be_faster_by_a_fifth(fp32: float, bf16: float, chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(precision, "processor_rates", lambda: Rates(fp32, bf16))
+    monkeypatch.setattr(precision, "processor_rates", lambda keep: Rates(fp32, bf16))
     assert choose_precision("auto", CPU) == chosen
     assert choose_precision("bf16", CPU) == "bf16"  # what is asked for is not measured
     monkeypatch.setattr(precision, "native_bf16", lambda device: False)
@@ -70,7 +70,9 @@ def test_a_resumed_run_keeps_its_precision(tmp_path: Path, monkeypatch: pytest.M
 
     def rates(speedup: float) -> None:
         for module in (precision, "ffprobe.training.metadata"):
-            monkeypatch.setattr(f"{getattr(module, '__name__', module)}.processor_rates", lambda: Rates(1.0, speedup))
+            monkeypatch.setattr(
+                f"{getattr(module, '__name__', module)}.processor_rates", lambda keep=True: Rates(1.0, speedup)
+            )
 
     rates(1.0)
     session = start()
