@@ -32,7 +32,8 @@ def kinds_table() -> str:
     rows = ["| kind | a run has | base class | you write | class attributes to choose |", "|---|---|---|---|---|"]
     for kind in KINDS:
         base = base_class(kind)
-        count = "one" if kind in SINGLE_SLOTS else "any number" if kind == "probe" else "none: used by other commands"
+        several = "any number" if kind in ("probe", "observer") else "none: used by other commands"
+        count = "one" if kind in SINGLE_SLOTS else several
         methods = "<br>".join(f"`{signature}`" for signature in _abstract_methods(base))
         choices = "<br>".join(f"`{name}`: {values}" for name, values in _choices(base))
         link = f"[{kind}](../components/{kind}.md)"

@@ -14,9 +14,9 @@ ROLES: dict[str, tuple[str, str, dict[str, tuple[str, ...]]]] = {
         "What a script or a notebook needs: train, open, analyze, predict."
         " [From Python](../api.md) shows every one of them in use.",
         {
-            "Functions": ("run", "open", "analyze", "predict"),
+            "Functions": ("run", "open", "analyze", "predict", "export", "list_runs"),
             "scikit-learn": ("ForwardForwardClassifier",),
-            "Runs and results": ("RecordedRun", "RunFile", "Result", "Column", "Claim"),
+            "Runs and results": ("RecordedRun", "RunFile", "Export", "ListedRun", "Result", "Column", "Claim"),
             "Data": ("Images",),
             "Errors": ("FfprobeError", "UsageError", "PluginError", "FileError"),
             "Version": ("__version__",),
@@ -48,6 +48,7 @@ ROLES: dict[str, tuple[str, str, dict[str, tuple[str, ...]]]] = {
                 "settings_labels",
                 "summarize",
             ),
+            "Observers": ("Observer",),
             "Executors": ("Executor", "Job", "JobEvent", "ResourceLimits"),
             "Peers": ("Peer", "Trajectory", "ReplayPlan", "ReplayRecord", "Tolerance"),
         },
@@ -86,8 +87,10 @@ ROLES: dict[str, tuple[str, str, dict[str, tuple[str, ...]]]] = {
                 "fit_feature_head",
                 "train_heads",
                 "head_log_probabilities",
+                "fit_recorded_heads",
                 "RecordedActivations",
             ),
+            "Cache and progress": ("cached", "without_cache", "report_progress"),
             "Measures": (
                 "Representation",
                 "describe_representation",

@@ -41,6 +41,7 @@ from .analysis.probing.heads import train_heads as train_heads
 from .analysis.probing.readout import Head as Head
 from .analysis.probing.readout import fit_feature_head as fit_feature_head
 from .analysis.probing.readout import fit_head as fit_head
+from .analysis.probing.recorded_heads import fit_recorded_heads as fit_recorded_heads
 from .analysis.result.claim import GROWTH_EPOCHS as GROWTH_EPOCHS
 from .analysis.result.claim import Claim as Claim
 from .analysis.result.column import Column as Column
@@ -52,6 +53,8 @@ from .analysis.result.paper_setting import RunVerdict as RunVerdict
 from .analysis.result.paper_setting import judge as judge
 from .analysis.result.paper_setting import paper_setting as paper_setting
 from .analysis.result.result import Result as Result
+from .analysis.runs.cache import cached as cached
+from .analysis.runs.cache import without_cache as without_cache
 from .analysis.runs.comparison import Comparison as Comparison
 from .analysis.runs.comparison import compare_groups as compare_groups
 from .analysis.runs.grouping import RunGroup as RunGroup
@@ -62,7 +65,10 @@ from .analysis.runs.grouping import settings_labels as settings_labels
 from .analysis.runs.labels import layer_numbers as layer_numbers
 from .analysis.runs.labels import run_components as run_components
 from .analysis.runs.labels import run_labels as run_labels
+from .analysis.runs.listing import ListedRun as ListedRun
+from .analysis.runs.listing import list_runs as list_runs
 from .analysis.runs.per_run import PerRunProbe as PerRunProbe
+from .analysis.runs.progress import report_progress as report_progress
 from .analysis.runs.recorded_activations import RecordedActivations as RecordedActivations
 from .analysis.runs.summary import summarize as summarize
 from .api import analyze as analyze
@@ -85,6 +91,7 @@ from .components.network import LayerSpec as LayerSpec
 from .components.network import Network as Network
 from .components.network import Shortcut as Shortcut
 from .components.normalizer import Normalizer as Normalizer
+from .components.observer import Observer as Observer
 from .components.peer import Peer as Peer
 from .components.peer import ReplayPlan as ReplayPlan
 from .components.peer import ReplayRecord as ReplayRecord
@@ -116,6 +123,8 @@ from .hookspecs import StepContext as StepContext
 from .hookspecs import UpdateContext as UpdateContext
 from .hookspecs import hookimpl as hookimpl
 from .inference.evaluate import goodness_for_negatives as goodness_for_negatives
+from .inference.export import Export as Export
+from .inference.export import export as export
 from .inference.recorded_run import RecordedRun as RecordedRun
 from .inference.recorded_run import open as open
 from .network.convolutions import convolutions as convolutions

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
 
 import typer
 
-from ffprobe.cli import analyze, compare, doctor, plugins, predict, repair, replay, report, run, show, sweep, version
+from ffprobe.cli import (
+    analyze,
+    compare,
+    doctor,
+    export,
+    ls,
+    plugins,
+    predict,
+    presets,
+    repair,
+    replay,
+    report,
+    run,
+    show,
+    sweep,
+    version,
+)
+from ffprobe.cli.option_groups import grouped
 
 log = logging.getLogger("ffprobe")
 
@@ -24,7 +41,13 @@ def build_app(words: Sequence[str] = ()) -> typer.Typer:
     Args:
         words: the arguments of the program; parts of the help text that they do not need are not built.
     """
-    app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app = typer.Typer(
+        help=HELP,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["--help", "-h"]},  # inherited by every command
+    )
 
     @app.callback()
     def options(
@@ -35,17 +58,24 @@ def build_app(words: Sequence[str] = ()) -> typer.Typer:
     ) -> None:
         pass
 
-    app.command("run")(run.run)
-    app.command("sweep")(sweep.sweep)
-    app.command("analyze", epilog=analyze.names() if "analyze" in words else None)(analyze.analyze)
-    app.command("compare")(compare.compare)
-    app.command("predict")(predict.predict)
-    app.command("report")(report.report)
-    app.command("show")(show.show)
-    app.command("repair")(repair.repair)
-    app.command("replay")(replay.replay)
+    def command(name: str, function: Callable[..., None], summary: str, **how: Any) -> None:
+        app.command(name, short_help=summary, **how)(function)
+
+    command("run", run.run, "Train a network from plugins and record the run.", cls=grouped(run.SECTIONS))
+    command("presets", presets.presets, "List the presets: methods of the field, and their numbers.")
+    command("sweep", sweep.sweep, "Train all runs of a grid or of a search.")
+    command("ls", ls.ls, "List runs: state, plugins, accuracy, age and size.")
+    command("show", show.show, "Show one run: settings, progress, results and contents.")
+    questions = analyze.names() if "analyze" in words else None
+    command("analyze", analyze.analyze, "Answer a question from recorded runs.", epilog=questions)
+    command("compare", compare.compare, "Compare sets of plugins over seeds.")
+    command("report", report.report, "Write all analyses of some runs on one page.")
+    command("predict", predict.predict, "Predict images with the network of a run.")
+    command("export", export.export, "Export the network of a run for other programs.")
     app.add_typer(plugins.app, name="plugins")
-    app.command("doctor")(doctor.doctor)
+    command("replay", replay.replay, "Check a method against recorded trajectories.")
+    command("repair", repair.repair, "Make the file of a killed run readable for all programs.")
+    command("doctor", doctor.doctor, "Check the installation, the device and the disk.")
     _add_plugin_commands(app)
     return app
 

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from ffprobe.cli.completion import complete_kind
 from ffprobe.cli.console import Json, Verbose, print_json, stderr, stdout
 
 TRIAL = "ffprobe run --plugin {name} --set network=tiny --epochs 5"
@@ -34,6 +35,7 @@ ADVICE = {
     "rule": "It works with every loss, goodness, encoder and network; it ignores the scheduler.",
     "evaluator": "All evaluators use the same recorded goodness, so they can be compared on one run file.",
     "probe": "Its recordings are part of the run file; the analysis needs no further training.",
+    "observer": "A hook must not change the run. `prepare` refuses before the run if something is missing.",
     "executor": "The command of a job is `python -m ffprobe` followed by `job.command`; its output goes to `job.log`.",
 }
 """What the author of a plugin of each kind should know first; its keys are the kinds that have a template."""
@@ -41,7 +43,9 @@ ADVICE = {
 
 def new(
     name: Annotated[str, typer.Argument(help="Name that users will type, in kebab-case: powernorm or power-norm.")],
-    kind: Annotated[str, typer.Option(help="Kind of plugin: normalizer, loss, probe ...")] = "",
+    kind: Annotated[
+        str, typer.Option(help="Kind of plugin: normalizer, loss, probe ...", autocompletion=complete_kind)
+    ] = "",
     out: Annotated[Path | None, typer.Option(help="Directory to create; ffprobe-NAME by default.")] = None,
     json: Json = False,
     verbose: Verbose = False,

@@ -25,7 +25,13 @@ SINGLE_SLOTS: dict[str, str] = {
 }
 """The kinds of which a run has exactly one, in the order in which they are listed, and the name of each base class."""
 
-KINDS: dict[str, str] = {**SINGLE_SLOTS, "probe": "Probe", "peer": "Peer", "executor": "Executor"}
+KINDS: dict[str, str] = {
+    **SINGLE_SLOTS,
+    "probe": "Probe",
+    "observer": "Observer",
+    "peer": "Peer",
+    "executor": "Executor",
+}
 """Every kind of component, and the name of its base class in ``ffprobe``."""
 
 FURTHER_BASES: dict[str, str] = {"PerRunProbe": "probe"}

@@ -8,8 +8,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from ffprobe.components.base import Component
 from ffprobe.components.kinds import SINGLE_SLOTS
 from ffprobe.config.parsing import parse_plugin
+from ffprobe.config.preset_files import preset_names
 from ffprobe.config.settings import Choice, RunConfig, RunSettings
 from ffprobe.errors import PluginError, UsageError, did_you_mean
 from ffprobe.plugin.discovery import split_choice
@@ -34,7 +36,7 @@ def picks(plugins: Iterable[str], registry: Registry) -> dict[str, Any]:
     by: dict[str, str] = {}
     for text in plugins:
         name, settings = parse_plugin(text)
-        components = registry.load(name)
+        components = _loaded(name, registry)
         installed = any(p.name == name for p in registry.plugins)
         source = {} if installed and len(components) == 1 else {"plugin": split_choice(name)[0]}
         if not components:
@@ -42,7 +44,7 @@ def picks(plugins: Iterable[str], registry: Registry) -> dict[str, Any]:
                 key = next(iter(settings))
                 raise UsageError(
                     f"The plugin {name!r} has only observer hooks and no settings, so {key!r} has no effect.",
-                    hint="Remove the settings, or add a probe with Params to the plugin.",
+                    hint="Remove the settings, or make its hooks methods of an ffprobe.Observer with Params.",
                 )
             table.setdefault("observers", []).append(name)
         for component in components:
@@ -51,7 +53,7 @@ def picks(plugins: Iterable[str], registry: Registry) -> dict[str, Any]:
                 raise UsageError(f"{text!r} {purpose}; it cannot be part of a run.", hint=hint)
             choice = {"name": component.name, **source, **settings}
             if component.kind not in SINGLE_SLOTS:
-                table.setdefault("probes", []).append(choice)
+                table.setdefault(f"{component.kind}s", []).append(choice)
                 continue
             several = [c for c in components if c.kind == component.kind]
             if component.kind in by and len(several) > 1 and by[component.kind] == text:
@@ -75,6 +77,16 @@ def _with_choice(name: str, component: Any) -> str:
     return f"{name}:{component.__name__}" if name.endswith(".py") else component.name
 
 
+def _loaded(name: str, registry: Registry) -> list[type[Component]]:
+    """The components of a plugin; the hint of an unknown name says whether it is a preset."""
+    try:
+        return registry.load(name)
+    except PluginError as error:
+        if name not in preset_names() or any(plugin.name == name for plugin in registry.plugins):
+            raise
+        raise PluginError(error.what, hint=f"{name} is a preset: --preset {name}.") from error
+
+
 def resolve(table: Mapping[str, Any], registry: Registry) -> RunConfig:
     """Validate a complete table of settings.
 
@@ -90,9 +102,7 @@ def resolve(table: Mapping[str, Any], registry: Registry) -> RunConfig:
     slots = {kind: _choice(kind, table.get(kind), registry) for kind in SINGLE_SLOTS}
     probes = tuple(_choice("probe", entry, registry) for entry in _list(table, "probes"))
     probes = tuple({choice.component.name: choice for choice in probes}.values())  # no probe runs twice
-    observers = tuple(str(name) for name in _list(table, "observers"))
-    for name in observers:
-        registry.load(name)
+    observers = _observers(_list(table, "observers"), registry)
     rest = {k: v for k, v in table.items() if k not in SINGLE_SLOTS and k not in ("probes", "observers")}
     known = [*RunSettings.model_fields, *SINGLE_SLOTS, "probes"]
     for key in rest:
@@ -145,6 +155,23 @@ def _list(table: Mapping[str, Any], key: str, where: str = "") -> list[Any]:
             f"{key!r} must be a list, not {_short(value)}.", where=where, hint=f"For an empty list, use --set {key}=[]."
         )
     return value
+
+
+def _observers(entries: Sequence[Any], registry: Registry) -> tuple[Choice | str, ...]:
+    """The observers: components by their names, so that none observes twice, and plugins that have only hooks."""
+    observers: dict[str, Choice | str] = {}
+    for entry in entries:
+        if isinstance(entry, Mapping):
+            choice = _choice("observer", entry, registry)
+            observers[choice.component.name] = choice
+            continue
+        found = [component for component in registry.load(str(entry)) if component.kind == "observer"]
+        source = "" if any(plugin.name == entry for plugin in registry.plugins) else split_choice(str(entry))[0]
+        for component in found:
+            observers[component.name] = _choice("observer", {"name": component.name, "plugin": source}, registry)
+        if not found:
+            observers[str(entry)] = str(entry)
+    return tuple(observers.values())
 
 
 def _choice(kind: str, entry: Any, registry: Registry) -> Choice:

@@ -250,13 +250,13 @@ def _not_a_list(offered: Any) -> tuple[str, str]:
 
 
 def _silent_hook(component: type[Component]) -> Mistake | None:
-    # of all components only probes are registered as observers; a hook in any other kind would never be called
+    # of all components only probes and observers are registered for hooks; in any other kind they are never called
     hooks = [name for name in HOOKS if callable(getattr(component, name, None))]
-    if not hooks or component.kind == "probe":
+    if not hooks or component.kind in ("probe", "observer"):
         return None
     return Mistake(
         f"has the hook {hooks[0]} in the {component.kind} {component.__name__}, where it is never called",
-        "Define it as a function of the module, or in an ffprobe.Probe.",
+        "Define it as a function of the module, or in an ffprobe.Probe or ffprobe.Observer.",
     )
 
 

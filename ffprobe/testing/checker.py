@@ -8,7 +8,7 @@ from typing import Any
 
 from ffprobe.testing.contract import Contract
 from ffprobe.testing.contracts import CONTRACTS
-from ffprobe.testing.contracts.observer import ObserverContract, Watcher
+from ffprobe.testing.contracts.observer import HooksContract, Watcher
 from ffprobe.testing.findings import Report
 from ffprobe.testing.subject import Subject, What, find_plugin, subjects
 
@@ -55,7 +55,7 @@ def contracts(
     registry, components = subjects(plugin, settings, Path(data_dir) if data_dir is not None else None)
     made = [CONTRACTS[subject.component.kind](subject) for subject in _selected(what, components)]
     if not components:
-        made.append(ObserverContract(Subject(Watcher.named(plugin.name), Watcher.Params(), plugin, registry)))
+        made.append(HooksContract(Subject(Watcher.named(plugin.name), Watcher.Params(), plugin, registry)))
     return made
 
 

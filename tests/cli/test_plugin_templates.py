@@ -215,6 +215,16 @@ def probe(module: ModuleType, folder: Path) -> None:
 
 
 @exercise
+def observer(module: ModuleType, folder: Path) -> None:
+    run = toy_run(str(module.__file__), out=folder / "run.h5")
+    rows = [line.split() for line in (folder / "run.h5.txt").read_text().splitlines()]
+    with run.open() as file:
+        expected = file.read("metrics/loss")[:, -1]
+    assert [int(epoch) for epoch, _ in rows] == [1, 2]
+    assert [float(loss) for _, loss in rows] == pytest.approx(expected, rel=1e-5)
+
+
+@exercise
 def executor(module: ModuleType, folder: Path) -> None:
     start = made(module, pause=0.0).run_jobs
     jobs = [

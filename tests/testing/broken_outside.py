@@ -283,6 +283,11 @@ PROBE = [
     ),
 ]
 
+OBSERVER = [
+    ("observes-without-errors", plugin("Observer", f"{AFTER_EPOCH}return context.epoch + 1\n")),
+    ("does-not-change-the-run", plugin("Observer", f"{AFTER_STEP}    network.layer(0).weight.data.mul_(0.99)\n")),
+]
+
 PEER = [
     (
         "claims-only-its-own-trajectories",

@@ -25,6 +25,7 @@ TABLES = {
     "dataset": outside.DATASET,
     "rule": outside.RULE,
     "probe": outside.PROBE,
+    "observer": outside.OBSERVER,
     "peer": outside.PEER,
     "executor": outside.EXECUTOR,
 }

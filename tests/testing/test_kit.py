@@ -20,7 +20,7 @@ from ffprobe.errors import CheckFailed, PluginError, UsageError
 from ffprobe.testing import CONTRACTS, Finding, HookRecorder, Report, Skip, check, check_plugin, expect, toy_run
 from ffprobe.testing.checker import contracts
 from ffprobe.testing.contract import Contract
-from ffprobe.testing.contracts.observer import ObserverContract
+from ffprobe.testing.contracts.observer import HooksContract
 from ffprobe.testing.randomness import global_states, moved
 
 SYMBA = "return nn.functional.softplus(n - p).mean()"
@@ -165,7 +165,7 @@ class TestContract:
             sample.run(name)
         assert moved(before) == []
 
-    @pytest.mark.parametrize("contract", [*CONTRACTS.values(), ObserverContract], ids=lambda c: c.kind)
+    @pytest.mark.parametrize("contract", [*CONTRACTS.values(), HooksContract], ids=lambda c: c.kind)
     def test_every_check_has_a_requirement_and_a_reason(self, contract: type[Contract]) -> None:
         assert len(contract.checks()) >= 2
         for name in contract.checks():

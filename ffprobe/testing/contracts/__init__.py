@@ -12,6 +12,7 @@ from ffprobe.testing.contracts.loss import LossContract
 from ffprobe.testing.contracts.negatives import NegativesContract
 from ffprobe.testing.contracts.network import NetworkContract
 from ffprobe.testing.contracts.normalizer import NormalizerContract
+from ffprobe.testing.contracts.observer import ObserverContract
 from ffprobe.testing.contracts.peer import PeerContract
 from ffprobe.testing.contracts.probe import ProbeContract
 from ffprobe.testing.contracts.rule import RuleContract
@@ -31,6 +32,7 @@ CONTRACTS: dict[str, type[Contract]] = {
         RuleContract,
         EvaluatorContract,
         ProbeContract,
+        ObserverContract,
         PeerContract,
         ExecutorContract,
     )

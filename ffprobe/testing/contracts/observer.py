@@ -1,12 +1,15 @@
-"""The contract of a plugin that offers no component and only has hooks."""
+"""The contracts of observers: of a component, and of a plugin that has only hooks."""
 
 from __future__ import annotations
 
+import contextlib
 from functools import cached_property
 from typing import Any
 
 from ffprobe.components.base import Component
-from ffprobe.testing.contract import Contract, check, expect
+from ffprobe.errors import FfprobeError
+from ffprobe.testing.contract import Contract, Skip, check, expect
+from ffprobe.testing.contracts.component import ComponentContract
 from ffprobe.testing.toy import registry_for, word_for
 from ffprobe.testing.watching import Watched, baseline, compare, watched
 
@@ -22,8 +25,8 @@ class Watcher(Component):
         return type("Watcher", (cls,), {"name": name})
 
 
-class ObserverContract(Contract):
-    """The checks of an observer, on toy runs with it and without it."""
+class HooksContract(Contract):
+    """The checks of a plugin that has only hooks, on toy runs with it and without it."""
 
     kind = "observer"
 
@@ -43,3 +46,19 @@ class ObserverContract(Contract):
     def does_not_change_the_run(self) -> None:
         """The toy run has the same weights, random streams and metrics with and without it, bit for bit."""
         compare(self._with)
+
+
+class ObserverContract(ComponentContract, HooksContract):
+    """The checks of an observer that is a component, in a folder of their own for what it may write."""
+
+    @cached_property
+    def _with(self) -> Watched:
+        baseline()
+        component, plugin = self.subject.component, self.subject.plugin
+        with contextlib.chdir(self.scratch):
+            try:
+                self.subject.build().prepare()
+            except FfprobeError as error:
+                raise Skip(f"it refuses to run here: {error}") from error
+            chosen = {"name": component.name, "plugin": word_for(plugin), **self._plain()}
+            return watched(registry_for(plugin), [], self.scratch / "with.h5", {"observers": [chosen]})

@@ -1,0 +1,1 @@
+"""Experiment trackers: observers that report a run to other programs."""
