@@ -10,7 +10,7 @@ from typing import Any
 from ffprobe.config.parsing import assignments, merge, nested
 from ffprobe.config.preset_files import BASE_PRESET, preset_names, read_preset, read_toml
 from ffprobe.config.resolve import check_tables, picks
-from ffprobe.config.trust import check_code, code_in, code_of, without_download
+from ffprobe.config.trust import check_code, code_in, code_of, without_download, without_observers
 from ffprobe.errors import UsageError
 from ffprobe.plugin.registry import Registry
 
@@ -104,6 +104,7 @@ class RunOptions:
         table = merge(table, _quick(table)) if self.quick or file.options.quick else table
         if self.from_:
             above, recorded = _recorded(self.from_, self.trust)
+            above = above if self.trust else without_observers(above, str(self.from_))
             from_files.append((self.from_, code_in(above), recorded))
             table = merge(table, above)
         if self.config:

@@ -101,3 +101,23 @@ def without_download(table: Mapping[str, Any]) -> dict[str, Any]:
     """A recorded config with ``data.download`` off: a file does not decide that this machine downloads."""
     data = table.get("data")
     return {**table, "data": {**data, "download": False}} if isinstance(data, Mapping) else dict(table)
+
+
+def without_observers(table: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """A recorded config without its installed observers: a file does not decide what this machine reports, and where.
+
+    They change no number of the run. Observers that are code of their own stay in the table, and ``check_code`` refuses
+    them.
+
+    Args:
+        table: the config.
+        where: its file, for the log.
+    """
+    observers = [entry for entry in table.get("observers") or [] if isinstance(entry, Mapping)]
+    dropped = [str(entry.get("name")) for entry in observers if not entry.get("plugin")]
+    if not dropped:
+        return dict(table)
+    names = " ".join(f"--plugin {name}" for name in dropped)
+    log.warning("The observers of %s are not repeated. To report this run, too: %s, or --trust.", where, names)
+    kept = [entry for entry in table["observers"] if not (isinstance(entry, Mapping) and not entry.get("plugin"))]
+    return {**table, "observers": kept}

@@ -15,6 +15,7 @@ import ffprobe as library
 from ffprobe.api import configure
 from ffprobe.config.options import RunOptions
 from ffprobe.config.settings import RunConfig
+from ffprobe.config.trust import without_observers
 from ffprobe.errors import UsageError
 from ffprobe.plugin.registry import Registry
 
@@ -176,3 +177,10 @@ def test_predict_reads_no_folder_and_downloads_nothing_by_the_word_of_the_file(t
     with library.open(tmp_path / "a.h5") as run:
         assert not load_predictor(run, Registry(), trust=True).config.settings.data.download
         assert load_predictor(run, Registry(), download=True).config.settings.data.download
+
+
+def test_the_trackers_of_a_run_file_are_not_repeated(caplog: pytest.LogCaptureFixture) -> None:
+    table = {"observers": [{"name": "wandb", "project": "theirs"}, "./mine.py", {"name": "x", "plugin": "./x.py"}]}
+    assert without_observers(table, "a.h5") == {"observers": ["./mine.py", {"name": "x", "plugin": "./x.py"}]}
+    assert "a.h5 are not repeated" in caplog.text and "--plugin wandb, or --trust" in caplog.text
+    assert without_observers({"seed": 1}, "a.h5") == {"seed": 1}
