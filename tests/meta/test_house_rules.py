@@ -21,6 +21,11 @@ def test_no_file_is_longer_than_500_lines() -> None:
     assert [p for p in SOURCES if len(p.read_text().splitlines()) > 500] == []
 
 
+def test_no_two_test_files_have_the_same_name() -> None:
+    names = [path.name for path in SOURCES if path.name.startswith("test_") and ROOT / "tests" in path.parents]
+    assert len(set(names)) == len(names)  # folders of tests are no packages, so pytest would import one of the two
+
+
 @pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["analyze", "--help"], ["plugins", "list"]])
 def test_help_and_lists_load_nothing_heavy(words: list[str]) -> None:
     code = (
