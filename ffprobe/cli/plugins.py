@@ -107,14 +107,16 @@ def info(
     --preset shows the preset alone.
     """
     from ffprobe.cli.preset_info import describe_preset, print_preset
+    from ffprobe.cli.slow import shown_if_slow
     from ffprobe.config.preset_files import preset_names
     from ffprobe.plugin.registry import Registry
 
     registry = Registry()
     is_preset = preset or name in preset_names()
     is_plugin = not preset and _names_plugin(name, registry, is_preset)
-    components = [_describe(component, registry) for component in (registry.load(name) if is_plugin else [])]
-    described = [describe_preset(name, registry)] if is_preset else []
+    with shown_if_slow(f"Measuring which parameters the losses of {name} train"):
+        components = [_describe(component, registry) for component in (registry.load(name) if is_plugin else [])]
+        described = [describe_preset(name, registry)] if is_preset else []
     if json:
         documents = [*components, *described]
         print_json(documents[0] if len(documents) == 1 else documents)

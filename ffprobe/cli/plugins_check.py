@@ -30,12 +30,14 @@ def check(
     No file of yours is changed; a probe is checked on toy runs of about a second. The exit code is 5 if a check fails
     and 3 if the plugin cannot be loaded.
     """
+    from ffprobe.cli.slow import shown_if_slow
     from ffprobe.config.parsing import parse_plugin
     from ffprobe.errors import CheckFailed
     from ffprobe.testing.checker import check_plugin
 
     plugin, settings = parse_plugin(name)
-    report = check_plugin(plugin, settings=settings, data_dir=data_dir)
+    with shown_if_slow(f"Checking {name} against the contract of its kind"):
+        report = check_plugin(plugin, settings=settings, data_dir=data_dir)
     if json:
         print_json(report.to_dict())
     else:

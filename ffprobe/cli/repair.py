@@ -19,9 +19,11 @@ def repair(
     verbose: Verbose = False,
 ) -> None:
     """Rewrite the committed epochs into a file that every HDF5 reader can open."""
+    from ffprobe.cli.slow import shown_if_slow
     from ffprobe.store.reader import open_run
     from ffprobe.store.repair import repair as rewrite
 
-    written = rewrite(partial, out)
+    with shown_if_slow(f"Rewriting {partial}"):
+        written = rewrite(partial, out)
     with open_run(written) as run:
         stderr().print(f"{written}: repaired, {run.epochs} committed epochs.", markup=False)

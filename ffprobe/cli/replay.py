@@ -26,11 +26,16 @@ def replay(
 
     The exit code is 5 if a deviation exceeds its tolerance, 3 if a component is missing, 4 if a file is damaged.
     """
+    from ffprobe.cli.slow import shown_if_slow
     from ffprobe.errors import CheckFailed
     from ffprobe.plugin.registry import Registry
     from ffprobe.replay import replay as replay_one
 
-    results = [replay_one(path, Registry(), fast=fast) for path in files]
+    results = []
+    with shown_if_slow("Replaying") as show:
+        for number, path in enumerate(files, 1):
+            show(f"Replaying {path.name}, {number} of {len(files)}")
+            results.append(replay_one(path, Registry(), fast=fast))
     failed = [r.file for r in results if not r.passed]
     if json:
         print_json(finite({"passed": not failed, "replays": [r.to_dict() for r in results]}))
