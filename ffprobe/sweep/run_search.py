@@ -95,13 +95,13 @@ def _runs(planned: Sequence[PlannedRun], search: Search, trial: Trial) -> list[P
 
 @dataclass
 class _Pruning:
-    """Tells the study what the runs of a round have committed, and stops what it gives up."""
+    """Reports to the study what the runs of a round have committed, and stops what it gives up."""
 
     study: Study
     trials: Sequence[Trial]
     planned: Sequence[PlannedRun]
     executor: Executor
-    told: dict[str, int] = field(default_factory=dict)
+    reported: dict[str, int] = field(default_factory=dict)
     looked: float = 0.0
 
     def __call__(self, progress: Progress, event: JobEvent | None) -> None:
@@ -112,8 +112,8 @@ class _Pruning:
             name = run.job.name
             if name in progress.given_up or not any(e.job.name == name for e in progress.of("running")):
                 continue
-            for epoch, accuracy in committed(run.job.out, self.told.get(name, 0)):
-                self.told[name] = epoch
+            for epoch, accuracy in committed(run.job.out, self.reported.get(name, 0)):
+                self.reported[name] = epoch
                 if self.study.falls_behind(trial, epoch, accuracy) and self.executor.stop(run.job):
                     progress.given_up.add(name)
                     break

@@ -129,7 +129,7 @@ def collapse(run: RunFile) -> str:
     if not measured.any() or not len(truth) or truth.min() < 0:
         return ""  # a rule without goodness in any layer, or labels that were never written
     predicted = predicted_labels(torch.from_numpy(goodness[measured])).numpy()
-    chance = np.bincount(truth).max() / len(truth)
+    chance = np.unique(truth, return_counts=True)[1].max() / len(truth)
     error = math.sqrt(chance * (1 - chance) / len(truth))
     several = np.array([len(set(row.tolist()) - {UNDECIDED}) > 1 for row in predicted])
     if not several.any():

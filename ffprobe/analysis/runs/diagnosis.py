@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ffprobe.display import short_path
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,7 +76,10 @@ class _Seen:
         self.accuracy = known[-1] if len(known) else np.array([])
         truth = run.read("evaluation/true_label") if run.has("evaluation/true_label") else np.array([], int)
         self.images = len(truth)
-        self.chance = np.bincount(truth).max() / len(truth) if len(truth) and truth.min() >= 0 else math.nan
+        # unlike bincount, unique takes no memory for a label of 2^31 in somebody else's file
+        counts = np.unique(truth, return_counts=True)[1] if len(truth) and truth.min() >= 0 else np.array([])
+        self.chance = counts.max() / len(truth) if len(counts) else math.nan
+        self.file = shlex.quote(short_path(Path(run.path)))
         training: Any = run.config.get("training") or {}
         rate = training.get("learning_rate") if isinstance(training, dict) else None
         self.rate = float(rate) if isinstance(rate, int | float) else math.nan
@@ -90,7 +97,7 @@ class _Seen:
     def with_rate(self, factor: float) -> str:
         """A command that repeats the run with another learning rate."""
         lr = f"{factor * self.rate:.1g}" if self.rate == self.rate else "0.001"
-        return f"ffprobe run --from {self.run.path.name} --lr {lr} --out auto"
+        return f"ffprobe run --from {self.file} --lr {lr} --out auto"
 
 
 def _later_layers(seen: _Seen) -> Iterator[Finding]:
@@ -109,7 +116,7 @@ def _later_layers(seen: _Seen) -> Iterator[Finding]:
         command = "ffprobe run --preset trifecta --out auto"
     else:
         why = "The later layers do not keep what the earlier ones learned."
-        command = f"ffprobe analyze layers {seen.run.path.name}"
+        command = f"ffprobe analyze layers {seen.file}"
     yield Finding(what, why, command)
 
 
@@ -129,7 +136,7 @@ def _chance(seen: _Seen) -> Iterator[Finding]:
 def _collapsed(seen: _Seen) -> Iterator[Finding]:
     import numpy as np
 
-    if not len(seen.positive) or not len(seen.negative):
+    if not len(seen.positive) or seen.positive.shape != seen.negative.shape:
         return
     positive, negative = seen.positive[-1], seen.negative[-1]
     scale = np.maximum(np.abs(positive), np.abs(negative))
@@ -138,7 +145,7 @@ def _collapsed(seen: _Seen) -> Iterator[Finding]:
         yield Finding(
             f"Positives and negatives have the same goodness in layer {', '.join(layers)}.",
             "These layers do not tell the labels apart; what reaches them may no longer contain the label.",
-            f"ffprobe analyze goodness {seen.run.path.name}",
+            f"ffprobe analyze goodness {seen.file}",
         )
 
 

@@ -75,6 +75,19 @@ def test_a_dead_layer() -> None:
     assert text.startswith("Layer 2 is dead: at least 97 % of its units")
 
 
+def test_commands_name_the_file_as_it_has_to_be_typed() -> None:
+    seen = run(accuracy=(0.86, 0.17))
+    seen.path = Path("my runs/a.h5")
+    [finding] = diagnose(seen)
+    assert finding.command == "ffprobe analyze layers 'my runs/a.h5'"
+
+
+def test_labels_of_a_hostile_file_take_no_memory() -> None:
+    labels = LABELS.copy()
+    labels[0] = 2**31 - 1  # bincount would take 16 GiB
+    assert found(arrays={"evaluation/true_label": labels}) == []
+
+
 def test_a_run_without_any_number() -> None:
     seen = run()
     seen.has = lambda path: False

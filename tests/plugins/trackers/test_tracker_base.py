@@ -43,7 +43,7 @@ import ffprobe
 from ffprobe_plugins.trackers.tracker import Tracker, TrackerParams, tags_of
 
 class Fake(Tracker, ffprobe.Observer):
-    """Writes what it is told into a file."""
+    """Writes what it receives into a file."""
 
     name = "fake"
     libraries = ("json",)
