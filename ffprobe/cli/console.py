@@ -27,6 +27,16 @@ INDENT = 2
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 
+TrustRun = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="Import the plugins that the run file names as ./file.py or module:attr, and read the directory of the "
+        "data set that it names.",
+    ),
+]
+
+
 class State:
     """The global options of this process.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ffprobe.cli.completion import complete_evaluator, complete_run_file
-from ffprobe.cli.console import Json, Verbose, finite, print_json, stderr, stdout
+from ffprobe.cli.console import Json, TrustRun, Verbose, finite, print_json, stderr, stdout
 
 if TYPE_CHECKING:
     from ffprobe.inference.export import Export
@@ -38,14 +38,7 @@ def export(
         int, typer.Option(min=0, help="Maximum number of test images to check the file on (0: all).")
     ] = 1000,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
-    trust: Annotated[
-        bool,
-        typer.Option(
-            "--trust",
-            help="Import the plugins that the run file names as ./file.py or module:attr, and read the directory of "
-            "the data set that it names.",
-        ),
-    ] = False,
+    trust: TrustRun = False,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:

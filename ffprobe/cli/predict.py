@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ffprobe.cli.completion import complete_dataset, complete_evaluator, complete_run_file
-from ffprobe.cli.console import Json, Verbose, finite, print_json, stderr, stdout
+from ffprobe.cli.console import Json, TrustRun, Verbose, finite, print_json, stderr, stdout
 
 if TYPE_CHECKING:
     from ffprobe.components.evaluator import Evaluator
@@ -54,14 +54,7 @@ def predict(
         bool, typer.Option("--compare", help="Also time a full scan over the same images, for comparison.")
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Write the predictions to this CSV file.")] = None,
-    trust: Annotated[
-        bool,
-        typer.Option(
-            "--trust",
-            help="Import the plugins that the run file names as ./file.py or module:attr, and read the directory of "
-            "the data set that it names.",
-        ),
-    ] = False,
+    trust: TrustRun = False,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:

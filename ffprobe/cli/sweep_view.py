@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ffprobe.cli.live_table import NARROW, LoggedEpoch, read_log_line
+from ffprobe.cli.live_table import NARROW, LoggedEpoch, clock, read_log_line
 from ffprobe.components.executor import JobEvent
 from ffprobe.sweep.sweep import Progress, reason, tail
 from ffprobe.sweep.time_left import LiveRun, seconds_left
@@ -81,7 +81,7 @@ class SweepView:
         else:
             counts = progress.counts()
             done = self._before + counts["finished"]
-            took = f" after {_clock(now - self._since[name])}" if name in self._since else ""
+            took = f" after {clock(now - self._since[name])}" if name in self._since else ""
             if event.state == "finished" and name in self._since:
                 self._took.append(now - self._since[name])
             logged = self._logged(event, now)
@@ -120,11 +120,11 @@ class SweepView:
             table.add_column(title, justify="right", no_wrap=True)
         for event, latest in list(zip(running, logged, strict=True))[:MAX_ROWS]:
             name = event.job.name + (f" ({event.where})" if event.where else "")
-            spent = _clock(now - self._since.get(event.job.name, now))
+            spent = clock(now - self._since.get(event.job.name, now))
             cells = ["–", "–", spent, "–"]
             if latest:
                 accuracy = "–" if latest.accuracy is None else f"{latest.accuracy:.1f} %"
-                left = "–" if latest.left is None else _clock(latest.left)
+                left = "–" if latest.left is None else clock(latest.left)
                 cells = [f"{latest.epoch}/{latest.planned}", accuracy, spent, left]
             table.add_row(Text(name), *(Text(cell) for cell in cells[: 4 if width >= NARROW else 2]))
         if len(running) > MAX_ROWS:
@@ -138,12 +138,6 @@ class SweepView:
             for event, latest in zip(running, logged, strict=True)
         ]
         left_in_all = seconds_left(self._took, live, queued)
-        parts += [f"{_clock(now - self._began)} elapsed"]
-        parts += [f"about {_clock(left_in_all)} left"] if left_in_all is not None else []
+        parts += [f"{clock(now - self._began)} elapsed"]
+        parts += [f"about {clock(left_in_all)} left"] if left_in_all is not None else []
         return Group(table, Text(", ".join(parts), style="bold"))
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -119,12 +119,14 @@ def damaged(raw: bytes, chance: random.Random) -> bytes:
 
 def read_run(path: Path) -> None:
     import ffprobe
+    from ffprobe.analysis.runs.diagnosis import diagnose
     from ffprobe.store.overview import overview, terminal_view
 
     with ffprobe.open(path) as run:
         run.config.get("training")
         run.messages()
         terminal_view(overview(run))
+        diagnose(run)
         for name in run.paths():
             run.read(name)
 
