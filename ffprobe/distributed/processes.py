@@ -45,6 +45,7 @@ def process_group(device: str) -> Iterator[ProcessGroup]:
     cuda = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
     if cuda:
         _select_gpu(device)
+    _import_what_keeps_the_group()
     try:
         # small values are exchanged between CPUs, so that no process has to wait for a GPU
         distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=TIMEOUT)
@@ -57,6 +58,16 @@ def process_group(device: str) -> Iterator[ProcessGroup]:
         yield TorchProcessGroup("nccl" if cuda else "gloo")
     finally:
         distributed.destroy_process_group()
+
+
+def _import_what_keeps_the_group() -> None:
+    """Import the module of torch whose default arguments are the process group of the moment of its import.
+
+    An optimizer imports it by way of ``torch._dynamo``. If that is after the group was made, the group lives until the
+    interpreter ends, and with it gloo's threads; one that then releases the tensor of the last collective operation
+    aborts the process (``terminate called without an active exception``).
+    """
+    import torch.distributed.nn.functional  # noqa: F401
 
 
 def _select_gpu(device: str) -> None:

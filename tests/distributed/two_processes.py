@@ -55,6 +55,7 @@ def state(made: Session) -> dict[str, torch.Tensor]:
 def main(folder: Path) -> None:
     """Every case, one after the other."""
     torch.set_num_threads(1)
+    before = threads()
     with process_group("cpu") as group:
         for case in CASES:
             made = session(case, folder / f"{case}.h5", group)
@@ -70,6 +71,14 @@ def main(folder: Path) -> None:
         made = session("olu", folder / "resumed.h5", group, resume=True)
         made.run()
         torch.save(state(made), folder / f"resumed.{group.rank}.pt")
+    # a thread of gloo that outlives the group may abort the process at its end
+    assert threads() <= before, f"{threads()} threads after the group, {before} before"
+
+
+def threads() -> int:
+    """Number of threads of this process; 0 where the system does not say."""
+    tasks = Path("/proc/self/task")
+    return len(list(tasks.iterdir())) if tasks.is_dir() else 0
 
 
 if __name__ == "__main__":
