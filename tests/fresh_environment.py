@@ -1,12 +1,27 @@
-"""A virtual environment beside the one that runs the tests, made in a second."""
+"""A virtual environment beside the one that runs the tests, made in a second, and ``ffprobe`` in it."""
 
 from __future__ import annotations
 
+import json
 import os
 import site
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+# the program's own entry point; one process runs all, because most of the time of a small command is the import of torch
+COMMANDS = """
+import json, sys
+from ffprobe.cli.main import main
+for words in json.load(sys.stdin):
+    sys.argv = ["ffprobe", *words]
+    try:
+        main()
+    except SystemExit as end:
+        if end.code:
+            sys.exit(f"{words} ended with {end.code}")
+"""
 
 
 def fresh_environment(folder: Path) -> str:
@@ -20,8 +35,14 @@ def fresh_environment(folder: Path) -> str:
     return str(python)
 
 
-def call(*words: str, cwd: Path) -> str:
+def call_all(python: str, commands: Sequence[Sequence[str]], cwd: Path) -> str:
+    """What ``ffprobe`` printed for several commands, one after the other in one process; all must succeed."""
+    return call(python, "-c", COMMANDS, cwd=cwd, stdin=json.dumps(commands))
+
+
+def call(*words: str, cwd: Path, stdin: str | None = None) -> str:
     """What a command printed; it must succeed."""
-    done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, env={**os.environ, "NO_COLOR": "1"})
+    env = {**os.environ, "NO_COLOR": "1"}
+    done = subprocess.run(words, cwd=cwd, capture_output=True, text=True, env=env, input=stdin)
     assert done.returncode == 0, f"{words}\n{done.stdout}\n{done.stderr}"
     return done.stdout

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from cli.test_plugins_new import write
-from fresh_environment import call, fresh_environment
+from fresh_environment import call, call_all, fresh_environment
 
 from ffprobe.cli.plugins_new import ADVICE
 
@@ -37,16 +37,17 @@ def test_all_kinds_install_test_and_train_in_a_fresh_environment(tmp_path: Path)
     assert {(row["kind"], row["name"]) for row in listed} >= {(kind, f"toy-{kind}") for kind in ADVICE}
     output = call(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, folders), cwd=tmp_path)
     assert " passed" in output
-    for kind in ADVICE:  # the command of the README, shorter
+    (tmp_path / "grid.toml").write_text(GRID)
+    commands: list[list[str]] = []
+    for kind in ADVICE:  # the commands of the README, shorter
         readme = (tmp_path / f"ffprobe-toy-{kind}" / "README.md").read_text().splitlines()
-        commands = [shlex.split(line)[1:] for line in readme if line.startswith("ffprobe ")]
+        words = [shlex.split(line)[1:] for line in readme if line.startswith("ffprobe ")]
         if kind == "executor":
-            (tmp_path / "grid.toml").write_text(GRID)
-            call(python, "-m", "ffprobe", *commands[0], cwd=tmp_path)
+            commands.append(words[0])
             continue
-        commands[0] += ["--epochs", "1", "--set", "training.max_images=64", "--overwrite"]
-        commands[0] += [] if kind == "probe" else ["--set", "probes=[]"]
-        for command in commands:
-            call(python, "-m", "ffprobe", *command, cwd=tmp_path)
+        words[0] += ["--epochs", "1", "--set", "training.max_images=64", "--overwrite"]
+        words[0] += [] if kind == "probe" else ["--set", "probes=[]"]
+        commands += words
+    call_all(python, commands, cwd=tmp_path)
     assert (tmp_path / "toy-probe.png").is_file()
     assert len(list((tmp_path / "grid").glob("*.h5"))) == 2

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from docs.page_blocks import ROOT, blocks
-from fresh_environment import call, fresh_environment
+from fresh_environment import call, call_all, fresh_environment
 
 EXAMPLES = sorted(path.parent for path in (ROOT / "docs" / "examples").glob("*/pyproject.toml"))
 
@@ -24,6 +24,7 @@ def test_the_examples_install_and_their_commands_run(tmp_path: Path) -> None:
     listed = {
         row["name"]: row for row in json.loads(call(python, "-m", "ffprobe", "plugins", "list", "--json", cwd=ROOT))
     }
+    every: list[list[str]] = []
     for folder in EXAMPLES:
         assert listed[folder.name]["distribution"] == f"ffprobe-{folder.name}"
         if folder.name == "tensorboard-log" and importlib.util.find_spec("tensorboard") is None:
@@ -33,8 +34,8 @@ def test_the_examples_install_and_their_commands_run(tmp_path: Path) -> None:
         commands = [shlex.split(line.partition("ffprobe ")[2]) for line in lines if not line.startswith("pip")]
         assert commands[0][:1] == ["run"]
         commands[0] += ["--epochs", "1", "--set", "training.max_images=64", "--set", "network=tiny", "--overwrite"]
-        for command in commands:
-            call(python, "-m", "ffprobe", *command, cwd=tmp_path)
+        every += commands
+    call_all(python, every, cwd=tmp_path)
     assert (tmp_path / "angles.png").is_file()
 
 
