@@ -63,6 +63,19 @@ def _sum_instead_of_mean(self: Any, shape: Any, classes: int) -> Any:
     return made
 
 
+def _without_signs(network: Any, rule: str, feedback: Any, signed: bool = False) -> None:
+    from ffprobe_plugins.rules.feedback_maps import replace_maps
+
+    replace_maps(network, rule, feedback)
+
+
+def _averaged_over_positions(self: Any, index: int, feedback: Any) -> Any:
+    import numpy as np
+
+    flat = feedback.mean(axis=(2, 3)) if feedback.ndim == 4 else feedback  # [K, channels or features]
+    return np.repeat(flat.T, np.prod(self._shapes[index][1:], dtype=int), axis=0)
+
+
 def _summing(monkeypatch: pytest.MonkeyPatch) -> None:
     from ffprobe_plugins.goodness.perceptron_square import PerceptronSquare
 
@@ -93,6 +106,22 @@ MISTAKES: dict[str, tuple[str, Callable[[pytest.MonkeyPatch], None]]] = {
         _replaced("losses.midpoint", "Midpoint._threshold", _threshold_with_gradient),
     ),
     "symba: goodness is a sum": ("ffatheory-symba-cnn2-alpha1-decay-f64", _summing),
+    "biotorch: feedback without signs": (
+        "biotorch-frsf-mlp-f64",
+        _replaced("rules.sign_symmetry", "replace_maps", _without_signs),
+    ),
+    "biotorch: magnitudes of another initialization": (
+        "biotorch-usf-mlp-nobias-f64",
+        _replaced("rules.sign_symmetry", "SignSymmetry.scale", lambda self, weight: 1.0),
+    ),
+    "biotorch: true weights": (
+        "biotorch-fa-strided-f64",
+        _replaced("rules.feedback_maps", "FeedbackMap.back", lambda self: self.weight),
+    ),
+    "biotorch: direct feedback of another layer": (
+        "biotorch-dfa-conv-defaultinit-f64",
+        _replaced("peers.biotorch", "BioTorchPeer._sent", _averaged_over_positions),
+    ),
     "grouped: detached inside groups": ("ffatheory-grouped-4layer-lpb4-f64", _scheduled("greedy")),
 }
 
