@@ -80,7 +80,7 @@ class AugLocalPeer(ffprobe.Peer):
                 "optimizer": "sgd",
                 "learning_rate": optimizer["lr"],
                 "momentum": optimizer["momentum"],
-                "nesterov": optimizer["nesterov"],
+                "nesterov": optimizer.get("nesterov", False),
                 "weight_decay": optimizer["weight_decay"],
             },
             inputs=x,
