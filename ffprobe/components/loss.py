@@ -30,6 +30,8 @@ class LossContext:
         input: the detached input of that layer: ``[B, *input_shape]`` in form ``class``, ``[2B, *input_shape]`` in form
             ``pair``.
         module: the module that ``Loss.build`` returned for that layer; None if it returned None.
+        images: the batch of images, normalized as the network receives them, without labels: ``[B, C, H, W]`` in form
+            ``class``, ``[2B, C, H, W]`` in form ``pair``; None if the learning rule does not pass them.
     """
 
     layer: int
@@ -41,6 +43,7 @@ class LossContext:
     earlier: tuple[Any, ...] = ()
     input: torch.Tensor | None = None
     module: nn.Module | None = None
+    images: torch.Tensor | None = None
 
 
 class Loss(Component):

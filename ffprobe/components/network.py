@@ -50,7 +50,7 @@ class LayerSpec:
     ``output``, max pooling (``output_max_pool``) and the shortcut.
 
     Attributes:
-        kind: ``conv`` (the padding keeps the size at stride 1), ``linear`` (flattens its input), or ``module`` (built
+        kind: ``conv`` (by default the padding keeps the size at stride 1), ``linear`` (flattens its input), or ``module`` (built
             by ``factory``).
         width: number of output channels or features; ignored for ``module``.
         pool: side of the max pooling window after a convolution, in pixels; 1 for no pooling.
@@ -61,6 +61,8 @@ class LayerSpec:
             ``module``.
         kernel: side of the convolution kernel, odd, in pixels.
         stride: stride of the convolution, in pixels.
+        padding: padding of the convolution on every side, in pixels; None for half the kernel, rounded down.
+        padding_mode: what the padding consists of, as in ``torch.nn.Conv2d``.
         groups: number of groups of the convolution, as in ``torch.nn.Conv2d``.
         input_avg_pool: side of an average pooling window applied to the layer's input, in pixels; 1 for no pooling.
         output_max_pool: side of a max pooling window applied to the output to the next layer, after goodness was
@@ -81,6 +83,8 @@ class LayerSpec:
     activation: ActivationName | Callable[[torch.Tensor], torch.Tensor] = "relu"
     kernel: int = 3
     stride: int = 1
+    padding: int | None = None
+    padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros"
     groups: int = 1
     input_avg_pool: int = 1
     output_max_pool: int = 1

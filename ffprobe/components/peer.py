@@ -71,7 +71,8 @@ class ReplayPlan:
         optimizer: builds the optimizer for an update group's parameters; None for the optimizer of ``training``.
         record_outputs: modules of the network whose outputs are recorded, by name (``layers.0.linear``).
         tolerance: tolerance for every quantity that ``tolerances`` does not name.
-        tolerances: absolute tolerances, by recorded key (``eval/logits``) or by its first part (``final``, ``step1``).
+        tolerances: absolute tolerances, by recorded key (``eval/logits``) or by its first part (``final``, ``step1``);
+            a parameter may have its own, by its name in the network (``final/0.normalizer.running_var``).
         ignored: recorded keys (shell patterns) that are not compared, with the reason.
     """
 

@@ -31,7 +31,13 @@ class Training(Params):
         "adam", description="adam, adamw or sgd; every update group has its own optimizer"
     )
     momentum: float = Field(0.9, ge=0, lt=1, description="SGD momentum, in [0, 1)")
+    nesterov: bool = Field(False, description="Nesterov momentum for SGD, which needs a momentum above 0")
     weight_decay: float = Field(0.0, ge=0, description="weight decay coefficient of every optimizer")
+    gradient_clip: float = Field(
+        0.0,
+        ge=0,
+        description="largest norm of the gradients of one optimizer (0: no limit); larger ones are scaled down",
+    )
     validation_fraction: float = Field(
         0.1, ge=0, lt=1, description="fraction of the training images held out for validation, in [0, 1)"
     )

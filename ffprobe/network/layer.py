@@ -71,7 +71,14 @@ class Layer(nn.Module):
             self.normalizer = normalizer.build(inner)
         if spec.kind == "conv":
             self.conv = nn.Conv2d(
-                inner[0], spec.width, spec.kernel, spec.stride, spec.kernel // 2, groups=spec.groups, bias=spec.bias
+                inner[0],
+                spec.width,
+                spec.kernel,
+                spec.stride,
+                spec.kernel // 2 if spec.padding is None else spec.padding,
+                groups=spec.groups,
+                bias=spec.bias,
+                padding_mode=spec.padding_mode,
             )
         elif spec.kind == "linear":
             self.linear = nn.Linear(inner[0], spec.width, bias=spec.bias)

@@ -57,6 +57,7 @@ def loss_arguments(
     epoch: int = 0,
     earlier: Sequence[Any] = (),
     layer_input: torch.Tensor | None = None,
+    images: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, LossContext]:
     """The arguments of a loss: (positive, negative, context) or, in form ``class``, (goodness, labels, context).
 
@@ -70,6 +71,7 @@ def loss_arguments(
         epoch: from 0.
         earlier: ``LocalLoss.goodness`` of the layers before, first layer first.
         layer_input: the layer's input; detached here.
+        images: the batch of images, as the network receives them.
     """
     context = LossContext(
         position.layer,
@@ -81,6 +83,7 @@ def loss_arguments(
         tuple(earlier),
         None if layer_input is None else layer_input.detach(),
         getattr(layer, "loss", None),
+        images,
     )
     if position.form == "class":
         return goodness, labels, context
@@ -99,6 +102,7 @@ def local_loss(
     epoch: int = 0,
     earlier: Sequence[Any] = (),
     layer_input: torch.Tensor | None = None,
+    images: torch.Tensor | None = None,
     goodness: torch.Tensor | None = None,
     autocast: Callable[[], Any] = nullcontext,
 ) -> LocalLoss:
@@ -117,6 +121,7 @@ def local_loss(
         epoch: from 0.
         earlier: ``LocalLoss.goodness`` of the layers before, first layer first.
         layer_input: the layer's input.
+        images: the batch of images, as the network receives them.
         goodness: of the activation, where it is known; computed otherwise.
         autocast: returns a fresh context manager of the run's precision.
     """
@@ -124,7 +129,16 @@ def local_loss(
         with autocast():
             goodness = layer.goodness(activation)
     first, second, context = loss_arguments(
-        layer, position, goodness, activation, labels, step=step, epoch=epoch, earlier=earlier, layer_input=layer_input
+        layer,
+        position,
+        goodness,
+        activation,
+        labels,
+        step=step,
+        epoch=epoch,
+        earlier=earlier,
+        layer_input=layer_input,
+        images=images,
     )
     value = (layer.spec.loss or loss)(first, second, context)
     if position.form == "class":

@@ -126,13 +126,14 @@ class _Comparison:
         self._note(_title(key), expected, actual, allowed if named is None else np.full_like(expected, named))
 
     def state(self, first: str, recorded: Mapping[str, np.ndarray], got: Mapping[str, np.ndarray]) -> None:
-        allowed = self.named.get(first, self.tolerance.weights)
+        of_all = self.named.get(first, self.tolerance.weights)
         worst = -1.0
         for name, value in recorded.items():
             expected, actual = value.astype(np.float64), got[name].astype(np.float64)
             if expected.shape != actual.shape:
                 shapes = f"{expected.shape}, but the replay gives {actual.shape}"
                 raise FileError(f"{first}/{name} is recorded with shape {shapes}.", where=self.result.file)
+            allowed = self.named.get(f"{first}/{name}", of_all)
             deviation = self._note(_title(first), expected, actual, np.full_like(expected, allowed))
             if first == "final" and deviation > worst:
                 worst, self.result.worst_weight = deviation, name

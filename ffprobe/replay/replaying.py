@@ -148,7 +148,9 @@ def _experiment(plan: ReplayPlan, trajectory: Trajectory, peer: Peer, registry: 
     nothing = torch.zeros(0, dtype=torch.int64)
     split = Split(images, images, None, nothing, nothing)
     layout = torch.channels_last if fast else torch.contiguous_format
-    experiment = build(RunConfig(base.settings, slots), registry, split, batches, layout, plan.optimizer)
+    experiment = build(
+        RunConfig(base.settings, slots), registry, split, batches, layout, plan.optimizer, every_layer=False
+    )
     state = {name: torch.from_numpy(np.array(v)) for name, v in peer.state(trajectory.under("init")).items()}
     counters = {n: v for n, v in experiment.network.named_state().items() if n.endswith("num_batches_tracked")}
     experiment.network.load_named_state({**counters, **state})

@@ -101,6 +101,7 @@ def build(
     optimizer: Callable[[Sequence[nn.Parameter]], torch.optim.Optimizer] | None = None,
     process_group: ProcessGroup | None = None,
     auto_precision: str = "",
+    every_layer: bool = True,
 ) -> Experiment:
     """Build everything that a run needs; the same config gives the same initial weights on every machine.
 
@@ -113,6 +114,7 @@ def build(
         optimizer: builds an optimizer for a list of parameters; by default the config's optimizer.
         process_group: the processes that share each batch; by default this process alone.
         auto_precision: what precision ``auto`` stands for; measured by default. A resumed run keeps what it had.
+        every_layer: whether a schedule that never updates some layer is an error.
 
     Raises:
         FfprobeError: something cannot be built; the message names the plugin.
@@ -148,7 +150,7 @@ def build(
         loader = _loader(config, split, device, dtype, streams, process_group)
     with attribute_errors(registry, "planning the update groups"):
         generator = stream(settings.seed, "scheduler")
-        groups = plan(components["scheduler"], network.depth, training.epochs, len(loader), generator)
+        groups = plan(components["scheduler"], network.depth, training.epochs, len(loader), generator, every_layer)
     network.drop_goodness(set(range(network.depth)) - {stop - 1 for _, stop in groups})
     if choose_compile(training.compile, device):
         compile_layers(network)

@@ -65,6 +65,7 @@ class GroupLearner(Learner):
                 epoch=epoch,
                 earlier=[value for _, value in sorted(goodness.items())],
                 layer_input=layer_input,
+                images=images,
                 autocast=setup.autocast,
             )
             parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]

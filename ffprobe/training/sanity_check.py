@@ -46,6 +46,7 @@ class _Check:
         network, images = self.network, self.images
         pair = network.form == "pair"
         rows, labels = self._pairs() if pair else (images, None)
+        self.rows = rows
         with self.experiment.autocast():
             x = self._call("encoder", "the encoding", lambda: network.encode(rows, labels), rows)
             self._expect("encoder", "the encoding", x, (len(rows), *network.layer(0).input_shape))
@@ -90,7 +91,7 @@ class _Check:
     ) -> None:
         layer = self.network.layer(index)
         first, second, context = self.network.loss_arguments(
-            index, goodness, activation, self.labels, earlier=earlier, layer_input=x
+            index, goodness, activation, self.labels, earlier=earlier, layer_input=x, images=self.rows
         )
         function: Any = copy.deepcopy(layer.spec.loss or self.experiment.components["loss"])
         second_before = second.detach().clone()

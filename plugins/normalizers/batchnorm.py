@@ -12,7 +12,7 @@ import ffprobe
 
 class BatchNorm(ffprobe.Normalizer):
     """Normalizes each channel to zero mean and unit variance over the batch (torch's BatchNorm2d or BatchNorm1d), with
-    learned scale and offset.
+    learned scale and offset unless ``affine`` is false.
 
     In training, the batch contains B positives and B negatives, so both share their statistics, as in the authors'
     code. In evaluation, all rows carry one label, and the running statistics are used.
@@ -38,6 +38,7 @@ class BatchNorm(ffprobe.Normalizer):
         epsilon: float = Field(
             1e-5, gt=0, description="constant added to the variance for numerical stability, above 0"
         )
+        affine: bool = Field(True, description="learn a scale and an offset for every channel")
 
     def __init__(self, params: Any = None) -> None:
         super().__init__(params)
@@ -46,7 +47,7 @@ class BatchNorm(ffprobe.Normalizer):
     def build(self, shape: ffprobe.Shape) -> nn.Module:
         """Build a module that maps ``[B, C, H, W]`` or ``[B, F]`` to the same shape."""
         kind = nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d
-        return kind(shape[0], eps=self.params.epsilon)
+        return kind(shape[0], eps=self.params.epsilon, affine=self.params.affine)
 
 
 @ffprobe.hookimpl

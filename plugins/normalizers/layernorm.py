@@ -1,9 +1,10 @@
-"""Layer normalization over all features of one sample."""
+"""Layer normalization over all features of one sample, or over the channels of one position."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
+import torch
 from pydantic import Field
 from torch import nn
 
@@ -13,6 +14,9 @@ import ffprobe
 class LayerNorm(ffprobe.Normalizer):
     """Normalizes each sample to zero mean and unit variance over all its features ``[C, H, W]`` or ``[F]`` (torch's
     LayerNorm).
+
+    ``over=channels`` normalizes each position of a feature map by itself, over its channels, with one scale and offset
+    for each channel; for linear layers it makes no difference.
 
     The papers of this field also call the division by the root mean square "layer normalization"; that one is ``rms``.
     """
@@ -25,6 +29,10 @@ class LayerNorm(ffprobe.Normalizer):
         """The learned parameters and the position."""
 
         affine: bool = Field(True, description="learn a scale and an offset for every feature")
+        over: Literal["features", "channels"] = Field(
+            "features",
+            description="what one mean and variance cover: features (all of a sample) or channels (those of one position)",
+        )
         position: Literal["input", "preactivation", "activation", "output"] = Field(
             "input",
             description="where a layer applies it: input, preactivation (before the activation function), "
@@ -37,7 +45,15 @@ class LayerNorm(ffprobe.Normalizer):
 
     def build(self, shape: ffprobe.Shape) -> nn.Module:
         """Build a module that maps ``[B, *shape]`` to the same shape."""
+        if self.params.over == "channels" and len(shape) == 3:
+            return _OverChannels(shape[0], elementwise_affine=self.params.affine)
         return nn.LayerNorm(list(shape), elementwise_affine=self.params.affine)
+
+
+class _OverChannels(nn.LayerNorm):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalize ``[B, C, H, W]`` over C at each position."""
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
 @ffprobe.hookimpl

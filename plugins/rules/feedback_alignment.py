@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from pydantic import Field
-from torch import nn
-from torch.nn import functional
-from torch.nn import grad as gradients
 
 import ffprobe
+from ffprobe_plugins.rules.feedback_maps import replace_maps
 
 
 class FeedbackAlignment(ffprobe.Rule):
@@ -46,13 +44,7 @@ class FeedbackAlignment(ffprobe.Rule):
 
     def build(self, setup: ffprobe.LearnerSetup) -> ffprobe.Learner:
         """Add the feedback matrices to the network unless it has them, and learn in the scheduler's groups."""
-        network = setup.network
-        _refuse_others(network)
-        first = None if any(p.requires_grad for p in network.encoder.parameters()) else network.layer(0)
-        for parent in list(network.modules()):
-            for name, child in list(parent.named_children()):
-                if type(child) in BACK and not (parent is first and name in ("conv", "linear")):
-                    setattr(parent, name, BACK[type(child)](child, self._draw(child.weight)))
+        replace_maps(setup.network, self.name, lambda name, weight: self._draw(weight))
         return ffprobe.GroupLearner(setup)
 
     def _draw(self, weight: torch.Tensor) -> torch.Tensor:
@@ -60,79 +52,6 @@ class FeedbackAlignment(ffprobe.Rule):
         bound = math.sqrt(gain / weight[0].numel())
         # drawn on the CPU, so that the matrices are the same on every device
         return torch.empty(weight.shape).uniform_(-bound, bound).to(weight)
-
-
-def _refuse_others(network: Any) -> None:
-    # any other module with weight matrices would propagate errors back through its weights
-    for module in network.layers.modules():
-        known = isinstance(module, (*BACK.values(), nn.LayerNorm)) or type(module) in BACK
-        if not known and any(p.dim() > 1 for p in module.parameters(recurse=False)):
-            raise ffprobe.UsageError(
-                f"The rule 'feedback-alignment' supports convolutions and linear maps, not {type(module).__name__}.",
-                hint="Use --plugin whole with the rule forward-forward, or another network.",
-            )
-
-
-class _Map(nn.Module):
-    """A map with the weights of another map that propagates errors back through ``feedback``."""
-
-    def __init__(self, original: Any, feedback: torch.Tensor) -> None:
-        super().__init__()
-        self.weight, self.bias = original.weight, original.bias
-        self.register_buffer("feedback", feedback)
-
-
-class _Linear(_Map):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map ``[B, inputs]`` to ``[B, outputs]``."""
-        return _LinearBack.apply(x, self.weight, self.bias, self.feedback)
-
-
-class _Conv(_Map):
-    def __init__(self, original: nn.Conv2d, feedback: torch.Tensor) -> None:
-        super().__init__(original, feedback)
-        self.how = (original.stride, original.padding, original.dilation, original.groups)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map ``[B, C, H, W]`` to ``[B, channels, H', W']``."""
-        return _ConvBack.apply(x, self.weight, self.bias, self.feedback, self.how)
-
-
-class _LinearBack(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: Any, feedback: torch.Tensor) -> torch.Tensor:
-        ctx.save_for_backward(x, feedback)
-        return functional.linear(x, weight, bias)
-
-    @staticmethod
-    def backward(ctx: Any, delta: torch.Tensor) -> tuple[Any, ...]:
-        x, feedback = ctx.saved_tensors
-        delta = delta.to(feedback.dtype)
-        needs = ctx.needs_input_grad
-        back = (delta @ feedback).to(x.dtype) if needs[0] else None
-        return back, delta.T @ x.to(delta.dtype), delta.sum(0) if needs[2] else None, None
-
-
-class _ConvBack(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, x: torch.Tensor, weight: torch.Tensor, bias: Any, feedback: torch.Tensor, how: tuple[Any, ...]
-    ) -> torch.Tensor:
-        ctx.save_for_backward(x, feedback)
-        ctx.how = how
-        return functional.conv2d(x, weight, bias, *how)
-
-    @staticmethod
-    def backward(ctx: Any, delta: torch.Tensor) -> tuple[Any, ...]:
-        x, feedback = ctx.saved_tensors
-        delta, wide = delta.to(feedback.dtype), x.to(feedback.dtype)
-        needs = ctx.needs_input_grad
-        back = gradients.conv2d_input(x.shape, feedback, delta, *ctx.how).to(x.dtype) if needs[0] else None
-        own = gradients.conv2d_weight(wide, feedback.shape, delta, *ctx.how)
-        return back, own, delta.sum((0, 2, 3)) if needs[2] else None, None, None
-
-
-BACK: dict[type, Any] = {nn.Linear: _Linear, nn.Conv2d: _Conv}
 
 
 @ffprobe.hookimpl

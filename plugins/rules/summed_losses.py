@@ -72,6 +72,7 @@ class SummedLearner(ffprobe.GroupLearner):
                 epoch=epoch,
                 earlier=earlier,
                 layer_input=inputs[index],
+                images=images,
                 autocast=setup.autocast,
             )
             total = local.loss if total is None else total + local.loss
