@@ -1,0 +1,101 @@
+"""The routes of the page."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from ffprobe.errors import FfprobeError
+from ffprobe.view.payload.catalog import Catalog, UnknownRun
+from ffprobe.view.payload.curves import curves_document
+from ffprobe.view.payload.overview import overview_document
+from ffprobe.view.payload.plain_values import json_bytes, plain
+from ffprobe.view.payload.runs import run_row, runs_document
+from ffprobe.view.server.access import Access, refusal
+from ffprobe.view.server.answers import Answers
+from ffprobe.view.server.events import Events
+from ffprobe.view.server.page_files import page_response
+
+log = logging.getLogger("ffprobe")
+Endpoint = Callable[[Request], Response]
+
+
+def build_app(catalog: Catalog, events: Events, *, title: str, token: str, port: int, page: Path) -> ASGIApp:
+    """The application.
+
+    Args:
+        catalog: the runs.
+        events: tells pages what changed.
+        title: title of the page.
+        token: what a browser must know.
+        port: port of the server.
+        page: directory of the built front end.
+    """
+    answers = Answers(catalog)
+
+    def runs(request: Request) -> Response:
+        catalog.refresh()
+        return _json(runs_document(catalog.entries(), title))
+
+    def one_run(request: Request) -> Response:
+        key = request.path_params["id"]
+        return answers.of_run(key, "overview", lambda run: {"row": run_row(catalog.entry(key)), **overview_document(run)})
+
+    def curves(request: Request) -> Response:
+        return answers.of_run(request.path_params["id"], "curves", curves_document)
+
+    async def follow(request: Request) -> Response:
+        if events.full:
+            return refusal(503, "Too many pages are open.", "Close some of them.")
+        return StreamingResponse(events.stream(), media_type="text/event-stream")
+
+    def static(request: Request) -> Response:
+        return page_response(page, request.path_params.get("name", "") or "index.html")
+
+    routes = [
+        Route("/api/runs", _guarded(runs)),
+        Route("/api/runs/{id}", _guarded(one_run)),
+        Route("/api/runs/{id}/curves", _guarded(curves)),
+        Route("/events", follow),
+        Route("/", _guarded(static)),
+        Route("/{name}", _guarded(static)),
+    ]
+    application = Starlette(routes=routes, exception_handlers={404: _unknown_page, 500: _failed})
+    return Access(application, token, port)
+
+
+def _json(document: Any, status: int = 200) -> Response:
+    return Response(json_bytes(document), status, media_type="application/json")
+
+
+def _guarded(endpoint: Endpoint) -> Endpoint:
+    """The endpoint with its errors as JSON: one bad file must not break the page."""
+
+    def answer(request: Request) -> Response:
+        try:
+            return endpoint(request)
+        except UnknownRun as error:
+            return refusal(404, error.what, error.hint)
+        except FfprobeError as error:
+            return _json(plain({"error": error.what, "hint": error.hint}), 422)
+        except Exception as error:  # what a hostile file causes is said, and the server goes on
+            log.debug("%s failed", request.url.path, exc_info=True)
+            return _json(plain({"error": f"This could not be read: {type(error).__name__}: {error}", "hint": ""}), 500)
+
+    return answer
+
+
+def _unknown_page(request: Request, error: Exception) -> Response:
+    return refusal(404, "There is no such page.", "Begin at the list of runs.")
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    return refusal(500, "The server failed.", "Start it with --verbose to see why.")
