@@ -8,6 +8,7 @@ import numpy as np
 
 from ffprobe.analysis.runs.labels import layer_numbers
 from ffprobe.view.payload.plain_values import plain
+from ffprobe.view.payload.probe_curves import probe_curves
 
 if TYPE_CHECKING:
     from ffprobe.store.reader import RunFile
@@ -32,6 +33,7 @@ def curves_document(run: RunFile) -> dict[str, Any]:
         starts = np.arange(0, len(steps), every)
         by_step = _series(run, "steps", len(steps), len(layers), starts)
         document["steps"] = {"step": steps[starts], "averaged": every, "series": by_step}
+    document["probes"] = probe_curves(run, len(layers))
     return plain(document)
 
 

@@ -23,13 +23,16 @@ def layer_facts(run: RunFile, layers: Sequence[str], groups: Sequence[dict[str, 
         groups: the update groups, from ``update_groups``.
     """
     names = [str(name) for name in run.read("metrics/layer")] if layers else []
-    shapes, costs = _recorded(run, "layer_shapes", len(layers)), _recorded(run, "layer_multiply_adds", len(layers))
+    shapes, costs, kinds, parameters = (
+        _recorded(run, f"layer_{fact}", len(layers)) for fact in ("shapes", "multiply_adds", "kinds", "parameters")
+    )
     return [
         {
             "index": index,
             "name": layer,
             "shape": _shape(shapes[index]) or activation_shape(run, name),
-            "parameters": _parameters(run, name),
+            "kind": kinds[index],
+            "parameters": _parameters(run, name) if parameters[index] is None else parameters[index],
             "multiply_adds": costs[index],
             "groups": [group["index"] for group in groups if index in group["trains"]],
         }
@@ -51,9 +54,7 @@ def update_groups(run: RunFile, depth: int) -> list[dict[str, Any]]:
         trains = list(range(int(first) - 1, min(int(last), depth)))
         if not trains or int(first) < 1 or len(groups) >= MAX_GROUPS:
             continue
-        groups.append(
-            {"index": len(groups), "trains": trains, "loss_layers": [trains[-1]], "text": _sentence(trains)}
-        )
+        groups.append({"index": len(groups), "trains": trains, "loss_layers": [trains[-1]], "text": _sentence(trains)})
     return groups
 
 

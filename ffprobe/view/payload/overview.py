@@ -9,6 +9,7 @@ from ffprobe.analysis.runs.diagnosis import diagnose
 from ffprobe.analysis.runs.labels import layer_numbers
 from ffprobe.errors import FfprobeError
 from ffprobe.store.overview import FACTS
+from ffprobe.view.payload.images import IMAGE_PARTS, recorded_images
 from ffprobe.view.payload.layer_facts import layer_facts, update_groups
 from ffprobe.view.payload.plain_values import plain
 
@@ -35,8 +36,7 @@ def overview_document(run: RunFile) -> dict[str, Any]:
         "title": str(attributes.get("title", "")),
         "environment": [[name, attributes[name]] for name in FACTS if name in attributes and name != "command"],
         "log": [{"step": step, "message": message} for step, message in run.messages(last=MAX_LOG)],
-        "images": {part: run.variable(f"images/{part}/sample").shape[0] if run.has(f"images/{part}/pixel") else 0
-                   for part in ("test", "validation")},
+        "images": {part: len(recorded_images(run, part)) for part in IMAGE_PARTS},
         "activations": run.has("activations/sample"),
         "findings": _findings(run),
     })  # fmt: skip

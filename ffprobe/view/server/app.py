@@ -13,12 +13,16 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from ffprobe.errors import FfprobeError
+from ffprobe.errors import FfprobeError, UsageError
 from ffprobe.view.payload.catalog import Catalog, UnknownRun
 from ffprobe.view.payload.curves import curves_document
+from ffprobe.view.payload.images import png, recorded_pixels
+from ffprobe.view.payload.layers import layer_document
 from ffprobe.view.payload.overview import overview_document
 from ffprobe.view.payload.plain_values import json_bytes, plain
+from ffprobe.view.payload.recorded_goodness import PARTS
 from ffprobe.view.payload.runs import run_row, runs_document
+from ffprobe.view.payload.samples import sample_document, samples_document
 from ffprobe.view.server.access import Access, refusal
 from ffprobe.view.server.answers import Answers
 from ffprobe.view.server.events import Events
@@ -47,10 +51,32 @@ def build_app(catalog: Catalog, events: Events, *, title: str, token: str, port:
 
     def one_run(request: Request) -> Response:
         key = request.path_params["id"]
-        return answers.of_run(key, "overview", lambda run: {"row": run_row(catalog.entry(key)), **overview_document(run)})
+        return answers.of_run(
+            key, "overview", lambda run: {"row": run_row(catalog.entry(key)), **overview_document(run)}
+        )
 
     def curves(request: Request) -> Response:
         return answers.of_run(request.path_params["id"], "curves", curves_document)
+
+    def layer(request: Request) -> Response:
+        key, index = request.path_params["id"], request.path_params["index"]
+        return answers.of_run(key, f"layer {index}", lambda run: layer_document(run, key, index))
+
+    def samples(request: Request) -> Response:
+        part, epoch = _part(request), _epoch(request)
+        name = f"samples {part} {epoch}"
+        return answers.of_run(request.path_params["id"], name, lambda run: samples_document(run, part, epoch))
+
+    def sample(request: Request) -> Response:
+        key, part, index = (request.path_params[name] for name in ("id", "part", "index"))
+        epoch = _epoch(request)
+        name = f"sample {part} {index} {epoch}"
+        return answers.of_run(key, name, lambda run: sample_document(run, key, part, index, epoch))
+
+    def image(request: Request) -> Response:
+        with catalog.opened(request.path_params["id"]) as run:
+            pixels = recorded_pixels(run, request.path_params["part"], request.path_params["index"])
+        return Response(png(pixels), media_type="image/png")
 
     async def follow(request: Request) -> Response:
         if events.full:
@@ -64,12 +90,30 @@ def build_app(catalog: Catalog, events: Events, *, title: str, token: str, port:
         Route("/api/runs", _guarded(runs)),
         Route("/api/runs/{id}", _guarded(one_run)),
         Route("/api/runs/{id}/curves", _guarded(curves)),
+        Route("/api/runs/{id}/layers/{index:int}", _guarded(layer)),
+        Route("/api/runs/{id}/samples", _guarded(samples)),
+        Route("/api/runs/{id}/samples/{part}/{index:int}", _guarded(sample)),
+        Route("/api/runs/{id}/images/{part}/{index:int}.png", _guarded(image)),
         Route("/events", follow),
         Route("/", _guarded(static)),
         Route("/{name}", _guarded(static)),
     ]
     application = Starlette(routes=routes, exception_handlers={404: _unknown_page, 500: _failed})
     return Access(application, token, port)
+
+
+def _part(request: Request) -> str:
+    part = request.query_params.get("part", "")
+    if part not in ("", *PARTS):
+        raise UsageError("There is no such part.", hint="The parts are test and validation.")
+    return part
+
+
+def _epoch(request: Request) -> int | None:
+    text = request.query_params.get("epoch", "")
+    if text and not (text.isdecimal() and len(text) < 10):
+        raise UsageError("An epoch is a number.")
+    return int(text) if text else None
 
 
 def _json(document: Any, status: int = 200) -> Response:
