@@ -1,0 +1,128 @@
+/** Curves of one or several runs: all layers, all metrics. */
+
+import { useMemo, useState } from "preact/hooks";
+import { aligned, smoothed, union, type Line } from "../charts/line";
+import { layerColour, runColour, runDash } from "../charts/colours";
+import { LineChart } from "../charts/line_chart";
+import type { CurvesPayload, Maybe, Row, Series } from "../data/api";
+import { layerName, title } from "../data/format";
+import { DETAILS, ordered } from "../data/meaning";
+import { useResources } from "../data/resource";
+import { useTheme } from "../data/theme";
+import { Check, Range, Select } from "../parts/choice";
+import { LineToggles } from "../parts/line_toggles";
+import { Empty, Waiting } from "../parts/notice";
+
+const MODEL = "model"; // lines of the whole network, which belong to no layer
+const MANY = 60;
+
+interface Loaded {
+  row: Row;
+  x: number[];
+  layers: string[];
+  series: Record<string, Series>;
+  number: number;
+}
+
+export function Curves({ runs }: { runs: Row[] }) {
+  const theme = useTheme();
+  const found = useResources<CurvesPayload>(runs.map((row) => `/api/runs/${row.id}/curves`));
+  const [by, setBy] = useState("epoch");
+  const [log, setLog] = useState(false);
+  const [smooth, setSmooth] = useState(0);
+  const [colours, setColours] = useState(runs.length > 1 ? "run" : "layer");
+  const [offRuns, setOffRuns] = useState<ReadonlySet<string>>(new Set());
+  const [chosenLayers, setOffLayers] = useState<ReadonlySet<string> | null>(null);
+  const [offCharts, setOffCharts] = useState<ReadonlySet<string>>(DETAILS);
+  const [large, setLarge] = useState(false);
+  const payloads = found.map((one) => one.data);
+  const steps = payloads.some((payload) => payload?.steps);
+  const x = by === "step" && steps ? "step" : "epoch";
+  const loaded = useMemo(
+    () => runs.flatMap((row, i): Loaded[] => {
+      const data = payloads[i];
+      if (!data) return [];
+      if (x === "step") return data.steps ? [{ row, x: data.steps.step, layers: data.layers, series: data.steps.series, number: i }] : [];
+      return [{ row, x: data.epoch, layers: data.layers, series: data.series, number: i }];
+    }),
+    [...payloads, x, runs.map((r) => r.label).join()],
+  );
+  const all = useMemo(() => union(loaded.map((one) => one.x)), [loaded]);
+  const names = useMemo(() => ordered(loaded.flatMap((one) => Object.keys(one.series))), [loaded]);
+  const deepest = loaded.reduce<string[]>((a, one) => (one.layers.length > a.length ? one.layers : a), []);
+  const layers = deepest.map((name, i) => ({ id: String(i), label: layerName(name, i), colour: colours === "layer" ? layerColour(i, deepest.length, theme) : null }));
+  const few = runs.length > 1 && runs.length * deepest.length > MANY;
+  const offLayers = chosenLayers ?? new Set(few ? layers.slice(0, -1).map((layer) => layer.id) : []);
+  const hidden = [...offLayers].sort().join();
+  const visible = useMemo(
+    () => (line: Line) => !offRuns.has(line.run) && (line.layer === null || !offLayers.has(line.id.split("/")[1]!)),
+    [offRuns, hidden],
+  );
+  const charts = useMemo(
+    () => names.map((name) => ({ name, lines: linesOf(name, loaded, all, colours, smooth, theme, deepest.length) })),
+    [names, loaded, all, colours, smooth, theme, deepest.length],
+  );
+  const shown = charts.filter((chart) => !offCharts.has(chart.name));
+  if (!loaded.length) {
+    const failed = found.find((one) => one.problem) ?? found[0];
+    return failed && !failed.data ? <Waiting of={failed} what="the curves" /> : <Empty title="No steps were recorded.">Choose epochs.</Empty>;
+  }
+  if (!all.length) return <Empty title="No epoch is complete yet.">The curves appear when the first epoch is recorded.</Empty>;
+  return (
+    <div class="with-side">
+      <div class="side" role="group" aria-label="What the charts show">
+        {runs.length > 1 && (
+          <LineToggles title="Runs" off={new Set(runs.filter((r) => offRuns.has(r.label)).map((r) => r.label))} onChange={setOffRuns}
+            items={runs.map((row, i) => ({ id: row.label, label: row.label, colour: colours === "run" ? runColour(i, theme) : null }))} />
+        )}
+        {layers.length > 0 && <LineToggles title="Layers" items={layers} off={offLayers} onChange={setOffLayers} />}
+        <LineToggles title="Charts" off={offCharts} onChange={setOffCharts} items={names.map((name) => ({ id: name, label: title(name), colour: null }))} />
+      </div>
+      <div class="content">
+        <div class="toolbar">
+          {steps && <Select label="By" value={x} onChange={setBy} options={[{ value: "epoch", text: "epoch" }, { value: "step", text: "step" }]} />}
+          {runs.length > 1 && <Select label="Colour" value={colours} onChange={setColours} options={[{ value: "run", text: "by run" }, { value: "layer", text: "by layer" }]} />}
+          <Range label="Smoothing" min={0} max={0.98} step={0.02} value={smooth} shown={smooth ? smooth.toFixed(2) : "off"} onChange={setSmooth} />
+          <Check label="Log scale" checked={log} onChange={setLog} />
+          <Check label="Large charts" checked={large} onChange={setLarge} />
+          <span class="spring" />
+          <span class="hint">Drag to zoom · double-click to reset</span>
+        </div>
+        {few && !chosenLayers && <p class="note">These are the last layers of {runs.length} runs. Show more layers with the buttons under “Layers”.</p>}
+        {shown.length === 0 && <Empty title="All charts are hidden.">Show some with the buttons under “Charts”.</Empty>}
+        <div class={large ? "charts large" : "charts"}>
+          {shown.map(({ name, lines }) => {
+            const series = loaded.find((one) => one.series[name])!.series[name]!;
+            return (
+              <LineChart key={name} name={`${runs.length > 1 ? "runs" : runs[0]!.label}-${name}`} title={title(name)} meaning={series.meaning ?? ""}
+                unit={series.unit ?? ""} xLabel={title(x)} x={all} lines={lines} visible={visible} log={log} sync={x} height={large ? 380 : 210} />
+            );
+          })}
+        </div>
+      </div>
+    </div>
+  );
+}
+
+function linesOf(
+  name: string, loaded: Loaded[], all: number[], colours: string, smooth: number, theme: "light" | "dark", depth: number,
+): Line[] {
+  return loaded.flatMap(({ row, x, layers, series, number }): Line[] => {
+    const one = series[name];
+    if (!one) return [];
+    const many = loaded.length > 1;
+    const make = (values: Maybe[], layer: number | null): Line => {
+      const own = layer === null ? null : layerName(layers[layer], layer);
+      return {
+        id: `${row.id}/${layer ?? MODEL}`,
+        label: many ? (own ? `${row.label} · ${own}` : row.label) : (own ?? title(name)),
+        run: row.label,
+        layer: own,
+        colour: colours === "run" || layer === null ? runColour(number, theme) : layerColour(layer, depth, theme),
+        dash: runDash(number),
+        values: aligned(x, all, smoothed(values, smooth)),
+      };
+    };
+    return one.by_layer ? (one.values as Maybe[][]).map(make) : [make(one.values as Maybe[], null)];
+  });
+}
