@@ -34,6 +34,7 @@ class Events:
         self._catalog = catalog
         self._queues: set[asyncio.Queue[bytes | None]] = set()
         self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
     @property
@@ -45,6 +46,7 @@ class Events:
         """The events for one page, until it leaves or the server ends."""
         queue: asyncio.Queue[bytes | None] = asyncio.Queue(MAX_WAITING)
         self._queues.add(queue)
+        self._loop = asyncio.get_running_loop()
         try:
             if self._closed:
                 return
@@ -61,6 +63,12 @@ class Events:
                 yield message
         finally:
             self._queues.discard(queue)
+
+    def announce_job(self, key: str) -> None:
+        """Tell all pages that a job has an answer; call it in any thread."""
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the server has ended
+                self._loop.call_soon_threadsafe(self.send, "job", {"job": key})
 
     def send(self, event: str, document: object) -> None:
         """Send an event to all pages; call it in the event loop."""

@@ -18,6 +18,7 @@ from ffprobe.view.payload.catalog import Catalog
 from ffprobe.view.server.access import new_token
 from ffprobe.view.server.app import build_app
 from ffprobe.view.server.events import Events
+from ffprobe.view.worker.jobs import Jobs
 
 HOST = "127.0.0.1"
 """The loopback interface: no other machine can connect."""
@@ -65,7 +66,8 @@ def serve(
     with _bound(port) as listening:
         address = Address(listening.getsockname()[1], new_token())
         events = Events(catalog)
-        app = build_app(catalog, events, title=title, token=address.token, port=address.port, page=page)
+        jobs = Jobs(events.announce_job)
+        app = build_app(catalog, events, jobs, title=title, token=address.token, port=address.port, page=page)
         config = uvicorn.Config(
             app, log_level="error", access_log=False, lifespan="off", ws="none", http="h11", loop="asyncio",
             server_header=False, date_header=False, timeout_graceful_shutdown=END, log_config=None,
@@ -75,6 +77,7 @@ def serve(
         try:
             server.run(sockets=[listening])  # raises the signal again after everything is closed
         finally:
+            jobs.close()
             for number, handler in before.items():
                 signal.signal(number, handler)
 
