@@ -27,7 +27,7 @@ const css = ([r, g, b]: Rgb): string => `rgb(${r}, ${g}, ${b})`;
 /** The colour of a layer: dark to bright by depth, within what shows on the background. */
 export function layerColour(index: number, depth: number, theme: Theme): string {
   const at = depth > 1 ? index / (depth - 1) : 0.5;
-  return css(mix(VIRIDIS, theme === "dark" ? 0.28 + 0.72 * at : 0.8 * at));
+  return css(mix(VIRIDIS, theme === "dark" ? 0.4 + 0.6 * at : 0.8 * at));
 }
 
 export function runColour(index: number, theme: Theme): string {
@@ -63,4 +63,19 @@ function textOn(rgb: Rgb): string {
   }) as Rgb;
   const light = 0.2126 * r + 0.7152 * g + 0.0722 * b;
   return (light + 0.05) / 0.05 > 1.05 / (light + 0.05) ? "#000000" : "#ffffff";
+}
+
+/** A colour of a figure that was drawn on white, as it shows on the page's background. */
+export function onTheme(colour: string, theme: Theme): string {
+  const match = /^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})?$/i.exec(colour);
+  if (!match || theme === "light") return colour || "currentColor";
+  const rgb = [1, 2, 3].map((i) => parseInt(match[i]!, 16)) as Rgb;
+  const spread = Math.max(...rgb) - Math.min(...rgb);
+  const light = (0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2]) / 255;
+  const alpha = match[4] ?? "";
+  const hex = (value: number): string => Math.round(Math.min(255, Math.max(0, value))).toString(16).padStart(2, "0");
+  if (spread < 24) return `#${rgb.map((v) => hex(255 - v * 0.9)).join("")}${alpha}`; // grays change places
+  if (light > 0.45) return colour;
+  const lift = (0.55 - light) / (1 - light);
+  return `#${rgb.map((v) => hex(v + (255 - v) * lift)).join("")}${alpha}`;
 }

@@ -47,7 +47,7 @@ export function Confusion({ labels, truth, predicted, chosen, onChoose }: {
       <div class="table-scroll" role="region" aria-label="Confusion matrix" tabIndex={0}>
         <table class={dense ? "confusion dense" : "confusion"} ref={table} onKeyDown={key}>
           <caption class="hidden">Rows: true labels. Columns: predicted labels. Numbers: images.</caption>
-          <thead><tr><th scope="col"><span class="corner">true ↓ predicted →</span></th>{columns.map((label) => <th key={label} scope="col" title={name(label)}><bdi>{dense ? "" : name(label)}</bdi></th>)}<th scope="col">right</th></tr></thead>
+          <thead><tr><th scope="col"><span class="corner">true ↓ as →</span></th>{columns.map((label) => <th key={label} scope="col" title={name(label)}><bdi>{dense ? "" : name(label)}</bdi></th>)}<th scope="col">right</th></tr></thead>
           <tbody>
             {counts.map((row, t) => (
               <tr key={t}>
@@ -62,7 +62,7 @@ export function Confusion({ labels, truth, predicted, chosen, onChoose }: {
                       <button type="button" data-at={`${t}-${at}`} tabIndex={focus[0] === t && focus[1] === at ? 0 : -1} aria-pressed={on} style={colours ?? {}}
                         aria-label={`${value} images of ${name(t)} predicted as ${name(p)}`} onFocus={() => setFocus([t, at])}
                         onClick={() => onChoose(on ? null : { true: t, predicted: p })}>
-                        {dense || value === 0 ? "" : value}
+                        {dense ? "" : value === 0 ? "\u00a0" : value}
                       </button>
                     </td>
                   );

@@ -16,6 +16,8 @@ export interface PlotChoice {
 
 const FOCUS_UP_TO = 120; // a redraw for each movement of the pointer; more lines are too many for that
 
+const WHOLE = [1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7].flatMap((power) => [power, 2 * power, 5 * power]); // epochs and steps
+
 export function css(name: string): string {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
@@ -46,7 +48,7 @@ export function makePlot(into: HTMLElement, choice: PlotChoice, hooks: uPlot.Hoo
       y: choice.log ? { distr: 3 } : {},
     },
     axes: [
-      { ...axis, grid: { show: false }, size: 30, values: (_, ticks) => ticks.map((t) => (Number.isInteger(t) ? String(t) : "")) },
+      { ...axis, grid: { show: false }, size: 30, incrs: WHOLE, values: (_, ticks) => ticks.map(String) },
       { ...axis, size: 52 },
     ],
     series: [

@@ -7,6 +7,8 @@ import { layerColour } from "./colours";
 
 export interface Axis {
   name: string;
+  /** What a reader sees below the pointer, if longer than the name. */
+  full?: string;
   values: (string | number | null)[];
 }
 
@@ -27,8 +29,10 @@ function scale(axis: Axis): Scaled {
     const f = (v: number): number => (log ? Math.log(v) : v);
     const place = (v: number): number => (high === low ? (top + bottom) / 2 : bottom - ((f(v) - f(low)) / (f(high) - f(low))) * (bottom - top));
     const distinct = [...new Set(numbers)].sort((a, b) => a - b);
-    const shown = distinct.length <= 6 ? distinct : [low, log ? Math.sqrt(low * high) : (low + high) / 2, high];
-    return { at: (v) => (typeof v === "number" ? place(v) : null), ticks: shown.map((v) => ({ at: place(v), label: number(v, 3) })) };
+    const ends = [low, high];
+    const shown = distinct.length <= 6 ? [...ends, ...distinct.slice(1, -1)] : [low, high, log ? Math.sqrt(low * high) : (low + high) / 2];
+    const ticks = shown.map((v) => ({ at: place(v), label: number(v, 3) }));
+    return { at: (v) => (typeof v === "number" ? place(v) : null), ticks: ticks.filter((tick, i) => ticks.slice(0, i).every((other) => Math.abs(other.at - tick.at) > 12)) };
   }
   const names = [...new Set(known.map(String))].sort();
   const place = (v: string): number => (names.length < 2 ? (top + bottom) / 2 : bottom - (names.indexOf(v) / (names.length - 1)) * (bottom - top));
@@ -45,12 +49,13 @@ export function ParallelCoordinates({ axes, names, ids, onKeep }: {
   const [over, setOver] = useState<number | null>(null);
   const drag = useRef<{ axis: string; from: number } | null>(null);
   useEffect(() => {
-    const observer = new ResizeObserver(([entry]) => setWidth(Math.max(axes.length * 96, entry!.contentRect.width)));
+    const observer = new ResizeObserver(([entry]) => setWidth(Math.max(axes.length * 104, entry!.contentRect.width)));
     observer.observe(box.current!);
     return () => observer.disconnect();
   }, [axes.length]);
   const scales = useMemo(() => axes.map(scale), [axes]);
-  const x = (i: number): number => 70 + (i * (width - 140)) / Math.max(1, axes.length - 1);
+  const start = 20 + 6.2 * Math.max(4, ...scales[0]!.ticks.map((tick) => tick.label.length), axes[0]!.name.length / 2);
+  const x = (i: number): number => start + (i * (width - start - 50)) / Math.max(1, axes.length - 1);
   const result = scales[scales.length - 1];
   const lines = useMemo(() => names.map((_, run) => {
     const points = axes.map((axis, i) => [i, scales[i]!.at(axis.values[run] ?? null)] as const);
@@ -80,7 +85,7 @@ export function ParallelCoordinates({ axes, names, ids, onKeep }: {
             ))}
             {axes.map((axis, i) => (
               <g key={axis.name} transform={`translate(${x(i)} 0)`}>
-                <text class="axis-name" y="14" text-anchor="middle">{axis.name.length > 20 ? `…${axis.name.slice(-19)}` : axis.name}<title>{axis.name}</title></text>
+                <text class="axis-name" y="14" text-anchor="middle">{axis.name.length > 16 ? `…${axis.name.slice(-15)}` : axis.name}<title>{axis.full ?? axis.name}</title></text>
                 <path class="axis" d={`M0 ${TOP}V${HEIGHT - BOTTOM}`} />
                 {scales[i]!.ticks.map((tick) => <text key={tick.label} class="tick" x="-7" y={tick.at + 4} text-anchor="end">{tick.label}</text>)}
                 {ranges[axis.name] && <rect class="range" x="-6" width="12" y={ranges[axis.name]![0]} height={ranges[axis.name]![1] - ranges[axis.name]![0]} />}
@@ -105,7 +110,7 @@ export function ParallelCoordinates({ axes, names, ids, onKeep }: {
         )}
       </div>
       <p class="note" role="status">
-        {Object.keys(ranges).length ? `${kept} of ${names.length} runs are inside. ` : "Drag along an axis to keep the runs in that range. "}
+        {Object.keys(ranges).length ? `${kept} of ${names.length} runs are inside. ` : "Bright lines are more accurate runs. Drag along an axis to keep the runs in that range. "}
         {Object.keys(ranges).length > 0 && <button type="button" class="quiet" onClick={() => put({})}>Show all</button>}
         {over !== null && <b>{names[over]}</b>}
       </p>

@@ -152,6 +152,8 @@ export interface MapsPayload {
   height: number;
   width: number;
   maps: { name: string; values: Maybe[] | Maybe[][] }[];
+  formula?: string;
+  total?: number;
 }
 
 export interface QuestionRow {
@@ -169,15 +171,28 @@ export interface Claim {
   source: string | null;
 }
 
+export interface QuestionColumn {
+  name: string;
+  unit: string;
+  description: string;
+  /** Left out unless asked for. */
+  detail: boolean;
+}
+
 export interface QuestionPayload {
+  name: string;
   question: string;
-  text: string;
+  source: string | null;
+  /** The command that gives the same on a terminal. */
+  command?: string;
   claims: Claim[];
-  columns: { name: string; title?: string; unit?: string; digits?: number }[] | string[];
-  rows: (string | number | null)[][];
-  notes: string[] | string | null;
+  columns: QuestionColumn[];
+  rows: (string | number | boolean | null)[][];
+  total_rows?: number;
+  notes: string[];
   figure: FigureNumbers | null;
   svg: string | null;
+  no_figure?: string;
   csv: string | null;
 }
 
@@ -186,18 +201,42 @@ export interface Tick {
   label: string;
 }
 
+/** ffprobe/analysis/plots/figure_marks.py says what each kind has. */
 export interface Mark {
-  kind: "line" | "points" | "bars" | "heat" | "band" | "rule" | "text";
-  label?: string | null;
-  colour?: string | string[] | null;
-  dash?: string | null;
-  x?: Maybe[];
-  y?: Maybe[];
-  [more: string]: unknown;
+  kind: "line" | "points" | "bars" | "heat" | "band" | "segments" | "rule" | "text";
+  label: string;
+  colour: string;
+  dash?: "solid" | "dashed" | "dotted" | "";
+  marker?: string;
+  filled?: boolean;
+  step?: "pre" | "mid" | "post" | "";
+  x?: Maybe[] | Maybe;
+  y?: Maybe[] | Maybe;
+  xerror?: [Maybe, Maybe][];
+  yerror?: [Maybe, Maybe][];
+  width?: number[];
+  height?: number[];
+  colours?: string[];
+  z?: Maybe[][];
+  zmin?: number;
+  zmax?: number;
+  /** left, right, bottom, top */
+  extent?: [number, number, number, number];
+  x0?: number[];
+  y0?: number[];
+  x1?: number[];
+  y1?: number[];
+  axis?: "x" | "y";
+  at?: number;
+  text?: string;
+  frame?: "data" | "axes";
+  outline?: boolean;
 }
 
 export interface FigureAxes {
   title: string;
+  /** left, bottom, width, height as fractions of the figure */
+  position: [number, number, number, number];
   xlabel: string;
   ylabel: string;
   xscale: string;
@@ -207,10 +246,12 @@ export interface FigureAxes {
   xticks: Tick[] | null;
   yticks: Tick[] | null;
   marks: Mark[];
-  legend?: unknown;
 }
 
 export interface FigureNumbers {
+  /** inches */
+  size: [number, number];
   axes: FigureAxes[];
-  legend?: unknown;
+  legend: { label: string; colour: string; dash: string; marker: string }[];
+  bars: { label: string; low: number; high: number; colours: string[] }[];
 }

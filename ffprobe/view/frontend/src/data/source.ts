@@ -81,10 +81,10 @@ export class ServerSource implements Source {
 export class InlinedSource implements Source {
   readonly live = false;
 
-  constructor(private readonly answers: Record<string, unknown>) {}
+  constructor(private readonly documents: Record<string, unknown>) {}
 
   async get<T>(address: string): Promise<Answer<T>> {
-    if (address in this.answers) return { data: this.answers[address] as T };
+    if (Object.hasOwn(this.documents, address)) return { data: this.documents[address] as T };
     const problem = { error: "This is not in the report.", hint: "`ffprobe view` shows it from the run files." };
     return { problem, gone: false };
   }
@@ -98,6 +98,6 @@ export class InlinedSource implements Source {
 export function findSource(): Source {
   const inlined = document.getElementById("ffprobe-data");
   if (!inlined) return new ServerSource();
-  const { answers } = JSON.parse(inlined.textContent ?? "{}") as { answers?: Record<string, unknown> };
-  return new InlinedSource(answers ?? {});
+  const { documents } = JSON.parse(inlined.textContent ?? "{}") as { documents?: Record<string, unknown> };
+  return new InlinedSource(documents ?? {});
 }

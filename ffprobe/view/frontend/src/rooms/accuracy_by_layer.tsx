@@ -27,7 +27,7 @@ export function AccuracyByLayer({ runs, curves, height = 260 }: { runs: Row[]; c
   if (!lines.length) return <Empty title="No layer has been evaluated yet.">The chart appears after the first evaluation.</Empty>;
   return (
     <>
-      <LineChart name="layer-accuracy" title={`Accuracy by layer (${part})`} meaning="accuracy of each layer's goodness alone, at the last evaluation"
+      <LineChart name="layer-accuracy" title={part === "test" ? "Test accuracy" : "Validation accuracy"} meaning="accuracy of each layer's goodness alone, at the last evaluation"
         unit="%" xLabel="Layer" x={x} lines={lines} visible={ALL} log={false} sync="layer" height={height} marks />
       {lines.length > 1 && (
         <ul class="legend">{lines.slice(0, 24).map((line) => <li key={line.id}><i style={{ background: line.colour }} /><bdi>{line.label}</bdi></li>)}</ul>

@@ -11,6 +11,7 @@ import { useTheme } from "../data/theme";
 import { DataTable, type Cell, type TableColumn } from "../parts/data_table";
 import { Waiting } from "../parts/notice";
 import { StateBadge } from "../parts/state_badge";
+import { short } from "./sweep";
 import { AccuracyByLayer } from "./accuracy_by_layer";
 
 const OVERVIEWS = 6; // findings of more runs than that are not fetched at once
@@ -34,9 +35,12 @@ export function CompareOverview({ runs, differing }: { runs: Row[]; differing: s
       { name: "state", title: "State", value: (row) => row.state, show: (row) => <StateBadge row={row} /> },
       { name: "accuracy", title: "Accuracy", numeric: true, value: (row) => row.accuracy, show: (row) => <span title={row.accuracy_of ?? undefined}>{percent(row.accuracy)}</span> },
       { name: "best", title: "Best layer", description: "the layer whose goodness alone is most accurate", numeric: true, value: best },
-      ...keys.map((key): TableColumn<Row> => ({ name: key, title: key, value: (row) => (row.settings[key] == null ? null : setting(row.settings[key])) })),
       { name: "seed", title: "Seed", numeric: true, value: (row) => row.seed },
       { name: "time", title: "Time", numeric: true, value: (row) => row.wall_time, show: (row) => duration(row.wall_time) },
+      ...keys.map((key): TableColumn<Row> => ({
+        name: key, title: short(key, keys), description: key, numeric: runs.every((row) => row.settings[key] == null || typeof row.settings[key] === "number"),
+        value: (row) => (row.settings[key] == null ? null : typeof row.settings[key] === "number" ? (row.settings[key] as number) : setting(row.settings[key])),
+      })),
     ];
   }, [runs.map((r) => `${r.id}${r.revision}`).join(), ...curves, theme]);
   const findings = overviews.flatMap((one, i) => (one.data?.findings ?? []).map((finding) => ({ run: runs[i]!, ...finding })));

@@ -18,9 +18,9 @@ const MANY = 60;
 
 interface Loaded {
   row: Row;
-  x: number[];
   layers: string[];
-  series: Record<string, Series>;
+  /** each with its own x: a probe may record at other epochs than the trainer */
+  series: Record<string, Series & { x: number[] }>;
   number: number;
 }
 
@@ -36,18 +36,15 @@ export function Curves({ runs }: { runs: Row[] }) {
   const [offCharts, setOffCharts] = useState<ReadonlySet<string>>(DETAILS);
   const [large, setLarge] = useState(false);
   const payloads = found.map((one) => one.data);
-  const steps = payloads.some((payload) => payload?.steps);
-  const x = by === "step" && steps ? "step" : "epoch";
+  const steps = payloads.some((payload) => payload?.steps || payload?.probes?.some((probe) => probe.x_name === "step"));
+  const x = by === "step" && steps ? "step" : ("epoch" as const);
   const loaded = useMemo(
     () => runs.flatMap((row, i): Loaded[] => {
       const data = payloads[i];
-      if (!data) return [];
-      if (x === "step") return data.steps ? [{ row, x: data.steps.step, layers: data.layers, series: data.steps.series, number: i }] : [];
-      return [{ row, x: data.epoch, layers: data.layers, series: data.series, number: i }];
+      return data ? [{ row, layers: data.layers, series: seriesBy(data, x), number: i }] : [];
     }),
     [...payloads, x, runs.map((r) => r.label).join()],
   );
-  const all = useMemo(() => union(loaded.map((one) => one.x)), [loaded]);
   const names = useMemo(() => ordered(loaded.flatMap((one) => Object.keys(one.series))), [loaded]);
   const deepest = loaded.reduce<string[]>((a, one) => (one.layers.length > a.length ? one.layers : a), []);
   const layers = deepest.map((name, i) => ({ id: String(i), label: layerName(name, i), colour: colours === "layer" ? layerColour(i, deepest.length, theme) : null }));
@@ -59,15 +56,18 @@ export function Curves({ runs }: { runs: Row[] }) {
     [offRuns, hidden],
   );
   const charts = useMemo(
-    () => names.map((name) => ({ name, lines: linesOf(name, loaded, all, colours, smooth, theme, deepest.length) })),
-    [names, loaded, all, colours, smooth, theme, deepest.length],
+    () => names.map((name) => {
+      const all = union(loaded.map((one) => one.series[name]?.x ?? []));
+      return { name, x: all, lines: linesOf(name, loaded, all, colours, smooth, theme, deepest.length) };
+    }),
+    [names, loaded, colours, smooth, theme, deepest.length],
   );
   const shown = charts.filter((chart) => !offCharts.has(chart.name));
   if (!loaded.length) {
     const failed = found.find((one) => one.problem) ?? found[0];
     return failed && !failed.data ? <Waiting of={failed} what="the curves" /> : <Empty title="No steps were recorded.">Choose epochs.</Empty>;
   }
-  if (!all.length) return <Empty title="No epoch is complete yet.">The curves appear when the first epoch is recorded.</Empty>;
+  if (!charts.some((chart) => chart.x.length)) return <Empty title="No epoch is complete yet.">The curves appear when the first epoch is recorded.</Empty>;
   return (
     <div class="with-side">
       <div class="side" role="group" aria-label="What the charts show">
@@ -91,11 +91,11 @@ export function Curves({ runs }: { runs: Row[] }) {
         {few && !chosenLayers && <p class="note">These are the last layers of {runs.length} runs. Show more layers with the buttons under “Layers”.</p>}
         {shown.length === 0 && <Empty title="All charts are hidden.">Show some with the buttons under “Charts”.</Empty>}
         <div class={large ? "charts large" : "charts"}>
-          {shown.map(({ name, lines }) => {
+          {shown.map(({ name, x: own, lines }) => {
             const series = loaded.find((one) => one.series[name])!.series[name]!;
             return (
               <LineChart key={name} name={`${runs.length > 1 ? "runs" : runs[0]!.label}-${name}`} title={title(name)} meaning={series.meaning ?? ""}
-                unit={series.unit ?? ""} xLabel={title(x)} x={all} lines={lines} visible={visible} log={log} sync={x} height={large ? 380 : 210} />
+                unit={series.unit ?? ""} xLabel={title(x)} x={own} lines={lines} visible={visible} log={log} sync={x} height={large ? 380 : 210} />
             );
           })}
         </div>
@@ -104,10 +104,18 @@ export function Curves({ runs }: { runs: Row[] }) {
   );
 }
 
+function seriesBy(data: CurvesPayload, by: "step" | "epoch"): Loaded["series"] {
+  const own = by === "step" ? data.steps : { step: data.epoch, series: data.series };
+  const series: Loaded["series"] = {};
+  for (const [name, one] of Object.entries(own?.series ?? {})) series[name] = { ...one, x: own!.step };
+  for (const probe of data.probes ?? []) if (probe.x_name === by) series[probe.name] = probe;
+  return series;
+}
+
 function linesOf(
   name: string, loaded: Loaded[], all: number[], colours: string, smooth: number, theme: "light" | "dark", depth: number,
 ): Line[] {
-  return loaded.flatMap(({ row, x, layers, series, number }): Line[] => {
+  return loaded.flatMap(({ row, layers, series, number }): Line[] => {
     const one = series[name];
     if (!one) return [];
     const many = loaded.length > 1;
@@ -120,7 +128,7 @@ function linesOf(
         layer: own,
         colour: colours === "run" || layer === null ? runColour(number, theme) : layerColour(layer, depth, theme),
         dash: runDash(number),
-        values: aligned(x, all, smoothed(values, smooth)),
+        values: aligned(one.x, all, smoothed(values, smooth)),
       };
     };
     return one.by_layer ? (one.values as Maybe[][]).map(make) : [make(one.values as Maybe[], null)];

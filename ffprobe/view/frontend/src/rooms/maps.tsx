@@ -18,7 +18,7 @@ export function Maps({ row, run, index, title }: { row: Row; run: RunPayload; in
   const [part, setPart] = useState(parts[0] ?? "test");
   const [image, setImage] = useState(0);
   const [kind, setKind] = useState("features");
-  const [label, setLabel] = useState(0);
+  const [label, setLabel] = useState("");
   if (!source.live) return null;
   const head = <h3>An image in this layer</h3>;
   if (!parts.length) {
@@ -34,11 +34,11 @@ export function Maps({ row, run, index, title }: { row: Row; run: RunPayload; in
         {parts.length > 1 && <Select label="Part" value={part} options={parts.map((p) => ({ value: p, text: p }))} onChange={setPart} />}
         <label class="control"><span>Image</span>
           <input type="number" min={0} max={most} value={image} onChange={(e) => setImage(Math.max(0, Math.round(Number(e.currentTarget.value)) || 0))} /></label>
-        {kind !== "features" && <Select label="Label" value={String(label)} onChange={(v) => setLabel(Number(v))} options={run.labels.map((name, i) => ({ value: String(i), text: name }))} />}
+        {<Select label="Label" value={label} onChange={setLabel} options={[{ value: "", text: "none" }, ...run.labels.map((name, i) => ({ value: String(i), text: name }))]} />}
       </div>
       <div class="maps">
         <figure><img class="pixels" src={`/api/runs/${row.id}/images/${part}/${image}.png`} alt={`${part} image ${image}`} width="112" height="112" /><figcaption>image {image}</figcaption></figure>
-        <MapSet address={`/api/runs/${row.id}/maps/${part}/${image}?kind=${kind}&layer=${index}${kind === "features" ? "" : `&label=${label}`}`} what={title} />
+        <MapSet address={`/api/runs/${row.id}/maps/${part}/${image}?kind=${kind}&layer=${index}${label === "" ? "" : `&label=${label}`}`} what={title} />
       </div>
     </div>
   );
@@ -52,6 +52,7 @@ export function MapSet({ address, what, size = 112 }: { address: string; what: s
   const small = maps.data.maps.length > 8 ? Math.round(size * 0.6) : size;
   return (
     <>
+      {maps.data.formula && <p class="note wide">{maps.data.formula}</p>}
       {maps.data.maps.slice(0, 64).map((map, i) => (
         <figure key={i}>
           <ValueMap values={map.values.flat() as Maybe[]} width={own(map, "width") ?? width} height={own(map, "height") ?? height} label={`${what}: ${map.name}`} size={small} />

@@ -15,7 +15,7 @@ export function Overview({ row, run }: { row: Row; run: Resource<RunPayload> }) 
     ["Epochs", `${row.epochs}${row.planned ? ` of ${row.planned}` : ""}`],
     ["Accuracy", `${percent(row.accuracy)}${row.accuracy !== null && row.accuracy_of ? ` (${row.accuracy_of})` : ""}`],
     ["Time", duration(row.wall_time)], ["File", `${row.path} (${bytes(row.bytes)})`],
-    ...Object.entries(row.plugins).map(([slot, name]): [string, string] => [slot, name]),
+    ...Object.entries(row.plugins).filter(([slot]) => slot !== "dataset").map(([slot, name]): [string, string] => [slot, name]),
   ];
   return (
     <div class="columns">

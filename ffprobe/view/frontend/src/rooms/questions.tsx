@@ -7,6 +7,7 @@ import { title } from "../data/format";
 import { useResource } from "../data/resource";
 import { address, type Route } from "../data/route";
 import { Figure } from "../charts/figure";
+import { Check } from "../parts/choice";
 import { DataTable, type Cell, type TableColumn } from "../parts/data_table";
 import { Empty, Waiting } from "../parts/notice";
 
@@ -50,25 +51,33 @@ function Question({ row, query }: { row: QuestionRow; query: string }) {
   return (
     <article aria-labelledby="question-title">
       <h2 id="question-title">{data?.question ?? row.question}</h2>
-      {row.source && <p class="note">{row.source}</p>}
+      {row.source && <p class="source">{row.source}</p>}
       {data ? <Answered name={row.name} data={data} /> : <Waiting of={found} what="the analysis" />}
     </article>
   );
 }
 
 function Answered({ name, data }: { name: string; data: QuestionPayload }) {
-  const columns = useMemo(() => tableColumns(data), [data]);
-  const notes = Array.isArray(data.notes) ? data.notes : data.notes ? [data.notes] : [];
+  const [all, setAll] = useState(false);
+  const columns = useMemo(() => tableColumns(data, all), [data, all]);
+  const details = data.columns.some((column) => column.detail);
   return (
     <div class="stack">
-      {data.text && data.text !== data.question && <p class="answer">{data.text}</p>}
       {data.claims.length > 0 && <ul class="claims">{data.claims.map((claim, i) => <ClaimPanel key={i} claim={claim} />)}</ul>}
-      {data.figure ? <Figure name={name} title={data.question} figure={data.figure} /> : data.svg && <img class="static-figure" src={data.svg} alt={`Figure: ${data.question}`} />}
+      {data.figure ? <Figure name={name} title={data.question} figure={data.figure} />
+        : data.svg ? <img class="static-figure" src={data.svg} alt={`Figure: ${data.question}`} />
+        : data.no_figure ? <p class="note">{data.no_figure}</p> : null}
+      {data.notes.length > 0 && <ul class="notes">{data.notes.map((note, i) => <li key={i}>{note}</li>)}</ul>}
+      {details && <Check label="All columns" checked={all} onChange={setAll} />}
       {data.rows.length > 0 ? (
-        <DataTable name={name} caption={`Table: ${data.question}`} columns={columns} rows={data.rows} rowKey={(_, i) => String(i)} />
+        <DataTable key={String(all)} name={name} caption={`Table: ${data.question}`} columns={columns} rows={data.rows} rowKey={(_, i) => String(i)} />
       ) : <Empty title="The table has no rows." />}
-      {data.csv && <p><button type="button" class="quiet" onClick={() => saveText(`${name}.csv`, data.csv!, "text/csv")}>Save all digits as CSV</button></p>}
-      {notes.length > 0 && <ul class="notes">{notes.map((note, i) => <li key={i}>{note}</li>)}</ul>}
+      {(data.total_rows ?? 0) > data.rows.length && <p class="note">These are {data.rows.length} of {data.total_rows} rows; the command below writes all.</p>}
+      <div class="toolbar">
+        {data.csv && <button type="button" class="quiet" onClick={() => saveText(`${name}.csv`, data.csv!, "text/csv")}>Save all digits as CSV</button>}
+        {data.svg && <a class="quiet-link" href={data.svg} download={`${name}-static.svg`}>Save the static figure</a>}
+      </div>
+      {data.command && <pre tabIndex={0} aria-label="The same on a terminal">{data.command}</pre>}
     </div>
   );
 }
@@ -85,14 +94,13 @@ function ClaimPanel({ claim }: { claim: Claim }) {
   );
 }
 
-function tableColumns(data: QuestionPayload): TableColumn<Cell[]>[] {
-  return data.columns.map((column, i) => {
-    const head = typeof column === "string" ? { name: column } : column;
-    const unit = "unit" in head && head.unit ? ` (${head.unit})` : "";
-    const description = "description" in head && typeof head.description === "string" ? head.description : undefined;
-    return {
-      name: head.name, title: `${("title" in head && head.title) || head.name.replaceAll("_", " ")}${unit}`, description,
-      numeric: data.rows.some((row) => typeof row[i] === "number"), value: (row) => row[i],
-    };
-  });
+function tableColumns(data: QuestionPayload, all: boolean): TableColumn<Cell[]>[] {
+  return data.columns.map((column, i) => ({
+    name: column.name,
+    title: `${column.name.replaceAll("_", " ")}${column.unit && column.unit !== "1" ? ` (${column.unit})` : ""}`,
+    description: column.description,
+    numeric: data.rows.some((row) => typeof row[i] === "number"),
+    value: (row: Cell[]) => row[i],
+    detail: column.detail,
+  })).filter((column) => all || !column.detail);
 }

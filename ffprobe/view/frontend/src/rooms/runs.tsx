@@ -7,6 +7,7 @@ import { address } from "../data/route";
 import { Check, Select } from "../parts/choice";
 import { DataTable, type Cell, type TableColumn } from "../parts/data_table";
 import { Empty } from "../parts/notice";
+import { short } from "./sweep";
 import { StateBadge } from "../parts/state_badge";
 
 const STATES = ["running", "finished", "interrupted", "damaged", "unreadable"];
@@ -99,7 +100,7 @@ function runColumns(
   differing: string[], details: boolean, chosen: ReadonlySet<string>, choose: (ids: string[], on: boolean) => void, shown: Row[],
 ): TableColumn<Row>[] {
   const slots = details ? [...new Set([...TRUNK, ...shown.flatMap((row) => Object.keys(row.plugins))])] : [];
-  const plain = differing.filter((key) => key !== "dataset" && !slots.includes(key));
+  const plain = differing.filter((key) => !["dataset", "training.epochs"].includes(key) && !slots.includes(key)); // they have columns of their own
   const columns: (TableColumn<Row> | false)[] = [
     {
       name: "select", title: "Select", plain: true, value: () => null,
@@ -116,15 +117,15 @@ function runColumns(
     },
     { name: "dataset", title: "Dataset", value: (row) => row.dataset },
     { name: "preset", title: "Preset", value: (row) => row.preset },
-    ...slots.map((slot) => ({ name: `plugin-${slot}`, title: slot, value: (row: Row) => row.plugins[slot] ?? null })),
-    ...plain.map((key) => ({
-      name: `s-${key}`, title: key, numeric: shown.every((r) => r.settings[key] == null || typeof r.settings[key] === "number"),
-      value: (row: Row): Cell => (typeof row.settings[key] === "number" ? (row.settings[key] as number) : row.settings[key] == null ? null : setting(row.settings[key])),
-    })),
     { name: "seed", title: "Seed", numeric: true, value: (row) => row.seed },
     { name: "epochs", title: "Epochs", numeric: true, value: (row) => row.epochs },
     { name: "time", title: "Time", numeric: true, value: (row) => row.wall_time, show: (row) => duration(row.wall_time) },
     { name: "age", title: "Age", numeric: true, value: (row) => row.age_seconds, show: (row) => duration(row.age_seconds) },
+    ...slots.map((slot) => ({ name: `plugin-${slot}`, title: slot, value: (row: Row) => row.plugins[slot] ?? null })),
+    ...plain.map((key) => ({
+      name: `s-${key}`, title: short(key, plain), description: key, numeric: shown.every((r) => r.settings[key] == null || typeof r.settings[key] === "number"),
+      value: (row: Row): Cell => (typeof row.settings[key] === "number" ? (row.settings[key] as number) : row.settings[key] == null ? null : setting(row.settings[key])),
+    })),
     { name: "size", title: "Size", numeric: true, value: (row) => row.bytes, show: (row) => bytes(row.bytes) },
   ];
   return columns.filter((column): column is TableColumn<Row> => !!column);

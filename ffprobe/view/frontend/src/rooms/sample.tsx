@@ -63,18 +63,30 @@ export function Sample({ row, run, route }: { row: Row; run: RunPayload | null; 
             ))}
           </ul>
         </section>
-        <section class="panel column">
-          <h2>Nearest neighbours</h2>
-          {data.neighbours?.length ? (
-            <>
-              <p class="note">By the angle between the activations of the last recorded layer.</p>
-              <ul class="thumbnails">{data.neighbours.map((one, i) => <li key={i}><Thumbnail id={row.id} image={one} labels={data.labels} note={number(one.distance, 2)} mark={one.true === data.true ? "right" : "wrong"} /></li>)}</ul>
-            </>
-          ) : <p class="note">The activations of this image were not recorded{part === "test" ? "; those of validation images may be" : ""}.</p>}
-        </section>
+        <Neighbours row={row} data={data} />
       </div>
       {source.live && data.image && row.state === "finished" && run && <WhereFrom row={row} data={data} />}
     </div>
+  );
+}
+
+function Neighbours({ row, data }: { row: Row; data: SamplePayload }) {
+  const possible = !data.neighbours && source.live && !!data.image && row.state === "finished";
+  const [asked, setAsked] = useState(false);
+  const computed = useResource<{ neighbours: SamplePayload["neighbours"]; layer?: string }>(asked && possible ? `/api/runs/${row.id}/neighbours/${data.part}/${data.index}` : null);
+  const list = data.neighbours ?? computed.data?.neighbours;
+  return (
+    <section class="panel column">
+      <h2>Nearest neighbours</h2>
+      {list ? (
+        <>
+          <p class="note">By the angle between the activations of the last recorded layer.</p>
+          <ul class="thumbnails">{list.map((one, i) => <li key={i}><Thumbnail id={row.id} image={one} labels={data.labels} note={number(one.distance, 2)} mark={one.true === data.true ? "right" : "wrong"} /></li>)}</ul>
+        </>
+      ) : asked && possible ? <Waiting of={computed} what="the neighbours" />
+        : possible ? <button type="button" onClick={() => setAsked(true)}>Compute the neighbours of this image</button>
+        : <p class="note">The activations of this image were not recorded.</p>}
+    </section>
   );
 }
 
@@ -91,7 +103,12 @@ function WhereFrom({ row, data }: { row: Row; data: SamplePayload }) {
             <Select label="Show" value={kind} onChange={setKind} options={[{ value: "gradcam", text: "Grad-CAM of the goodness" }, { value: "goodness", text: "goodness by position" }]} />
             <Select label="Label" value={String(label)} onChange={(v) => setLabel(Number(v))} options={data.labels.map((text, i) => ({ value: String(i), text }))} />
           </div>
-          <div class="maps"><MapSet address={`/api/runs/${row.id}/maps/${data.part}/${data.index}?kind=${kind}&label=${label}`} what="Layer" /></div>
+          {data.layers.map((layer, i) => (
+            <div class="maps-row" key={i}>
+              <h3>{layerName(layer, i)}</h3>
+              <div class="maps"><MapSet address={`/api/runs/${row.id}/maps/${data.part}/${data.index}?kind=${kind}&layer=${i}&label=${label}`} what={layerName(layer, i)} /></div>
+            </div>
+          ))}
         </>
       ) : <button type="button" onClick={() => setOpen(true)}>Compute the maps of every layer</button>}
     </section>

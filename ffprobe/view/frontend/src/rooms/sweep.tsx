@@ -27,7 +27,7 @@ export function Sweep({ runs, differing }: { runs: Row[]; differing: string[] })
   }, [runs]);
   const axes = useMemo(
     (): Axis[] => [
-      ...keys.slice(0, 8).map((key) => ({ name: key, values: runs.map((row) => value(row, key)) })),
+      ...keys.slice(0, 8).map((key) => ({ name: short(key, keys), full: key, values: runs.map((row) => value(row, key)) })),
       { name: "time (s)", values: runs.map((row) => row.wall_time) },
       { name: "accuracy (%)", values: runs.map((row) => row.accuracy) },
     ],
@@ -39,7 +39,6 @@ export function Sweep({ runs, differing }: { runs: Row[]; differing: string[] })
       show: (f) => <a href={f.rows.length > 1 ? address(["compare"], { runs: f.rows.map((r) => r.id).join(",") }) : address(["run", f.rows[0]!.id])}>
         <bdi>{f.rows[0]!.label}</bdi>{f.rows.length > 1 ? ` and ${f.rows.length - 1} more` : ""}</a>,
     },
-    ...keys.map((key): TableColumn<Fold> => ({ name: key, title: key, numeric: typeof value(f0(folds), key) === "number", value: (f) => value(f.rows[0]!, key) })),
     { name: "seeds", title: "Seeds", numeric: true, value: (f) => f.rows.length },
     { name: "mean", title: "Mean accuracy", numeric: true, value: (f) => f.mean, show: (f) => percent(f.mean) },
     {
@@ -48,6 +47,7 @@ export function Sweep({ runs, differing }: { runs: Row[]; differing: string[] })
     },
     { name: "best", title: "Best", numeric: true, value: (f) => extreme(f, Math.max), show: (f) => percent(extreme(f, Math.max)) },
     { name: "worst", title: "Worst", numeric: true, value: (f) => extreme(f, Math.min), show: (f) => percent(extreme(f, Math.min)) },
+    ...keys.map((key): TableColumn<Fold> => ({ name: key, title: short(key, keys), description: key, numeric: typeof value(f0(folds), key) === "number", value: (f) => value(f.rows[0]!, key) })),
   ], [keys, folds]);
   if (runs.length < 2) return <Empty title="A sweep needs at least two runs.">Select more in <a href={address(["runs"])}>the list</a>.</Empty>;
   const shown = kept ? folds.filter((f) => f.rows.some((row) => kept.has(row.id))) : folds;
@@ -64,6 +64,12 @@ export function Sweep({ runs, differing }: { runs: Row[]; differing: string[] })
       </section>
     </div>
   );
+}
+
+/** The last part of a key, where that is enough to tell it from the others. */
+export function short(key: string, keys: string[]): string {
+  const own = key.split(".").pop()!;
+  return keys.filter((other) => other.split(".").pop() === own).length > 1 ? key : own.replaceAll("_", " ");
 }
 
 const f0 = (folds: Fold[]): Row => folds[0]!.rows[0]!;
