@@ -25,9 +25,7 @@ def view(
         ),
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page (0: a free one).")] = 0,
-    no_browser: Annotated[
-        bool, typer.Option("--no-browser", help="Print the address, and start no browser.")
-    ] = False,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Print the address, and start no browser.")] = False,
     title: Annotated[str, typer.Option(help="Title of the page; the paths by default.")] = "",
     json: Json = False,
     verbose: Verbose = False,
@@ -55,7 +53,12 @@ def view(
         if not no_browser and not json:
             _open(address.url)
 
-    serve([Path(os.path.abspath(path)) for path in paths], title=title or " ".join(map(str, paths)), port=port, ready=ready)
+    serve(
+        [Path(os.path.abspath(path)) for path in paths],
+        title=title or " ".join(map(str, paths)),
+        port=port,
+        ready=ready,
+    )
 
 
 def _open(url: str) -> None:

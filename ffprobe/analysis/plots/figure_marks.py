@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
     from matplotlib.lines import Line2D
@@ -46,19 +45,22 @@ def marks_of(axes: Axes) -> list[dict[str, Any]]:
 
     parts: set[int] = set()  # artists that belong to a container
     marks: list[tuple[float, dict[str, Any]]] = []
+    mark: dict[str, Any] | None
+    container: Any
     for container in axes.containers:
         if isinstance(container, ErrorbarContainer):
             line, caps, ends = container
             parts |= {id(artist) for artist in (line, *caps, *ends) if artist is not None}
-            if line is not None:
-                marks.append((line.get_zorder(), _line(line, _shown(container.get_label())) | _errors(container)))
+            mark = _line(line, _shown(container.get_label())) if line is not None else None
+            if mark is not None:
+                marks.append((line.get_zorder(), mark | _errors(container)))
         elif isinstance(container, BarContainer):
             parts |= {id(patch) for patch in container.patches}
             marks.append((1.0, _bars(container)))
     for artist in axes.get_children():
         if id(artist) in parts or artist is axes.patch or not artist.get_visible():
             continue
-        mark: dict[str, Any] | None = None
+        mark = None
         if isinstance(artist, Line2D):
             mark = _rule(axes, artist) or _line(artist)
         elif isinstance(artist, AxesImage):
@@ -76,7 +78,7 @@ def marks_of(axes: Axes) -> list[dict[str, Any]]:
 
 def numbers(values: Iterable[Any]) -> list[Any]:
     """Numbers as floats, with None for NaN and infinities; nested lists for a matrix."""
-    array = np.ma.filled(np.ma.asarray(values, dtype=float), np.nan)
+    array: np.ndarray = np.ma.filled(np.ma.asarray(values, dtype=float), np.nan)
     if array.ndim > 1:
         return [numbers(row) for row in array]
     return [float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None for value in array]
@@ -117,14 +119,15 @@ def _shown(label: object) -> str:
 
 
 def _line(line: Line2D, label: str = "") -> dict[str, Any] | None:
-    x, y = (np.ma.filled(np.ma.asarray(data, dtype=float), np.nan) for data in line.get_data(orig=False))
+    data: Any = line.get_data(orig=False)
+    x, y = numbers(data[0]), numbers(data[1])
     style = line_style(line)
     if not len(x) or not (style["dash"] or style["marker"]):
         return None  # a handle of a legend
     step = {"steps": "pre", "steps-pre": "pre", "steps-mid": "mid", "steps-post": "post"}.get(line.get_drawstyle(), "")
     kind = "line" if style["dash"] else "points"
     label = label or _shown(line.get_label())
-    return {"kind": kind, "label": label, **style, "step": step, "x": numbers(x), "y": numbers(y)}
+    return {"kind": kind, "label": label, **style, "step": step, "x": x, "y": y}
 
 
 def _errors(container: Any) -> dict[str, Any]:
@@ -142,7 +145,8 @@ def _rule(axes: Axes, line: Line2D) -> dict[str, Any] | None:
     """A line across the axes, as ``axhline`` and ``axvline`` draw it."""
     for axis, transform in (("y", axes.get_yaxis_transform()), ("x", axes.get_xaxis_transform())):
         if line.get_transform() == transform:
-            at = numbers(line.get_ydata() if axis == "y" else line.get_xdata())[0]
+            data: Any = line.get_ydata() if axis == "y" else line.get_xdata()
+            at = numbers(data)[0]
             return {"kind": "rule", "label": _shown(line.get_label()), **line_style(line), "axis": axis, "at": at}
     return None
 
@@ -173,12 +177,12 @@ def _heat(image: Any) -> dict[str, Any] | None:
 
 def _collection(artist: Any) -> dict[str, Any] | None:
     from matplotlib.collections import LineCollection, PathCollection
-    from matplotlib.colors import to_hex
+    from matplotlib.colors import to_hex, to_rgba_array
 
     label = _shown(artist.get_label())
     if isinstance(artist, PathCollection):
-        points = np.ma.filled(np.ma.asarray(artist.get_offsets(), dtype=float), np.nan).reshape(-1, 2)
-        colours = [to_hex(colour) for colour in artist.get_facecolor()]
+        points: np.ndarray = np.ma.filled(np.ma.asarray(artist.get_offsets(), dtype=float), np.nan).reshape(-1, 2)
+        colours: Any = [to_hex(colour) for colour in artist.get_facecolor()]
         look = {"colour": colours[0] if colours else "", "dash": "", "marker": "o", "filled": True, "step": ""}
         more = {"colours": colours} if len(colours) == len(points) and len(set(colours)) > 1 else {}
         x, y = numbers(points[:, 0]), numbers(points[:, 1])
@@ -186,8 +190,8 @@ def _collection(artist: Any) -> dict[str, Any] | None:
     if isinstance(artist, LineCollection):
         segments = [segment for segment in artist.get_segments() if len(segment) == 2]
         ends = np.array(segments, float).reshape(-1, 4)
-        colours = artist.get_color()
-        mark = {"kind": "segments", "label": label, "colour": to_hex(colours[0]) if len(colours) else ""}
+        colours = np.atleast_2d(to_rgba_array(artist.get_color()))
+        mark = {"kind": "segments", "label": label, "colour": to_hex(tuple(colours[0])) if len(colours) else ""}
         return mark | {name: numbers(ends[:, i]) for i, name in enumerate(("x0", "y0", "x1", "y1"))}
     paths, faces = artist.get_paths(), artist.get_facecolor()
     if not paths or not len(faces):
@@ -212,7 +216,7 @@ def _text(axes: Axes, text: Any) -> dict[str, Any] | None:
     return mark | {"x": at[0], "y": at[1], "frame": frame}
 
 
-def _patch(axes: Axes, patch: Artist | Any) -> dict[str, Any] | None:
+def _patch(axes: Axes, patch: Any) -> dict[str, Any] | None:
     from matplotlib.colors import to_hex
 
     if not (patch.get_fill() or patch.get_linewidth()):

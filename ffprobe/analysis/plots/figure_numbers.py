@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-MAX_NUMBERS = 500_000
+MAX_NUMBERS = 100_000
 """Numbers in a figure; a figure with more, such as an image of a large weight matrix, is shown as a picture only."""
 
 
@@ -36,7 +36,7 @@ def figure_numbers(figure: Figure) -> dict[str, Any] | None:
         ``heat``, ``band`` (a polygon), ``segments``, ``rule`` (a line across the axes) or ``text``; ``figure_marks``
         documents what each has. NaN becomes None. A colour bar is no axes but an entry of ``bars``.
     """
-    figure.draw_without_rendering()  # type: ignore[no-untyped-call]  # ticks and layout exist only after drawing
+    figure.draw_without_rendering()  # ticks and layout exist only after drawing
     drawn = [axes for axes in figure.axes if axes.get_visible() and not _is_bar(axes) and axes.axison]
     legend = _legend(figure)
     bars = [_bar(axes) for axes in figure.axes if _is_bar(axes)]
@@ -54,7 +54,7 @@ def _axes(axes: Axes, names: dict[tuple[str, str, str], str], shades: dict[str, 
         if mark["kind"] in ("line", "points") and not mark["label"]:
             look = (mark["colour"], mark["dash"], mark["marker"])
             mark["label"] = _end_label(mark, marks) or names.get(look, "") or shades.get(mark["colour"], "")
-    titles = [axes.get_title(place) for place in ("left", "center", "right")]  # type: ignore[arg-type]
+    titles = [axes.get_title(place) for place in ("left", "center", "right")]
     return {
         "title": plain_label(" ".join(filter(None, titles))),
         "position": numbers(axes.get_position().bounds),
@@ -111,7 +111,7 @@ def _face(handle: Any) -> str:
     from matplotlib.colors import to_hex
 
     for name in ("get_facecolor", "get_edgecolor", "get_color"):
-        colours = getattr(handle, name, list)()
+        colours: Any = getattr(handle, name, list)()
         if len(colours):
             first = colours if isinstance(colours, str) or not np.ndim(colours) > 1 else colours[0]
             return to_hex(first)

@@ -46,7 +46,7 @@ def update_groups(run: RunFile, depth: int) -> list[dict[str, Any]]:
     From the attribute ``update_groups``, texts ``first-last`` with layers from 1; empty in older files.
     """
     recorded = run.attributes.get("update_groups")
-    groups = []
+    groups: list[dict[str, Any]] = []
     for text in recorded if isinstance(recorded, list | tuple) else []:
         first, _, last = str(text).partition("-")
         if not (first.isdecimal() and last.isdecimal() and len(first) < 9 and len(last) < 9):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,8 @@ from ffprobe.errors import PluginError
 from ffprobe.view.payload.plain_values import plain
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from ffprobe.analysis.result.result import Result
     from ffprobe.plugin.registry import Registry
 
@@ -46,13 +49,16 @@ def _question(name: str, summary: str, runs: int) -> dict[str, Any]:
     return plain(document)
 
 
-def answer_document(result: Result, source: str = "", command: str = "") -> dict[str, Any]:
+def answer_document(
+    result: Result, source: str = "", command: str = "", draw: Callable[[], Figure] | None = None
+) -> dict[str, Any]:
     """The answer of an analysis: text, claims, table and figure, all from the same rows.
 
     Args:
         result: the result.
         source: publication that the analysis follows.
         command: the command line that gives the same result.
+        draw: gives the figure, if it was drawn before.
     """
     from ffprobe.analysis.plots.figure_numbers import figure_numbers
     from ffprobe.analysis.plots.svg_image import svg_data_url
@@ -85,7 +91,7 @@ def answer_document(result: Result, source: str = "", command: str = "") -> dict
     }  # fmt: skip
     if result.draw is not None:
         try:
-            figure = result.figure()
+            figure = draw() if draw else result.figure()
             document["figure"] = figure_numbers(figure)
             document["svg"] = svg_data_url(figure)
         except Exception as error:  # a figure that cannot be drawn must not hide the numbers

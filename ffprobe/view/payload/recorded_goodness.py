@@ -95,7 +95,7 @@ def recorded_goodness(run: RunFile, part: str = "", epoch: int | None = None) ->
     chosen = epochs[-1] if row is None else epochs[row]
     if len(sources) != len(labels) or variable.shape[-2] != len(labels):
         raise FileError("The goodness and the labels of the images do not match.", where=str(run.path))
-    return RecordedGoodness(part, tuple(epochs), chosen, labels, sources, variable, row)  # type: ignore[arg-type]
+    return RecordedGoodness(part, tuple(epochs), chosen, labels, sources, variable, row)
 
 
 def predicted(scores: np.ndarray) -> np.ndarray:
