@@ -44,7 +44,7 @@ export function Confusion({ labels, truth, predicted, chosen, onChoose }: {
   };
   return (
     <>
-      <div class="table-scroll" role="region" aria-label="Confusion matrix" tabIndex={0}>
+      <div class="table-scroll" role="region" aria-label="Table of true and predicted labels" tabIndex={0}>
         <table class={dense ? "confusion dense" : "confusion"} ref={table} onKeyDown={key}>
           <caption class="hidden">Rows: true labels. Columns: predicted labels. Numbers: images.</caption>
           <thead><tr><th scope="col"><span class="corner">true ↓ as →</span></th>{columns.map((label) => <th key={label} scope="col" title={name(label)}><bdi>{dense ? "" : name(label)}</bdi></th>)}<th scope="col">right</th></tr></thead>

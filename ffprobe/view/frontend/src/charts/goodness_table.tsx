@@ -29,7 +29,7 @@ export function GoodnessTable({ goodness, layers, labels, truth }: { goodness: M
         <span class="spring" />
         <button type="button" class="quiet" onClick={csv}>Save CSV</button>
       </div>
-      <div class="table-scroll" role="region" aria-label="Goodness for every layer and label" tabIndex={0}>
+      <div class="table-scroll" role="region" aria-label="Table of goodness" tabIndex={0}>
         <table class="goodness">
           <caption class="hidden">Goodness of this image for each layer (rows) and label (columns)</caption>
           <thead><tr><th scope="col">Layer</th>{labels.map((label, i) => <th key={i} scope="col" class={i === truth ? "true" : ""}><bdi>{label}</bdi>{i === truth && <span class="hidden"> (true)</span>}</th>)}</tr></thead>

@@ -68,7 +68,7 @@ export function Runs({ payload }: { payload: RunsPayload }) {
         )}
       </div>
       {shown.length ? (
-        <DataTable name="runs" caption="Runs" columns={columns} rows={shown} rowKey={(row) => row.id} selected={(row) => chosen.has(row.id)}
+        <DataTable name="runs" caption="Table of runs" columns={columns} rows={shown} rowKey={(row) => row.id} selected={(row) => chosen.has(row.id)}
           groupOf={groupOf} sort={null} />
       ) : (
         <Empty title="No run matches the filter."><button type="button" onClick={() => { setFilter(""); setState(""); }}>Show all runs</button></Empty>
