@@ -1,7 +1,7 @@
 /** Lines over epochs: values under the pointer or by arrow keys, zoom by dragging, files of what is shown. */
 
 import type uPlot from "uplot";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { saveCsv, savePng, saveText } from "../data/download";
 import { number } from "../data/format";
 import { useTheme } from "../data/theme";
@@ -52,7 +52,7 @@ export function LineChart(props: LineChartProps) {
     return () => observer.disconnect();
   }, []);
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!width) return;
     const read = (u: uPlot): void => {
       const { idx, left } = u.cursor;
@@ -72,15 +72,15 @@ export function LineChart(props: LineChartProps) {
     };
   }, [identity, log, theme, width > 0, props.sync]);
 
-  useEffect(() => plot.current?.setSize({ width, height }), [width, height]);
+  useLayoutEffect(() => plot.current?.setSize({ width, height }), [width, height]);
   const drawn = useRef<{ x: number[]; lines: Line[] } | null>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const u = plot.current;
     if (!u) return;
     if (drawn.current && (drawn.current.lines !== lines || drawn.current.x !== x)) u.setData(plotData(latest.current), !zoomed);
     drawn.current = { x, lines };
   }, [lines, x]);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const u = plot.current;
     if (!u) return;
     u.batch(() => {

@@ -56,7 +56,7 @@ export function makePlot(into: HTMLElement, choice: PlotChoice, hooks: uPlot.Hoo
       ...choice.lines.map((line) => ({
         label: line.label,
         stroke: line.colour,
-        width: 1.5,
+        width: choice.lines.length > FOCUS_UP_TO ? 1 : 1.5,
         dash: line.dash,
         show: choice.visible(line),
         spanGaps: true,

@@ -34,6 +34,8 @@ export interface RunsPayload {
   runs: Row[];
   differing: string[];
   title: string;
+  /** Of a report: what its first screen says. */
+  findings?: string[];
 }
 
 export interface Layer {

@@ -11,6 +11,8 @@ export interface Source {
   /** False for a report: nothing will ever change. */
   readonly live: boolean;
   get<T>(address: string): Promise<Answer<T>>;
+  /** The address to load an image from; null if it is not here. */
+  image(address: string): string | null;
   /** Calls back with the revisions of changed runs, by id. Returns a function that stops it. */
   follow(changed: (revisions: Record<string, string | null>) => void, connected: (yes: boolean) => void): () => void;
 }
@@ -40,6 +42,10 @@ export class ServerSource implements Source {
     if (response.ok) return { data: body as T };
     const { error, hint } = body as Partial<Problem>;
     return { problem: { error: error ?? `Error ${response.status}.`, hint: hint ?? "" }, gone: false };
+  }
+
+  image(address: string): string {
+    return address;
   }
 
   /** One connection for each visible tab: browsers allow six to one server, and a hidden tab needs none. */
@@ -81,12 +87,17 @@ export class ServerSource implements Source {
 export class InlinedSource implements Source {
   readonly live = false;
 
-  constructor(private readonly documents: Record<string, unknown>) {}
+  constructor(private readonly answers: Record<string, unknown>) {}
 
   async get<T>(address: string): Promise<Answer<T>> {
-    if (Object.hasOwn(this.documents, address)) return { data: this.documents[address] as T };
+    if (Object.hasOwn(this.answers, address)) return { data: this.answers[address] as T };
     const problem = { error: "This is not in the report.", hint: "`ffprobe view` shows it from the run files." };
     return { problem, gone: false };
+  }
+
+  image(address: string): string | null {
+    const image = Object.hasOwn(this.answers, address) ? this.answers[address] : null;
+    return typeof image === "string" && image.startsWith("data:image/png;base64,") ? image : null;
   }
 
   follow(): () => void {
@@ -98,6 +109,6 @@ export class InlinedSource implements Source {
 export function findSource(): Source {
   const inlined = document.getElementById("ffprobe-data");
   if (!inlined) return new ServerSource();
-  const { documents } = JSON.parse(inlined.textContent ?? "{}") as { documents?: Record<string, unknown> };
-  return new InlinedSource(documents ?? {});
+  const { answers } = JSON.parse(inlined.textContent ?? "{}") as { answers?: Record<string, unknown> };
+  return new InlinedSource(answers ?? {});
 }

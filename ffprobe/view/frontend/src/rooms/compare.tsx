@@ -31,7 +31,7 @@ export function Compare({ route, runs }: { route: Route; runs: RunsPayload }) {
           {room === "curves" ? <Curves runs={rows} />
             : room === "sweep" ? <Sweep runs={rows} differing={runs.differing} />
             : room === "questions" ? <Questions runs={rows} route={route} base={["compare", "questions"]} />
-            : <CompareOverview runs={rows} differing={runs.differing} />}
+            : <CompareOverview runs={rows} differing={runs.differing} main={runs.findings ?? []} />}
         </>
       )}
     </section>

@@ -16,7 +16,7 @@ import { AccuracyByLayer } from "./accuracy_by_layer";
 
 const OVERVIEWS = 6; // findings of more runs than that are not fetched at once
 
-export function CompareOverview({ runs, differing }: { runs: Row[]; differing: string[] }) {
+export function CompareOverview({ runs, differing, main }: { runs: Row[]; differing: string[]; main: string[] }) {
   const theme = useTheme();
   const found = useResources<CurvesPayload>(runs.map((row) => `/api/runs/${row.id}/curves`));
   const overviews = useResources<RunPayload>(runs.slice(0, OVERVIEWS).map((row) => `/api/runs/${row.id}`));
@@ -54,7 +54,8 @@ export function CompareOverview({ runs, differing }: { runs: Row[]; differing: s
         </section>
         <section class="panel column narrow">
           <h2>Findings</h2>
-          {findings.length === 0 && <p class="finding ok"><span aria-hidden="true">✓</span> Nothing looks broken{runs.length > OVERVIEWS ? ` in the first ${OVERVIEWS} runs` : ""}.</p>}
+          {main.length > 0 && <ol class="main-findings">{main.map((text, i) => <li key={i}>{text}</li>)}</ol>}
+          {findings.length === 0 && main.length === 0 && <p class="finding ok"><span aria-hidden="true">✓</span> Nothing looks broken{runs.length > OVERVIEWS ? ` in the first ${OVERVIEWS} runs` : ""}.</p>}
           <ul class="findings">
             {findings.slice(0, 6).map((finding, i) => (
               <li class={`finding ${finding.level}`} key={i}><span aria-hidden="true">!</span><span><a href={address(["run", finding.run.id])}><bdi>{finding.run.label}</bdi></a>: {finding.text}</span></li>

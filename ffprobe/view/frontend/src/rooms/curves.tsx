@@ -1,10 +1,10 @@
 /** Curves of one or several runs: all layers, all metrics. */
 
 import { useMemo, useState } from "preact/hooks";
-import { aligned, smoothed, union, type Line } from "../charts/line";
-import { layerColour, runColour, runDash } from "../charts/colours";
-import { LineChart } from "../charts/line_chart";
-import type { CurvesPayload, Maybe, Row, Series } from "../data/api";
+import { layerColour, runColour } from "../charts/colours";
+import type { Line } from "../charts/line";
+import { SeriesChart, type Loaded, type Look } from "../charts/series_chart";
+import type { CurvesPayload, Row } from "../data/api";
 import { layerName, title } from "../data/format";
 import { DETAILS, ordered } from "../data/meaning";
 import { useResources } from "../data/resource";
@@ -13,16 +13,7 @@ import { Check, Range, Select } from "../parts/choice";
 import { LineToggles } from "../parts/line_toggles";
 import { Empty, Waiting } from "../parts/notice";
 
-const MODEL = "model"; // lines of the whole network, which belong to no layer
 const MANY = 60;
-
-interface Loaded {
-  row: Row;
-  layers: string[];
-  /** each with its own x: a probe may record at other epochs than the trainer */
-  series: Record<string, Series & { x: number[] }>;
-  number: number;
-}
 
 export function Curves({ runs }: { runs: Row[] }) {
   const theme = useTheme();
@@ -55,19 +46,16 @@ export function Curves({ runs }: { runs: Row[] }) {
     () => (line: Line) => !offRuns.has(line.run) && (line.layer === null || !offLayers.has(line.id.split("/")[1]!)),
     [offRuns, hidden],
   );
-  const charts = useMemo(
-    () => names.map((name) => {
-      const all = union(loaded.map((one) => one.series[name]?.x ?? []));
-      return { name, x: all, lines: linesOf(name, loaded, all, colours, smooth, theme, deepest.length) };
-    }),
-    [names, loaded, colours, smooth, theme, deepest.length],
+  const look = useMemo(
+    (): Look => ({ loaded, visible, by: x, colours, smooth, log, large, theme }),
+    [loaded, visible, x, colours, smooth, log, large, theme],
   );
-  const shown = charts.filter((chart) => !offCharts.has(chart.name));
+  const shown = names.filter((name) => !offCharts.has(name));
   if (!loaded.length) {
     const failed = found.find((one) => one.problem) ?? found[0];
     return failed && !failed.data ? <Waiting of={failed} what="the curves" /> : <Empty title="No steps were recorded.">Choose epochs.</Empty>;
   }
-  if (!charts.some((chart) => chart.x.length)) return <Empty title="No epoch is complete yet.">The curves appear when the first epoch is recorded.</Empty>;
+  if (!loaded.some((one) => Object.values(one.series).some((series) => series.x.length))) return <Empty title="No epoch is complete yet.">The curves appear when the first epoch is recorded.</Empty>;
   return (
     <div class="with-side">
       <div class="side" role="group" aria-label="What the charts show">
@@ -91,13 +79,7 @@ export function Curves({ runs }: { runs: Row[] }) {
         {few && !chosenLayers && <p class="note">These are the last layers of {runs.length} runs. Show more layers with the buttons under “Layers”.</p>}
         {shown.length === 0 && <Empty title="All charts are hidden.">Show some with the buttons under “Charts”.</Empty>}
         <div class={large ? "charts large" : "charts"}>
-          {shown.map(({ name, x: own, lines }) => {
-            const series = loaded.find((one) => one.series[name])!.series[name]!;
-            return (
-              <LineChart key={name} name={`${runs.length > 1 ? "runs" : runs[0]!.label}-${name}`} title={title(name)} meaning={series.meaning ?? ""}
-                unit={series.unit ?? ""} xLabel={title(x)} x={own} lines={lines} visible={visible} log={log} sync={x} height={large ? 380 : 210} />
-            );
-          })}
+          {shown.map((name) => <SeriesChart key={name} name={name} look={look} />)}
         </div>
       </div>
     </div>
@@ -110,27 +92,4 @@ function seriesBy(data: CurvesPayload, by: "step" | "epoch"): Loaded["series"] {
   for (const [name, one] of Object.entries(own?.series ?? {})) series[name] = { ...one, x: own!.step };
   for (const probe of data.probes ?? []) if (probe.x_name === by) series[probe.name] = probe;
   return series;
-}
-
-function linesOf(
-  name: string, loaded: Loaded[], all: number[], colours: string, smooth: number, theme: "light" | "dark", depth: number,
-): Line[] {
-  return loaded.flatMap(({ row, layers, series, number }): Line[] => {
-    const one = series[name];
-    if (!one) return [];
-    const many = loaded.length > 1;
-    const make = (values: Maybe[], layer: number | null): Line => {
-      const own = layer === null ? null : layerName(layers[layer], layer);
-      return {
-        id: `${row.id}/${layer ?? MODEL}`,
-        label: many ? (own ? `${row.label} · ${own}` : row.label) : (own ?? title(name)),
-        run: row.label,
-        layer: own,
-        colour: colours === "run" || layer === null ? runColour(number, theme) : layerColour(layer, depth, theme),
-        dash: runDash(number),
-        values: aligned(one.x, all, smoothed(values, smooth)),
-      };
-    };
-    return one.by_layer ? (one.values as Maybe[][]).map(make) : [make(one.values as Maybe[], null)];
-  });
 }

@@ -7,7 +7,7 @@ import { address } from "../data/route";
 import { Waiting } from "../parts/notice";
 import { AccuracyByLayer } from "./accuracy_by_layer";
 
-export function Overview({ row, run }: { row: Row; run: Resource<RunPayload> }) {
+export function Overview({ row, run, main }: { row: Row; run: Resource<RunPayload>; main: string[] }) {
   const curves = useResource<CurvesPayload>(`/api/runs/${row.id}/curves`);
   const data = run.data;
   const facts: [string, string][] = [
@@ -22,6 +22,7 @@ export function Overview({ row, run }: { row: Row; run: Resource<RunPayload> }) 
       <div class="column">
         <section class="panel" aria-labelledby="findings-title">
           <h2 id="findings-title">Findings</h2>
+          {main.length > 0 && <ol class="main-findings">{main.map((text, i) => <li key={i}>{text}</li>)}</ol>}
           {data ? <Findings list={data.findings} running={row.state === "running"} /> : <Waiting of={run} what="the findings" />}
         </section>
         <section class="panel">

@@ -16,7 +16,7 @@ import { Samples } from "./samples";
 
 const ROOMS = ["overview", "curves", "layers", "samples", "questions"];
 
-export function Run({ id, route, runs }: { id: string; route: Route; runs: Row[] }) {
+export function Run({ id, route, runs, main }: { id: string; route: Route; runs: Row[]; main: string[] }) {
   const run = useResource<RunPayload>(`/api/runs/${id}`);
   const listed = runs.find((row) => row.id === id);
   const row = listed ?? run.data?.row;
@@ -45,7 +45,7 @@ export function Run({ id, route, runs }: { id: string; route: Route; runs: Row[]
         : room === "questions" ? <Questions runs={[row]} route={route} base={["run", id, "questions"]} />
         : route.parts[2] === "sample" ? <Sample row={row} run={run.data} route={route} />
         : room === "samples" ? <Samples row={row} run={run} route={route} />
-        : <Overview row={row} run={run} />}
+        : <Overview row={row} run={run} main={main} />}
     </section>
   );
 }

@@ -20,6 +20,7 @@ export function Sample({ row, run, route }: { row: Row; run: RunPayload | null; 
   const data = sample.data;
   if (!data) return <Waiting of={sample} what="the image" />;
   const name = (label: number | undefined): string => (label === undefined || label < 0 ? "undecided" : (data.labels[label] ?? String(label)));
+  const pixels = data.image && source.image(data.image);
   const layers = data.layers.map((layer, i) => layerName(layer, i));
   const byLayer = Object.values(data.predicted);
   const final = byLayer[byLayer.length - 1];
@@ -34,7 +35,7 @@ export function Sample({ row, run, route }: { row: Row; run: RunPayload | null; 
         {index + 1 < data.count && <a href={to(index + 1)} rel="next">image {index + 1} ›</a>}
       </nav>
       <div class="sample-head">
-        {data.image ? <img class="pixels big" src={data.image} alt={`${part} image ${index}`} /> : <span class="no-image big">no pixels recorded</span>}
+        {pixels ? <img class="pixels big" src={pixels} alt={`${part} image ${index}`} /> : <span class="no-image big">no pixels recorded</span>}
         <div>
           <h2>{title(part)} image {index}</h2>
           <p class="verdict-line">

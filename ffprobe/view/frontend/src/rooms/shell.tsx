@@ -31,7 +31,7 @@ export function Shell() {
 
   let room = <Waiting of={runs} what="the runs" />;
   if (runs.data) {
-    if (route.parts[0] === "run") room = <Run key={route.parts[1]} id={route.parts[1] ?? ""} route={route} runs={rows} />;
+    if (route.parts[0] === "run") room = <Run key={route.parts[1]} id={route.parts[1] ?? ""} route={route} runs={rows} main={rows.length === 1 ? (runs.data.findings ?? []) : []} />;
     else if (route.parts[0] === "compare") room = <Compare route={route} runs={runs.data} />;
     else room = <Runs payload={runs.data} />;
   }

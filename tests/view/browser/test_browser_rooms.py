@@ -82,9 +82,8 @@ def test_the_way_from_the_list_to_the_heat_map_of_one_image(server: Any, open_pa
     assert table.locator("tbody td").count() == layers * labels
     assert labels == 10
     assert table.locator("td.best").count() == layers
-    goodness = page.evaluate(
-        "fetch('/api' + location.hash.slice(1).replace('/run/', '/runs/').replace('/sample/', '/samples/')).then(a => a.json())"
-    )
+    place = page.evaluate("location.hash").removeprefix("#").replace("/run/", "/runs/").replace("/sample/", "/samples/")
+    goodness = page.evaluate(f"fetch('/api{place}').then(answer => answer.json())")
     row = goodness["goodness"][-1]
     cells = table.locator("tbody tr").last.locator("td").all_text_contents()
     assert [float(cell.replace("−", "-")) for cell in cells] == pytest.approx(row, rel=6e-3)
