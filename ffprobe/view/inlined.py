@@ -73,7 +73,8 @@ def inlined(
     if not script.is_file() or not style.is_file():
         return None
     code, look = script.read_text(encoding="utf-8"), style.read_text(encoding="utf-8")
-    code = code.replace("</script", "<\\/script").replace("<!--", "\\x3c!--")
+    for opening in ("</script", "<script", "<!--"):  # in texts of the code, where the escape means the same
+        code = code.replace(opening, "\\x3c" + opening[1:])
     left = max(BUDGET, BUDGET // 2 * len(runs)) - taken - len(code.encode()) - len(look.encode()) - 1000
     answers: list[bytes] = []
     for address, document in _documents(runs, title, together, alone, findings):
@@ -231,8 +232,26 @@ def main_findings(runs: Sequence[RunFile], labels: Sequence[str], answers: Seque
     findings.append(broken[0] if broken else "Nothing in the run files looks broken.")
     if len(broken) > 1:
         findings[-1] += f" {len(broken) - 1} more of the runs {'has' if len(broken) == 2 else 'have'} a warning."
+    if known:
+        findings += _best_layer(
+            *next((run, label) for run, label in zip(runs, labels, strict=True) if label == known[0][1])
+        )
     claims = [claim for answer in answers if answer.result for claim in answer.result.claims]
     if claims:
         agree, differ = (sum(claim.agrees is verdict for claim in claims) for verdict in (True, False))
         findings.append(f"Of {len(claims)} claims of papers, {agree} agree with these runs and {differ} differ.")
-    return findings
+    return findings[:2] + findings[-1:] if len(findings) > 3 else findings
+
+
+def _best_layer(run: RunFile, label: str) -> list[str]:
+    """Which layer alone predicts best; nothing where no layer was measured."""
+    import numpy as np
+
+    for part in ("test", "validation"):
+        path = f"final/{part}_accuracy"
+        values = np.asarray(run.read(path), float) if run.complete and run.has(path) else np.zeros(0)
+        if values.ndim == 1 and np.isfinite(values).any():
+            best = int(np.nanargmax(values))
+            text = f"layer {best + 1} of {len(values)} alone classifies {100 * values[best]:.2f} % of the {part} images"
+            return [f"In {label}, {text} correctly, more than any other layer."]
+    return []
