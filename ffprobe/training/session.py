@@ -18,9 +18,9 @@ from ffprobe.store.names import another_name, partial_of
 from ffprobe.store.schema import run_schema
 from ffprobe.store.writer import RunWriter
 from ffprobe.training.checkpoint import checkpoint_of, write_checkpoint
+from ffprobe.training.image_choice import recorded_rows
 from ffprobe.training.observers import Observers
 from ffprobe.training.outcome import Outcome
-from ffprobe.training.image_choice import recorded_rows
 from ffprobe.training.prepared_run import PreparedRun, prepare
 from ffprobe.training.recorder import Recorder
 from ffprobe.training.resume import (

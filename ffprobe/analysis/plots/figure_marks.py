@@ -182,7 +182,7 @@ def _collection(artist: Any) -> dict[str, Any] | None:
     label = _shown(artist.get_label())
     if isinstance(artist, PathCollection):
         points: np.ndarray = np.ma.filled(np.ma.asarray(artist.get_offsets(), dtype=float), np.nan).reshape(-1, 2)
-        colours: Any = [to_hex(colour) for colour in artist.get_facecolor()]
+        colours: Any = [to_hex(tuple(colour)) for colour in np.atleast_2d(to_rgba_array(artist.get_facecolor()))]
         look = {"colour": colours[0] if colours else "", "dash": "", "marker": "o", "filled": True, "step": ""}
         more = {"colours": colours} if len(colours) == len(points) and len(set(colours)) > 1 else {}
         x, y = numbers(points[:, 0]), numbers(points[:, 1])

@@ -114,6 +114,7 @@ def test_a_figure_of_too_many_numbers_has_none(monkeypatch: pytest.MonkeyPatch) 
     assert figure_numbers(new_figure(lambda figure: figure.subplots().plot([1, 2, 3], [1, 2, 3]))) is None
 
 
+@pytest.mark.slow
 def test_every_installed_analysis_keeps_its_numbers(trained_with_probes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What an analysis hands to matplotlib is in the numbers of its figure."""
     import ffprobe
