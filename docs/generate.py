@@ -37,14 +37,25 @@ def run_file() -> str:
         weights={"encoder.embedding": ((3, 64), "f4"), "0.conv.weight": ((32, 2, 3, 3), "f4")},
         activations=(ActivationRecord("0", "pre", 512, (32, 4, 4), "none"),),
         activation_samples=(150, 50),
-        attributes={"config_json": "the resolved config", "command": "the command line", "seed": 0},
+        attributes={
+            "config_json": "the resolved config",
+            "command": "the command line",
+            "seed": 0,
+            "layer_kinds": ["conv", "conv"],
+            "layer_shapes": ["32x4x4", "64x2x2"],
+            "layer_parameters": [576, 18432],
+            "update_groups": ["1-1", "1-2"],
+        },
+        images={part: tuple(range(40)) for part in ("test", "validation", "training")},
+        image_shape=(1, 8, 8),
     )
     intro = """\
 `run.h5` is plain HDF5 with named dimensions: h5py, xarray (`xr.open_dataset(path, group="metrics")`), netCDF4 and h5web
 open it. While a run is in progress the file is called `run.h5.partial` and is written in SWMR mode, one commit per
 epoch; `run.h5` exists exactly when the run finished. The layout below is that of a run with two layers, three classes,
 100 validation and 200 test images; the numbers change with the run, the names do not. A probe's own variables are
-under `probes/NAME`.
+under `probes/NAME`. `images` exists if `recording.images` records some; `update_groups` lists the layers that one loss
+trains, `first-last`, the loss being that of the last; both since version 0.2.0.
 
 """
     return f"# The run file\n\n{NOTE}{intro}{schema_page(run_schema(facts))}"

@@ -45,7 +45,8 @@ addEventListener("load", () => {
     unnamed: all("[role=region], nav, section, article").filter(e => !named(e).trim()).length
       + all("img").filter(e => !e.alt.trim()).length,
     unfocusable: all("[role=region]").filter(e => e.scrollWidth > e.clientWidth && e.tabIndex < 0).length,
-    outside: all("body > *").filter(e => !inside(e) && e.tagName !== "SCRIPT").map(e => e.tagName),
+    outside: all("body > *, #static > *").filter(e => e.id !== "static" && !inside(e)
+      && e.tagName !== "SCRIPT").map(e => e.tagName),
     overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
     ground: getComputedStyle(document.body).backgroundColor,
     contrasts: contrasts.sort((a, b) => a[0] - b[0]).slice(0, 3),

@@ -15,7 +15,7 @@ from warm import start
 
 torch.set_num_threads(1)
 
-pytest_plugins = ["pytester", "time_limit"]
+pytest_plugins = ["pytester", "time_limit", "trained_run"]
 
 
 @pytest.fixture(autouse=True)

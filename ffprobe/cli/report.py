@@ -43,11 +43,17 @@ def report(
         list[str] | None,
         typer.Option(help="Skip an analysis, for example a slow one; repeatable.", autocompletion=complete_question),
     ] = None,
+    static: Annotated[
+        bool, typer.Option("--static", help="Leave out the interactive page; what is left needs no JavaScript.")
+    ] = False,
     no_cache: NoCache = False,
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """Write one self-contained page: settings, all analyses that the files allow, and the command for each.
+
+    In a browser that runs JavaScript, the page is that of ``ffprobe view`` with its data inside. Otherwise, and on
+    paper, it is a static page.
 
     With several runs: first the analyses of all runs together, then a section per run with the analyses of one run.
     Unfinished runs in a directory are skipped and counted.
@@ -56,6 +62,7 @@ def report(
     from ffprobe.analysis.result.report import render_report, run_section
     from ffprobe.analysis.runs.labels import run_label, run_labels
     from ffprobe.plugin.registry import Registry
+    from ffprobe.view.inlined import inlined, main_findings
 
     check_target(html)
     registry = Registry()
@@ -72,15 +79,18 @@ def report(
         together = [answer for answer in together if answer.result or answer.failure or answer.name not in retried]
         names = [str(files[0].config.get("dataset", {}).get("name", "")), run_label(files[0])]
         show("Drawing the figures")
-        text = render_report(
-            title or (f"{len(files)} runs compared" if several else ", ".join(filter(None, names))),
-            sections,
-            together,
-            command=shlex.join(["ffprobe", *sys.argv[1:]]),
-            version=ffprobe.__version__,
-        )
+        title = title or (f"{len(files)} runs compared" if several else ", ".join(filter(None, names)))
+        labels, answers = [one.label for one in sections], [*together, *(a for one in sections for a in one.answers)]
+        findings = main_findings(files, labels, answers)
+        command = shlex.join(["ffprobe", *sys.argv[1:]])
+        how: dict[str, Any] = {"command": command, "version": ffprobe.__version__, "findings": findings}
+        text = render_report(title, sections, together, **how)
+        if not static:
+            show("Adding the data of the interactive page")
+            alone = {str(run.path): one.answers for run, one in zip(files, sections, strict=True)}
+            page = inlined(files, title, together, alone, findings, taken=len(text.encode()))
+            text = render_report(title, sections, together, interactive=page, **how)
     write_page(html, text)
-    answers = [*together, *(answer for section in sections for answer in section.answers)]
     document = _document(html, paths, answers, len(text.encode()))
     if json:
         print_json(document)

@@ -283,7 +283,7 @@ def _print_outcome(outcome: Outcome, out: Path) -> None:
         print_findings(console, diagnose(run))
     name = shlex.quote(short_path(out))
     took = f"Wrote {name} in {duration(seconds_since_start())}."
-    console.print(f"{took} Next: ffprobe report {name}", soft_wrap=True)
+    console.print(f"{took} Next: ffprobe view {name}, or ffprobe report {name}", soft_wrap=True)
 
 
 def _print_config(config: RunConfig, as_json: bool) -> None:

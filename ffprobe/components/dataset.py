@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel
 
@@ -21,9 +21,14 @@ class Dataset(Component):
         params: the settings of the data set.
         data_dir: the directory that contains the files (``--data-dir``); None if the user named none.
         download: whether missing files may be downloaded (``--download``). If False, nothing may be downloaded.
+
+    Attributes:
+        published: whether anybody may see the images, so that a run file contains some of them by default
+            (``recording.images``). False unless the data set says so: a run file may be shared.
     """
 
     kind = "dataset"
+    published: ClassVar[bool] = False
 
     def __init__(self, params: BaseModel | None = None, data_dir: Path | None = None, download: bool = False) -> None:
         super().__init__(params)

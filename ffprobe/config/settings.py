@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -104,6 +104,12 @@ class Recording(Params):
     )
     epochs: tuple[int, ...] = Field(
         (), description="additional epochs after which activations are recorded; 0 and the last are always included"
+    )
+    images: Literal["auto"] | Annotated[int, Field(ge=0)] = Field(
+        "auto",
+        description="number of test, validation and training images whose pixels the run file contains, for "
+        "ffprobe view; training images only of those with recorded activations; 0: none. auto: up to 1,000 and 4 MiB "
+        "of each of a published data set, and none of any other, because a run file may be shared",
     )
 
 

@@ -7,6 +7,7 @@ thousand runs.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ class Glance:
         epochs: number of epochs done.
         test: test accuracy by the run's evaluator as a fraction; NaN if the test set was not evaluated.
         validation: validation accuracy by the run's evaluator as a fraction; NaN if it was not measured.
+        seconds: wall time of the run; NaN if the file does not contain it.
     """
 
     config: Mapping[str, Any]
@@ -44,6 +46,7 @@ class Glance:
     epochs: int
     test: float
     validation: float
+    seconds: float
 
 
 def glance(path: Path) -> Glance | None:
@@ -78,6 +81,7 @@ def _glance(file: h5py.File) -> Glance | None:
         int(last[names.index("metrics/epoch")]),
         _number(final["final/model_test_accuracy"]),
         _number(final["final/model_validation_accuracy"]),
+        _number(final["final/wall_time"]) if "final/wall_time" in final else math.nan,
     )
 
 

@@ -20,7 +20,7 @@ from ffprobe.store.commits import append_commit
 from ffprobe.store.hdf5_errors import as_file_error
 from ffprobe.store.layout import new_file
 from ffprobe.store.reader import RunFile
-from ffprobe.store.schema import STATISTICS, Schema
+from ffprobe.store.schema import IMAGES, STATISTICS, Schema
 from ffprobe.store.schema_reader import differences
 from ffprobe.store.stored import check_layout
 
@@ -37,11 +37,16 @@ LOST = "repair_lost"
 def refuse_other_layout(partial: Path, schema: Schema, found: Schema) -> None:
     """Raise UsageError if a file's arrays differ from the declared ones; the message names the first three.
 
-    A file of version 0.1.0 has no statistics of unreduced activations (``STATISTICS``); it goes on without them.
+    A file of version 0.1.0 has no statistics of unreduced activations (``STATISTICS``) and no images (``IMAGES``); it
+    goes on without them.
     """
     recorded = {variable.path for variable in found.variables}
     declared = tuple(v for v in schema.variables if v.name not in STATISTICS or v.path in recorded)
-    if differ := differences(replace(schema, variables=declared), found):
+    dimensions = schema.dimensions
+    if not any(path.startswith(f"{IMAGES}/") for path in recorded):
+        declared = tuple(v for v in declared if not v.path.startswith(f"{IMAGES}/"))
+        dimensions = tuple(d for d in dimensions if not d.path.startswith(f"{IMAGES}/"))
+    if differ := differences(replace(schema, variables=declared, dimensions=dimensions), found):
         more = f" and {len(differ) - 3} more" if len(differ) > 3 else ""
         raise UsageError(
             f"The unfinished file has another layout: {'; '.join(differ[:3])}{more}.",

@@ -15,6 +15,8 @@ FORMAT = 1
 """Version of the file format; increased when an older reader would misread the file. A newer file is refused."""
 
 DType = Literal["f4", "f8", "i4", "i8", "u1", "str"]
+IMAGES = "images"
+"""The group of recorded images; since version 0.2.0."""
 STAGES = {"random": "activation pre normalizer, random label"}
 STATISTICS = {
     "unreduced_dead": "fraction of units that are 0 for every recorded image, before reduction",
@@ -151,6 +153,8 @@ class RunMetadata:
         activation_samples: number of images (to fit on, to score on).
         probes: the variables of each probe, by probe name.
         attributes: attributes of the root group.
+        images: positions of the recorded images among the ``test``, ``validation`` and ``training`` images.
+        image_shape: channels, height and width of an image.
     """
 
     layers: tuple[str, ...]
@@ -162,6 +166,8 @@ class RunMetadata:
     activation_samples: tuple[int, int] = (0, 0)
     probes: Mapping[str, Sequence[Variable]] = field(default_factory=dict)
     attributes: Mapping[str, object] = field(default_factory=dict)
+    images: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    image_shape: tuple[int, int, int] = (0, 0, 0)
 
 
 def run_schema(run: RunMetadata) -> Schema:
@@ -169,7 +175,9 @@ def run_schema(run: RunMetadata) -> Schema:
     dimensions: list[Dimension] = []
     variables: list[Variable] = []
     groups: dict[str, Mapping[str, object]] = {}
-    for add in (_initial, _metrics, _steps, _evaluation, _test, _final, _activations, _weights, _probes, _log):
+    for add in (
+        _initial, _metrics, _steps, _evaluation, _test, _final, _activations, _images, _weights, _probes, _log,
+    ):  # fmt: skip
         add(run, dimensions, variables, groups)
     _commit(dimensions, variables, groups)
     attributes = {"NX_class": "NXroot", "default": "metrics", "ffprobe_format": FORMAT, **run.attributes}
@@ -320,6 +328,26 @@ def _activations(run: RunMetadata, dims: Dims, variables: Vars, groups: Groups) 
         Variable(f"{g}/held_out", ("sample",), "i4", long_name="1: a validation image, 0: trained on"),
     ]
     groups[g] = {"label_input": "neutral"}
+
+
+def _images(run: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> None:
+    for part, indices in run.images.items():
+        if not indices:
+            continue
+        g = f"{IMAGES}/{part}"
+        sample = Dimension(f"{g}/sample", len(indices), values=indices, long_name=f"position among the {part} images")
+        names = ("channel", "row", "column")
+        axes = [
+            Dimension(f"{g}/{name}", size, long_name=name) for name, size in zip(names, run.image_shape, strict=True)
+        ]
+        dims += [sample, *axes]
+        dimensions = ("sample", *names)
+        split = "test" if part == "test" else "training"
+        variables += [
+            Variable(f"{g}/pixel", dimensions, "u1", compress=True, long_name="pixel, 0 to 255"),
+            Variable(f"{g}/source_index", ("sample",), "i8", long_name=f"index in the data set's {split} split"),
+        ]
+        groups[g] = {}
 
 
 def _weights(run: RunMetadata, dims: Dims, variables: Vars, groups: Groups) -> None:

@@ -20,7 +20,10 @@ from ffprobe.runtime.processor import processor_model, processor_rates
 from ffprobe.runtime.version import __version__
 from ffprobe.store.schema import ActivationRecord, DType, RunMetadata, Variable
 from ffprobe.training.experiment import Experiment
+from ffprobe.training.image_choice import recorded_pixels
 
+MAX_GROUPS = 1_000
+"""Update groups in the file; a schedule of random groups of a deep network may have more."""
 TEST_READ = {"end": "once, at the end", "never": "never", "every": "at every evaluation"}
 
 
@@ -51,6 +54,8 @@ def run_metadata(
         activation_samples=samples,
         probes=probes,
         attributes=_attributes(experiment, command),
+        images=recorded_pixels(experiment, samples),
+        image_shape=split.train.shape,
     )
 
 
@@ -97,6 +102,10 @@ def _attributes(experiment: Experiment, command: str) -> dict[str, object]:
         "test_set_read": TEST_READ[config.settings.training.test],
         "goodness_form": experiment.network.form,
         "layer_multiply_adds": multiply_adds(experiment.network, split.train.shape),
+        "layer_kinds": [info.kind for info in experiment.network.describe()],
+        "layer_shapes": ["x".join(map(str, info.output_shape)) for info in experiment.network.describe()],
+        "layer_parameters": [info.parameters for info in experiment.network.describe()],
+        "update_groups": [f"{first + 1}-{stop}" for first, stop in experiment.setup.groups][:MAX_GROUPS],
         "encoder_learned": int(any(p.requires_grad for p in experiment.network.encoder.parameters())),
     }
     if split.test is not None:

@@ -17,6 +17,7 @@ from ffprobe.plugin.registry import Registry
 from ffprobe.runtime.seeding import stream
 from ffprobe.store.schema import ActivationRecord, RunMetadata, Variable
 from ffprobe.training.experiment import Experiment, build
+from ffprobe.training.image_choice import recorded_rows
 from ffprobe.training.metadata import run_metadata
 from ffprobe.training.sanity_check import sanity_check
 
@@ -105,22 +106,6 @@ def _sampler(experiment: Experiment) -> tuple[ActivationSampler | None, int]:
         return ActivationSampler(
             experiment.network, images, recording.max_features, experiment.autocast, labels, held_out
         ), fit
-
-
-def recorded_rows(indices: torch.Tensor, count: int) -> torch.Tensor:
-    """Select the images whose activations are recorded.
-
-    The order is a fixed permutation of the data set's indices (multiplication by the golden ratio of 2^32) that does
-    not depend on the seed: runs with different seeds record mostly the same images and can be compared on them.
-
-    Args:
-        indices: index in the data set of each available image, int64 ``[N]``.
-        count: number of images to select.
-
-    Returns:
-        Positions in ``indices``, int64, at most ``count`` of them.
-    """
-    return (indices * 2654435769 % 2**32).argsort()[:count]
 
 
 def _concatenate(first: Images, second: Images) -> Images:

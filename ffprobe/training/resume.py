@@ -66,7 +66,9 @@ def refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any], allow: boo
     """
     before, now = ({**one, "plugins": sorted(one["plugins"])} for one in (before, now))  # in which order they load
     # whether missing files may be downloaded depends on the command line and decides nothing
-    changed = [line for line in differences(before, now) if not line.startswith("config.data.download: ")]
+    # and an older run has no images, which its file goes on without
+    ignored = ("config.data.download: ", "config.recording.images: None -> ")
+    changed = [line for line in differences(before, now) if not line.startswith(ignored)]
     if changed and not allow:
         raise UsageError(
             f"The run to resume differs: {'; '.join(changed)}.",

@@ -18,9 +18,10 @@ from ffprobe.store.names import another_name, partial_of
 from ffprobe.store.schema import run_schema
 from ffprobe.store.writer import RunWriter
 from ffprobe.training.checkpoint import checkpoint_of, write_checkpoint
+from ffprobe.training.image_choice import recorded_rows
 from ffprobe.training.observers import Observers
 from ffprobe.training.outcome import Outcome
-from ffprobe.training.prepared_run import PreparedRun, prepare, recorded_rows
+from ffprobe.training.prepared_run import PreparedRun, prepare
 from ffprobe.training.recorder import Recorder
 from ffprobe.training.resume import (
     environment,
@@ -203,10 +204,17 @@ def refuse_unless_resumable(out: Path, resume: bool, overwrite: bool) -> None:
 
 
 def _record_labels(prepared: PreparedRun, recorder: Recorder) -> None:
+    assert prepared.metadata is not None
     split, sampler, fit = prepared.experiment.split, prepared.sampler, prepared.fit_samples
     recorder.labels("evaluation", split.validation.labels, source_index=split.validation_indices)
     if split.test is not None:
         recorder.labels("test", split.test.labels)
+    sources = {"training": split.train_indices, "validation": split.validation_indices}
+    for part, images in (("test", split.test), ("validation", split.validation), ("training", split.train)):
+        if images is not None and (positions := prepared.metadata.images.get(part)):
+            rows = torch.tensor(positions)
+            recorder.put(f"images/{part}/pixel", images.pixels[rows].cpu().numpy())
+            recorder.put(f"images/{part}/source_index", (sources[part][rows] if part in sources else rows).numpy())
     if sampler:
         score = len(sampler.images) - fit
         fitted, held_out_rows = recorded_rows(split.train_indices, fit), recorded_rows(split.validation_indices, score)

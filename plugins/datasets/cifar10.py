@@ -15,6 +15,7 @@ class CIFAR10(ffprobe.Dataset):
     """
 
     name = "cifar10"
+    published = True
     source = "Krizhevsky 2009"
 
     def load(self, split: Literal["train", "test"]) -> ffprobe.Images:

@@ -15,6 +15,7 @@ class CIFAR100(ffprobe.Dataset):
     """
 
     name = "cifar100"
+    published = True
     source = "Krizhevsky 2009"
 
     def load(self, split: Literal["train", "test"]) -> ffprobe.Images:

@@ -26,6 +26,7 @@ class Digits(ffprobe.Dataset):
     """
 
     name = "digits"
+    published = True
     source = "Alpaydin & Kaynak 1998, the test set of the UCI data set, by way of scikit-learn"
 
     def load(self, split: Literal["train", "test"]) -> ffprobe.Images:

@@ -21,6 +21,7 @@ class FashionMNIST(ffprobe.Dataset):
     """
 
     name = "fashion-mnist"
+    published = True
     source = "Xiao, Rasul & Vollgraf 2017"
 
     def load(self, split: Literal["train", "test"]) -> ffprobe.Images:

@@ -15,6 +15,7 @@ class MNIST(ffprobe.Dataset):
     """
 
     name = "mnist"
+    published = True
     source = "LeCun, Bottou, Bengio & Haffner 1998"
 
     def load(self, split: Literal["train", "test"]) -> ffprobe.Images:

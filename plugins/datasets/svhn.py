@@ -16,6 +16,7 @@ class SVHN(ffprobe.Dataset):
     """
 
     name = "svhn"
+    published = True
     source = "Netzer et al. 2011"
 
     def load(self, split: Literal["train", "test"]) -> ffprobe.Images:

@@ -90,7 +90,7 @@ class Weights(ffprobe.PerRunProbe):
     def draw(self, figure: Figure, results: Sequence[_RunWeights]) -> None:
         """Largest weight by layer, norm, and below them the weight images."""
         shown = [(result, result.image) for result in results if result.image is not None]
-        lines, clamp = -(-len(shown) // ACROSS), self.params.clamp
+        lines, clamp = -(-len(shown) // ACROSS), _colour_range([weight for _, weight in shown], self.params.clamp)
         parts: Any = figure.subfigures(2, 1, height_ratios=(2.2, 2.0 * lines)) if shown else [figure]
         top, *below = parts
         left, right = top.subplots(1, 2)
@@ -136,6 +136,8 @@ class Weights(ffprobe.PerRunProbe):
         return 5.5, 2.2 + 2.0 * -(-images // ACROSS)
 
 
+QUANTILE = 0.995
+"""Share of the weights of a layer that the colours of its image distinguish."""
 ACROSS = 3
 """Number of weight images in one row of the figure."""
 NOTES = [
@@ -231,6 +233,16 @@ def _distribution(weight: np.ndarray, clamp: float) -> tuple[float, float, float
     sd = 0.0 if flat.min() == flat.max() else float(flat.std())
     kurtosis = float(stats.kurtosis(flat)) if sd else float("nan")
     return sd, kurtosis, 100 * float((abs(flat) > clamp).mean())
+
+
+def _colour_range(weights: Sequence[np.ndarray], clamp: float) -> float:
+    """Absolute weight where the colours end: the clamp, or less if weights are so small that it would show nothing."""
+    import numpy as np
+
+    if not weights:
+        return clamp
+    most = max(float(np.quantile(np.abs(weight), QUANTILE)) for weight in weights)
+    return min(clamp, most) or clamp
 
 
 def _steady(result: _RunWeights) -> tuple[bool | None, str]:

@@ -101,7 +101,7 @@ def test_one_run_is_asked_everything_that_takes_one(
     ]
     assert [one["name"] for one in document["failed"]] == ["broken", "unloadable"]
     assert "ZeroDivisionError" in document["failed"][0]["why"]
-    assert document["bytes"] == len(text.encode()) < 100_000
+    assert document["bytes"] == len(text.encode()) < 500_000
     assert "<title>digits, trifecta+tiny</title>" in text
     assert "Are they alike?" not in text
     for part in ("broken</code>: ZeroDivisionError", "Train with --plugin missing.", "missing asks something"):
@@ -183,7 +183,7 @@ def test_the_program_writes_the_page_of_installed_analyses(runs: Path) -> None:
     assert (done.code, done.out) == (0, "")
     assert "Wrote ab.html: 2 analyses, 0 not possible." in done.err
     text = (runs / "ab.html").read_text(encoding="utf-8")
-    assert text.count('<img src="data:image/svg+xml;base64,') == 2
+    assert text.count('<img src="data:image/svg+xml;base64,') == 3  # that of layers is at the top, too
     assert "ffprobe analyze compare a.h5 b.h5 --plot compare.png" in text
 
 

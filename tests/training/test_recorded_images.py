@@ -11,7 +11,7 @@ import ffprobe
 from ffprobe.data.hold_out import hold_out
 from ffprobe.data.images import Images
 from ffprobe.plugin.registry import Registry
-from ffprobe.training.prepared_run import recorded_rows
+from ffprobe.training.image_choice import recorded_rows
 from ffprobe.training.session import Session
 
 

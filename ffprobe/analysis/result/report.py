@@ -16,6 +16,9 @@ from ffprobe.analysis.runs.summary import RunSummary, summarize
 from ffprobe.display import duration, finalize
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from ffprobe.analysis.result.interactive import Interactive
     from ffprobe.analysis.result.result import Result
     from ffprobe.store.reader import RunFile
 
@@ -26,6 +29,8 @@ MAX_OPEN_ROWS = 20
 
 MAX_WIDTH_BESIDE_NOTES = 4.0
 """The notes of a wider figure, in inches, are placed below it."""
+LEAD = "layers"
+"""The analysis whose figure is at the top of the page."""
 NUMBERS_BELOW = "The numbers are in the table below."
 
 
@@ -58,6 +63,7 @@ class Answer:
     of: str = ""
     anchor: str = ""
     no_figure: str = ""
+    _figure: Figure | None = field(default=None, init=False, repr=False)
 
     @cached_property
     def image(self) -> dict[str, str] | None:
@@ -70,13 +76,20 @@ class Answer:
         if self.result is None or self.result.draw is None:
             return None
         try:
-            figure = self.result.figure()
+            figure = self.figure()
             labels = [f"{axes.get_ylabel()} against {axes.get_xlabel()}" for axes in figure.axes if axes.get_xlabel()]
             sentences = [self.result.question, f"Axes: {'; '.join(labels)}." if labels else "", NUMBERS_BELOW]
             return {"src": svg_data_url(figure), "alt": " ".join(filter(None, sentences))}
         except Exception as error:  # a figure that cannot be drawn must not remove the numbers
             self.no_figure = f"The figure could not be drawn: {type(error).__name__}: {error}"
             return None
+
+    def figure(self) -> Figure:
+        """The figure of the result, drawn once."""
+        assert self.result is not None
+        if self._figure is None:
+            self._figure = self.result.figure()
+        return self._figure
 
     @property
     def width(self) -> float:
@@ -167,11 +180,13 @@ def run_section(run: RunFile, label: str) -> RunSection:
 
 
 def render_report(
-    title: str, runs: Sequence[RunSection], together: Sequence[Answer] = (), *, command: str = "", version: str = ""
-) -> str:
+    title: str, runs: Sequence[RunSection], together: Sequence[Answer] = (), *, command: str = "", version: str = "",
+    findings: Sequence[str] = (), interactive: Interactive | None = None,
+) -> str:  # fmt: skip
     """Render the page as HTML text; the same outcomes give the same text.
 
-    Everything from files (names, labels, messages) is escaped; the page loads no other file and runs no script.
+    Everything from files (names, labels, messages) is escaped; the page loads no other file, and runs no script
+    but that of ``interactive``, which its content security policy names by hash.
 
     Args:
         title: title of the page.
@@ -179,6 +194,8 @@ def render_report(
         together: outcomes of analyses of all runs together.
         command: the command line that made the page.
         version: version of ffprobe.
+        findings: the main findings, sentences, for the top of the page.
+        interactive: a front end that replaces the static page on a screen, in a browser that runs scripts.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -211,7 +228,21 @@ def render_report(
         tally=_tally([claim.verdict for _, claim in claims]),
         command=command,
         version=version,
+        findings=findings,
+        lead=next((answer for answer in everything if answer.name == LEAD and answer.image), None),
+        interactive=interactive and _Marked(interactive),
     )
+
+
+class _Marked:
+    """The parts of an interactive page as markup: they are no text, and must not be escaped."""
+
+    def __init__(self, interactive: Interactive) -> None:
+        from markupsafe import Markup
+
+        self.style, self.script = Markup(interactive.style), Markup(interactive.script)
+        self.boot, self.data = Markup(interactive.boot), Markup(interactive.data)
+        self.policy = Markup(interactive.policy)
 
 
 def _tally(verdicts: Sequence[str]) -> str:

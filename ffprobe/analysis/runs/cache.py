@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -29,7 +29,7 @@ FILES = {
     "# Numbers that ffprobe computed from the run file of the same name. It is safe to delete this folder.\n",
     ".gitignore": "*\n",
 }
-_enabled: ContextVar[bool] = ContextVar("enabled", default=True)
+_use: ContextVar[Literal["write", "read", "no"]] = ContextVar("use", default="write")
 
 
 def cached(
@@ -56,13 +56,13 @@ def cached(
     Raises:
         ValueError: ``compute`` returned other names or shapes.
     """
-    path, key = _entry(name, runs, settings, compute) if _enabled.get() else (None, "")
+    path, key = _entry(name, runs, settings, compute) if _use.get() != "no" else (None, "")
     if path and (found := read_arrays(path, key, shapes)) is not None:
         return found
     arrays = {key: np.asarray(array, float) for key, array in compute().items()}
     if {key: array.shape for key, array in arrays.items()} != dict(shapes):
         raise ValueError(f"{name}: the computed arrays do not have the shapes {dict(shapes)}.")
-    if path:
+    if path and _use.get() == "write":
         try:
             _make(path.parent)
             write_arrays(path, key, arrays)
@@ -74,11 +74,21 @@ def cached(
 @contextmanager
 def without_cache() -> Iterator[None]:
     """Compute everything inside the block: no cache is read or written."""
-    token = _enabled.set(False)
+    token = _use.set("no")
     try:
         yield
     finally:
-        _enabled.reset(token)
+        _use.reset(token)
+
+
+@contextmanager
+def read_only_cache() -> Iterator[None]:
+    """Write nothing inside the block: what is in a cache is used, and everything else is computed."""
+    token = _use.set("read")
+    try:
+        yield
+    finally:
+        _use.reset(token)
 
 
 def _entry(name: str, runs: Sequence[RunFile], settings: Mapping[str, Any], compute: object) -> tuple[Path | None, str]:

@@ -46,6 +46,8 @@ class ListedRun:
         part: the images of that accuracy: ``test`` if the run finished and tested, else ``validation``.
         epochs: number of epochs done.
         planned: number of epochs of a whole run; None if the config does not contain it.
+        seconds: wall time of the run so far; NaN if it is unknown.
+        config: the resolved config; empty if the file cannot be read.
     """
 
     path: Path
@@ -62,6 +64,8 @@ class ListedRun:
     part: Literal["test", "validation"] = "validation"
     epochs: int = 0
     planned: int | None = None
+    seconds: float = math.nan
+    config: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def readable(self) -> bool:
@@ -159,6 +163,7 @@ def _glanced(file: ListedRun) -> ListedRun | None:
         accuracy=100 * (look.test if tested else look.validation),
         part="test" if tested else "validation",
         epochs=look.epochs,
+        seconds=look.seconds,
     )
 
 
@@ -171,11 +176,12 @@ def _opened(file: ListedRun) -> ListedRun:
     with open_run(file.path, limit=VIEW_LIMIT) as run:
         entry = replace(_configured(file, run.config, run.attributes.get("created_utc")), epochs=run.epochs)
         if not run.complete:
-            return replace(entry, accuracy=100 * _last_measured(run, "metrics/model_validation_accuracy"))
+            accuracy = 100 * _last_measured(run, "metrics/model_validation_accuracy")
+            return replace(entry, accuracy=accuracy, seconds=_last_measured(run, "metrics/wall_time"))
         summary = summarize(run)
         tested = math.isfinite(summary.test)
         accuracy = summary.test if tested else summary.validation
-        return replace(entry, accuracy=accuracy, part="test" if tested else "validation")
+        return replace(entry, accuracy=accuracy, part="test" if tested else "validation", seconds=summary.seconds)
 
 
 def _configured(file: ListedRun, config: Mapping[str, Any], created: object) -> ListedRun:
@@ -193,6 +199,7 @@ def _configured(file: ListedRun, config: Mapping[str, Any], created: object) -> 
         components=components,
         seed=seed if isinstance(seed, int) else None,
         planned=planned if isinstance(planned, int) else None,
+        config=config,
     )
 
 

@@ -201,7 +201,7 @@ def test_an_artist_with_many_marks_is_rasterized_and_its_labels_are_not(kind: st
     assert "data:image/png" not in svg(svg_data_url(new_figure(lambda figure: draw(figure, 400))))
 
 
-@pytest.mark.parametrize(("make", "figures", "tables"), [(page, 2, 1 + 2 + 3), (several, 3, 1 + 4 + 3)])
+@pytest.mark.parametrize(("make", "figures", "tables"), [(page, 3, 1 + 2 + 3), (several, 4, 1 + 4 + 3)])
 def test_in_a_browser(tmp_path: Path, make: Callable[[], str], figures: int, tables: int) -> None:
     html = make()
     found = inspect(html, tmp_path)
@@ -230,7 +230,7 @@ def test_dark_mode_and_a_narrow_screen(tmp_path: Path, make: Callable[[], str]) 
     assert found["ground"] == "rgb(13, 17, 23)"
     assert found["contrasts"][0][0] >= 4.5, found["contrasts"]
     assert found["overflow"] == 0
-    assert {tuple(figure["ground"]) for figure in found["figures"]} == {(255, 255, 255)}
+    assert {tuple(figure["ground"]) for figure in found["figures"]} == {(25, 25, 25)}  # and the figure is inverted
     assert all(figure["width"] <= 400 for figure in found["figures"])
 
 
