@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ffprobe.cli.completion import complete_preset
 from ffprobe.cli.console import Json, Verbose, finite, print_json, stdout
 
 if TYPE_CHECKING:
@@ -19,13 +20,30 @@ def replay(
     fast: Annotated[
         bool, typer.Option("--fast", help="Use the memory layout of an ordinary run instead of the recording's.")
     ] = False,
+    against: Annotated[
+        str,
+        typer.Option(
+            "--against",
+            metavar="PRESET",
+            help="Hold the recordings against a preset: where do they first part, and what does that most likely mean?",
+            autocompletion=complete_preset,
+        ),
+    ] = "",
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
     """Replay recorded trajectories with the ordinary trainer and plugins, and report how far the numbers deviate.
 
-    The exit code is 5 if a deviation exceeds its tolerance, 3 if a component is missing, 4 if a file is damaged.
+    With --against, the recording and the preset start from the recorded weights and see the recorded batches. The step,
+    layer and quantity in which they first part is named, and the single change of the preset that lets them agree for
+    longest; the search then goes on from there. The constants, the optimizer and the learning rates of the recording
+    are kept.
+
+    The exit code is 5 if a deviation exceeds its tolerance or a recording parts from the preset, 3 if a component is
+    missing, 4 if a file is damaged.
     """
+    if against:
+        return _against(files, against, json)
     from ffprobe.cli.slow import shown_if_slow
     from ffprobe.errors import CheckFailed
     from ffprobe.plugin.registry import Registry
@@ -43,6 +61,28 @@ def replay(
         _print_results(results)
     if failed:
         raise CheckFailed(f"{len(failed)} of {len(results)} trajectories deviate: {', '.join(failed)}.")
+
+
+def _against(files: Sequence[Path], preset: str, json: bool) -> None:
+    from ffprobe.cli.slow import shown_if_slow
+    from ffprobe.errors import CheckFailed
+    from ffprobe.plugin.registry import Registry
+    from ffprobe.replay.against import against
+
+    results = []
+    with shown_if_slow("Replaying") as show:
+        for path in files:
+            show(f"Holding {path.name} against {preset}")
+            results.append(against(path, preset, Registry()))
+    parted = [r for r in results if r.partings]
+    if json:
+        print_json(finite({"preset": preset, "agrees": not parted, "recordings": [r.to_dict() for r in results]}))
+    else:
+        for result in results:
+            for line in result.lines():
+                stdout().print(line, markup=False, highlight=False)
+    if parted:
+        raise CheckFailed(f"{len(parted)} of {len(results)} recordings part from the preset {preset!r}.")
 
 
 def _print_results(results: Sequence[Replay]) -> None:

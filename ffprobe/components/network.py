@@ -50,8 +50,8 @@ class LayerSpec:
     ``output``, max pooling (``output_max_pool``) and the shortcut.
 
     Attributes:
-        kind: ``conv`` (by default the padding keeps the size at stride 1), ``linear`` (flattens its input), or ``module`` (built
-            by ``factory``).
+        kind: ``conv`` (by default the padding keeps the size at stride 1), ``linear`` (flattens its input), or
+            ``module`` (built by ``factory``).
         width: number of output channels or features; ignored for ``module``.
         pool: side of the max pooling window after a convolution, in pixels; 1 for no pooling.
         bias: whether the convolution or linear map has a bias.

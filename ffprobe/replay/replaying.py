@@ -77,10 +77,10 @@ def replay(path: Path, registry: Registry, tolerance: Tolerance | None = None, f
     if not fast:
         torch.set_num_threads(1)
     try:
-        peer = _peer(trajectory, registry)
+        peer = claiming_peer(trajectory, registry)
         plan = peer.plan(trajectory)
         result = Replay(str(path), peer=peer.name)
-        experiment = _experiment(plan, trajectory, peer, registry, fast)
+        experiment = experiment_of(plan, trajectory, peer, registry, fast)
         result.components = {k: type(experiment.components[k]).name for k in plan.components if k != "evaluator"}
         record = _train(experiment, plan, registry)
         compare(result, trajectory, peer, plan, record, tolerance)
@@ -92,7 +92,12 @@ def replay(path: Path, registry: Registry, tolerance: Tolerance | None = None, f
     return result
 
 
-def _peer(trajectory: Trajectory, registry: Registry) -> Peer:
+def claiming_peer(trajectory: Trajectory, registry: Registry) -> Peer:
+    """The peer that claims a trajectory; ``NamedComponents`` if none does.
+
+    Raises:
+        PluginError: two peers claim it.
+    """
     names = sorted({o.name for plugin in registry.plugins for o in plugin.offers if o.kind == "peer"})
     peers: list[Any] = [registry.component("peer", name)() for name in names]
     claiming = [peer for peer in peers if peer.claims(trajectory.meta)]
@@ -109,7 +114,7 @@ def _train(experiment: Experiment, plan: ReplayPlan, registry: Registry) -> Repl
     network = experiment.network
     record = ReplayRecord(network, lambda x: _evaluate(experiment, x))
     with ReplayObserver(record, plan.record_outputs, registry):
-        trainer = Trainer(experiment, Observers(registry.manager, _no_record, _no_failure))
+        trainer = Trainer(experiment, Observers(registry.manager, no_record, no_failure))
         network.train()
         for step, (x, y, _) in enumerate(experiment.loader):
             trainer.epoch = int(plan.epochs[step]) if plan.epochs is not None else 0
@@ -127,18 +132,31 @@ def _evaluate(experiment: Experiment, x: np.ndarray) -> np.ndarray:
     return goodness.numpy()
 
 
-def _no_record(plugin: str, variable: str, value: object) -> None:
+def no_record(plugin: str, variable: str, value: object) -> None:
+    """Refuse to record: a replay has no run file."""
     raise RuntimeError(f"{plugin} cannot record {variable} in a replay")
 
 
-def _no_failure(plugin: str, sentence: str) -> None:
+def no_failure(plugin: str, sentence: str) -> None:
+    """Raise what an observer reports."""
     raise RuntimeError(sentence)
 
 
-def _experiment(plan: ReplayPlan, trajectory: Trajectory, peer: Peer, registry: Registry, fast: bool) -> Experiment:
+def experiment_of(
+    plan: ReplayPlan, trajectory: Trajectory, peer: Peer, registry: Registry, fast: bool = False
+) -> Experiment:
+    """Build the experiment of a plan, with the trajectory's initial weights.
+
+    Args:
+        plan: the plan of the replay.
+        trajectory: the recorded trajectory.
+        peer: the peer, which translates the recorded names.
+        registry: registry of components.
+        fast: whether to use the memory layout of an ordinary run.
+    """
     batches = RecordedBatches(plan)
     base = resolve(_table(plan, batches), registry)
-    slots = {**base.slots, **{kind: _choice(kind, entry, registry) for kind, entry in plan.components.items()}}
+    slots = {**base.slots, **{kind: choice(kind, entry, registry) for kind, entry in plan.components.items()}}
     slots["network"] = Choice(recorded_network(plan, batches), Params())
     if plan.negatives is not None:
         slots["negatives"] = Choice(recorded_negatives(batches), Params())
@@ -157,7 +175,8 @@ def _experiment(plan: ReplayPlan, trajectory: Trajectory, peer: Peer, registry: 
     return experiment
 
 
-def _choice(kind: str, entry: str | Mapping[str, Any] | type[Component], registry: Registry) -> Choice:
+def choice(kind: str, entry: str | Mapping[str, Any] | type[Component], registry: Registry) -> Choice:
+    """The component of a plan's slot, with its settings."""
     if isinstance(entry, type):
         return Choice(entry, entry.Params())
     entry = {"name": entry} if isinstance(entry, str) else entry

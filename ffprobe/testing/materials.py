@@ -55,8 +55,8 @@ def context(
         first, second = (numbers(1, shape, 10 * index + part)[0].square() for part in (1, 2))
         earlier.append((first, second) if form == "pair" else first)
     activation = activations(seen, MAPS, 5).requires_grad_()
-    given = numbers(seen, MAPS, 6)
-    return LossContext(layer, depth, step, 0, activation, labels(rows, classes), tuple(earlier), given, module)
+    given, images = numbers(seen, MAPS, 6), numbers(seen, (3, *MAPS[1:]), 7)
+    return LossContext(layer, depth, step, 0, activation, labels(rows, classes), tuple(earlier), given, module, images)
 
 
 def describe(value: object) -> str:

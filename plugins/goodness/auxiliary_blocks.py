@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from ffprobe_plugins.goodness.head_sequence import HeadSequence, needs_maps
+from ffprobe_plugins.networks.residual_blocks import BasicBlock
 from pydantic import Field
 from torch import nn
 
 import ffprobe
-from ffprobe_plugins.goodness.head_sequence import HeadSequence, needs_maps
-from ffprobe_plugins.networks.residual_blocks import BasicBlock
 
 
 class AuxiliaryBlocks(ffprobe.Goodness):

@@ -13,8 +13,8 @@ class ConvolutionalHead(ffprobe.Goodness):
     """Scores each class with a local head: z = relu(norm(conv(h))), logits = linear(mean of z over positions).
 
     ``conv`` keeps channels and size; ``norm`` is layer normalization over the channels of one position, with learned
-    scale and offset. This is the head of SFF (scalable Forward-Forward): with ``cross-entropy`` and ``greedy``, the head
-    carries part of the layer's work and is discarded, or read, after training.
+    scale and offset. This is the head of SFF (scalable Forward-Forward): with ``cross-entropy`` and ``greedy``, it
+    carries part of the layer's work.
 
     Deviation: the activation of a linear layer, which the code does not have, goes through a linear map of the same
     width instead of the convolution.

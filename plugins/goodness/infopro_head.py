@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from ffprobe_plugins.goodness.head_sequence import HeadSequence, needs_maps
 from pydantic import Field
 from torch import nn
 
 import ffprobe
-from ffprobe_plugins.goodness.head_sequence import HeadSequence, needs_maps
 
 
 class InfoProHead(ffprobe.Goodness):

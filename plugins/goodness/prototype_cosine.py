@@ -11,11 +11,11 @@ import ffprobe
 
 
 class PrototypeCosine(ffprobe.Goodness):
-    """Scores each class k with tau cos(e, p_k): e is a linear map of the activation's mean over positions, p_k a learned
-    prototype, and both are divided by their length (at least 1e-8).
+    """Scores each class k with tau cos(e, p_k): e is a linear map of the activation's mean over positions, p_k a
+    learned prototype, and both are divided by their length (at least 1e-8).
 
-    Prototypes start at 0.1 times a standard normal and learn with the layer. With ``cross-entropy`` and ``greedy``, this
-    is local learning by distances to prototypes. Lengths do not matter, so a layer cannot lower its loss by growing.
+    Prototypes start at 0.1 times a standard normal and learn with the layer. With ``cross-entropy`` and ``greedy``,
+    this is local learning by distances to prototypes. Lengths do not matter: no layer lowers its loss by growing.
 
     Deviation: the activation of a linear layer, which the code does not have, is used as it is.
     """

@@ -24,12 +24,13 @@ class InfoPro(ffprobe.Loss):
     The target is the image with values in [0, 1]: the image that the network receives, times ``std`` plus ``mean``,
     limited to [0, 1]. Empty values stand for 0.25 and 0.5 in every channel.
 
-    Deviations: InfoPro's first variant (its contrastive one is not here). The published weights are for 16 modules; with
-    modules of several layers, depth counts layers.
+    Deviations: InfoPro's first variant (its contrastive one is not here). The published weights are for 16 modules;
+    with modules of several layers, depth counts layers.
     """
 
     name = "infopro"
     form = "class"
+    averages = False  # batch normalization of the decoder compares the images of the batch
     source = "InfoPro, Wang et al. 2021, arXiv:2101.10832; weights for K = 16 and decoder of ChenxiangMA/AugLocal"
 
     class Params(ffprobe.Params):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from ffprobe_plugins.goodness.auxiliary_blocks import AuxiliaryBlocks
+from ffprobe_plugins.networks.residual_blocks import BasicBlock, Stem
 from pydantic import Field
 from torch import nn
 
 import ffprobe
-from ffprobe_plugins.goodness.auxiliary_blocks import AuxiliaryBlocks
-from ffprobe_plugins.networks.residual_blocks import BasicBlock, Stem
 
 
 class ResNet(ffprobe.Network):
@@ -30,13 +30,17 @@ class ResNet(ffprobe.Network):
 
     name = "resnet"
     learning_rate_steps = ((0.5, 0.1), (0.75, 0.01))
-    source = "He et al. 2016, arXiv:1512.03385, Sec. 4.2; auxiliary networks: AugLocal, Ma et al. 2024, arXiv:2402.17318"
+    source = (
+        "He et al. 2016, arXiv:1512.03385, Sec. 4.2; auxiliary networks: AugLocal, Ma et al. 2024, arXiv:2402.17318"
+    )
 
     class Params(ffprobe.Params):
         """Depth, width and auxiliary networks."""
 
         blocks: int = Field(5, ge=1, le=64, description="basic blocks in each stage; 5 is ResNet-32, 18 is ResNet-110")
-        width: float = Field(1.0, gt=0, le=16, description="factor on the number of channels of every layer, in (0, 16]")
+        width: float = Field(
+            1.0, gt=0, le=16, description="factor on the number of channels of every layer, in (0, 16]"
+        )
         auxiliary_depth: int = Field(
             0, ge=0, le=64, description="basic blocks of each layer's auxiliary network; 0 uses the run's goodness"
         )

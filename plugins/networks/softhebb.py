@@ -58,7 +58,9 @@ class SoftHebbNetwork(ffprobe.Network):
     class Params(ffprobe.Params):
         """The width."""
 
-        width: float = Field(1.0, gt=0, le=16, description="factor on the number of channels of every layer, in (0, 16]")
+        width: float = Field(
+            1.0, gt=0, le=16, description="factor on the number of channels of every layer, in (0, 16]"
+        )
 
     def layers(self, shape: ffprobe.Shape, classes: int) -> list[ffprobe.LayerSpec]:
         """Three layers.
@@ -71,16 +73,20 @@ class SoftHebbNetwork(ffprobe.Network):
                 f"The network {self.name!r} needs images of at least 3x3 pixels; its input is {list(shape)}.",
                 hint="Use --plugin fcn.",
             )
-        max4, avg2 = ("max", 4, 2, 1), ("avg", 2, 2, 0)
-        plan = [(96, 5, 0.7, max4), (384, 3, 1.4, max4), (1536, 3, 1.0, avg2)]
+        plan = [
+            (96, 5, Triangle(0.7, "max", 4, 2, 1)),
+            (384, 3, Triangle(1.4, "max", 4, 2, 1)),
+            (1536, 3, Triangle(1.0, "avg", 2, 2, 0)),
+        ]
         side, specs = min(shape[1:]), []
-        for channels, kernel, power, (pool, window, stride, padding) in plan:
-            pooled = (side + 2 * padding - window) // stride + 1
+        for index, (channels, kernel, activation) in enumerate(plan):
+            pooled = (side + 2 * activation.padding - activation.kernel) // activation.stride + 1
             kernel = kernel if side > kernel // 2 else 1
             # the next layer reflects its border, for which it needs two pixels
-            halves = pooled >= 2 or channels == plan[-1][0]
-            activation = Triangle(power, pool, window, stride, padding) if halves and pooled >= 1 else Triangle(power)
-            side = pooled if halves and pooled >= 1 else side
+            if pooled < (1 if index == len(plan) - 1 else 2):
+                activation = Triangle(activation.power)
+            else:
+                side = pooled
             specs.append(
                 ffprobe.LayerSpec(
                     "conv",

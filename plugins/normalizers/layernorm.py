@@ -31,7 +31,7 @@ class LayerNorm(ffprobe.Normalizer):
         affine: bool = Field(True, description="learn a scale and an offset for every feature")
         over: Literal["features", "channels"] = Field(
             "features",
-            description="what one mean and variance cover: features (all of a sample) or channels (those of one position)",
+            description="what one mean and variance cover: features (all of a sample) or channels (of one position)",
         )
         position: Literal["input", "preactivation", "activation", "output"] = Field(
             "input",

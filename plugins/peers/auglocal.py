@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-import ffprobe
 from ffprobe_plugins.peers.tolerances import tolerances
+
+import ffprobe
 
 KINDS = {
     "DGL": "P c n r c n r c n r P f l b r l b r l",
     "InfoPro": "c n r P f l r l",
     "PredSim": "p f l",
 }
-"""The modules of the auxiliary network of each rule, by their first letters below; AugLocal's has any number of blocks."""
+"""The modules of each rule's auxiliary network, by the letters below; AugLocal's has any number of blocks."""
 LETTERS = {
     "adaptive average pool": "P",
     "average pool": "p",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import ffprobe
 from ffprobe_plugins.peers.tolerances import tolerances
+
+import ffprobe
 
 MAGNITUDES = {"usf": "uniform", "frsf": "fixed", "brsf": "batch"}
 

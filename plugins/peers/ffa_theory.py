@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import ffprobe
 from ffprobe_plugins.peers.tolerances import tolerances
+
+import ffprobe
 
 METHODS = {
     "ffa-theory's port of Trifecta": "trifecta",
@@ -23,12 +24,12 @@ class FFATheoryPeer(ffprobe.Peer):
     """Replays trajectories of Zhaoxian-Wu/ffa-theory, the code of "The Price of Locality": six methods on small
     convolutional networks.
 
-    Its Trifecta is not the published one. No optimizer holds the parameters of the layer before, so no loss updates that
-    layer (here ``alternating`` instead of ``olu``), and turns change by the epoch, beginning with the layers that the
-    published code trains second.
+    Its Trifecta is not the published one. No optimizer holds the parameters of the layer before, so no loss updates
+    that layer (here ``alternating`` instead of ``olu``), and turns change by the epoch, beginning with the
+    layers that the published code trains second.
 
-    Specific to this code: the last block of its Trifecta averages to 4x4 positions after ReLU; all blocks run forward in
-    every step, also above the last one that is trained; the label overlay replaces the first values of the flattened
+    Specific to this code: the last block of its Trifecta averages to 4x4 positions after ReLU; all blocks run forward
+    in every step, also above the last one that is trained; the label overlay replaces the first values of the flattened
     image (``pixel-overlay`` writes into every channel).
     """
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import ffprobe
 from ffprobe_plugins.peers.tolerances import tolerances
+
+import ffprobe
 
 POOLS = {"none": ("none", 2, 2, 0), "max4": ("max", 4, 2, 1), "avg2": ("avg", 2, 2, 0), "max2": ("max", 2, 2, 0)}
 
 
 class SoftHebbPeer(ffprobe.Peer):
-    """Replays trajectories of NeuromorphicComputing/SoftHebb. In its demo all blocks learn from one forward pass; in the
-    full implementation only the recorded blocks do, and the others run in evaluation mode.
+    """Replays trajectories of NeuromorphicComputing/SoftHebb. In its demo, all blocks learn from one forward pass; in
+    the full implementation only the recorded blocks do, and the others run in evaluation mode.
 
-    Specific to this code: lebesgue_p other than 2 changes what the map computes, u = conv(x, sign(w) |w|^(p-1)), and the
-    norm in the rates, but not the decay; every layer may have another rate, temperature and competition.
+    Specific to this code: lebesgue_p other than 2 changes what the map computes, u = conv(x, sign(w) |w|^(p-1)), and
+    the norm in the rates, but not the decay; every layer may have another rate, temperature and competition.
     """
 
     name = "peer-softhebb"
@@ -162,7 +163,9 @@ def _rule(meta: Mapping[str, Any], kept: dict[str, list[Any]]) -> type[ffprobe.R
             return super().rates(index)
 
         def distances(self, weight: torch.Tensor) -> torch.Tensor:
-            at = next(i for i in range(self.network.depth) if self.network.layer(i).weight.data_ptr() == weight.data_ptr())
+            at = next(
+                i for i in range(self.network.depth) if self.network.layer(i).weight.data_ptr() == weight.data_ptr()
+            )
             return (weight.flatten(1).norm(p=exponents[at], dim=1) - 1).abs()
 
         def changes(self, images: torch.Tensor, learning: set[int]) -> dict[int, torch.Tensor]:

@@ -6,10 +6,10 @@ import math
 from typing import Literal
 
 import torch
+from ffprobe_plugins.rules.feedback_maps import replace_maps
 from pydantic import Field
 
 import ffprobe
-from ffprobe_plugins.rules.feedback_maps import replace_maps
 
 
 class FeedbackAlignment(ffprobe.Rule):

@@ -6,17 +6,17 @@ import math
 from typing import Literal
 
 import torch
+from ffprobe_plugins.rules.feedback_maps import Feedback, replace_maps
 from pydantic import Field
 
 import ffprobe
-from ffprobe_plugins.rules.feedback_maps import Feedback, replace_maps
 
 
 class SignSymmetry(ffprobe.Rule):
     """Propagates errors back through B = M sign(W): every convolution and linear map except those of the first layer
     passes its error back through the signs of its current weights, with magnitudes M that do not depend on them.
 
-    ``magnitude`` is ``uniform`` for M = s, one number for each map (uSF); ``fixed`` for random M >= 0 that are drawn once
+    ``magnitude`` is ``uniform`` for M = s, one number for each map (uSF); ``fixed`` for random M >= 0, drawn once
     (frSF) and stored in the network as ``feedback``; ``batch`` for random M >= 0 that are drawn for every forward pass
     (brSF). s = sqrt(2 / (fan_in + fan_out)), the standard deviation of Xavier's initial weights, or 1 / sqrt(3 fan_in),
     that of torch's; M is the absolute value of such an initial matrix, drawn uniformly.

@@ -26,14 +26,14 @@ class SoftHebb(ffprobe.Rule):
     changing as their weights reach length 1. There are no labels, no loss and no gradient.
 
     All layers of the scheduler's groups learn from one forward pass with their old weights: ``greedy`` trains all at
-    once (as the authors' demo), ``sequential`` one after the other. Layers that do not learn in a step use their running
-    statistics. A parameter that is not a weight of the map (a bias, a head) does not change.
+    once (as the authors' demo), ``sequential`` one after the other. Layers that do not learn in a step use their
+    running statistics. A parameter that is not a weight of the map (a bias, a head) does not change.
 
     ``Update.loss`` is the mean of | |w_o| - 1 | before the update, which shows how far the layer is from its end; the
     rule has no objective whose gradient it follows. ``weight.grad`` is -D at that moment, for probes.
 
-    Deviations: without ``adaptive``, rates stay or fall by ``decay`` in every update, but not below 0. Weights are drawn
-    from N(0, (start / sqrt(inputs))^2), as in the authors' demo.
+    Deviations: without ``adaptive``, rates stay or fall by ``decay`` in every update, but not below 0. Weights are
+    drawn from N(0, (start / sqrt(inputs))^2), as in the authors' demo.
     """
 
     name = "soft-hebb"
@@ -125,7 +125,7 @@ class SoftHebbLearner(ffprobe.Learner):
         return found
 
     def change(self, index: int, seen: torch.Tensor, u: torch.Tensor) -> torch.Tensor:
-        """D of one layer: what its weights see in proportion to the response, minus their decay, divided by the maximum.
+        """D of one layer: what its weights see in proportion to the response, minus their decay, over the maximum.
 
         Args:
             index: index of the layer, from 0.
@@ -216,11 +216,11 @@ def at_layer(values: tuple[float, ...], index: int) -> float:
 
 
 def _padded(conv: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
-    rows, columns = conv.padding
+    rows, columns = int(conv.padding[0]), int(conv.padding[1])
     if rows == columns == 0:
         return x
     mode = "constant" if conv.padding_mode == "zeros" else conv.padding_mode
-    return functional.pad(x, (int(columns), int(columns), int(rows), int(rows)), mode)
+    return functional.pad(x, (columns, columns, rows, rows), mode)
 
 
 @ffprobe.hookimpl

@@ -53,7 +53,10 @@ class LossContract(ComponentContract):
         inner = given.input.double() if given.input is not None else None
         module = given.module.double() if given.module is not None else None
         earlier = tuple(tuple(p.double() for p in e) if isinstance(e, tuple) else e.double() for e in given.earlier)
-        return replace(given, activation=given.activation.double(), input=inner, module=module, earlier=earlier)
+        images = given.images.double() if given.images is not None else None
+        return replace(
+            given, activation=given.activation.double(), input=inner, module=module, earlier=earlier, images=images
+        )
 
     def value(self, batch: tuple[torch.Tensor, torch.Tensor], given: LossContext | None = None) -> torch.Tensor:
         """The value of a new loss."""
@@ -130,7 +133,8 @@ class LossContract(ComponentContract):
         ]
         inner = given.input[rows] if given.input is not None else None
         activation, truth = given.activation[rows], given.labels[order]
-        other = replace(given, activation=activation, labels=truth, earlier=tuple(earlier), input=inner)
+        images = given.images[rows] if given.images is not None else None
+        other = replace(given, activation=activation, labels=truth, earlier=tuple(earlier), input=inner, images=images)
         first = self.value(batch, given)
         second = self.value((batch[0][order], batch[1][order]), other)
         far = distance(second, first)
@@ -159,8 +163,9 @@ class LossContract(ComponentContract):
         rows = [index, index + ROWS] if self.form == "pair" else [index]
         earlier = [tuple(p[image] for p in pair) if isinstance(pair, tuple) else pair[image] for pair in given.earlier]
         inner = given.input[rows] if given.input is not None else None
+        images = given.images[rows] if given.images is not None else None
         activation, truth = given.activation[rows], given.labels[image]
-        return replace(given, activation=activation, labels=truth, earlier=tuple(earlier), input=inner)
+        return replace(given, activation=activation, labels=truth, earlier=tuple(earlier), input=inner, images=images)
 
     @check("With the wrong sign the network learns the opposite.")
     def wrong_order_costs_more(self) -> None:
