@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import torch
@@ -21,6 +22,13 @@ log = logging.getLogger("ffprobe")
 
 WARN_AFTER = 0.1
 """Fraction of the limit after which a process that still waits says for whom."""
+
+
+MEET = (1 << 25) - 1
+"""The tag of a meeting; all other tags are below it."""
+
+TRAINED = count()
+"""Numbers the transfers that this process has made, in the same order in every process."""
 
 
 @dataclass
@@ -46,10 +54,13 @@ class Transfers:
 
     def __init__(self, limit: float, in_flight: int = 2) -> None:
         self.limit, self.in_flight = limit, in_flight
+        # what an interrupted run announced and never received must not receive what the next one sends
+        self._tags = (next(TRAINED) % 32) << 25
         self.traffic = Traffic()
         self._sent: deque[list[tuple[Any, torch.Tensor, int, str]]] = deque()
         self._waiting: tuple[float, int, str] | None = None
         self._watch: threading.Thread | None = None
+        self._over = threading.Event()
 
     def begin_batch(self) -> None:
         """Begin the sends of the next batch; waits for those of the oldest batch if too many are in flight."""
@@ -61,15 +72,15 @@ class Transfers:
         """Send bytes, uint8 ``[n]`` on the CPU, without waiting; they must not change until they are received."""
         if not self._sent:
             self._sent.append([])
-        with _reported(to):
-            self._sent[-1].append((distributed.isend(data, to, tag=tag), data, to, what))
+        with reported(to):
+            self._sent[-1].append((distributed.isend(data, to, tag=self._tags + tag), data, to, what))
         self.traffic.sent += data.numel()
 
-    def expect(self, count: int, source: int, tag: int) -> Incoming:
-        """Announce that ``count`` bytes are wanted, so that they arrive in the background."""
-        data = torch.empty(count, dtype=torch.uint8)
-        with _reported(source):
-            return Incoming(distributed.irecv(data, source, tag=tag), data, source)
+    def expect(self, length: int, source: int, tag: int) -> Incoming:
+        """Announce that ``length`` bytes are wanted, so that they arrive in the background."""
+        data = torch.empty(length, dtype=torch.uint8)
+        with reported(source):
+            return Incoming(distributed.irecv(data, source, tag=self._tags + tag), data, source)
 
     def receive(self, incoming: Incoming, what: str) -> torch.Tensor:
         """Wait for announced bytes; uint8 ``[n]``."""
@@ -77,23 +88,29 @@ class Transfers:
         return incoming.data
 
     def drain(self) -> None:
-        """Wait until everything that was sent has been received."""
+        """Wait until everything that was sent has been received, and end the thread that watches over waits."""
         while self._sent:
             self._complete(self._sent.popleft())
+        if self._watch:
+            self._over.set()
+            self._watch.join()
+            self._watch = None
 
     def meet(self, what: str) -> None:
-        """Wait until every process has called this; a process that does not come is named.
+        """Wait until every process has called this, through the first one; a process that does not come is named.
 
         Raises:
             FfprobeError: a process has ended, or has not come within the limit.
         """
-        self._waiting = (time.monotonic(), -1, what)
-        try:
-            distributed.monitored_barrier(timeout=timedelta(seconds=self.limit))
-        except RuntimeError as error:
-            raise _ended(error, None, self.limit) from error
-        finally:
-            self._waiting = None
+        rank, size = distributed.get_rank(), distributed.get_world_size()
+        here = torch.zeros(1, dtype=torch.uint8)
+        for other in range(1, size) if rank == 0 else []:
+            self.receive(self.expect(1, other, MEET), what)
+        for other in range(1, size) if rank == 0 else [0]:
+            self.send(here, other, MEET, what)
+        if rank:
+            self.receive(self.expect(1, 0, MEET), what)
+        self.drain()
 
     def _complete(self, sends: list[tuple[Any, torch.Tensor, int, str]]) -> None:
         for work, _, to, what in sends:
@@ -103,6 +120,7 @@ class Transfers:
         began = time.monotonic()
         self._waiting = (began, peer, what)
         if self._watch is None:
+            self._over.clear()
             self._watch = threading.Thread(target=self._warn, daemon=True, name="ffprobe-stragglers")
             self._watch.start()
         try:
@@ -114,10 +132,9 @@ class Transfers:
             self.traffic.waited += time.monotonic() - began
 
     def _warn(self) -> None:
-        # one thread for the whole run: a timer for every wait would cost a thread for every batch
+        # one thread for an epoch: a timer for every wait would cost a thread for every batch
         pause, warned = min(1.0, self.limit * WARN_AFTER / 2), None
-        while True:
-            time.sleep(pause)
+        while not self._over.wait(pause):
             waiting = self._waiting
             if waiting and waiting is not warned and time.monotonic() - waiting[0] > self.limit * WARN_AFTER:
                 warned, (_, peer, what) = waiting, waiting
@@ -125,7 +142,7 @@ class Transfers:
                     "process %d has waited %.0f seconds for %s (%s); it ends after %.0f seconds",
                     distributed.get_rank(),
                     self.limit * WARN_AFTER,
-                    f"process {peer}" if peer >= 0 else "the other processes",
+                    f"process {peer}",
                     what,
                     self.limit,
                 )
@@ -141,7 +158,8 @@ class Incoming:
 
 
 @contextmanager
-def _reported(peer: int) -> Iterator[None]:
+def reported(peer: int | None = None) -> Iterator[None]:
+    """Errors of ``torch.distributed`` inside the block as an ``FfprobeError`` that says what happened."""
     try:
         yield
     except RuntimeError as error:
@@ -151,7 +169,7 @@ def _reported(peer: int) -> Iterator[None]:
 def _ended(error: RuntimeError, peer: int | None, limit: float) -> FfprobeError:
     reason = str(error).splitlines()[0]
     who = "Another process" if peer is None else f"Process {peer}"
-    slow = "timed out" in reason.lower() or "failed to pass" in reason.lower()
+    slow = "timed out" in reason.lower()
     return FfprobeError(
         f"{who} has sent nothing for {limit:.0f} seconds, so this process stops."
         if slow

@@ -34,7 +34,7 @@ from ffprobe.runtime.precision import autocast, choose_device, choose_precision
 from ffprobe.runtime.seeding import seeded, stream
 from ffprobe.training.groups import plan
 from ffprobe.training.optimizers import build_optimizer
-from ffprobe.training.pipeline.build_stage import build_stage, is_pipeline, stage_loader
+from ffprobe.training.pipeline.build_stage import build_stage, is_pipeline
 from ffprobe.training.pipeline.stage_learner import StageLearner
 from ffprobe.training.split import Split, load_split
 

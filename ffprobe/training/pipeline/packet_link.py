@@ -85,6 +85,19 @@ class PacketLink:
                 at += layout.bytes
         return {layout.name: tensors[layout.name] for layout in layouts}
 
+    def send_nothing(self, key: Hashable, step: int) -> None:
+        """Send zeros for a step that will not take place, if its packet was announced to the other process."""
+        for part, indices in enumerate(messages(self._layouts.get(key, [])), 2):
+            data = torch.zeros(sum(self._layouts[key][index].bytes for index in indices), dtype=torch.uint8)
+            self.transfers.send(data, self.peer, _tag(step) + part, "the end of the run")
+
+    def discard(self) -> None:
+        """Receive and drop what was announced: the run stops."""
+        for expected in self._announced.values():
+            for incoming in expected:
+                self.transfers.receive(incoming, "the end of the run")
+        self._announced.clear()
+
     def _expect(self, layouts: list[TensorLayout], tag: int) -> list[Incoming]:
         counts = [sum(layouts[index].bytes for index in indices) for indices in messages(layouts)]
         return [self.transfers.expect(count, self.peer, tag + part) for part, count in enumerate(counts, 2)]

@@ -12,7 +12,7 @@ from ffprobe.components.process_group import ProcessGroup
 from ffprobe.components.rule import Learner, Update
 from ffprobe.distributed.placement import Placement
 from ffprobe.distributed.tensor_bytes import copy_values, joined
-from ffprobe.distributed.transfers import Incoming, Transfers
+from ffprobe.distributed.transfers import Incoming, Transfers, reported
 from ffprobe.training.group_learner import GroupLearner, StepState
 from ffprobe.training.groups import groups_of_step
 from ffprobe.training.pipeline.dropout_draws import draw_masks
@@ -99,6 +99,8 @@ class StageLearner(Learner):
             self.above.send(named_tensors(state, self.stop_signal, plan.starts_from(own.stop)), key, step)
         self._hold(plan, following, step)
         self._draw(plan, range(own.stop, len(plan.works)), state)
+        if self.stop_signal:
+            self._stop(step, epoch)
 
     def synchronize(self, rows: torch.Tensor) -> torch.Tensor:
         """Give every process all weights, and the main process all optimizer states, after the last step of an epoch.
@@ -114,12 +116,14 @@ class StageLearner(Learner):
         for layer, holder in sorted(self._holders.items()):
             tensors = layer_tensors(self.network, layer)
             data = joined(tensors)
-            distributed.broadcast(data, holder)
+            with reported(holder):
+                distributed.broadcast(data, holder)
             if holder != self.rank:
                 copy_values(data, tensors)
         self._holders.clear()
         states: list[Any] = [None] * self.group.size
-        distributed.gather_object(_on_cpu(self._own_state()), states if self.group.is_main else None)
+        with reported():
+            distributed.gather_object(_on_cpu(self._own_state()), states if self.group.is_main else None)
         self._others = {key: value for state in states[1:] if state for key, value in state.items()}
         return self.merge(rows)
 
@@ -151,11 +155,23 @@ class StageLearner(Learner):
             self.stop_signal = self.requested
             return self.base.begin(images, labels, step, epoch)
         state, self.stop_signal = step_state(self.below.receive(key, step), step, epoch)
-        for ahead in range(step + 1, step + 1 + AHEAD):
-            if self._is_last(ahead - 1):  # weights are gathered between two epochs
-                break
+        for ahead in self._ahead(step):
             self.below.announce(self._plan(ahead, epoch)[0], ahead)
         return state
+
+    def _ahead(self, step: int) -> range:
+        """The steps whose packets are announced during a step: none of the next epoch, before which weights meet."""
+        left = self.per_epoch - 1 - step % self.per_epoch
+        return range(step + 1, step + 1 + min(AHEAD, left))
+
+    def _stop(self, step: int, epoch: int) -> None:
+        # a transfer that is announced and never takes place would disturb the end of the process
+        if self.above:
+            for ahead in self._ahead(step):
+                self.above.send_nothing(self._plan(ahead, epoch)[0], ahead)
+        if self.below:
+            self.below.discard()
+        self.transfers.drain()
 
     def _plan(self, step: int, epoch: int) -> tuple[tuple[tuple[int, int], ...], StepPlan]:
         groups = tuple(groups_of_step(self.base.setup.scheduler, step, epoch, self.network.depth))

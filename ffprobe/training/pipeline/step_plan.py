@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from ffprobe.distributed.placement import Placement
@@ -73,7 +74,7 @@ def step_plan(groups: Sequence[Group], placement: Placement) -> StepPlan:
     for start, stop in groups:
         if start > deepest:  # the layers between two groups are idle in this step
             cuts = [deepest, *(cut for cut in placement.starts if deepest < cut < start), start]
-            works += [Work("idle", a, b) for a, b in zip(cuts, cuts[1:], strict=False)]
+            works += [Work("idle", a, b) for a, b in pairwise(cuts)]
         works.append(Work("group", start, stop))
         deepest = stop
     if groups and deepest < placement.depth:
