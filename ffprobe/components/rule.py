@@ -107,10 +107,14 @@ class Rule(Component):
     Attributes:
         shares_batches: whether its learners compute gradients with ``setup.process_group.backward``, so that several
             processes can share each batch (``torchrun``). If False, a run on several processes is refused.
+        independent_groups: whether its learner is a ``GroupLearner`` whose update groups need nothing of a step but
+            what the groups below passed on before their update, so that processes can train different groups
+            (``parallel=layers``). If False, such a run is refused.
     """
 
     kind = "rule"
     shares_batches: ClassVar[bool] = False
+    independent_groups: ClassVar[bool] = False
 
     @abstractmethod
     def build(self, setup: LearnerSetup) -> Learner:

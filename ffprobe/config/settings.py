@@ -131,6 +131,18 @@ class RunSettings(Params):
         description="precision of forward passes: fp32, bf16, fp64, or auto (bf16 where it is at least 1.2 "
         "times faster, measured once for each machine; a resumed run keeps what it had)",
     )
+    parallel: Literal["batch", "layers"] = Field(
+        "batch",
+        description="what several processes (torchrun) divide: batch (every process trains all layers on its shard of "
+        "each batch) or layers (every process trains some layers on whole batches, one batch behind the process below; "
+        "for rules without a signal from above); without effect in one process",
+    )
+    parallel_timeout: float = Field(
+        600.0,
+        gt=0,
+        description="with parallel=layers, seconds that a process waits for another one within a step before the run "
+        "ends with an error; a warning names the process after a tenth of them",
+    )
     training: Training = Training()
     recording: Recording = Recording()
     data: Data = Data()

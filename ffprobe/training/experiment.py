@@ -24,7 +24,7 @@ from ffprobe.data.augment import default_shift
 from ffprobe.data.loader import Loader
 from ffprobe.distributed.shared_batches import refuse_what_needs_the_whole_batch, share_batch_statistics
 from ffprobe.distributed.whole_batch import WholeBatchNegatives
-from ffprobe.errors import UsageError
+from ffprobe.errors import FfprobeError, UsageError
 from ffprobe.hookspecs import RunContext
 from ffprobe.network.compiling import choose_compile, compile_layers
 from ffprobe.network.network import LayeredNetwork
@@ -34,6 +34,8 @@ from ffprobe.runtime.precision import autocast, choose_device, choose_precision
 from ffprobe.runtime.seeding import seeded, stream
 from ffprobe.training.groups import plan
 from ffprobe.training.optimizers import build_optimizer
+from ffprobe.training.pipeline.build_stage import build_stage, is_pipeline
+from ffprobe.training.pipeline.stage_learner import StageLearner
 from ffprobe.training.split import Split, load_split
 
 
@@ -58,7 +60,7 @@ class Experiment:
         precision: ``fp32``, ``bf16`` or ``fp64``.
         autocast: returns a new context manager for forward passes in this precision.
         learning_rate_steps: the network's own learning rate schedule, as (fraction of the run, factor) pairs.
-        process_group: the processes that share each batch.
+        process_group: the processes that share each batch, or that train different layers (``pipeline``).
     """
 
     config: RunConfig
@@ -78,6 +80,11 @@ class Experiment:
     autocast: Callable[[], Any]
     learning_rate_steps: tuple[tuple[float, float], ...]
     process_group: ProcessGroup = field(default_factory=ProcessGroup)
+
+    @property
+    def pipeline(self) -> StageLearner | None:
+        """The learner of this process if processes train different layers; None otherwise."""
+        return self.learner if isinstance(self.learner, StageLearner) else None
 
     @property
     def context(self) -> RunContext:
@@ -122,6 +129,8 @@ def build(
     settings = config.settings
     training = settings.training
     process_group = process_group or ProcessGroup()
+    pipeline = is_pipeline(settings.parallel, process_group)
+    sharing = ProcessGroup() if pipeline else process_group  # the processes that share each batch
     observers = tuple(choice.build() for choice in config.observers if not isinstance(choice, str))
     with attribute_errors(registry, "preparing an observer"):
         for observer in observers:
@@ -138,16 +147,16 @@ def build(
     with attribute_errors(registry, "building the network"), seeded(settings.seed, "init"):
         parts = (components["network"], encoder, components["normalizer"], components["goodness"])
         network = LayeredNetwork(*parts, split.train.shape, classes, components["loss"])
-    if process_group.size > 1:
+    if sharing.size > 1:
         batch = min(training.batch_size, len(split.train))
-        refuse_what_needs_the_whole_batch(components, network, process_group, batch, training.sync_batch_norm)
+        refuse_what_needs_the_whole_batch(components, network, sharing, batch, training.sync_batch_norm)
         if training.sync_batch_norm:
-            share_batch_statistics(network, process_group)
+            share_batch_statistics(network, sharing)
     dtype = torch.float64 if precision == "fp64" else torch.float32
     network.to(device=device, dtype=dtype).to(memory_format=memory_format)
     streams = {name: stream(settings.seed, name) for name in ("shuffle", "augmentation", "negatives")}
     if loader is None:
-        loader = _loader(config, split, device, dtype, streams, process_group)
+        loader = _loader(config, split, device, dtype, streams, sharing)
     with attribute_errors(registry, "planning the update groups"):
         generator = stream(settings.seed, "scheduler")
         groups = plan(components["scheduler"], network.depth, training.epochs, len(loader), generator, every_layer)
@@ -162,19 +171,33 @@ def build(
         network=network,
         loss=components["loss"],
         scheduler=components["scheduler"],
-        negatives=WholeBatchNegatives(components["negatives"], process_group)
-        if process_group.size > 1
+        negatives=WholeBatchNegatives(components["negatives"], sharing)
+        if sharing.size > 1
         else components["negatives"],
         generator=streams["negatives"],
         optimizer=optimizer or partial(build_optimizer, settings=training),
         groups=groups,
         autocast=new_autocast,
         classes=classes,
-        process_group=process_group,
+        process_group=sharing,
     )
     with attribute_errors(registry, "building the rule"), seeded(settings.seed, "rule"):
         learner = components["rule"].build(setup)
     probes = tuple(choice.build() for choice in config.probes)
+    if pipeline:
+        watching = [*((p.name, p) for p in (*probes, *observers)), *registry.manager.list_name_plugin()]
+        with attribute_errors(registry, "measuring the layers", FfprobeError):
+            learner = build_stage(
+                learner,
+                setup,
+                components,
+                watching,
+                loader,
+                split.train,
+                process_group,
+                epochs=training.epochs,
+                limit=settings.parallel_timeout,
+            )
     return Experiment(
         config,
         registry,

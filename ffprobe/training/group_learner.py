@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -11,6 +12,30 @@ import torch
 from ffprobe.components.rule import Learner, LearnerSetup, Update
 from ffprobe.inference.evaluate import goodness_for_negatives
 from ffprobe.training.groups import groups_of_step
+
+
+@dataclass
+class StepState:
+    """What the update groups of one step pass on to the groups above them.
+
+    Attributes:
+        images: input of the encoder, ``[2B, C, H, W]`` in form ``pair``, positives first; ``[B, C, H, W]`` in form
+            ``class``. None where no later group starts from it.
+        input_labels: labels that the encoder shows, int64 ``[2B]``; None if the input has no label.
+        labels: the true labels, int64 ``[B]``.
+        step: number of optimizer steps completed before this one.
+        epoch: index of the epoch, from 0.
+        inputs: the detached input of layer i by i, computed before this step's updates.
+        goodness: the detached goodness of layers that had a loss in this step, by layer.
+    """
+
+    images: torch.Tensor | None
+    input_labels: torch.Tensor | None
+    labels: torch.Tensor
+    step: int
+    epoch: int
+    inputs: dict[int, torch.Tensor] = field(default_factory=dict)
+    goodness: dict[int, Any] = field(default_factory=dict)
 
 
 class GroupLearner(Learner):
@@ -39,43 +64,74 @@ class GroupLearner(Learner):
 
     def step(self, images: torch.Tensor, labels: torch.Tensor, step: int, epoch: int) -> Iterator[Update]:
         """Update every group of this step, in order of depth; see ``Learner.step``."""
-        setup, network = self.setup, self.network
+        state = self.begin(images, labels, step, epoch)
+        groups = groups_of_step(self.setup.scheduler, step, epoch, self.network.depth)
+        for done, group in enumerate(groups, 1):
+            yield self.train_group(state, group)
+            self.finish_group(state, group, {start for start, _ in groups[done:]})
+        self.update_idle_normalizer(state)
+
+    def begin(self, images: torch.Tensor, labels: torch.Tensor, step: int, epoch: int) -> StepState:
+        """The state before the first group: the batch with its negatives."""
         images, input_labels = self._batch(images, labels)
-        groups = groups_of_step(setup.scheduler, step, epoch, network.depth)
-        # inputs[i]: the detached input of layer i, computed before this step's updates
-        inputs: dict[int, torch.Tensor] = {}
-        goodness: dict[int, Any] = {}
-        for done, (start, stop) in enumerate(groups, 1):
-            optimizer = self._optimizer((start, stop))
-            with setup.autocast():
-                x = self._input(start, stop, (images, input_labels), inputs)
-                within: dict[int, torch.Tensor] = {}  # the same for layers of this group, with their graph
-                for index in range(start, stop):
-                    layer_input = x
-                    activation = network.layer(index)(x)
-                    x = network.pass_on(index, activation, ChainMap(within, inputs))
-                    within[index + 1] = x
-                    inputs.setdefault(index + 1, x.detach())
-            local = network.local_loss(
-                stop - 1,
-                activation,
-                labels,
-                setup.loss,
-                step=step,
-                epoch=epoch,
-                earlier=[value for _, value in sorted(goodness.items())],
-                layer_input=layer_input,
-                images=images,
-                autocast=setup.autocast,
-            )
-            parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-            loss, *goodness_means = setup.process_group.backward(local.loss, parameters, local.means)
-            optimizer.step()
-            goodness[stop - 1] = local.goodness
-            yield Update(range(start, stop), stop - 1, loss, *goodness_means)
-            optimizer.zero_grad(set_to_none=True)
-            self._free(inputs, {start for start, _ in groups[done:]})
-        self._update_idle_normalizer(inputs)
+        return StepState(images, input_labels, labels, step, epoch)
+
+    def train_group(self, state: StepState, group: tuple[int, int]) -> Update:
+        """Update one group; its gradients exist until ``finish_group``.
+
+        Args:
+            state: of this step, after the groups before; what this group passes on is added.
+            group: the pair (a, b): layers a to b - 1.
+        """
+        setup, network, inputs = self.setup, self.network, state.inputs
+        start, stop = group
+        optimizer = self._optimizer(group)
+        with setup.autocast():
+            x = self._input(start, stop, (state.images, state.input_labels), inputs)
+            within: dict[int, torch.Tensor] = {}  # as ``inputs`` for layers of this group, with their graph
+            for index in range(start, stop):
+                layer_input = x
+                activation = network.layer(index)(x)
+                x = network.pass_on(index, activation, ChainMap(within, inputs))
+                within[index + 1] = x
+                inputs.setdefault(index + 1, x.detach())
+        local = network.local_loss(
+            stop - 1,
+            activation,
+            state.labels,
+            setup.loss,
+            step=state.step,
+            epoch=state.epoch,
+            earlier=[value for _, value in sorted(state.goodness.items())],
+            layer_input=layer_input,
+            images=state.images,
+            autocast=setup.autocast,
+        )
+        parameters = [parameter for part in optimizer.param_groups for parameter in part["params"]]
+        loss, *goodness_means = setup.process_group.backward(local.loss, parameters, local.means)
+        optimizer.step()
+        state.goodness[stop - 1] = local.goodness
+        return Update(range(start, stop), stop - 1, loss, *goodness_means)
+
+    def finish_group(self, state: StepState, group: tuple[int, int], later: set[int]) -> None:
+        """Clear the gradients of a group, and free what no later group of the step needs.
+
+        Args:
+            state: of this step, after ``train_group``.
+            group: the pair (a, b).
+            later: the first layers of the groups that follow in this step.
+        """
+        self._optimizer(group).zero_grad(set_to_none=True)
+        self._free(state.inputs, later)
+
+    def run_idle(self, state: StepState, stop: int) -> None:
+        """Run the layers below ``stop`` that no group of this step has run, without learning."""
+        with self.setup.autocast():
+            self._input(stop, stop, (state.images, state.input_labels), state.inputs)
+
+    def update_idle_normalizer(self, state: StepState) -> None:
+        """Run the normalizer of the layer after the last group, so that its running statistics cover every step."""
+        self._update_idle_normalizer(state.inputs)
 
     def set_learning_rate(self, rate: float) -> None:
         """Set the learning rate of every group; a parameter group with a ``factor`` multiplies it by this factor."""
@@ -109,7 +165,7 @@ class GroupLearner(Learner):
         self,
         start: int,
         stop: int,
-        batch: tuple[torch.Tensor, torch.Tensor | None],
+        batch: tuple[torch.Tensor | None, torch.Tensor | None],
         inputs: dict[int, torch.Tensor],
     ) -> torch.Tensor:
         if start == 0:

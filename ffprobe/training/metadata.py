@@ -91,6 +91,7 @@ def _attributes(experiment: Experiment, command: str) -> dict[str, object]:
         "threads": torch.get_num_threads(),
         "processes": experiment.process_group.size,
         "process_backend": experiment.process_group.backend or "none",
+        **({"placement": json.dumps(experiment.pipeline.placement.to_dict())} if experiment.pipeline else {}),
         "plugins": plugins,
         "dataset_sha256": split.train.sha256(),
         "validation_sha256": split.validation.sha256(),

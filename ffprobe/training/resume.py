@@ -24,9 +24,9 @@ def environment(experiment: Experiment) -> dict[str, Any]:
     """Everything that the numbers of a run depend on: settings, data, versions, device, threads, plugins."""
     split = experiment.split
     process_group = experiment.process_group
-    processes = (
-        {"processes": process_group.size, "process_backend": process_group.backend} if process_group.size > 1 else {}
-    )
+    # layers in parallel give the numbers of one process, so their number of processes decides nothing
+    shared = process_group.size > 1 and not experiment.pipeline
+    processes = {"processes": process_group.size, "process_backend": process_group.backend} if shared else {}
     return {
         **processes,
         "config": experiment.config.to_dict(),
@@ -65,9 +65,12 @@ def refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any], allow: boo
         UsageError: the environments differ; the message lists the differences.
     """
     before, now = ({**one, "plugins": sorted(one["plugins"])} for one in (before, now))  # in which order they load
-    # whether missing files may be downloaded depends on the command line and decides nothing
-    # and an older run has no images, which its file goes on without
-    ignored = ("config.data.download: ", "config.recording.images: None -> ")
+    # whether missing files may be downloaded depends on the command line and decides nothing; what processes divide is
+    # in ``processes`` where it decides numbers; an older run has no images, which its file goes on without
+    ignored = (
+        *(f"config.{name}: " for name in ("data.download", "parallel", "parallel_timeout")),
+        "config.recording.images: None -> ",
+    )
     changed = [line for line in differences(before, now) if not line.startswith(ignored)]
     if changed and not allow:
         raise UsageError(

@@ -34,6 +34,8 @@ from ffprobe.training.experiment import Experiment
 from ffprobe.training.observers import Observers
 from ffprobe.training.optimizers import learning_rate
 from ffprobe.training.outcome import Outcome
+from ffprobe.training.pipeline.build_stage import stage_loader
+from ffprobe.training.pipeline.shared_evaluation import shared_goodness
 from ffprobe.training.recorder import Recorder
 from ffprobe.training.resume import restore
 from ffprobe.training.sandbox import Sandbox, sandbox
@@ -80,6 +82,8 @@ class Trainer:
     def stop_after_batch(self, signal_number: int) -> None:
         """Request the run to stop after the current batch."""
         self._stop_signal = signal_number
+        if self.experiment.pipeline:
+            self.experiment.pipeline.requested = signal_number
 
     def sandbox(self) -> AbstractContextManager[Sandbox]:
         """A copy of the run in its current state, for experiments of observers."""
@@ -149,23 +153,27 @@ class Trainer:
                 self._save(number)
 
     def _run_epoch(self) -> None:
-        experiment, epoch = self.experiment, self.epoch
+        experiment, epoch, pipeline = self.experiment, self.epoch, self.experiment.pipeline
         self.observers.fire("ffprobe_before_epoch", EpochContext(self.context, epoch, self.step))
         first, began = self.step, time.monotonic()
         rows: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
         self._with_loss = []
         images = 0
         experiment.network.train()
-        for x, labels, indices in experiment.loader:
+        for x, labels, indices in (
+            stage_loader(experiment.loader, experiment.process_group) if pipeline else experiment.loader
+        ):
             rows.append(self.learn(x, labels))
             images += len(indices)
             # all processes stop after the same batch; a signal that arrives during the all-reduce stops the next one
-            if stop := experiment.process_group.all_reduce_max(self._stop_signal):
+            if stop := self._stop_of_all():
                 self._stop_signal = stop
                 self._interrupted(first, rows)
-        if not experiment.config.settings.training.sync_batch_norm:
+        if not experiment.config.settings.training.sync_batch_norm and not pipeline:
             average_statistics(experiment.network, experiment.process_group)
-        loss, positive, negative = (torch.stack(column).cpu() for column in zip(*rows, strict=True))
+        loss, positive, negative = self._columns(rows)
+        if pipeline:
+            loss, positive, negative = pipeline.synchronize(torch.stack([loss, positive, negative]))
         self._check_finite(loss, first)
         training_seconds = max(time.monotonic() - began, 1e-9)
         done = epoch + 1
@@ -190,6 +198,16 @@ class Trainer:
         self.observers.fire("ffprobe_after_epoch", context)
         self._epochs_done = done
         self._commit()
+
+    def _stop_of_all(self) -> int:
+        """The signal that stops all processes after this batch; 0 for none."""
+        if pipeline := self.experiment.pipeline:
+            return pipeline.stop_signal  # of the main process; it came with the batch
+        return self.experiment.process_group.all_reduce_max(self._stop_signal)
+
+    @staticmethod
+    def _columns(rows: Sequence[tuple[torch.Tensor, ...]]) -> Sequence[torch.Tensor]:
+        return [torch.stack(column).cpu() for column in zip(*rows, strict=True)]
 
     def learn(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Train on one batch, notify the observers, and increment the step.
@@ -298,6 +316,8 @@ class Trainer:
         experiment, process_group = self.experiment, self.experiment.process_group
         batch = experiment.config.settings.training.evaluation_batch
         labels = images.labels.cpu()
+        if experiment.pipeline:
+            return shared_goodness(experiment.network, images, batch, experiment.autocast, process_group), labels
         if process_group.size == 1 or len(images) < process_group.size:
             return goodness_tensor(experiment.network, images, batch, experiment.autocast), labels
         rows = process_group.shard(len(images))
@@ -372,8 +392,10 @@ class Trainer:
         return {name: value for name, value in values.items() if value not in (None, [])}
 
     def _interrupted(self, first: int, rows: Sequence[tuple[torch.Tensor, ...]]) -> None:
+        loss, positive, negative = self._columns(rows)
+        if pipeline := self.experiment.pipeline:
+            loss, positive, negative = pipeline.merge(torch.stack([loss, positive, negative]))
         if self.recorder:
-            loss, positive, negative = (torch.stack(column).cpu() for column in zip(*rows, strict=True))
             self.recorder.steps(first, loss, positive, negative)
             self.recorder.commit()
         raise Interrupted(

@@ -21,6 +21,7 @@ class ForwardForward(ffprobe.Rule):
     name = "forward-forward"
     source = "Hinton 2022, arXiv:2212.13345; groups: Trifecta, arXiv:2311.18130, App. F"
     shares_batches = True
+    independent_groups = True
 
     def build(self, setup: ffprobe.LearnerSetup) -> ffprobe.Learner:
         """Build a learner with one optimizer for each update group."""

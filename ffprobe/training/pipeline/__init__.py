@@ -1,0 +1,1 @@
+"""The layers of one network trained in parallel: update groups on different processes form a pipeline."""

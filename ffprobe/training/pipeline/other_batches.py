@@ -1,0 +1,29 @@
+"""The batches of a process that receives its inputs from another one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+
+class OtherBatches:
+    """As many empty batches as the loader of the first process has; no image is read and nothing is drawn.
+
+    Args:
+        count: batches of an epoch.
+        batch_size: images of a batch.
+        like: a tensor of the dtype and device of images.
+    """
+
+    def __init__(self, count: int, batch_size: int, like: torch.Tensor) -> None:
+        self.count, self.batch_size, self.like = count, batch_size, like
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+        """One epoch of (images ``[0]``, labels ``[0]``, as many indices as the batch has images)."""
+        labels = torch.zeros(0, dtype=torch.int64, device=self.like.device)
+        for _ in range(self.count):
+            yield self.like.new_zeros(0), labels, torch.zeros(self.batch_size, dtype=torch.int64)
