@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-# the program's own entry point; one process runs all, because most of the time of a small command is the import of torch
+# the program's own entry point; one process runs all, because a small command mostly imports torch
 COMMANDS = """
 import json, sys
 from ffprobe.cli.main import main
