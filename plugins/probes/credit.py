@@ -52,19 +52,16 @@ class Credit(ffprobe.PerRunProbe):
             ffprobe.Dimension("row", None, long_name="sandbox"),
             ffprobe.Dimension("layer", len(names), "str", names, long_name="layer, first to last"),
         )
-        variable, both = ffprobe.Variable, ("row", "layer")
-        return [
+        variable = ffprobe.Variable
+        variables = [
             variable("step", ("row",), "i8", "step", "number of optimizer steps", dimensions=dims),
             variable("images", ("row",), "i4", "1", "number of images", dimensions=dims),
-            *(
-                variable(f"{name}_{what}", both, unit, "1", text.format(name), dimensions=dims)
-                for name in SIGNALS
-                for what, unit, text in (
-                    ("rank", "f4", "effective rank of the {} error signal"),
-                    ("rows", "i4", "number of gradients of the {} error signal"),
-                )
-            ),
         ]
+        for name in SIGNALS:
+            rank, rows = f"effective rank of the {name} error signal", f"number of gradients of the {name} error signal"
+            variables.append(variable(f"{name}_rank", ("row", "layer"), long_name=rank, dimensions=dims))
+            variables.append(variable(f"{name}_rows", ("row", "layer"), "i4", "1", rows, dimensions=dims))
+        return variables
 
     @ffprobe.hookimpl
     def ffprobe_after_epoch(self, context: ffprobe.EpochContext) -> None:
