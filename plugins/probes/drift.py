@@ -104,7 +104,7 @@ def frechet(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
     x, y = (sample - sample.mean(axis=0) for sample in (x, y))
     n = len(x)
     variances = [float(np.square(sample).sum()) / n for sample in (x, y)]
-    small = [np.linalg.qr(sample, mode="r") if n > sample.shape[1] else sample for sample in (x, y)]
+    small: list[Any] = [np.linalg.qr(sample, mode="r") if n > sample.shape[1] else sample for sample in (x, y)]
     cross = float(np.linalg.norm(small[0] @ small[1].T, "nuc")) / n
     return max(0.0, shift + sum(variances) - 2 * cross) / variances[0], shift / variances[0]
 
