@@ -31,11 +31,11 @@ class Alignment(ffprobe.PerRunProbe):
     layers. Where goodness has the form ``pair``, that takes one pass for each candidate label.
 
     A cosine far from 0 may still be an accident, if few weights carry the gradients or if they are tiny and rounded.
-    The ``floor`` is the standard deviation of the cosine if the signs of the local gradient were random and its sizes were
-    kept: ``sqrt(sum l_i^2 b_i^2) / (|l| |b|)``. It is ``1 / sqrt(n)`` for n weights of the same size, and 1 if a single
-    weight carries both. ``aligned`` is the share of sandboxes in which the cosine is above twice the floor, ``against``
-    that in which it is below minus twice the floor; a layer whose gradient is exactly 0 has no cosine and counts in
-    neither. ``signs`` is the share of equal signs among weights with both gradients, where random is half.
+    The ``floor`` is the standard deviation of the cosine if the signs of the local gradient were random and its sizes
+    were kept: ``sqrt(sum l_i^2 b_i^2) / (|l| |b|)``. It is ``1 / sqrt(n)`` for n weights of the same size, and 1 if a
+    single weight carries both. ``aligned`` is the share of sandboxes in which the cosine is above twice the floor,
+    ``against`` that in which it is below minus twice the floor; a layer whose gradient is exactly 0 has no cosine and
+    counts in neither. ``signs`` is the share of equal signs among weights with both gradients, where random is half.
 
     It is measured in a sandbox, at regular step intervals, on the first images of the epoch's last batch.
     """
