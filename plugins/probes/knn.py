@@ -25,7 +25,7 @@ class NearestNeighbours(ffprobe.PerRunProbe):
     """
 
     name = "knn"
-    source = "Wu and others 2018 (arXiv:1805.01978), Section 3.4, with equal votes; Cover and Hart 1967"
+    source = "Wu and others 2018 (arXiv:1805.01978), with equal votes; Cover and Hart 1967"
     needs = frozenset({"activations"})
     question = "How accurately do an image's nearest neighbours in each layer predict its class?"
     settings_in_extra = True

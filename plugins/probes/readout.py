@@ -32,8 +32,8 @@ class Readout(ffprobe.PerRunProbe):
 
     name = "readout"
     source = (
-        "linear readout of all layers: Hinton 2022 (arXiv:2212.13345), Section 3; difference to native accuracy: The"
-        " Price of Locality (arXiv:2609.33240), which does not say how its readout is fitted"
+        "linear readout of hidden layers: Hinton 2022 (arXiv:2212.13345); its difference to native accuracy: a question"
+        " of The Price of Locality (arXiv:2609.33240); the fit is this project's own"
     )
     needs = frozenset({"activations"})
     question = "How much more can a linear readout of all layers predict than the run's own evaluator?"
