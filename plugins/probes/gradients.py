@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, field_validator
 
 import ffprobe
+from ffprobe_plugins.probes.remaining_turns import remaining_turns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 ROLES = ("own", "shared")
 OWN, SHARED = range(2)
-TURNS = 256
-"""Number of steps ahead that are searched for update groups to run in a sandbox."""
 SMALLEST_FP16, NORMAL_FP16 = 2.0**-24, 2.0**-14
 RECORD = "Train again with --plugin gradients."
 PLAIN_LENGTH = ("length", "rms", "layernorm")
@@ -216,7 +215,7 @@ def _run_sandbox(context: ffprobe.EpochContext) -> dict[str, torch.Tensor]:
         # one sandbox for each step, because each starts with the same weights, negatives and components
         with run.sandbox() as copy:
             layers = [copy.network.layer(i) for i in range(copy.network.depth)]
-            turns = _turns(copy.setup, context.step, context.epoch, len(layers)) if turns is None else turns
+            turns = remaining_turns(copy.setup, context.step, context.epoch, len(layers)) if turns is None else turns
             if not turns:  # the schedule has ended
                 break
             turn = turns.pop(0)
@@ -244,19 +243,6 @@ def _run_sandbox(context: ffprobe.EpochContext) -> dict[str, torch.Tensor]:
     }
     zero, subnormal = ({key: share[k] for key, share in shares.items()} for k in (0, 1))
     return {"cosine": table(cosines)[OWN], "fp16_zero": table(zero), "fp16_subnormal": table(subnormal)}
-
-
-def _turns(setup: ffprobe.LearnerSetup, step: int, epoch: int, depth: int) -> list[tuple[int, int]]:
-    """The next (step, epoch) pairs that together contain every remaining update group of the schedule once."""
-    left, turns = set(setup.groups), []
-    for turn in ((step + i, epoch + j) for j in range(2) for i in range(TURNS)):
-        groups = set(ffprobe.groups_of_step(setup.scheduler, *turn, depth))
-        if left & groups:
-            turns.append(turn)
-            left -= groups
-        if not left:
-            break
-    return turns
 
 
 def _catcher(seen: dict[int, Any], index: int) -> Callable[[Any, Any, torch.Tensor], None]:
