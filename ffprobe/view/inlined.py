@@ -78,13 +78,13 @@ def inlined(
     left = max(BUDGET, BUDGET // 2 * len(runs)) - taken - len(code.encode()) - len(look.encode()) - 1000
     answers: list[bytes] = []
     for address, document in _documents(runs, title, together, alone, findings):
-        entry = json_bytes(address) + b":" + json_bytes(document)
+        # ASCII, and without "<": nothing in it can end the element
+        entry = (json_bytes(address) + b":" + json_bytes(document)).replace(b"<", b"\\u003c")
         if len(entry) + 1 <= left:
             answers.append(entry)
             left -= len(entry) + 1
     data = b'{"answers":{' + b",".join(answers) + b"}}"
-    # ASCII, and without "<": nothing in it can end the element
-    return Interactive(look.replace("</style", "<\\/style"), code, BOOT, data.decode("ascii").replace("<", "\\u003c"))
+    return Interactive(look.replace("</style", "<\\/style"), code, BOOT, data.decode("ascii"))
 
 
 def _documents(
