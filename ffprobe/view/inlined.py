@@ -239,7 +239,8 @@ def main_findings(runs: Sequence[RunFile], labels: Sequence[str], answers: Seque
     claims = [claim for answer in answers if answer.result for claim in answer.result.claims]
     if claims:
         agree, differ = (sum(claim.agrees is verdict for claim in claims) for verdict in (True, False))
-        findings.append(f"Of {len(claims)} claims of papers, {agree} agree with these runs and {differ} differ.")
+        agrees, differs = (f"{n} {word}{'s' * (n == 1)}" for n, word in ((agree, "agree"), (differ, "differ")))
+        findings.append(f"Of {len(claims)} claims of papers, {agrees} with these runs and {differs}.")
     return findings[:2] + findings[-1:] if len(findings) > 3 else findings
 
 

@@ -123,7 +123,7 @@ def test_the_main_findings_are_accuracy_what_looks_broken_and_the_papers(trained
         claims = [ffprobe.Claim("Paper", "it rises.", "it does.", agrees) for agrees in (True, True, False, None)]
         answers.append(Answer("x", "?", "", result=ffprobe.Result("x", "?", [], [], claims=claims)))
         assert main_findings([run], ["toy"], answers)[2] == (
-            "Of 4 claims of papers, 2 agree with these runs and 1 differ."
+            "Of 4 claims of papers, 2 agree with these runs and 1 differs."
         )
         two = main_findings([run, run], ["a", "b"], [])
         assert two[0].startswith("a is the most accurate run (")

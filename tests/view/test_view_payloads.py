@@ -193,4 +193,6 @@ def test_plain_values_are_json_without_control_characters() -> None:
 def test_runs_that_differ_name_the_settings() -> None:
     tables = [{"loss": {"name": name, "alpha": 4}, "seed": seed} for name, seed in (("symba", 0), ("pvn", 1))]
     assert differing_settings([flat_settings(table) for table in tables]) == ["loss"]
+    probes = {"probes": [{"name": "a", "x": 1}, {"name": "b"}], "list": [1, 2]}
+    assert flat_settings(probes) == {"probes": "a, b", "list": [1, 2]}
     assert unique_labels([Path("a/x.h5"), Path("b/x.h5.partial"), Path("b/y.h5")]) == ["a/x", "b/x", "y"]
