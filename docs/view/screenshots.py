@@ -7,12 +7,13 @@ again. It needs Playwright and a Chromium on the PATH. ``make view-pictures`` ca
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -62,8 +63,9 @@ def main(
         if "{cifar10}" in words and not cifar10:
             continue
         train(runs / f"{name}.h5", [word.format(cifar10=Path(cifar10).resolve()) for word in words])
+    folders = [runs.resolve().parent, *([Path(cifar10).resolve().parent] if cifar10 else [])]
     with served(runs) as url:
-        photograph(url, only)
+        photograph(url, folders, only)
 
 
 def train(out: Path, words: list[str]) -> None:
@@ -93,8 +95,16 @@ def served(runs: Path) -> Iterator[str]:
         server.wait()
 
 
-def photograph(url: str, only: str = "") -> None:
-    """Make the pictures."""
+def photograph(url: str, folders: Sequence[Path], only: str = "") -> None:
+    """Make the pictures; paths on them begin below the folders, so that they name no folder of this machine."""
+
+    def shorten(route: Any) -> None:
+        answer = route.fetch()
+        text = answer.text()
+        for folder in folders:
+            text = text.replace(f"{folder}/", "")
+        route.fulfill(response=answer, body=text)
+
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -113,6 +123,7 @@ def photograph(url: str, only: str = "") -> None:
             scheme = "dark" if window.get("dark") else "light"
             context = browser.new_context(viewport=size, color_scheme=scheme, reduced_motion="reduce")
             page = context.new_page()
+            page.route(re.compile(r"/api/(runs($|/[^/]*$)|questions/)"), shorten)
             page.goto(url)
             page.get_by_role("heading", level=1).wait_for()
             page.goto(url.split("?")[0] + target)
