@@ -40,9 +40,9 @@ def view(
 
     paths = runs or [Path()]
     with shown_if_slow("Searching for runs"):
-        find_runs(*paths)  # a mistyped path is an error before the server starts
+        count = len(find_runs(*paths))  # a mistyped path is an error before the server starts
 
-    def ready(address: Address, count: int) -> None:
+    def ready(address: Address) -> None:
         if json:
             print_json({"url": address.url, "port": address.port, "runs": count, "process": os.getpid()})
         else:

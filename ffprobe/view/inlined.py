@@ -78,13 +78,13 @@ def inlined(
     left = max(BUDGET, BUDGET // 2 * len(runs)) - taken - len(code.encode()) - len(look.encode()) - 1000
     answers: list[bytes] = []
     for address, document in _documents(runs, title, together, alone, findings):
-        entry = json_bytes(address) + b":" + json_bytes(document)
+        # ASCII, and without "<": nothing in it can end the element
+        entry = (json_bytes(address) + b":" + json_bytes(document)).replace(b"<", b"\\u003c")
         if len(entry) + 1 <= left:
             answers.append(entry)
             left -= len(entry) + 1
     data = b'{"answers":{' + b",".join(answers) + b"}}"
-    # ASCII, and without "<": nothing in it can end the element
-    return Interactive(look.replace("</style", "<\\/style"), code, BOOT, data.decode("ascii").replace("<", "\\u003c"))
+    return Interactive(look.replace("</style", "<\\/style"), code, BOOT, data.decode("ascii"))
 
 
 def _documents(
@@ -239,7 +239,8 @@ def main_findings(runs: Sequence[RunFile], labels: Sequence[str], answers: Seque
     claims = [claim for answer in answers if answer.result for claim in answer.result.claims]
     if claims:
         agree, differ = (sum(claim.agrees is verdict for claim in claims) for verdict in (True, False))
-        findings.append(f"Of {len(claims)} claims of papers, {agree} agree with these runs and {differ} differ.")
+        agrees, differs = (f"{n} {word}{'s' * (n == 1)}" for n, word in ((agree, "agree"), (differ, "differ")))
+        findings.append(f"Of {len(claims)} claims of papers, {agrees} with these runs and {differs}.")
     return findings[:2] + findings[-1:] if len(findings) > 3 else findings
 
 

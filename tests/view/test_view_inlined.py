@@ -85,7 +85,9 @@ def test_only_the_two_scripts_of_the_page_may_run(trained: Path, page: Path) -> 
 
 
 def test_what_does_not_fit_is_left_out_the_least_important_first(trained: Path, page: Path) -> None:
-    answers, key = data_of(report(trained, page, taken=BUDGET - 60_000)), run_id(trained)
+    text = report(trained, page, taken=BUDGET - 60_000)
+    answers, key = data_of(text), run_id(trained)
+    assert len(text) - text.index('<script type="application/json"') < 60_000
     assert f"/api/runs/{key}/curves" in answers
     assert f"/api/runs/{key}/samples/test/0" not in answers
 
@@ -121,7 +123,7 @@ def test_the_main_findings_are_accuracy_what_looks_broken_and_the_papers(trained
         claims = [ffprobe.Claim("Paper", "it rises.", "it does.", agrees) for agrees in (True, True, False, None)]
         answers.append(Answer("x", "?", "", result=ffprobe.Result("x", "?", [], [], claims=claims)))
         assert main_findings([run], ["toy"], answers)[2] == (
-            "Of 4 claims of papers, 2 agree with these runs and 1 differ."
+            "Of 4 claims of papers, 2 agree with these runs and 1 differs."
         )
         two = main_findings([run, run], ["a", "b"], [])
         assert two[0].startswith("a is the most accurate run (")

@@ -56,6 +56,12 @@ def test_the_overview_names_layers_groups_and_images(app: Any, run: RunFile) -> 
     assert [group["trains"] for group in seen["groups"]] == [[0], [0, 1], [1, 2]]
     assert seen["groups"][1]["text"] == "The loss of layer 2 trains layers 1 and 2."
     assert seen["layers"][1]["groups"] == [1, 2]
+    dead = (run.read("activations/1/pre/activation")[-1] == 0).all(axis=0)
+    if not run.has("activations/1/pre/unreduced_dead"):
+        assert seen["layers"][1]["dead"] == {"dead": int(dead.sum()), "of": dead.size}
+    norms = run.read("probes/gradients/steps/norm")[-50:, 0, 1]
+    assert seen["layers"][1]["gradient_norm"] == pytest.approx(float(np.nanmean(norms)))
+    assert seen["evaluators"] == ["layer-goodness"]
     assert seen["images"] == {"test": 40, "validation": 40, "training": 40}
     assert seen["labels"] == list("0123456789")
 
@@ -187,4 +193,6 @@ def test_plain_values_are_json_without_control_characters() -> None:
 def test_runs_that_differ_name_the_settings() -> None:
     tables = [{"loss": {"name": name, "alpha": 4}, "seed": seed} for name, seed in (("symba", 0), ("pvn", 1))]
     assert differing_settings([flat_settings(table) for table in tables]) == ["loss"]
+    probes = {"probes": [{"name": "a", "x": 1}, {"name": "b"}], "list": [1, 2]}
+    assert flat_settings(probes) == {"probes": "a, b", "list": [1, 2]}
     assert unique_labels([Path("a/x.h5"), Path("b/x.h5.partial"), Path("b/y.h5")]) == ["a/x", "b/x", "y"]

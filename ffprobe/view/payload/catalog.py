@@ -56,6 +56,7 @@ class Catalog:
         self._entries: dict[str, CatalogEntry] = {}
         self._stamps: dict[str, tuple[object, ...]] = {}
         self._lock = threading.Lock()
+        self._looked = False
 
     def refresh(self) -> dict[str, str | None]:
         """Look at all files again.
@@ -84,10 +85,12 @@ class Catalog:
                     changed[key] = entry.revision
                 self._entries[key] = entry
             self._entries = {key: self._entries[key] for key in present}
+            self._looked = True
             return changed
 
     def entries(self) -> list[CatalogEntry]:
         """All runs as of the last look, in the order of their paths."""
+        self._look_first()
         with self._lock:
             return list(self._entries.values())
 
@@ -97,6 +100,7 @@ class Catalog:
         Raises:
             FileError: there is none.
         """
+        self._look_first()
         with self._lock:
             if key not in self._entries:
                 raise UnknownRun()
@@ -114,6 +118,10 @@ class Catalog:
 
         with open_run(current_name(self.entry(key).listed.path), limit=VIEW_LIMIT) as run:
             yield run
+
+    def _look_first(self) -> None:
+        if not self._looked:  # the server answers before a thousand files have been read
+            self.refresh()
 
     def _found(self) -> list[Path]:
         files: dict[str, Path] = {}

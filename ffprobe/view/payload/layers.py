@@ -9,6 +9,7 @@ import numpy as np
 
 from ffprobe.errors import FfprobeError, FileError
 from ffprobe.view.payload.layer_facts import activation_shape
+from ffprobe.view.payload.layer_health import dead_units
 from ffprobe.view.payload.plain_values import plain
 from ffprobe.view.payload.strongest import strongest_images
 
@@ -46,7 +47,7 @@ def layer_document(run: RunFile, key: str, index: int) -> dict[str, Any]:
         "weight_shape": None if weight is None else list(weight.shape),
         "filters": None if weight is None else filters(weight, run.attributes.get("image_shape")),
         "units": _optional(lambda: strongest_images(run, key, name)) or [],
-        "dead_units": _optional(lambda: dead_units(run, name)),
+        "dead_units": dead_units(run, name),
         "weight_norm": None if norms is None else np.asarray(norms[:, index], float),
         "activation_shape": activation_shape(run, name),
     })  # fmt: skip
@@ -108,19 +109,6 @@ def filters(weight: np.ndarray, image_shape: object) -> dict[str, Any] | None:
         # images in the order of a canvas: row, column, channel
         "images": base64.b64encode(pixels_of.transpose(0, 2, 3, 1).tobytes()).decode("ascii"),
     }  # fmt: skip
-
-
-def dead_units(run: RunFile, name: str) -> dict[str, int] | None:
-    """Units that are 0 for every recorded image, and of how many; None if no activations were recorded."""
-    group = f"activations/{name}/pre"
-    if run.has(f"{group}/unreduced_dead") and len(values := run.read(f"{group}/unreduced_dead")):
-        shape = activation_shape(run, name)
-        units = int(np.prod(shape)) if shape else 0
-        return {"dead": round(float(values[-1]) * units), "of": units} if values[-1] == values[-1] else None
-    if not run.has(f"{group}/activation") or not run.variable(f"{group}/activation").shape[0]:
-        return None
-    activation = np.asarray(run.variable(f"{group}/activation")[-1])
-    return {"dead": int((activation == 0).all(axis=0).sum()), "of": activation.shape[1]}
 
 
 def _optional(read: Any) -> Any:

@@ -6,11 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ffprobe.analysis.runs.diagnosis import diagnose
-from ffprobe.analysis.runs.labels import layer_numbers
+from ffprobe.analysis.runs.labels import config_components, layer_numbers
 from ffprobe.errors import FfprobeError
 from ffprobe.store.overview import FACTS
 from ffprobe.view.payload.images import IMAGE_PARTS, recorded_images
 from ffprobe.view.payload.layer_facts import layer_facts, update_groups
+from ffprobe.view.payload.layer_health import layer_health
 from ffprobe.view.payload.plain_values import plain
 
 if TYPE_CHECKING:
@@ -25,11 +26,13 @@ def overview_document(run: RunFile) -> dict[str, Any]:
     attributes = run.attributes
     layers = layer_numbers(run) if run.has("metrics/layer") else []
     groups = update_groups(run, len(layers))
+    names = [str(name) for name in run.read("metrics/layer")] if layers else []
+    facts = layer_facts(run, layers, groups)
     return plain({
-        "layers": layer_facts(run, layers, groups),
+        "layers": [{**fact, **how} for fact, how in zip(facts, layer_health(run, names), strict=True)],
         "groups": groups,
         "labels": class_names(run),
-        "evaluators": [],
+        "evaluators": [name for name in [config_components(run.config).get("evaluator")] if name],
         "metrics": [path.removeprefix("metrics/") for path in run.paths() if path.startswith("metrics/")],
         "config": json.dumps(run.config, indent=2, ensure_ascii=False, default=str),
         "command": str(attributes.get("command", "")),

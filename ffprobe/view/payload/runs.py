@@ -79,7 +79,7 @@ def flat_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in config.items():
         if not isinstance(value, Mapping):
-            flat[key] = value
+            flat[key] = _names(value)
             continue
         for inner, setting in value.items():
             if inner == "name":
@@ -87,6 +87,13 @@ def flat_settings(config: Mapping[str, Any]) -> dict[str, Any]:
             elif inner != "plugin":
                 flat[f"{key}.{inner}"] = setting
     return flat
+
+
+def _names(value: Any) -> Any:
+    """A list of components, such as probes, as their names; any other value as it is."""
+    if isinstance(value, list) and value and all(isinstance(one, Mapping) and "name" in one for one in value):
+        return ", ".join(str(one["name"]) for one in value)
+    return value
 
 
 def differing_settings(settings: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -46,7 +46,7 @@ class Address:
 
 
 def serve(
-    paths: Sequence[Path], *, title: str, port: int = 0, ready: Callable[[Address, int], None], page: Path = PAGE
+    paths: Sequence[Path], *, title: str, port: int = 0, ready: Callable[[Address], None], page: Path = PAGE
 ) -> None:
     """Serve the page until a signal ends it.
 
@@ -54,7 +54,7 @@ def serve(
         paths: run files and directories.
         title: title of the page.
         port: port; 0 for a free one.
-        ready: called with the address and the number of runs when the server accepts connections.
+        ready: called with the address when the server accepts connections.
         page: directory of the built front end.
 
     Raises:
@@ -62,7 +62,6 @@ def serve(
         Interrupted: a signal ended the server.
     """
     catalog = Catalog(paths)
-    catalog.refresh()
     with _bound(port) as listening:
         address = Address(listening.getsockname()[1], new_token())
         events = Events(catalog)
@@ -70,9 +69,9 @@ def serve(
         app = build_app(catalog, events, jobs, title=title, token=address.token, port=address.port, page=page)
         config = uvicorn.Config(
             app, log_level="error", access_log=False, lifespan="off", ws="none", http="h11", loop="asyncio",
-            server_header=False, date_header=False, timeout_graceful_shutdown=END, log_config=None,
+            server_header=False, date_header=False, proxy_headers=False, timeout_graceful_shutdown=END, log_config=None,
         )  # fmt: skip
-        server = _Server(config, events, lambda: ready(address, len(catalog.entries())))
+        server = _Server(config, events, lambda: ready(address))
         before = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             server.run(sockets=[listening])  # raises the signal again after everything is closed

@@ -65,10 +65,11 @@ export function MarkShape({ mark, axes, frame, theme, faded }: { mark: Mark; axe
 function TextMark({ mark, axes, frame, colour }: { mark: Mark; axes: FigureAxes; frame: Frame; colour: string }) {
   const [x, y] = [Number(mark.x), Number(mark.y)];
   const heat = axes.marks.some((other) => other.kind === "heat");
-  const inAxes = mark.frame === "axes";
-  const at = inAxes
-    ? [frame.left + x * (frame.width - frame.left - frame.right), frame.height - frame.bottom - y * (frame.height - frame.bottom - frame.top)]
-    : [frame.x(x), frame.y(y)];
+  const inAxes = mark.frame === "axes" || mark.frame === "axes-x"; // x is a fraction of the axes
+  const at = [
+    inAxes ? frame.left + x * (frame.width - frame.left - frame.right) : frame.x(x),
+    mark.frame === "axes" || mark.frame === "axes-y" ? frame.height - frame.bottom - y * (frame.height - frame.bottom - frame.top) : frame.y(y),
+  ];
   if (!at.every(Number.isFinite)) return null;
   const end = !heat && !inAxes && atEnd(axes, x);
   // text on a heat map keeps the colour that was chosen for its cell

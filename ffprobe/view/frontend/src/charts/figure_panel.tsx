@@ -1,6 +1,6 @@
 /** One of the axes of a figure: its marks, and the values nearest to the pointer. */
 
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useMemo, useRef, useState } from "preact/hooks";
 import type { FigureAxes } from "../data/api";
 import { number } from "../data/format";
 import { useTheme } from "../data/theme";
@@ -20,6 +20,7 @@ interface Near {
 export function FigurePanel({ axes, ratio, off, name }: { axes: FigureAxes; ratio: number; off: ReadonlySet<string>; name: string }) {
   const box = useRef<HTMLDivElement>(null);
   const theme = useTheme();
+  const clip = `clip${useId()}`;
   const [width, setWidth] = useState(0);
   const [near, setNear] = useState<Near | null>(null);
   useEffect(() => {
@@ -51,7 +52,11 @@ export function FigurePanel({ axes, ratio, off, name }: { axes: FigureAxes; rati
             <path d={`M${frame.left} ${base}H${width - frame.right}`} stroke={muted} />
             {axes.xlabel && <text x={(frame.left + width - frame.right) / 2} y={height - 3} text-anchor="middle" fill={ink}>{axes.xlabel}</text>}
             {axes.ylabel && <text transform={`translate(11 ${(frame.top + base) / 2}) rotate(-90)`} text-anchor="middle" fill={ink}>{axes.ylabel}</text>}
-            {axes.marks.map((mark, i) => <MarkShape key={i} mark={mark} axes={axes} frame={frame} theme={theme} faded={!!mark.label && off.has(mark.label)} />)}
+            <clipPath id={clip}><rect x={frame.left - 5} y={frame.top - 5} width={Math.max(0, width - frame.left - frame.right + 10)} height={Math.max(0, base - frame.top + 9)} /></clipPath>
+            <g clip-path={`url(#${clip})`}>
+              {axes.marks.map((mark, i) => mark.kind !== "text" && <MarkShape key={i} mark={mark} axes={axes} frame={frame} theme={theme} faded={!!mark.label && off.has(mark.label)} />)}
+            </g>
+            {axes.marks.map((mark, i) => mark.kind === "text" && <MarkShape key={i} mark={mark} axes={axes} frame={frame} theme={theme} faded={false} />)}
             {near && <circle cx={near.left} cy={near.top} r="5" fill="none" stroke={ink} stroke-width="1.5" />}
           </svg>
         )}

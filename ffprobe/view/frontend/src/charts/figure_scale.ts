@@ -29,10 +29,13 @@ function makeScale(kind: string, domain: [number, number], range: [number, numbe
   return scaleLinear(domain, range);
 }
 
-function ticksOf(given: Tick[] | null, kind: string, domain: [number, number], count: number): Tick[] {
+/** Axes on which only whole numbers have a meaning. */
+const WHOLE = /^(layer|depth|epoch|step|seed)s?$/i;
+
+function ticksOf(given: Tick[] | null, kind: string, domain: [number, number], count: number, name: string): Tick[] {
   const [low, high] = [Math.min(...domain), Math.max(...domain)];
   if (given) return given.filter((tick) => tick.at >= low - 1e-9 && tick.at <= high + 1e-9);
-  const all = makeScale(kind, domain, [0, 1]).ticks(count);
+  const all = makeScale(kind, domain, [0, 1]).ticks(count).filter((at) => Number.isInteger(at) || !WHOLE.test(name));
   const powers = all.filter((at) => Math.abs(Math.log10(Math.abs(at)) % 1) < 1e-6);
   return (kind === "log" && powers.length > 1 ? powers : all).map((at) => ({ at, label: number(at) }));
 }
@@ -44,12 +47,12 @@ function thinned(ticks: Tick[], room: number): Tick[] {
 }
 
 export function makeFrame(axes: FigureAxes, width: number, height: number, shape: string): Frame {
-  const yticks = thinned(ticksOf(axes.yticks, axes.yscale, axes.ylim, 5), height / 13);
+  const yticks = thinned(ticksOf(axes.yticks, axes.yscale, axes.ylim, 5, axes.ylabel), height / 13);
   const longest = Math.max(1, ...yticks.map((tick) => tick.label.length));
   const left = Math.min(width * 0.4, 14 + longest * CHARACTER + (axes.ylabel ? 18 : 0));
   const ends = axes.marks.filter((mark) => mark.kind === "text" && mark.frame === "data" && shape !== "heat" && atEnd(axes, Number(mark.x)));
   const right = ends.length ? Math.min(width * 0.3, 10 + CHARACTER * Math.max(...ends.map((mark) => mark.text?.length ?? 0))) : 12;
-  let xticks = ticksOf(axes.xticks, axes.xscale, axes.xlim, Math.max(2, Math.floor((width - left - right) / 60)));
+  let xticks = ticksOf(axes.xticks, axes.xscale, axes.xlim, Math.max(2, Math.floor((width - left - right) / 60)), axes.xlabel);
   const widest = Math.max(1, ...xticks.map((tick) => tick.label.length));
   const slanted = widest > 4 && xticks.length * (widest + 1) * CHARACTER > width - left - right;
   xticks = thinned(xticks, (width - left - right) / (slanted ? 15 : (widest + 1) * CHARACTER));

@@ -34,7 +34,7 @@ export function useTurn<T>(value: T, weight: number): { granted: T | null; box: 
   const box = useRef<HTMLDivElement>(null);
   const who = useRef({});
   useEffect(() => {
-    const observer = new IntersectionObserver(([entry]) => setSeen(entry!.isIntersecting));
+    const observer = new IntersectionObserver(([entry]) => setSeen(entry!.isIntersecting), { rootMargin: "50px" });
     observer.observe(box.current!);
     return () => {
       observer.disconnect();

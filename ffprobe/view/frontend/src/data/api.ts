@@ -231,7 +231,8 @@ export interface Mark {
   axis?: "x" | "y";
   at?: number;
   text?: string;
-  frame?: "data" | "axes";
+  /** axes: fractions of the axes; axes-x, axes-y: of one of them, the other is data */
+  frame?: "data" | "axes" | "axes-x" | "axes-y";
   outline?: boolean;
 }
 

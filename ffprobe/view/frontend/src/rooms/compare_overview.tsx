@@ -57,7 +57,7 @@ export function CompareOverview({ runs, differing, main }: { runs: Row[]; differ
           {main.length > 0 && <ol class="main-findings">{main.map((text, i) => <li key={i}>{text}</li>)}</ol>}
           {findings.length === 0 && main.length === 0 && <p class="finding ok"><span aria-hidden="true">✓</span> Nothing looks broken{runs.length > OVERVIEWS ? ` in the first ${OVERVIEWS} runs` : ""}.</p>}
           <ul class="findings">
-            {findings.slice(0, 6).map((finding, i) => (
+            {(main.length ? [] : findings.slice(0, 6)).map((finding, i) => (
               <li class={`finding ${finding.level}`} key={i}><span aria-hidden="true">!</span><span><a href={address(["run", finding.run.id])}><bdi>{finding.run.label}</bdi></a>: {finding.text}</span></li>
             ))}
           </ul>

@@ -23,7 +23,7 @@ export function Overview({ row, run, main }: { row: Row; run: Resource<RunPayloa
         <section class="panel" aria-labelledby="findings-title">
           <h2 id="findings-title">Findings</h2>
           {main.length > 0 && <ol class="main-findings">{main.map((text, i) => <li key={i}>{text}</li>)}</ol>}
-          {data ? <Findings list={data.findings} running={row.state === "running"} /> : <Waiting of={run} what="the findings" />}
+          {main.length > 0 ? null : data ? <Findings list={data.findings} running={row.state === "running"} /> : <Waiting of={run} what="the findings" />}
         </section>
         <section class="panel">
           <h2>Accuracy of each layer alone</h2>

@@ -46,7 +46,7 @@ export function Sample({ row, run, route }: { row: Row; run: RunPayload | null; 
             {data.changes.map((change) => <li key={change.layer}>{layers[change.layer]}: <bdi>{name(change.from)}</bdi> → <b class={change.to === data.true ? "good" : ""}><bdi>{name(change.to)}</bdi></b></li>)}
             {data.changes.length === 0 && <li class="muted">No later layer changes it.</li>}
           </ol>
-          {data.epochs.length > 1 && <Select label="After epoch" value={String(data.epoch)} onChange={(v) => setQuery({ epoch: v })} options={data.epochs.map((e) => ({ value: String(e), text: String(e) }))} />}
+          {source.live && data.epochs.length > 1 && <Select label="After epoch" value={String(data.epoch)} onChange={(v) => setQuery({ epoch: v })} options={data.epochs.map((e) => ({ value: String(e), text: String(e) }))} />}
         </div>
       </div>
       <section class="panel">

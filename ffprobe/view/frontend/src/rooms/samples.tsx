@@ -36,8 +36,8 @@ export function Samples({ row, run, route }: { row: Row; run: Resource<RunPayloa
   return (
     <div class="stack">
       <div class="toolbar">
-        <Select label="Images" value={data.part} onChange={(v) => setQuery({ part: v, epoch: null, cell: null })} options={parts.map((p) => ({ value: p, text: p }))} />
-        {data.epochs.length > 1 && <Select label="Epoch" value={String(data.epoch)} onChange={(v) => setQuery({ epoch: v })} options={data.epochs.map((e) => ({ value: String(e), text: String(e) }))} />}
+        {source.live && <Select label="Images" value={data.part} onChange={(v) => setQuery({ part: v, epoch: null, cell: null })} options={parts.map((p) => ({ value: p, text: p }))} />}
+        {source.live && data.epochs.length > 1 && <Select label="Epoch" value={String(data.epoch)} onChange={(v) => setQuery({ epoch: v })} options={data.epochs.map((e) => ({ value: String(e), text: String(e) }))} />}
         <Select label="Predicted by" value={chosen} onChange={(v) => setQuery({ by: v })} options={names.map((n) => ({ value: n, text: title(n) }))} />
         {layers.length > 1 && layers.includes(chosen) && (
           <Range label="Layer" min={0} max={layers.length - 1} step={1} value={layers.indexOf(chosen)} shown={chosen.replace("layer ", "")} onChange={(v) => setQuery({ by: layers[v]! })} />
