@@ -62,6 +62,10 @@ class Loss(Component):
     form: ClassVar[Form] = "pair"
     averages: ClassVar[bool] = True
 
+    def prepare(self, image: Shape) -> None:
+        """Receive the shape of an image, (channels, height, width); called before ``build``. Most losses ignore it."""
+        return None
+
     def build(self, shape: Shape, classes: int) -> nn.Module | None:
         """Build what the loss keeps at one layer: trainable parameters, and fixed matrices as buffers.
 

@@ -64,6 +64,8 @@ class LayeredNetwork(nn.Module):
         inputs = {0: reached}  # the input shape of each layer
         for index, spec in enumerate(specs):
             self._check_forms(goodness, spec)
+            if (objective := spec.loss or loss) is not None:
+                objective.prepare(shape)
             layers.append(Layer(spec, reached, normalizer, goodness, classes, loss))
             reached = _joined(layers[-1], inputs)
             inputs[index + 1] = reached

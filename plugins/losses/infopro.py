@@ -45,7 +45,12 @@ class InfoPro(ffprobe.Loss):
         width: int = Field(12, ge=1, description="channels between the two convolutions of the decoder, at least 1")
         mean: tuple[float, ...] = Field((), description="mean of each channel of the images; empty: 0.5")
         std: tuple[float, ...] = Field((), description="standard deviation of each channel of the images; empty: 0.25")
-        channels: int = Field(3, ge=1, description="channels of the images; digits and MNIST have 1")
+
+    channels = 3  # of the images; ``prepare`` sets it
+
+    def prepare(self, image: ffprobe.Shape) -> None:
+        """Remember the number of channels, for the decoder's output."""
+        self.channels = image[0]
 
     def build(self, shape: ffprobe.Shape, classes: int) -> nn.Module | None:
         """Build the decoder.
@@ -63,7 +68,7 @@ class InfoPro(ffprobe.Loss):
             nn.Conv2d(shape[0], width, 3, padding=1),
             nn.BatchNorm2d(width),
             nn.ReLU(),
-            nn.Conv2d(width, self.params.channels, 3, padding=1),
+            nn.Conv2d(width, self.channels, 3, padding=1),
             nn.Sigmoid(),
         )
 
@@ -82,14 +87,13 @@ class InfoPro(ffprobe.Loss):
         """The mean binary cross entropy of the decoded activation and the image.
 
         Raises:
-            UsageError: the learning rule passes no images, or they have another number of channels.
+            UsageError: the learning rule passes no images.
         """
         decoder, images = context.module, context.images
-        if images is None or decoder is None or images.shape[1] != self.params.channels:
-            got = "no images" if images is None else f"images of {images.shape[1]} channels"
+        if images is None or decoder is None:
             raise ffprobe.UsageError(
-                f"The loss {self.name!r} needs the images, with {self.params.channels} channels; it got {got}.",
-                hint="Set loss.channels to the channels of the data set, and use the rule forward-forward.",
+                f"The loss {self.name!r} needs the images, which this learning rule does not pass to losses.",
+                hint="Use --plugin forward-forward.",
             )
         dtype = next(decoder.parameters()).dtype
         enlarged = functional.interpolate(

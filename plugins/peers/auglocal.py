@@ -195,7 +195,6 @@ class AugLocalPeer(ffprobe.Peer):
                 reconstruction=(extra, extra),
                 classification=(local, local),
                 width=layer["decoder"][0]["out"],
-                channels=layer["decoder"][3]["out"],
             )
             return Unlimited(settings)
 
