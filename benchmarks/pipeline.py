@@ -137,6 +137,11 @@ def report(choices: dict[str, Any], answers: Any, facts: Any, measured: dict[str
         ratios,
         environment=environment(),
     )
+    # independent of what else runs on the machine: the time of the busier process if it never waited for a core or a peer
+    busiest = {name: [max(one["processor"] for one in turn) for turn in turns] for name, turns in answers.items()}
+    measurement.facts["processor time of one process over that of the busier of two, layers in parallel"] = round(
+        statistics.median(a / b for a, b in zip(busiest[ONE], busiest[LAYERS], strict=True)), 2
+    )
     measurement.environment["threads"] = "1 or 2, by alternative"
     # the peak begins with what the process has from its preparation, the same in every alternative: differences count
     for name, turns in answers.items():

@@ -82,19 +82,21 @@ def epoch(made: Experiment, number: int) -> dict[str, Any]:
     before = (stage.transfers.traffic.sent, stage.transfers.traffic.waited) if stage else (0, 0.0)
     reset_peak()
     group.barrier()
-    began = time.perf_counter()
+    began, processor = time.perf_counter(), time.process_time()
     for step, (x, labels, _) in enumerate(stage_loader(made.loader, group) if stage else made.loader):
         for _ in made.learner.step(x, labels, number * steps + step, number):
             pass
     trained = time.perf_counter() - began
     if stage:
         stage.synchronize(torch.zeros(1, made.network.depth))
+    processor = time.process_time() - processor
     group.barrier()
     seconds = time.perf_counter() - began
     sent, waited = (stage.transfers.traffic.sent, stage.transfers.traffic.waited) if stage else (0, 0.0)
     return {
         "seconds": seconds,
         "trained": trained,
+        "processor": processor,
         "peak": memory("VmHWM"),
         "sent": sent - before[0],
         "waited": waited - before[1],
