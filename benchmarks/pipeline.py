@@ -137,7 +137,7 @@ def report(choices: dict[str, Any], answers: Any, facts: Any, measured: dict[str
         ratios,
         environment=environment(),
     )
-    # independent of what else runs on the machine: the time of the busier process if it never waited for a core or a peer
+    # depends less on other programs: the time of the busier process if it never waited for a core or a peer
     busiest = {name: [max(one["processor"] for one in turn) for turn in turns] for name, turns in answers.items()}
     measurement.facts["processor time of one process over that of the busier of two, layers in parallel"] = round(
         statistics.median(a / b for a, b in zip(busiest[ONE], busiest[LAYERS], strict=True)), 2
