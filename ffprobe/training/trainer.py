@@ -155,6 +155,8 @@ class Trainer:
     def _run_epoch(self) -> None:
         experiment, epoch, pipeline = self.experiment, self.epoch, self.experiment.pipeline
         self.observers.fire("ffprobe_before_epoch", EpochContext(self.context, epoch, self.step))
+        if pipeline:  # what the main process records between two epochs must not count as waiting for a batch
+            experiment.process_group.barrier()
         first, began = self.step, time.monotonic()
         rows: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
         self._with_loss = []

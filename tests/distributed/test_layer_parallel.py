@@ -38,7 +38,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
     layer_processes.stopped("olu", folder / "from one.h5")
     torch.set_num_threads(before)
-    for done in together(folder, str(Path(layer_processes.__file__)), str(folder), timeout=120):
+    for done in together(folder, str(Path(layer_processes.__file__)), str(folder), timeout=240):
         assert done.returncode == 0, done.stderr
     return folder
 
@@ -136,7 +136,7 @@ def test_a_killed_process_ends_the_other_and_a_slow_one_is_named(
     words += ("--set", "parallel=layers", "--set", "parallel_timeout=4")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("HOW", "killed")
-    first, second = together(tmp_path, *words, "--out", "killed.h5", timeout=60)
+    first, second = together(tmp_path, *words, "--out", "killed.h5", timeout=150)
     assert (first.returncode, second.returncode) == (1, -9)
     assert "Another process of this run has ended, so this process stops." in first.stderr
     assert "--resume" in first.stderr
@@ -144,7 +144,7 @@ def test_a_killed_process_ends_the_other_and_a_slow_one_is_named(
         assert run.epochs > 0
         assert np.isfinite(run.read("steps/loss")).all()  # of both processes
     monkeypatch.setenv("HOW", "slow")
-    first, second = together(tmp_path, *words, "--out", "slow.h5", timeout=60)
+    first, second = together(tmp_path, *words, "--out", "slow.h5", timeout=150)
     message = " ".join(first.stderr.split())
     assert "has waited" in message
     assert "has sent nothing for 4 seconds, so this process stops." in message

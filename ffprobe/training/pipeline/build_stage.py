@@ -9,7 +9,7 @@ from typing import Any
 from torch import distributed
 
 from ffprobe.components.process_group import ProcessGroup
-from ffprobe.components.rule import LearnerSetup
+from ffprobe.components.rule import Learner, LearnerSetup
 from ffprobe.data.images import Images
 from ffprobe.data.loader import Loader
 from ffprobe.distributed.placement import Placement, place
@@ -23,7 +23,7 @@ from ffprobe.training.pipeline.work_seconds import by_last_layer, measure, provi
 
 
 def build_stage(
-    learner: GroupLearner,
+    learner: Learner,
     setup: LearnerSetup,
     components: Mapping[str, Any],
     observers: Iterable[tuple[str, Any]],
@@ -52,6 +52,11 @@ def build_stage(
     """
     network = setup.network
     refuse_what_needs_all_layers(components, network, setup.groups, observers, process_group.size)
+    if not isinstance(learner, GroupLearner) or type(learner).step is not GroupLearner.step:
+        name = components["rule"].name
+        raise UsageError(
+            f"The rule {name!r} declares independent groups, but its learner is not a plain GroupLearner.", hint=HINT
+        )
     placement = _placement(setup, components, loader, images, process_group, epochs)
     return StageLearner(learner, placement, process_group, len(loader), limit)
 

@@ -74,6 +74,7 @@ class StageLearner(Learner):
     def step(self, images: torch.Tensor, labels: torch.Tensor, step: int, epoch: int) -> Iterator[Update]:
         """Train the groups of this process on one batch; only the first process reads ``images`` and ``labels``."""
         key, plan = self._plan(step, epoch)
+        self._others = {}  # the checkpoint is written; what it needed would take the memory of a whole run
         self.transfers.begin_batch()
         weights = self._expect_weights(plan, step)
         state = self._begin(images, labels, step, epoch, key)
