@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ffprobe_plugins.probes.error_signals import backpropagated_signals, local_signals
 from pydantic import Field
 
 import ffprobe
-from ffprobe_plugins.probes.error_signals import backpropagated_signals, local_signals
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
-    from matplotlib.figure import Figure
-
     from ffprobe_plugins.probes.error_signals import ErrorSignal
+    from matplotlib.figure import Figure
 
 RECORD = "Train again with --plugin credit."
 SIGNALS = ("local", "backprop")

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import ffprobe
 from ffprobe_plugins.probes.remaining_turns import remaining_turns
+
+import ffprobe
 
 if TYPE_CHECKING:
     import torch

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from ffprobe_plugins.probes.remaining_turns import remaining_turns
 from pydantic import Field, field_validator
 
 import ffprobe
-from ffprobe_plugins.probes.remaining_turns import remaining_turns
 
 if TYPE_CHECKING:
     import numpy as np
