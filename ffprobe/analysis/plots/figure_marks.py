@@ -214,7 +214,10 @@ def _text(axes: Axes, text: Any) -> dict[str, Any] | None:
     frame = next((name for name, transform in frames.items() if text.get_transform() == transform), "data")
     x, y = text.get_position()
     if isinstance(text, Annotation):
-        (x, y), frame = text.xy, "axes" if text.xycoords == "axes fraction" else "data"
+        (x, y), words = text.xy, text.xycoords if isinstance(text.xycoords, tuple) else (text.xycoords, text.xycoords)
+        fractions = {(True, True): "axes", (True, False): "axes-x", (False, True): "axes-y"}
+        frame = fractions.get((words[0] == "axes fraction", words[1] == "axes fraction"), "data")
+        frame = next((name for name, transform in frames.items() if text.xycoords == transform), frame)
     at = numbers([x, y])
     mark = {"kind": "text", "label": "", "colour": to_hex(text.get_color()), "text": plain_label(text.get_text())}
     return mark | {"x": at[0], "y": at[1], "frame": frame}
