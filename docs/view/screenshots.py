@@ -1,7 +1,7 @@
 """Make the pictures of ``docs/view.md``: train the runs of ``RUNS``, open them in Chromium, photograph the rooms.
 
 ``python docs/view/screenshots.py FOLDER --cifar10 FOLDER_OR_ARCHIVE``. Finished runs are kept, so it can be called
-again. It needs Playwright and a Chromium on the PATH. ``make view-pictures`` calls it.
+again. It needs Playwright and a Chromium on the PATH.
 """
 
 from __future__ import annotations

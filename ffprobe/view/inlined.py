@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 PAGE = Path(__file__).parent / "page"
 BUDGET = 5 << 20
 """Bytes of a report of two runs; one of more runs gets half of it for each."""
+MOST = 20 << 20
+"""Bytes of any report."""
+FULL = 20_000
+"""When fewer bytes of the budget are left and a document does not fit, no more are made."""
 MAX_FIGURE = 400_000
 """Bytes of the numbers of one figure; a larger one is a picture in a report."""
 ERRORS = 60
@@ -75,7 +79,7 @@ def inlined(
     code, look = script.read_text(encoding="utf-8"), style.read_text(encoding="utf-8")
     for opening in ("</script", "<script", "<!--"):  # in texts of the code, where the escape means the same
         code = code.replace(opening, "\\x3c" + opening[1:])
-    left = max(BUDGET, BUDGET // 2 * len(runs)) - taken - len(code.encode()) - len(look.encode()) - 1000
+    left = min(max(BUDGET, BUDGET // 2 * len(runs)), MOST) - taken - len(code.encode()) - len(look.encode()) - 1000
     answers: list[bytes] = []
     for address, document in _documents(runs, title, together, alone, findings):
         # ASCII, and without "<": nothing in it can end the element
@@ -83,6 +87,8 @@ def inlined(
         if len(entry) + 1 <= left:
             answers.append(entry)
             left -= len(entry) + 1
+        elif left < FULL:
+            break
     data = b'{"answers":{' + b",".join(answers) + b"}}"
     return Interactive(look.replace("</style", "<\\/style"), code, BOOT, data.decode("ascii"))
 

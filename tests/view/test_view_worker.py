@@ -122,7 +122,7 @@ def test_jobs_answer_in_a_process_of_their_own_and_keep_their_answers(trained: P
     try:
         status, body = jobs.ask("a", request)
         assert (status, json.loads(body)["status"], json.loads(body)["job"]) == (202, "working", "a")
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240  # it has a low priority, and this machine may be busy
         while (status := jobs.ask("a", request)[0]) == 202 and time.monotonic() < deadline:
             time.sleep(0.1)
         assert status == 200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,7 +35,8 @@ def marks_of(axes: Axes) -> list[dict[str, Any]]:
     - ``band``: ``x`` and ``y`` of the corners of an area;
     - ``segments``: ``x0``, ``y0``, ``x1``, ``y1`` of each;
     - ``rule``: ``axis`` (``x``: vertical, ``y``: horizontal), ``at``, ``dash``;
-    - ``text``: ``text``, ``x``, ``y``, ``frame`` (``data``, or ``axes`` for fractions of the axes).
+    - ``text``: ``text``, ``x``, ``y``, ``frame`` (``data``; ``axes`` for fractions of the axes; ``axes-x`` and
+      ``axes-y`` for a fraction in one direction and data in the other).
     """
     from matplotlib.collections import Collection
     from matplotlib.container import BarContainer, ErrorbarContainer
@@ -188,7 +190,8 @@ def _collection(artist: Any) -> dict[str, Any] | None:
         x, y = numbers(points[:, 0]), numbers(points[:, 1])
         return {"kind": "points", "label": label, **look, "x": x, "y": y, **more}
     if isinstance(artist, LineCollection):
-        segments = [segment for segment in artist.get_segments() if len(segment) == 2]
+        # a line of several points, such as a branch of a tree, is a segment between each two of them
+        segments = [pair for line in artist.get_segments() for pair in pairwise(line)]
         ends = np.array(segments, float).reshape(-1, 4)
         colours = np.atleast_2d(to_rgba_array(artist.get_color()))
         mark = {"kind": "segments", "label": label, "colour": to_hex(tuple(colours[0])) if len(colours) else ""}
@@ -207,10 +210,14 @@ def _text(axes: Axes, text: Any) -> dict[str, Any] | None:
 
     if not text.get_text() or text in (axes.title, axes._left_title, axes._right_title):  # type: ignore[attr-defined]
         return None
-    frame = "axes" if text.get_transform() == axes.transAxes else "data"
+    frames = {"axes": axes.transAxes, "axes-x": axes.get_yaxis_transform(), "axes-y": axes.get_xaxis_transform()}
+    frame = next((name for name, transform in frames.items() if text.get_transform() == transform), "data")
     x, y = text.get_position()
     if isinstance(text, Annotation):
-        (x, y), frame = text.xy, "axes" if text.xycoords == "axes fraction" else "data"
+        (x, y), words = text.xy, text.xycoords if isinstance(text.xycoords, tuple) else (text.xycoords, text.xycoords)
+        fractions = {(True, True): "axes", (True, False): "axes-x", (False, True): "axes-y"}
+        frame = fractions.get((words[0] == "axes fraction", words[1] == "axes fraction"), "data")
+        frame = next((name for name, transform in frames.items() if text.xycoords == transform), frame)
     at = numbers([x, y])
     mark = {"kind": "text", "label": "", "colour": to_hex(text.get_color()), "text": plain_label(text.get_text())}
     return mark | {"x": at[0], "y": at[1], "frame": frame}

@@ -74,6 +74,13 @@ def test_bars_bands_rules_segments_and_texts() -> None:
     assert [(text["text"], text["x"], text["y"]) for text in by_kind["text"]] == [("here $x", 1, 2)]
 
 
+def test_a_line_of_several_points_is_a_segment_between_each_two() -> None:
+    from matplotlib.collections import LineCollection
+
+    (branch,) = marks(lambda axes: axes.add_collection(LineCollection([[(0, 0), (0, 1), (2, 1)]])))
+    assert [branch[name] for name in ("x0", "y0", "x1", "y1")] == [[0, 0], [0, 1], [0, 2], [1, 1]]
+
+
 def test_a_heat_map_has_its_matrix_range_ticks_and_colour_bar() -> None:
     def draw(figure: Any) -> None:
         heat_map(figure.subplots(), [[1, math.nan], [3, 4]], ["r1", "r2"], ["a", "b"], "units")

@@ -74,7 +74,7 @@ function TextMark({ mark, axes, frame, colour }: { mark: Mark; axes: FigureAxes;
   const end = !heat && !inAxes && atEnd(axes, x);
   // text on a heat map keeps the colour that was chosen for its cell
   return (
-    <text x={at[0]! + (end ? 6 : 0)} y={at[1]! + 4} font-size="11" text-anchor={end ? "start" : inAxes && x < 0.2 ? "start" : inAxes && x > 0.8 ? "end" : "middle"} fill={heat && !inAxes ? mark.colour : colour}>
+    <text x={at[0]! + (end ? 6 : 0)} y={at[1]! + 4} font-size="11" text-anchor={end || (inAxes && x >= 1) ? "start" : inAxes && x < 0.2 ? "start" : inAxes && x > 0.8 ? "end" : "middle"} fill={heat && !inAxes ? mark.colour : colour}>
       {mark.text}
     </text>
   );

@@ -50,7 +50,7 @@ export function makeFrame(axes: FigureAxes, width: number, height: number, shape
   const yticks = thinned(ticksOf(axes.yticks, axes.yscale, axes.ylim, 5, axes.ylabel), height / 13);
   const longest = Math.max(1, ...yticks.map((tick) => tick.label.length));
   const left = Math.min(width * 0.4, 14 + longest * CHARACTER + (axes.ylabel ? 18 : 0));
-  const ends = axes.marks.filter((mark) => mark.kind === "text" && mark.frame === "data" && shape !== "heat" && atEnd(axes, Number(mark.x)));
+  const ends = axes.marks.filter((mark) => mark.kind === "text" && shape !== "heat" && beside(axes, mark));
   const right = ends.length ? Math.min(width * 0.3, 10 + CHARACTER * Math.max(...ends.map((mark) => mark.text?.length ?? 0))) : 12;
   let xticks = ticksOf(axes.xticks, axes.xscale, axes.xlim, Math.max(2, Math.floor((width - left - right) / 60)), axes.xlabel);
   const widest = Math.max(1, ...xticks.map((tick) => tick.label.length));
@@ -65,6 +65,11 @@ export function makeFrame(axes: FigureAxes, width: number, height: number, shape
     width, height, left, right, top, bottom, xticks, yticks, slanted,
     x: of(x), y: of(y), xInvert: (at) => Number(x.invert(at)), yInvert: (at) => Number(y.invert(at)),
   };
+}
+
+/** Whether a text begins at the right end of the axes. */
+function beside(axes: FigureAxes, mark: FigureAxes["marks"][number]): boolean {
+  return mark.frame === "data" ? atEnd(axes, Number(mark.x)) : mark.frame?.startsWith("axes") === true && mark.frame !== "axes-y" && Number(mark.x) >= 1;
 }
 
 export function atEnd(axes: FigureAxes, x: number): boolean {
