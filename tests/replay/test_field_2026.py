@@ -80,25 +80,6 @@ def _averaged_over_positions(self: Any, index: int, feedback: Any) -> Any:
     return np.repeat(flat.T, np.prod(self._shapes[index][1:], dtype=int), axis=0)
 
 
-def _without_signs(network: Any, rule: str, feedback: Any, signed: bool = False) -> None:
-    from ffprobe_plugins.rules.feedback_maps import replace_maps
-
-    replace_maps(network, rule, feedback)
-
-
-def _averaged_over_positions(self: Any, index: int, feedback: Any) -> Any:
-    import numpy as np
-
-    flat = feedback.mean(axis=(2, 3)) if feedback.ndim == 4 else feedback  # [K, channels or features]
-    return np.repeat(flat.T, np.prod(self._shapes[index][1:], dtype=int), axis=0)
-
-
-def _unweighted(self: Any, meta: Any, module: int) -> Any:
-    from ffprobe_plugins.losses.cross_entropy import CrossEntropy
-
-    return CrossEntropy()
-
-
 INTERPOLATE = functional.interpolate
 
 
