@@ -27,13 +27,24 @@ def registry() -> Registry:
 def questions_document(runs: int) -> list[dict[str, Any]]:
     """All installed analyses with the question that each answers.
 
-    Whether the runs recorded what an analysis needs is only known when it is asked.
+    Whether the runs recorded what an analysis needs is only known when it is asked. Those that record nothing of their
+    own come first, because every run answers them; the page opens with the first.
 
     Args:
         runs: number of runs that would be analyzed.
     """
     offers = {o.name: o.summary for plugin in registry().plugins for o in plugin.offers if o.kind == "probe"}
-    return [_question(name, summary, runs) for name, summary in sorted(offers.items())]
+    return [_question(name, offers[name], runs) for name in sorted(offers, key=lambda name: (_records(name), name))]
+
+
+def _records(name: str) -> bool:
+    from ffprobe.components.probe import Probe
+
+    try:
+        component: Any = registry().component("probe", name)
+    except PluginError:
+        return True
+    return component.variables is not Probe.variables
 
 
 def _question(name: str, summary: str, runs: int) -> dict[str, Any]:

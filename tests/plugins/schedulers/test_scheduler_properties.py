@@ -29,6 +29,14 @@ SETTINGS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "offset": st.sampled_from([0, 1]),
         "train_last": st.booleans(),
     },
+    "alternating": {
+        "alternate_every": st.one_of(st.sampled_from(["step", "epoch"]), st.integers(1, 5)),
+        "offset": st.sampled_from([0, 1]),
+    },
+    "local-modules": {
+        "ends": st.one_of(st.just(()), st.sets(st.integers(1, 12), max_size=5).map(lambda ends: tuple(sorted(ends)))),
+        "last": st.integers(1, 12),
+    },
     "sequential": {"epochs_per_layer": st.integers(0, 3)},
     "layer-windows": {"windows": st.lists(window, min_size=1, max_size=6).map(tuple)},
 }
