@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from toy import WORDS
-from view_server import Server, until
+from view_server import Server, eventually, until
 from warm.start import program
 
 EPOCHS = 400
@@ -55,7 +55,7 @@ def test_a_page_whose_server_stopped_says_so_and_keeps_what_it_has(runs: Path, o
     page = open_page(server.url)
     server.stop()
     page.get_by_role("alert").wait_for()
-    assert "ffprobe view" in page.get_by_role("alert").inner_text()
-    assert page.locator("tbody tr").count() >= 3
+    eventually(lambda: "ffprobe view" in page.get_by_role("alert").inner_text())
+    eventually(lambda: page.locator("tbody tr").count() >= 3)
     page.get_by_role("link", name="first").click()
     page.get_by_text("The server has stopped.").first.wait_for()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from view_server import until
+from view_server import eventually, until
 
 ROOMS = ("overview", "curves", "layers", "samples", "sample/test/0", "questions")
 COMPARED = ("overview", "curves", "sweep", "questions")
@@ -74,7 +74,7 @@ def test_the_way_from_the_list_to_the_heat_map_of_one_image(server: Any, open_pa
     wrong.click()
     shown = page.locator(".samples .thumbnails .thumb")
     shown.first.wait_for()
-    assert shown.count() == int(label.split()[0])
+    eventually(lambda: shown.count() == int(label.split()[0]))
     shown.first.click()
     table = page.locator("table.goodness")
     table.wait_for()
@@ -97,7 +97,7 @@ def test_a_hostile_name_is_shown_as_text(server: Any, open_page: Callable[..., A
     assert page.locator("main img").count() == 0
     link.click()
     page.locator("h1", has_text="onerror").wait_for()
-    assert "<img src=q onerror=alert(1)>" in page.title()
+    eventually(lambda: "<img src=q onerror=alert(1)>" in page.title())
     page.get_by_role("link", name="Curves", exact=True).click()
     page.locator(".chart canvas").first.wait_for()
 
@@ -105,11 +105,11 @@ def test_a_hostile_name_is_shown_as_text(server: Any, open_page: Callable[..., A
 def test_runs_are_filtered_sorted_and_selected_to_compare(server: Any, open_page: Callable[..., Any]) -> None:
     page = open_page(server.url)
     rows = page.locator("tbody tr")
-    assert rows.count() == 3
+    eventually(lambda: rows.count() == 3)
     page.get_by_role("button", name="Seed").click()
-    assert rows.first.inner_text().find("onerror") >= 0  # largest first: seed 2
+    eventually(lambda: "onerror" in rows.first.inner_text())  # largest first: seed 2
     page.get_by_role("button", name="Seed").click()
-    assert rows.first.locator("a").inner_text() == "first"
+    eventually(lambda: rows.first.locator("a").inner_text() == "first")
     page.get_by_role("searchbox").fill("seed=1")
     until(page, "document.querySelectorAll('tbody tr').length === 1")
     page.get_by_role("checkbox", name="Select second").check()
@@ -120,7 +120,7 @@ def test_runs_are_filtered_sorted_and_selected_to_compare(server: Any, open_page
     page.get_by_role("link", name="Sweep", exact=True).click()
     page.locator(".parallel svg").wait_for()
     folded = page.locator("tbody tr")
-    assert folded.count() == 1  # two seeds of one run
+    eventually(lambda: folded.count() == 1)  # two seeds of one run
     assert "first and 1 more" in folded.first.inner_text()
 
 
@@ -131,7 +131,12 @@ def test_curves_are_read_with_the_keyboard_and_saved(
     go(page, f"#/run/{run_ids(page)['first']}/curves")
     chart = page.get_by_role("slider", name="Loss.")
     chart.focus()
-    page.keyboard.press("Home")
+
+    def read() -> bool:
+        page.keyboard.press("Home")  # before the chart is drawn there is nothing to read
+        return str(chart.get_attribute("aria-valuetext")).startswith("Epoch 1, ")
+
+    eventually(read)
     text = chart.get_attribute("aria-valuetext")
     curves = page.evaluate(f"fetch('/api/runs/{run_ids(page)['first']}/curves').then(answer => answer.json())")
     loss = curves["series"]["loss"]["values"]
@@ -149,7 +154,7 @@ def test_curves_are_read_with_the_keyboard_and_saved(
     svg = Path(download.value.path()).read_text()
     assert svg.count('clip-path="url(#area)"') == len(loss)
     page.get_by_role("button", name="Layer 1").click()
-    assert page.get_by_role("button", name="Layer 1").get_attribute("aria-pressed") == "false"
+    eventually(lambda: page.get_by_role("button", name="Layer 1").get_attribute("aria-pressed") == "false")
 
 
 def test_a_run_that_is_gone_says_what_to_do(server: Any, open_page: Callable[..., Any]) -> None:
