@@ -1,4 +1,4 @@
-"""A recording held against a preset: where they part, and what that most likely means.
+"""A recording compared with a preset: where they part, and what that most likely means.
 
 Idea: the recording's own replay and the preset start from the same weights and see the same batches. The first step,
 layer and quantity in which they differ is where the two methods part. Single changes to the preset are then tried; the
@@ -49,7 +49,7 @@ class Explained:
 
 @dataclass
 class AgainstPreset:
-    """A recording held against a preset.
+    """A recording compared with a preset.
 
     Attributes:
         file: path of the recording.

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ffprobe_plugins.probes.error_signals import backpropagated_signals, local_signals
-from pydantic import Field
+from ffprobe_plugins.probes.error_signals import SandboxParams, record_signals, sandbox_variables
 
 import ffprobe
 
@@ -46,20 +45,11 @@ class Alignment(ffprobe.PerRunProbe):
     )
     question = "Does the local gradient of each layer point where backpropagation's points?"
 
-    class Params(ffprobe.Params):
+    class Params(SandboxParams):
         """Settings of the recording."""
 
-        sandbox_every: int = Field(
-            500, ge=1, description="minimum number of steps between two sandboxes; one always runs at the end"
-        )
-        images: int = Field(64, ge=2, le=4096, description="maximum number of images of the batch")
-
     def variables(self, run: ffprobe.RunContext) -> list[ffprobe.Variable]:
-        names = tuple(layer.name for layer in run.layers)
-        dims = (
-            ffprobe.Dimension("row", None, long_name="sandbox"),
-            ffprobe.Dimension("layer", len(names), "str", names, long_name="layer, first to last"),
-        )
+        dims, variables = sandbox_variables(run)
         variable = ffprobe.Variable
         texts = (
             "cosine of local and backpropagated gradient of the weight",
@@ -67,8 +57,7 @@ class Alignment(ffprobe.PerRunProbe):
             "share of equal signs among weights with both gradients",
         )
         return [
-            variable("step", ("row",), "i8", "step", "number of optimizer steps", dimensions=dims),
-            variable("images", ("row",), "i4", "1", "number of images", dimensions=dims),
+            *variables,
             *(
                 variable(name, ("row", "layer"), "f4", "1", text, dimensions=dims)
                 for name, text in zip(MEASURES, texts, strict=True)
@@ -77,14 +66,9 @@ class Alignment(ffprobe.PerRunProbe):
 
     @ffprobe.hookimpl
     def ffprobe_after_epoch(self, context: ffprobe.EpochContext) -> None:
-        if not context.due(self.params.sandbox_every):
+        if (signals := record_signals(context, self.params)) is None:
             return
-        assert context.images is not None and context.labels is not None
-        images, labels = context.images[: self.params.images], context.labels[: self.params.images]
-        context.record("step", context.step)
-        context.record("images", len(images))
-        pair = local_signals(context, images, labels), backpropagated_signals(context.run, images, labels)
-        rows = [_compare(*pair, index) for index in range(len(context.run.layers))]
+        rows = [_compare(*signals, index) for index in range(len(context.run.layers))]
         for name, values in zip(MEASURES, zip(*rows, strict=True), strict=True):
             context.record(name, list(values))
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ffprobe_plugins.probes.error_signals import backpropagated_signals, local_signals
-from pydantic import Field
+from ffprobe_plugins.probes.error_signals import SandboxParams, record_signals, sandbox_variables
 
 import ffprobe
 
@@ -37,25 +36,12 @@ class Credit(ffprobe.PerRunProbe):
     source = "(tr G)^2 / tr G^2 of error signals: The Price of Locality (arXiv:2609.33240)"
     question = "In how many directions does the error signal of each layer teach it?"
 
-    class Params(ffprobe.Params):
+    class Params(SandboxParams):
         """Settings of the recording."""
 
-        sandbox_every: int = Field(
-            500, ge=1, description="minimum number of steps between two sandboxes; one always runs at the end"
-        )
-        images: int = Field(64, ge=2, le=4096, description="maximum number of images of the batch")
-
     def variables(self, run: ffprobe.RunContext) -> list[ffprobe.Variable]:
-        names = tuple(layer.name for layer in run.layers)
-        dims = (
-            ffprobe.Dimension("row", None, long_name="sandbox"),
-            ffprobe.Dimension("layer", len(names), "str", names, long_name="layer, first to last"),
-        )
+        dims, variables = sandbox_variables(run)
         variable = ffprobe.Variable
-        variables = [
-            variable("step", ("row",), "i8", "step", "number of optimizer steps", dimensions=dims),
-            variable("images", ("row",), "i4", "1", "number of images", dimensions=dims),
-        ]
         for name in SIGNALS:
             rank, rows = f"effective rank of the {name} error signal", f"number of gradients of the {name} error signal"
             variables.append(variable(f"{name}_rank", ("row", "layer"), long_name=rank, dimensions=dims))
@@ -64,15 +50,10 @@ class Credit(ffprobe.PerRunProbe):
 
     @ffprobe.hookimpl
     def ffprobe_after_epoch(self, context: ffprobe.EpochContext) -> None:
-        if not context.due(self.params.sandbox_every):
+        if (signals := record_signals(context, self.params)) is None:
             return
-        assert context.images is not None and context.labels is not None
-        images, labels = context.images[: self.params.images], context.labels[: self.params.images]
-        context.record("step", context.step)
-        context.record("images", len(images))
-        found = (local_signals(context, images, labels), backpropagated_signals(context.run, images, labels))
-        for name, signals in zip(SIGNALS, found, strict=True):
-            ranks, rows = _ranks(signals, len(context.run.layers))
+        for name, found in zip(SIGNALS, signals, strict=True):
+            ranks, rows = _ranks(found, len(context.run.layers))
             context.record(f"{name}_rank", ranks)
             context.record(f"{name}_rows", rows)
 

@@ -7,11 +7,53 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ffprobe_plugins.probes.remaining_turns import remaining_turns
+from pydantic import Field
 
 import ffprobe
 
 if TYPE_CHECKING:
     import torch
+
+
+class SandboxParams(ffprobe.Params):
+    """Settings of a probe that compares gradients in a sandbox."""
+
+    sandbox_every: int = Field(
+        500, ge=1, description="minimum number of steps between two sandboxes; one always runs at the end"
+    )
+    images: int = Field(64, ge=2, le=4096, description="maximum number of images of the batch")
+
+
+def sandbox_variables(
+    run: ffprobe.RunContext,
+) -> tuple[tuple[ffprobe.Dimension, ffprobe.Dimension], list[ffprobe.Variable]]:
+    """The dimensions (sandbox, layer) of what such a probe records, and its variables ``step`` and ``images``."""
+    names = tuple(layer.name for layer in run.layers)
+    dims = (
+        ffprobe.Dimension("row", None, long_name="sandbox"),
+        ffprobe.Dimension("layer", len(names), "str", names, long_name="layer, first to last"),
+    )
+    variable = ffprobe.Variable
+    return dims, [
+        variable("step", ("row",), "i8", "step", "number of optimizer steps", dimensions=dims),
+        variable("images", ("row",), "i4", "1", "number of images", dimensions=dims),
+    ]
+
+
+def record_signals(
+    context: ffprobe.EpochContext, params: SandboxParams
+) -> tuple[dict[int, ErrorSignal], dict[int, ErrorSignal]] | None:
+    """The rule's gradients and backpropagation's on the first images of the last batch; records ``step``, ``images``.
+
+    None if no sandbox is due.
+    """
+    if not context.due(params.sandbox_every):
+        return None
+    assert context.images is not None and context.labels is not None
+    images, labels = context.images[: params.images], context.labels[: params.images]
+    context.record("step", context.step)
+    context.record("images", len(images))
+    return local_signals(context, images, labels), backpropagated_signals(context.run, images, labels)
 
 
 @dataclass(frozen=True)

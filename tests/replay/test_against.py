@@ -1,4 +1,4 @@
-"""A recording held against a preset: where they part, and what it means."""
+"""A recording compared with a preset: where they part, and what it means."""
 
 from __future__ import annotations
 

@@ -55,9 +55,9 @@ def test_a_commit_reaches_all_pages(tmp_path: Path) -> None:
                 writer.append("metrics", {"epoch": epoch, "model_validation_accuracy": 0.5})
                 writer.commit()
                 committed = time.monotonic()
-                told = [await next_event(page) for page in pages]
+                received = [await next_event(page) for page in pages]
                 assert time.monotonic() - committed < 5  # LOOK and the time to read; more on a busy machine
-                assert told[0] == told[1]
+                assert received[0] == received[1]
                 assert catalog.entry(key).listed.epochs == epoch
         await next_event(pages[0])  # the writer is gone: the run is interrupted
         assert catalog.entry(key).listed.state == "interrupted"
@@ -153,7 +153,7 @@ def test_a_run_that_trains_in_another_process_is_followed_to_its_end(view: View,
     assert run.wait(20) == 0
     assert {row["id"] for row in view.get("/api/runs")["runs"]} == {row["id"]}
     assert states[0] in ("running", "interrupted", "finished")
-    assert any(line == b"event: runs\n" for line in iter(streams[1].readline, b""))  # the second page is told, too
+    assert any(line == b"event: runs\n" for line in iter(streams[1].readline, b""))  # the second page is notified, too
     if curves is not None:
         assert curves["epoch"][0] == 1
     assert view.stop() == 130  # with two streams open

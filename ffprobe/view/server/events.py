@@ -1,4 +1,4 @@
-"""``/events``: tells every open page which runs changed, as server-sent events."""
+"""``/events``: notifies every open page of the runs that changed, as server-sent events."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOOK = 0.5
 HEARTBEAT = 15.0
 """Seconds after which a page gets a comment although nothing happened, so that it notices a server that is gone."""
 MAX_CLIENTS = 32
-"""Open pages that are told at the same time."""
+"""Open pages that are notified at the same time."""
 MAX_WAITING = 100
 """Events that wait for a page that does not read them; then its connection is closed, and it connects again."""
 
@@ -39,7 +39,7 @@ class Events:
 
     @property
     def full(self) -> bool:
-        """Whether no more page can be told."""
+        """Whether no further page can be notified."""
         return len(self._queues) >= MAX_CLIENTS
 
     async def stream(self) -> AsyncIterator[bytes]:
