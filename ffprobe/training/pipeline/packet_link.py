@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import json
 from collections.abc import Hashable
 
 import torch
@@ -45,7 +45,7 @@ class PacketLink:
         what, tag = f"batch of step {step}", _tag(step)
         if key not in self._layouts:
             self._layouts[key] = layouts
-            header = pickle.dumps([_plain(layout) for layout in layouts])
+            header = json.dumps([_plain(layout) for layout in layouts]).encode()
             size = torch.tensor([len(header)]).view(torch.uint8)
             self.transfers.send(size, self.peer, tag, what)
             self.transfers.send(torch.frombuffer(bytearray(header), dtype=torch.uint8), self.peer, tag + 1, what)
@@ -72,8 +72,7 @@ class PacketLink:
             size = self.transfers.receive(self.transfers.expect(8, self.peer, tag), what)
             count = int(size.view(torch.int64))
             header = self.transfers.receive(self.transfers.expect(count, self.peer, tag + 1), what)
-            # only from a process of this run, which could execute code here in any case
-            self._layouts[key] = [_layout(*entry) for entry in pickle.loads(header.numpy().tobytes())]
+            self._layouts[key] = [_layout(*entry) for entry in json.loads(header.numpy().tobytes())]
         layouts = self._layouts[key]
         tensors: dict[str, torch.Tensor] = {}
         expected = self._announced.pop(step) if step in self._announced else self._expect(layouts, tag)
