@@ -112,6 +112,7 @@ from .data.images import Images as Images
 from .data.images import channel_statistics as channel_statistics
 from .data.published import published_folder as published_folder
 from .data.published import read_with_torchvision as read_with_torchvision
+from .data.samples import Samples as Samples
 from .errors import FfprobeError as FfprobeError
 from .errors import FileError as FileError
 from .errors import PluginError as PluginError

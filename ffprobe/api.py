@@ -185,52 +185,47 @@ def analyze(question: str, *runs: str | Path | RunFile, registry: Registry | Non
 
 def predict(
     run: str | Path | RunFile,
-    images: np.ndarray,
+    inputs: np.ndarray,
     *,
     evaluator: str = "",
     device: str = "cpu",
     trust: bool = False,
 ) -> np.ndarray:
-    """The class that a finished run's network predicts for each image.
+    """The class that a finished run's network predicts for each input.
 
     An evaluator that has something to choose is calibrated on the run's recorded validation goodness.
 
     Args:
         run: a run file, open (it stays open) or by its path.
-        images: uint8 ``[N, C, H, W]``, 0 to 255, of the run's shape; normalized as the run's own images.
+        inputs: of the run's shape, normalized as the run's own: images uint8 ``[N, C, H, W]``, 0 to 255; values, real
+            numbers ``[N, F]``, ``[N, C, T]`` or ``[N, C, H, W]``; tokens, integers ``[N, T]``.
         evaluator: ``NAME`` or ``NAME:key=value,...``; the run's own by default.
         device: of the network: ``auto``, ``cpu``, ``cuda`` ...
         trust: import the plugins that the run file names as ``./file.py`` or ``module:attr``. Without it, they are
             refused unless this process has imported them already.
 
     Returns:
-        int64 ``[N]``: indices into the run's ``class_names``; -1 for an image without a prediction, because a score is
+        int64 ``[N]``: indices into the run's ``class_names``; -1 for an input without a prediction, because a score is
         NaN or several labels share the largest score.
 
     Raises:
-        UsageError: the images have another shape or dtype, or the file names code and ``trust`` is not set.
+        UsageError: the inputs have another shape or dtype, or the file names code and ``trust`` is not set.
         FileError: the run did not finish, or its weights do not fit the plugins that are installed.
     """
     import numpy as np
-    import torch
 
-    from ffprobe.data.images import Images
     from ffprobe.inference.loaded_predictor import load_predictor
     from ffprobe.inference.predictor import predict as predictions
+    from ffprobe.inference.stored_inputs import stored_inputs
     from ffprobe.plugin.registry import Registry
 
-    if not isinstance(images, np.ndarray):
-        kind = type(images).__name__
-        raise UsageError(f"The images must be a numpy array, not {kind}.", hint="numpy.stack makes one of a list.")
+    if not isinstance(inputs, np.ndarray):
+        kind = type(inputs).__name__
+        raise UsageError(f"The inputs must be a numpy array, not {kind}.", hint="numpy.stack makes one of a list.")
     with _opened(run) as file:
         loaded = load_predictor(file, Registry(), evaluator=evaluator, device=device, trust=trust)
-    trained = loaded.trained
-    if images.dtype != "uint8" or images.shape[1:] != trained.shape:
-        expected = f"uint8 [N, {', '.join(map(str, trained.shape))}]"
-        raise UsageError(f"The images must be {expected}, not {images.dtype} {list(images.shape)}.")
-    pixels, labels = torch.from_numpy(images.copy()), torch.zeros(len(images), dtype=torch.int64)
-    rows = Images(pixels, labels, trained.classes, trained.mean, trained.std)
-    return predictions(trained, rows, loaded.evaluator).labels.numpy()
+    rows = loaded.trained.samples(stored_inputs(loaded.trained, inputs))
+    return predictions(loaded.trained, rows, loaded.evaluator).labels.numpy()
 
 
 def _words(plugins: Sequence[str]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 
 import ffprobe
 from ffprobe.config.parsing import nested
-from ffprobe.data.loader import normalize
+from ffprobe.data.normalize import normalize
 
 TOY: dict[str, Any] = {
     "network": "tiny",

@@ -16,7 +16,7 @@ from ffprobe.cli.console import Json, TrustRun, Verbose, finite, print_json, std
 
 if TYPE_CHECKING:
     from ffprobe.components.evaluator import Evaluator
-    from ffprobe.data.images import Images
+    from ffprobe.data.samples import Samples
     from ffprobe.inference.predictor import Predictions
     from ffprobe.inference.trained import Trained
     from ffprobe.plugin.registry import Registry
@@ -133,7 +133,7 @@ def predict(
 
 
 def _predict(
-    trained: Trained, images: Images, reader: Evaluator, registry: Registry, compare: bool
+    trained: Trained, images: Samples, reader: Evaluator, registry: Registry, compare: bool
 ) -> tuple[Predictions, dict[str, Any]]:
     """The predictions and the seconds of each repeat; with ``compare``, also those of a full scan, alternating."""
     import torch
@@ -176,7 +176,7 @@ def _is_same(own: Predictions, full: Predictions) -> bool:
     )
 
 
-def _comparison(times: dict[str, Any], labels: Any, same: bool, images: Images, right: Any) -> dict[str, Any]:
+def _comparison(times: dict[str, Any], labels: Any, same: bool, images: Samples, right: Any) -> dict[str, Any]:
     from ffprobe.analysis.measures.paired import accuracy_gain
 
     full = labels == images.labels
@@ -197,7 +197,7 @@ def _comparison(times: dict[str, Any], labels: Any, same: bool, images: Images, 
     }
 
 
-def _write(path: Path, predictions: Predictions, images: Images) -> None:
+def _write(path: Path, predictions: Predictions, images: Samples) -> None:
     from ffprobe.display import csv_cell
     from ffprobe.errors import FileError
 

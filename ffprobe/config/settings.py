@@ -47,19 +47,26 @@ class Training(Params):
         description="maximum number of training images (0: no limit); the validation set shrinks in proportion, to at "
         "least 100 images",
     )
+    balance_classes: bool = Field(
+        False,
+        description="draw training samples with replacement so that every class is drawn equally often; false: every "
+        "sample once an epoch",
+    )
     standardize: bool = Field(
-        True, description="normalize each channel to zero mean and unit variance; false: pixels in [0, 1]"
+        True,
+        description="normalize each channel or feature to zero mean and unit variance; false: pixels in [0, 1], other "
+        "values as they are",
     )
     augmentation: Literal["auto"] | bool = Field(
         "auto",
-        description="random crop and rotation of each training image, as in the Trifecta's paper; auto: for images of "
-        "at least 16 x 16 pixels",
+        description="augmentation of each training sample: of pixels a random crop and rotation, as in the Trifecta's "
+        "paper; of signals a random shift in time; of others none. auto: for pixels of at least 16 x 16",
     )
     crop_padding: int | None = Field(
         None,
         ge=0,
-        description="padding of the random crop, in pixels; empty: 4, or one eighth of the shorter side if that is "
-        "below 28 pixels",
+        description="padding of the random crop, in pixels (empty: 4, or one eighth of the shorter side if that is "
+        "below 28 pixels); of signals the largest shift, in time steps (empty: one sixteenth of the length)",
     )
     rotation: float = Field(15.0, ge=0, le=180, description="maximum random rotation in either direction, in degrees")
     sync_batch_norm: bool = Field(

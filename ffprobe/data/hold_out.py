@@ -1,41 +1,67 @@
-"""The validation set: images held out of the training set."""
+"""The validation set: samples held out of the training set."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ffprobe.data.images import Images
+from ffprobe.data.samples import Samples
 from ffprobe.errors import UsageError
 
 if TYPE_CHECKING:
     import torch
 
 
-def hold_out(images: Images, fraction: float, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Split images at random into training and validation images, stratified by class.
+def hold_out(samples: Samples, fraction: float, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Split samples at random into training and validation samples, stratified by class.
 
-    The same fraction of each class is held out, rounded; at least one image if the class has two or more, and never
-    all.
+    The same fraction of each class is held out, rounded; at least one sample if the class has two or more, and never
+    all. Groups are held out as a whole, so that no group is in both parts; the fraction of each class is then as near
+    as the groups allow (scikit-learn's ``StratifiedGroupKFold``).
 
     Args:
-        images: the training set.
+        samples: the training set.
         fraction: fraction to hold out, in [0, 1).
         generator: a CPU generator, the only source of randomness.
 
     Returns:
-        Two ascending int64 tensors of indices into ``images``: ``[M]`` for training and ``[N - M]`` for validation.
+        Two ascending int64 tensors of indices into ``samples``: ``[M]`` for training and ``[N - M]`` for validation.
 
     Raises:
-        UsageError: ``fraction`` is not in that range.
+        UsageError: ``fraction`` is not in that range, or there are fewer groups than two.
     """
     import torch
 
     if not 0 <= fraction < 1:
         raise UsageError(f"The validation fraction must be at least 0 and below 1, but it is {fraction}.")
-    held_out = torch.zeros(len(images), dtype=torch.bool)
-    if fraction > 0:
-        for label in range(len(images.classes)):
-            indices = (images.labels == label).nonzero().flatten()
+    held_out = torch.zeros(len(samples), dtype=torch.bool)
+    if fraction > 0 and samples.groups is not None:
+        held_out[_groups_held_out(samples, fraction, generator)] = True
+    elif fraction > 0:
+        for label in range(len(samples.classes)):
+            indices = (samples.labels == label).nonzero().flatten()
             count = min(max(1, round(fraction * len(indices))), max(0, len(indices) - 1))
             held_out[indices[torch.randperm(len(indices), generator=generator)[:count]]] = True
     return (~held_out).nonzero().flatten(), held_out.nonzero().flatten()
+
+
+def _groups_held_out(samples: Samples, fraction: float, generator: torch.Generator) -> torch.Tensor:
+    """Indices of the samples of some groups: the first of about ``1 / fraction`` parts."""
+    import warnings
+
+    import torch
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    assert samples.groups is not None
+    groups = samples.groups.numpy()
+    parts = min(max(2, round(1 / fraction)), len(set(groups.tolist())))
+    if parts < 2:
+        raise UsageError(
+            "All samples belong to one group, so no group can be held out for validation.",
+            hint="Remove the groups, or --set training.validation_fraction=0.",
+        )
+    seed = int(torch.randint(2**31, (), generator=generator))
+    folds = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():  # of a class with fewer samples than parts; it is stratified as far as it can be
+        warnings.simplefilter("ignore", UserWarning)
+        _, held_out = next(folds.split(groups, samples.labels.numpy(), groups))
+    return torch.from_numpy(held_out)

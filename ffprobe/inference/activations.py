@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from ffprobe.components.base import Shape
-from ffprobe.data.images import Images
+from ffprobe.data.samples import Samples
 from ffprobe.inference.activation_statistics import ActivationStatistics
-from ffprobe.inference.pixels import network_input
+from ffprobe.inference.network_input import network_input
 from ffprobe.network.network import LayeredNetwork
 from ffprobe.store.schema import ActivationRecord
 
@@ -35,7 +35,7 @@ class ActivationSampler:
     def __init__(
         self,
         network: LayeredNetwork,
-        images: Images,
+        images: Samples,
         max_features: int,
         autocast: Callable[[], Any],
         random_labels: torch.Tensor | None = None,
@@ -88,7 +88,7 @@ class ActivationSampler:
     @torch.inference_mode()
     def _pass(self, rows: slice) -> dict[tuple[str, str], torch.Tensor]:
         network = self.network
-        x = network_input(network, self.images.pixels[rows], self.images.mean, self.images.std)
+        x = network_input(network, self.images.inputs[rows], self.images.mean, self.images.std)
         mode = network.training
         network.eval()
         outputs = {("input", "pre"): x}
@@ -114,7 +114,8 @@ class ActivationSampler:
 def reduction(shape: Shape, limit: int) -> tuple[int, str, Callable[[torch.Tensor], torch.Tensor]]:
     """How to reduce activations of ``shape`` to at most ``limit`` features.
 
-    Feature maps are average-pooled to the largest square grid that fits. For vectors, and for maps where one value per
+    Feature maps are average-pooled to the largest square grid that fits, signals ``[C, T]`` to the most steps that fit.
+    For vectors, and for maps where one value per
     channel is already too many, every n-th unit is kept, so that a recorded feature is a unit of the network.
 
     Returns:
@@ -128,5 +129,9 @@ def reduction(shape: Shape, limit: int) -> tuple[int, str, Callable[[torch.Tenso
         grid = min(side, shape[1]), min(side, shape[2])
         pool = nn.AdaptiveAvgPool2d(grid)
         return shape[0] * grid[0] * grid[1], f"average-pool {grid[0]}x{grid[1]}", lambda x: pool(x).flatten(1)
+    if len(shape) == 2 and shape[0] <= limit:
+        steps = min(limit // shape[0], shape[1])
+        pool_steps = nn.AdaptiveAvgPool1d(steps)
+        return shape[0] * steps, f"average-pool {steps}", lambda x: pool_steps(x).flatten(1)
     stride = -(-size // limit)
     return -(-size // stride), f"every {stride}th unit", lambda x: x.flatten(1)[:, ::stride]

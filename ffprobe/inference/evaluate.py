@@ -9,8 +9,8 @@ import torch
 
 from ffprobe.components.evaluator import Evaluator
 from ffprobe.components.negatives import Negatives
-from ffprobe.data.images import Images
-from ffprobe.inference.pixels import network_input
+from ffprobe.data.samples import Samples
+from ffprobe.inference.network_input import network_input
 from ffprobe.network.first_layer import first_layer
 from ffprobe.network.network import LayeredNetwork
 from ffprobe.prediction.predicted_labels import predicted_labels, undecided_counts
@@ -20,7 +20,7 @@ Autocast = Callable[[], Any]
 
 
 @torch.inference_mode()
-def goodness_tensor(network: LayeredNetwork, images: Images, batch: int, autocast: Autocast) -> torch.Tensor:
+def goodness_tensor(network: LayeredNetwork, images: Samples, batch: int, autocast: Autocast) -> torch.Tensor:
     """Goodness of every layer, sample and label, with the network in evaluation mode.
 
     Args:
@@ -36,7 +36,7 @@ def goodness_tensor(network: LayeredNetwork, images: Images, batch: int, autocas
     network.eval()
     parts = []
     for start in range(0, len(images), batch):
-        x = network_input(network, images.pixels[start : start + batch], images.mean, images.std)
+        x = network_input(network, images.inputs[start : start + batch], images.mean, images.std)
         with autocast():
             parts.append(label_goodness(network, x).float())
     network.train(mode)

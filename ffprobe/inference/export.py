@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from ffprobe.components.evaluator import Evaluator
-from ffprobe.data.images import Images
+from ffprobe.data.samples import Samples
 from ffprobe.errors import CheckFailed, FfprobeError, FileError, UsageError, did_you_mean
 from ffprobe.inference.export_check import Agreement, compare
 from ffprobe.inference.export_formats import FORMATS, Format, export_failures
@@ -37,14 +37,15 @@ class Export:
     Attributes:
         path: the file.
         format: ``safetensors``, ``onnx`` or ``pt2``.
-        output: ``scores`` (``[N, K]``) or ``goodness`` (``[L, N, K]``) that the function computes from raw images
-            ``[N, C, H, W]``, 0 to 255. A file of safetensors has no function; it was checked with this one.
+        output: ``scores`` (``[N, K]``) or ``goodness`` (``[L, N, K]``) that the function computes from raw inputs:
+            images ``[N, C, H, W]``, 0 to 255, values as they are stored, or tokens ``[N, T]``. A file of safetensors
+            has no function; it was checked with this one.
         evaluator: name of the evaluator of the scores; empty for goodness.
-        shape: shape of an image.
+        shape: shape of one raw input.
         classes: class names, in the order of the scores.
         precision: ``fp32`` or ``fp64``, in which the function computes.
-        checked_on: what the function was compared on: ``test images``, or ``random images`` if the data set of the run
-            is not available.
+        checked_on: what the function was compared on: ``test images`` or samples, or random ones if the data set of
+            the run is not available.
         agreement: how the reloaded file agrees with the network of the run.
     """
 
@@ -109,7 +110,7 @@ def export(
         metadata = _metadata(file, trained, function, precision)
         agreement = _write(form, function, trained, reader, metadata, pixels, path)
     name = reader.name if reader else ""
-    described = (function.output, name, trained.shape, trained.classes, precision, checked_on)
+    described = (function.output, name, trained.stored_shape, trained.classes, precision, checked_on)
     return Export(path, to, *described, agreement)
 
 
@@ -151,16 +152,25 @@ def _reader(loaded: LoadedPredictor) -> Evaluator | None:
     return None if evaluator.stepwise else evaluator
 
 
-def _images(file: RunFile, loaded: LoadedPredictor, registry: Registry, count: int, named: bool) -> tuple[str, Images]:
-    """What the images of the check are, and the images; nothing is downloaded, and no folder is read unasked."""
+def _images(file: RunFile, loaded: LoadedPredictor, registry: Registry, count: int, named: bool) -> tuple[str, Samples]:
+    """What the inputs of the check are, and the inputs; nothing is downloaded, and no folder is read unasked."""
     trained = loaded.trained
+    noun = "images" if trained.kind == "pixels" else "samples"
     if named or not file.config.get("data", {}).get("dir"):
         with contextlib.suppress(FfprobeError):
-            return "test images", images_to_predict(file, loaded.config, registry, "test", count)
+            return f"test {noun}", images_to_predict(file, loaded.config, registry, "test", count)
     generator = torch.Generator().manual_seed(0)
-    pixels = torch.randint(256, (NOISE, *trained.shape), generator=generator, dtype=torch.uint8)
-    labels = torch.zeros(NOISE, dtype=torch.int64)
-    return "random images", Images(pixels, labels, trained.classes, trained.mean, trained.std)
+    size = (NOISE, *trained.stored_shape)
+    if trained.kind == "values":
+        by_channel = (-1, *[1] * (len(trained.shape) - 1))
+        mean, std = (
+            torch.tensor([float(v) for v in values]).view(by_channel) for values in (trained.mean, trained.std)
+        )
+        inputs = mean + std * torch.randn(size, generator=generator)
+    else:
+        most = 256 if trained.kind == "pixels" else trained.shape[0]
+        inputs = torch.randint(most, size, generator=generator, dtype=trained.stored_dtype)
+    return f"random {noun}", trained.samples(inputs)
 
 
 def _metadata(file: RunFile, trained: Trained, function: ExportedFunction, precision: str) -> dict[str, Any]:
@@ -172,6 +182,7 @@ def _metadata(file: RunFile, trained: Trained, function: ExportedFunction, preci
         "evaluator": function.evaluator.name if function.evaluator else "",
         "precision": precision,
         "classes": list(trained.classes),
+        "input_kind": trained.kind,
         "image_shape": [int(side) for side in trained.shape],
         "image_mean": [float(value) for value in trained.mean],
         "image_std": [float(value) for value in trained.std],
@@ -185,13 +196,13 @@ def _write(
     trained: Trained,
     evaluator: Evaluator | None,
     metadata: dict[str, Any],
-    images: Images,
+    images: Samples,
     path: Path,
 ) -> Agreement:
     """Write the file under another name, reload and check it, then give it its name."""
     new = path.with_name(f".{os.getpid()}-{path.name}")
     try:
-        form.write(function, trained.shape, metadata, new)
+        form.write(function, trained.stored_shape, metadata, new)
         with export_failures(form.suffix):
             agreement = compare(form.read(new, function), trained, evaluator, images)
         if agreement.different_labels:

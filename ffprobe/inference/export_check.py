@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import torch
 
 from ffprobe.components.evaluator import Evaluator
-from ffprobe.data.images import Images
+from ffprobe.data.samples import Samples
 from ffprobe.inference.export_formats import Function
+from ffprobe.inference.exported_function import raw
 from ffprobe.inference.label_scan import NetworkLabelScan
-from ffprobe.inference.pixels import network_input
+from ffprobe.inference.network_input import network_input
 from ffprobe.inference.trained import Trained
 from ffprobe.prediction.predicted_labels import predicted_labels
 
@@ -40,7 +41,7 @@ class Agreement:
 
 
 @torch.inference_mode()
-def compare(function: Function, trained: Trained, evaluator: Evaluator | None, images: Images) -> Agreement:
+def compare(function: Function, trained: Trained, evaluator: Evaluator | None, images: Samples) -> Agreement:
     """Run both on the same images.
 
     Args:
@@ -51,12 +52,12 @@ def compare(function: Function, trained: Trained, evaluator: Evaluator | None, i
     """
     expected, seen = [], []
     for start in range(0, len(images), trained.batch):
-        batch = network_input(trained.network, images.pixels[start : start + trained.batch], trained.mean, trained.std)
+        batch = network_input(trained.network, images.inputs[start : start + trained.batch], trained.mean, trained.std)
         scan = NetworkLabelScan(trained.network, batch, trained.max_features, trained.autocast, trained.batch)
         scores = scan.full(range(scan.depth)) if evaluator is None else evaluator.read(scan)
         expected.append(scores.cpu().double())
     for start in range(0, len(images), BATCH):
-        seen.append(function(images.pixels[start : start + BATCH].float()).double())
+        seen.append(function(raw(images.inputs[start : start + BATCH], images.kind)).double())
     return agreement(torch.cat(expected, dim=-2), torch.cat(seen, dim=-2))
 
 

@@ -20,9 +20,9 @@ from ffprobe.inference.exported_function import ExportedFunction
 
 log = logging.getLogger("ffprobe")
 Function = Callable[[torch.Tensor], torch.Tensor]
-"""Float images ``[N, C, H, W]``, 0 to 255, to scores or goodness."""
+"""Raw inputs, as ``ExportedFunction`` takes them, to scores or goodness."""
 EXAMPLES = 3
-"""Images with which the operations are recorded; with 1, torch would fix the size of the batch."""
+"""Inputs with which the operations are recorded; with 1, torch would fix the size of the batch."""
 METADATA = "ffprobe"
 """The key of the metadata, a JSON document."""
 
@@ -65,7 +65,7 @@ class Format(ABC):
 
         Args:
             function: the function.
-            shape: shape of an image.
+            shape: shape of one raw input.
             metadata: plain values.
             path: path of the file.
 
@@ -160,7 +160,10 @@ FORMATS: dict[str, Format] = {"safetensors": SafeTensors(), "onnx": Onnx(), "pt2
 
 
 def _program(function: ExportedFunction, shape: tuple[int, ...]) -> torch.export.ExportedProgram:
-    how: Any = {"args": (torch.zeros(EXAMPLES, *shape),), "dynamic_shapes": {"images": {0: torch.export.Dim.DYNAMIC}}}
+    how: Any = {
+        "args": (torch.zeros(EXAMPLES, *shape, dtype=function.input_dtype),),
+        "dynamic_shapes": {"images": {0: torch.export.Dim.DYNAMIC}},
+    }
     with torch.no_grad():
         try:  # the bytecode is read, so that len(images) is no fixed number
             program = torch.export.export(function, strict=True, **how)

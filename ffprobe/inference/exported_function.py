@@ -1,4 +1,4 @@
-"""A trained network as one function of raw images, which other programs can run without ffprobe."""
+"""A trained network as one function of raw inputs, which other programs can run without ffprobe."""
 
 from __future__ import annotations
 
@@ -7,23 +7,30 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.functional import one_hot
 
 from ffprobe.components.evaluator import Evaluator
+from ffprobe.data.samples import InputKind
 from ffprobe.inference.activations import reduction
 from ffprobe.inference.trained import Trained
 from ffprobe.network.network import LayeredNetwork
 
 
 class ExportedFunction(nn.Module):
-    """Raw images ``[N, C, H, W]``, 0 to 255, to scores ``[N, K]``, or to the goodness of every layer ``[L, N, K]``.
+    """Raw inputs to scores ``[N, K]``, or to the goodness of every layer ``[L, N, K]``.
 
-    It normalizes the images as the run did. In form ``pair`` it scans all labels: N images become N * K inputs of the
-    network. Which operations it runs does not depend on the values of the images, so they can be recorded once.
+    Raw inputs are float images ``[N, C, H, W]``, 0 to 255; float values as the data set has them; or int64 tokens
+    ``[N, T]``. They are normalized as the run did. In form ``pair`` the function scans all labels: N inputs become
+    N * K inputs of the network. Which operations it runs does not depend on the values of the inputs, so they can be
+    recorded once.
 
     Args:
         trained: the trained network, on the CPU.
         evaluator: an evaluator that is not ``stepwise``, calibrated if it needs calibration; None for the goodness of
             every layer.
+
+    Attributes:
+        input_dtype: dtype of raw inputs, float32 or int64.
     """
 
     image_mean: torch.Tensor
@@ -37,15 +44,23 @@ class ExportedFunction(nn.Module):
         self._max_features = trained.max_features
         dtype = next(trained.network.parameters()).dtype
         # onnx names the results of operations after them, such as mean
+        self._kind = trained.kind
+        self.input_dtype = torch.int64 if trained.kind == "tokens" else torch.float32
+        by_channel = (1, -1, *[1] * (len(trained.shape) - 1))
         for name, values in (("image_mean", trained.mean), ("image_std", trained.std)):
-            self.register_buffer(name, torch.tensor([float(v) for v in values], dtype=dtype).view(1, -1, 1, 1))
+            self.register_buffer(name, torch.tensor([float(v) for v in values], dtype=dtype).view(by_channel))
         self.register_buffer("class_labels", torch.arange(trained.network.classes))
         self.eval()
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Scores or goodness of float images."""
-        # in these steps and this order, so that the numbers are those of the run
-        x = images.to(self.image_mean.dtype).div(255).sub(self.image_mean).div(self.image_std)
+        """Scores or goodness of raw inputs."""
+        if self._kind == "tokens":
+            x = one_hot(images, self.image_mean.shape[1]).transpose(1, 2).to(self.image_mean.dtype)
+        else:
+            # in these steps and this order, so that the numbers are those of the run
+            x = images.to(self.image_mean.dtype)
+            x = x.div(255) if self._kind == "pixels" else x
+            x = x.sub(self.image_mean).div(self.image_std)
         scan: Any = _RecordedScan(self.network, x, self.class_labels, self._max_features)
         return scan.full(range(self.network.depth)) if self.evaluator is None else self.evaluator.read(scan)
 
@@ -85,3 +100,8 @@ class _RecordedScan:
             if index == max(layers):
                 break
         return features
+
+
+def raw(inputs: torch.Tensor, kind: InputKind) -> torch.Tensor:
+    """Stored inputs as an ``ExportedFunction`` takes them."""
+    return inputs.long() if kind == "tokens" else inputs.float()

@@ -8,10 +8,10 @@ from typing import Literal
 import torch
 
 from ffprobe.components.evaluator import Evaluator
-from ffprobe.data.images import Images
+from ffprobe.data.samples import Samples
 from ffprobe.inference.activations import ActivationSampler
 from ffprobe.inference.label_scan import NetworkLabelScan
-from ffprobe.inference.pixels import network_input
+from ffprobe.inference.network_input import network_input
 from ffprobe.prediction.calibration import Calibration
 
 
@@ -48,14 +48,14 @@ def feature_calibration(
 
 
 @torch.inference_mode()
-def feature_accuracy(evaluator: Evaluator, sampler: ActivationSampler, images: Images, batch: int) -> float:
+def feature_accuracy(evaluator: Evaluator, sampler: ActivationSampler, images: Samples, batch: int) -> float:
     """Accuracy, in [0, 1], of a calibrated evaluator on ``images``, with the network in evaluation mode."""
     network = sampler.network
     mode = network.training
     network.eval()
     correct = 0
     for start in range(0, len(images), batch):
-        x = network_input(network, images.pixels[start : start + batch], images.mean, images.std)
+        x = network_input(network, images.inputs[start : start + batch], images.mean, images.std)
         predicted = evaluator.predict(NetworkLabelScan(network, x, sampler.max_features, sampler.autocast))
         correct += int((predicted.cpu() == images.labels[start : start + batch].cpu()).sum())
     network.train(mode)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 
 from ffprobe.config.settings import RunConfig
-from ffprobe.data.images import Images
+from ffprobe.data.samples import Samples
 from ffprobe.errors import FileError, UsageError
 from ffprobe.plugin.error_attribution import attribute_errors
 from ffprobe.plugin.registry import Registry
@@ -19,7 +19,7 @@ SplitName = Literal["test", "validation", "train"]
 
 def images_to_predict(
     run: RunFile, config: RunConfig, registry: Registry, split: SplitName = "test", count: int = 0
-) -> Images:
+) -> Samples:
     """The images of one split, checked against the run's training data.
 
     Args:
@@ -37,7 +37,7 @@ def images_to_predict(
     where = Path(data.dir).expanduser() if data.dir else None
     with attribute_errors(registry, "loading the data set"):
         dataset = config.slots["dataset"].build(where, data.download)
-        images: Images = dataset.load("test" if split == "test" else "train")
+        images: Samples = dataset.load("test" if split == "test" else "train")
     attributes: Any = run.attributes
     shape, classes = tuple(attributes["image_shape"]), tuple(attributes["class_names"])
     name = config.slots["dataset"].component.name
@@ -56,7 +56,7 @@ def images_to_predict(
     return images.subset(torch.arange(min(count, len(images)))) if count else images
 
 
-def _held_out(run: RunFile, images: Images, name: str) -> Images:
+def _held_out(run: RunFile, images: Samples, name: str) -> Samples:
     rows = torch.as_tensor(run.read("evaluation/source_index"))
     held_out = images.subset(rows) if int(rows.max()) < len(images) else None
     if held_out is None or held_out.sha256() != run.attributes["validation_sha256"]:

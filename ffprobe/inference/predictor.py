@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 
 from ffprobe.components.evaluator import Evaluator
-from ffprobe.data.images import Images
+from ffprobe.data.samples import Samples
 from ffprobe.inference.label_scan import NetworkLabelScan
-from ffprobe.inference.pixels import network_input
+from ffprobe.inference.network_input import network_input
 from ffprobe.inference.trained import Trained
 from ffprobe.prediction.predicted_labels import predicted_labels
 
@@ -41,7 +41,7 @@ class Predictions:
 @torch.inference_mode()
 def predict(
     trained: Trained,
-    images: Images,
+    images: Samples,
     evaluator: Evaluator,
     advance: Callable[[int], None] = lambda images: None,
 ) -> Predictions:
@@ -76,9 +76,9 @@ def _batch_size(trained: Trained, evaluator: Evaluator) -> int:
     return max(1, min(trained.batch, MEMORY.get(trained.device.type, MEMORY["cpu"]) // (4 * largest * passes)))
 
 
-def _batches(trained: Trained, images: Images, size: int) -> Iterator[torch.Tensor]:
+def _batches(trained: Trained, images: Samples, size: int) -> Iterator[torch.Tensor]:
     for start in range(0, len(images), size):
-        yield network_input(trained.network, images.pixels[start : start + size], trained.mean, trained.std)
+        yield network_input(trained.network, images.inputs[start : start + size], trained.mean, trained.std)
 
 
 class FullScan(Evaluator):

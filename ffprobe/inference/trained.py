@@ -9,6 +9,8 @@ from typing import Any
 import torch
 
 from ffprobe.config.settings import RunConfig
+from ffprobe.data.images import Images
+from ffprobe.data.samples import InputKind, Samples
 from ffprobe.errors import FileError
 from ffprobe.network.network import LayeredNetwork
 from ffprobe.plugin.error_attribution import attribute_errors
@@ -24,9 +26,10 @@ class Trained:
     Attributes:
         network: the network in evaluation mode, on its device, with the run's final weights and running statistics.
         classes: class names.
-        shape: shape of an image (channels, height, width).
-        mean: per-channel mean with which the run's images were normalized, on the scale 0 to 1.
-        std: per-channel standard deviation, on the same scale.
+        kind: how the run's inputs were stored: ``pixels``, ``values`` or ``tokens``.
+        shape: shape of one input of the network.
+        mean: mean of each feature or channel by which the run's inputs were normalized; of pixels on the scale 0 to 1.
+        std: standard deviation of each feature or channel, as ``mean``.
         max_features: maximum number of features per image and layer.
         batch: images per forward pass in the run's evaluations.
         device: device of the network.
@@ -36,6 +39,7 @@ class Trained:
 
     network: LayeredNetwork
     classes: tuple[str, ...]
+    kind: InputKind
     shape: tuple[int, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -44,6 +48,28 @@ class Trained:
     device: torch.device
     precision: str
     autocast: Callable[[], Any]
+
+    @property
+    def stored_shape(self) -> tuple[int, ...]:
+        """The shape of one input as it is stored; tokens are stored as ``[T]``."""
+        return self.shape[1:] if self.kind == "tokens" else self.shape
+
+    @property
+    def stored_dtype(self) -> torch.dtype:
+        """The dtype of inputs as they are stored."""
+        return {"pixels": torch.uint8, "values": torch.float32, "tokens": torch.int64}[self.kind]
+
+    def samples(self, inputs: torch.Tensor, labels: torch.Tensor | None = None) -> Samples:
+        """Inputs ``[N, *stored_shape]`` with the classes and the normalization of the run; labels are 0 by default.
+
+        Raises:
+            FileError: a value is NaN, or a token is not one of the run's vocabulary.
+        """
+        labels = torch.zeros(len(inputs), dtype=torch.int64) if labels is None else labels
+        if self.kind == "pixels":
+            return Images(inputs, labels, self.classes, self.mean, self.std)
+        vocabulary = self.shape[0] if self.kind == "tokens" else 0
+        return Samples(inputs, labels, self.classes, self.mean, self.std, vocabulary)
 
 
 def rebuild(run: RunFile, config: RunConfig, registry: Registry, device: str = "auto") -> Trained:
@@ -97,6 +123,7 @@ def rebuild(run: RunFile, config: RunConfig, registry: Registry, device: str = "
     return Trained(
         network,
         classes,
+        attributes.get("input_kind", "pixels"),
         shape,
         tuple(attributes["image_mean"]),
         tuple(attributes["image_std"]),

@@ -154,7 +154,7 @@ class RunMetadata:
         probes: the variables of each probe, by probe name.
         attributes: attributes of the root group.
         images: positions of the recorded images among the ``test``, ``validation`` and ``training`` images.
-        image_shape: channels, height and width of an image.
+        image_shape: the shape of one input of the network; of images channels, height and width.
     """
 
     layers: tuple[str, ...]
@@ -167,7 +167,7 @@ class RunMetadata:
     probes: Mapping[str, Sequence[Variable]] = field(default_factory=dict)
     attributes: Mapping[str, object] = field(default_factory=dict)
     images: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    image_shape: tuple[int, int, int] = (0, 0, 0)
+    image_shape: tuple[int, ...] = ()
 
 
 def run_schema(run: RunMetadata) -> Schema:

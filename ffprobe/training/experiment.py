@@ -22,6 +22,7 @@ from ffprobe.components.scheduler import UpdateScheduler
 from ffprobe.config.settings import RunConfig
 from ffprobe.data.augment import default_shift
 from ffprobe.data.loader import Loader
+from ffprobe.data.samples import Samples
 from ffprobe.distributed.shared_batches import refuse_what_needs_the_whole_batch, share_batch_statistics
 from ffprobe.distributed.whole_batch import WholeBatchNegatives
 from ffprobe.errors import FfprobeError, UsageError
@@ -46,7 +47,7 @@ class Experiment:
     Attributes:
         config: the resolved config.
         registry: the registry that supplied the components.
-        split: the images for training, validation and testing.
+        split: the samples for training, validation and testing.
         network: the network, on its device.
         learner: the learner that the rule built for the network.
         setup: the setup that the learner was built from.
@@ -54,7 +55,7 @@ class Experiment:
         evaluator: the evaluator, which predicts from goodness or features.
         probes: the probes, in the order of the config.
         observers: the observers that are components, in the order of the config.
-        loader: the batches of the training images.
+        loader: the batches of the training samples.
         streams: the random generators of training, by name.
         device: the device of the network and of the batches.
         precision: ``fp32``, ``bf16`` or ``fp64``.
@@ -115,8 +116,8 @@ def build(
     Args:
         config: the resolved config.
         registry: the registry that resolved it.
-        split: the images; by default those of the config's data set.
-        loader: the batches; by default those of the split's training images.
+        split: the samples; by default those of the config's data set.
+        loader: the batches; by default those of the split's training samples.
         memory_format: memory format of the weights; affects only speed and the rounding of sums.
         optimizer: builds an optimizer for a list of parameters; by default the config's optimizer.
         process_group: the processes that share each batch; by default this process alone.
@@ -272,10 +273,8 @@ def _loader(
     process_group: ProcessGroup,
 ) -> Loader:
     training = config.settings.training
-    side = min(split.train.shape[1:])
-    # a rotation to the nearest pixel distorts 8x8 digits: it costs 5 points of validation accuracy there
-    augmented = side >= 16 if training.augmentation == "auto" else training.augmentation
-    shift = default_shift(side) if training.crop_padding is None else training.crop_padding
+    augmented, shift = _augmentation(split.train, training.augmentation)
+    shift = shift if training.crop_padding is None else training.crop_padding
     return Loader(
         split.train,
         training.batch_size,
@@ -287,3 +286,18 @@ def _loader(
         dtype=dtype,
         part=process_group.begin_batch,
     )
+
+
+def _augmentation(samples: Samples, setting: Any) -> tuple[bool, int]:
+    """Whether the training samples are augmented, and their largest shift by default, in pixels or time steps."""
+    if samples.kind == "pixels":
+        side = min(samples.shape[1:])
+        # a rotation to the nearest pixel distorts 8x8 digits: it costs 5 points of validation accuracy there
+        return (side >= 16 if setting == "auto" else setting), default_shift(side)
+    signals = samples.kind == "values" and len(samples.shape) == 2
+    if setting is True and not signals:
+        raise UsageError(
+            f"There is no augmentation for inputs of shape {list(samples.shape)} that are {samples.kind}.",
+            hint="Remove training.augmentation=true; pixels and signals [C, T] can be augmented.",
+        )
+    return setting is True, max(1, samples.shape[-1] // 16)

@@ -42,9 +42,12 @@ def recorded_pixels(experiment: Experiment, activation_samples: tuple[int, int])
         activation_samples: number of training and of validation images whose activations are recorded.
 
     Returns:
-        Sorted positions among the ``test``, ``validation`` and ``training`` images of the run.
+        Sorted positions among the ``test``, ``validation`` and ``training`` images of the run; none for samples that
+        are not pixels.
     """
     setting, split = experiment.config.settings.recording.images, experiment.split
+    if split.train.kind != "pixels":
+        return {}
     count = setting if isinstance(setting, int) else 0
     dataset = experiment.config.slots["dataset"].component
     if setting == "auto" and getattr(dataset, "published", False):

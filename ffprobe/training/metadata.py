@@ -96,6 +96,7 @@ def _attributes(experiment: Experiment, command: str) -> dict[str, object]:
         "dataset_sha256": split.train.sha256(),
         "validation_sha256": split.validation.sha256(),
         "class_names": list(split.train.classes),
+        "input_kind": split.train.kind,
         "image_shape": list(split.train.shape),
         "image_mean": list(split.train.mean),
         "image_std": list(split.train.std),

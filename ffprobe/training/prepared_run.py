@@ -9,7 +9,6 @@ import torch
 
 from ffprobe.components.process_group import ProcessGroup
 from ffprobe.config.settings import RunConfig
-from ffprobe.data.images import Images
 from ffprobe.errors import FfprobeError, UsageError
 from ffprobe.inference.activations import ActivationSampler
 from ffprobe.plugin.error_attribution import attribute_errors
@@ -97,7 +96,7 @@ def _sampler(experiment: Experiment) -> tuple[ActivationSampler | None, int]:
     score = min(recording.samples // 4, len(split.validation))
     fit = min(recording.samples - recording.samples // 4, len(split.train))
     fitted, held_out = recorded_rows(split.train_indices, fit), recorded_rows(split.validation_indices, score)
-    images = _concatenate(split.train.subset(fitted), split.validation.subset(held_out))
+    images = split.train.subset(fitted).joined(split.validation.subset(held_out))
     labels = None
     if any("random-label" in probe.needs for probe in experiment.probes):
         generator = stream(experiment.config.settings.seed, "probes")
@@ -106,8 +105,3 @@ def _sampler(experiment: Experiment) -> tuple[ActivationSampler | None, int]:
         return ActivationSampler(
             experiment.network, images, recording.max_features, experiment.autocast, labels, held_out
         ), fit
-
-
-def _concatenate(first: Images, second: Images) -> Images:
-    pixels, labels = torch.cat([first.pixels[:], second.pixels[:]]), torch.cat([first.labels, second.labels])
-    return Images(pixels, labels, first.classes, first.mean, first.std)

@@ -213,7 +213,7 @@ def _record_labels(prepared: PreparedRun, recorder: Recorder) -> None:
     for part, images in (("test", split.test), ("validation", split.validation), ("training", split.train)):
         if images is not None and (positions := prepared.metadata.images.get(part)):
             rows = torch.tensor(positions)
-            recorder.put(f"images/{part}/pixel", images.pixels[rows].cpu().numpy())
+            recorder.put(f"images/{part}/pixel", images.inputs[rows].cpu().numpy())
             recorder.put(f"images/{part}/source_index", (sources[part][rows] if part in sources else rows).numpy())
     if sampler:
         score = len(sampler.images) - fit

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from ffprobe.data.images import Images
+from ffprobe.data.samples import Samples
 from ffprobe.distributed.shared_batches import average_statistics
 from ffprobe.errors import FfprobeError, Interrupted
 from ffprobe.hookspecs import EpochContext, ErrorContext, RunContext, StepContext, UpdateContext
@@ -305,7 +305,7 @@ class Trainer:
         outcome.model_validation_accuracy = self._model_accuracy(experiment.split.validation, goodness)
         return goodness
 
-    def _model_accuracy(self, images: Images, goodness: torch.Tensor) -> float:
+    def _model_accuracy(self, images: Samples, goodness: torch.Tensor) -> float:
         experiment = self.experiment
         if experiment.evaluator.reads_goodness:
             return model_accuracy(experiment.evaluator, goodness, images.labels.cpu())
@@ -314,7 +314,7 @@ class Trainer:
         batch = experiment.config.settings.training.evaluation_batch
         return feature_accuracy(experiment.evaluator, self.sampler, images, batch)
 
-    def _goodness(self, images: Images) -> tuple[torch.Tensor, torch.Tensor]:
+    def _goodness(self, images: Samples) -> tuple[torch.Tensor, torch.Tensor]:
         experiment, process_group = self.experiment, self.experiment.process_group
         batch = experiment.config.settings.training.evaluation_batch
         labels = images.labels.cpu()

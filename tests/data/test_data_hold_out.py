@@ -5,6 +5,7 @@ import torch
 
 from ffprobe.data.hold_out import hold_out
 from ffprobe.data.images import Images
+from ffprobe.data.samples import Samples
 from ffprobe.errors import UsageError
 
 
@@ -45,3 +46,21 @@ def test_the_generator_decides():
 def test_invalid_fractions_are_refused(fraction):
     with pytest.raises(UsageError, match="below 1"):
         hold_out(labelled(4, 4), fraction, torch.Generator())
+
+
+def test_a_group_is_held_out_as_a_whole_and_classes_stay_balanced():
+    groups = torch.arange(60).repeat_interleave(5)
+    labels = torch.arange(60).repeat_interleave(5) % 3
+    samples = Samples(torch.randn(300, 2), labels, ("a", "b", "c"), groups=groups)
+    train, held_out = hold_out(samples, 0.2, torch.Generator().manual_seed(0))
+    assert not set(groups[train].tolist()) & set(groups[held_out].tolist())
+    assert sorted([*train.tolist(), *held_out.tolist()]) == list(range(300))
+    assert labels[held_out].bincount().tolist() == [20, 20, 20]
+
+
+def test_one_group_cannot_be_held_out():
+    samples = Samples(
+        torch.randn(4, 2), torch.tensor([0, 1, 0, 1]), ("a", "b"), groups=torch.zeros(4, dtype=torch.int64)
+    )
+    with pytest.raises(UsageError, match="belong to one group"):
+        hold_out(samples, 0.2, torch.Generator())

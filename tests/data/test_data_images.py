@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from ffprobe.data.images import MIN_STD, Images, channel_statistics
+from ffprobe.data.images import Images, channel_statistics
+from ffprobe.data.sample_problems import MIN_STD
 from ffprobe.errors import FileError
 
 

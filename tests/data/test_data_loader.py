@@ -6,7 +6,9 @@ from torchvision.transforms import functional as tv
 
 from ffprobe.data.augment import augment
 from ffprobe.data.images import Images
-from ffprobe.data.loader import Loader, normalize
+from ffprobe.data.loader import Loader
+from ffprobe.data.normalize import normalize
+from ffprobe.data.samples import Samples
 
 
 def images(count=10, channels=3):
@@ -109,3 +111,31 @@ def test_dtype(dtype):
 def test_empty_batches_are_refused():
     with pytest.raises(ValueError, match="not 0"):
         Loader(images(), 0, "cpu", shuffle_generator=None)
+
+
+def test_values_signals_and_tokens_come_normalized_and_channels_first():
+    labels = torch.arange(6) % 2
+    table = Samples(torch.randn(6, 3), labels, ("a", "b"), (1.0, 2.0, 3.0), (2.0, 2.0, 2.0))
+    signals = Samples(torch.randn(6, 2, 9), labels, ("a", "b"), (0.0, 0.0), (1.0, 1.0))
+    tokens = Samples(torch.randint(5, (6, 4)), labels, ("a", "b"), (0.0,) * 5, (1.0,) * 5, vocabulary=5)
+    for samples in (table, signals, tokens):
+        x, y, indices = next(iter(Loader(samples, 6, "cpu", shuffle_generator=seeded())))
+        assert tuple(x.shape[1:]) == samples.shape
+        torch.testing.assert_close(x, normalize(samples.inputs[indices], samples.mean, samples.std))
+        assert torch.equal(y, labels[indices])
+
+
+def test_samples_are_drawn_as_often_as_their_weights_say():
+    weights = torch.tensor([0.0, 1.0, 3.0], dtype=torch.float64).repeat(400)
+    samples = Samples(torch.randn(1200, 1), torch.arange(1200) % 2, ("a", "b"), (0.0,), (1.0,), weights=weights)
+    indices = torch.cat([batch[2] for batch in Loader(samples, 100, "cpu", shuffle_generator=seeded())])
+    counts = torch.bincount(indices % 3, minlength=3)
+    assert counts[0] == 0
+    assert abs(counts[2] / counts[1] - 3) < 0.5
+
+
+def test_only_pixels_and_signals_are_augmented():
+    signals = Samples(torch.randn(8, 1, 30), torch.arange(8) % 2, ("a", "b"), (0.0,), (1.0,))
+    plain = Loader(signals, 8, "cpu", shuffle_generator=seeded())
+    moved = Loader(signals, 8, "cpu", shuffle_generator=seeded(), augment_generator=seeded(1), shift=2)
+    assert not torch.equal(next(iter(plain))[0], next(iter(moved))[0])

@@ -153,7 +153,7 @@ def digits(count: int) -> ffprobe.Images:
 
 
 def test_features_of_a_network_equal_the_recorded_features() -> None:
-    from ffprobe.data.loader import normalize
+    from ffprobe.data.normalize import normalize
 
     network, images = build(), digits(IMAGES)
     recorded = ActivationSampler(network, images, 30, nullcontext).collect()
@@ -168,7 +168,7 @@ def test_features_of_a_network_equal_the_recorded_features() -> None:
 
 
 def test_the_stage_random_is_a_forward_pass_with_random_labels() -> None:
-    from ffprobe.data.loader import normalize
+    from ffprobe.data.normalize import normalize
 
     network, images = build(), digits(IMAGES)
     labels = torch.tensor([4, 0, 0, 2, 1, 3, 3])

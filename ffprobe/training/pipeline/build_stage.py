@@ -10,8 +10,8 @@ from torch import distributed
 
 from ffprobe.components.process_group import ProcessGroup
 from ffprobe.components.rule import Learner, LearnerSetup
-from ffprobe.data.images import Images
 from ffprobe.data.loader import Loader
+from ffprobe.data.samples import Samples
 from ffprobe.distributed.placement import Placement, place
 from ffprobe.errors import UsageError
 from ffprobe.network.multiply_adds import multiply_adds
@@ -28,7 +28,7 @@ def build_stage(
     components: Mapping[str, Any],
     observers: Iterable[tuple[str, Any]],
     loader: Loader,
-    images: Images,
+    images: Samples,
     process_group: ProcessGroup,
     *,
     epochs: int,
@@ -72,7 +72,7 @@ def _placement(
     setup: LearnerSetup,
     components: Mapping[str, Any],
     loader: Loader,
-    images: Images,
+    images: Samples,
     process_group: ProcessGroup,
     epochs: int,
 ) -> Placement:

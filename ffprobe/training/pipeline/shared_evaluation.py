@@ -8,13 +8,13 @@ from typing import Any
 import torch
 
 from ffprobe.components.process_group import ProcessGroup
-from ffprobe.data.images import Images
+from ffprobe.data.samples import Samples
 from ffprobe.inference.evaluate import goodness_tensor
 from ffprobe.network.network import LayeredNetwork
 
 
 def shared_goodness(
-    network: LayeredNetwork, images: Images, batch: int, autocast: Callable[[], Any], group: ProcessGroup
+    network: LayeredNetwork, images: Samples, batch: int, autocast: Callable[[], Any], group: ProcessGroup
 ) -> torch.Tensor:
     """``goodness_tensor`` in batches of the same images as on one process, float32 ``[L, N, K]``.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from ffprobe.inference.loaded_predictor import load_predictor
-from ffprobe.inference.pixels import network_input
+from ffprobe.inference.network_input import network_input
 from ffprobe.inference.trained import Trained
 from ffprobe.store.caps import VIEW_LIMIT
 from ffprobe.store.reader import open_run
