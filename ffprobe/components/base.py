@@ -45,8 +45,13 @@ class Component(ABC):  # noqa: B024  (each kind adds its own abstract methods)
     source: ClassVar[str] = ""
     Params: ClassVar[type[BaseModel]] = Params
 
-    def __init__(self, params: BaseModel | None = None) -> None:
-        self.params: Any = self.Params() if params is None else params
+    def __init__(self, params: BaseModel | None = None, **settings: Any) -> None:
+        """Settings come as ``params``, or by name: ``MyLoss(alpha=2)`` is ``MyLoss(MyLoss.Params(alpha=2))``.
+
+        Raises:
+            pydantic.ValidationError: there is no such setting, or its value is out of range.
+        """
+        self.params: Any = self.Params(**settings) if params is None else params
 
     def state_dict(self) -> dict[str, Any]:
         """The state that the component keeps between steps (running means, for example), saved in the checkpoint.
