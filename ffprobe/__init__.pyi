@@ -117,7 +117,7 @@ from .errors import FfprobeError as FfprobeError
 from .errors import FileError as FileError
 from .errors import PluginError as PluginError
 from .errors import UsageError as UsageError
-from .estimator import ForwardForwardClassifier as ForwardForwardClassifier
+from .estimator.classifier import ForwardForwardClassifier as ForwardForwardClassifier
 from .given.cut import cut as cut
 from .hookspecs import EpochContext as EpochContext
 from .hookspecs import RunContext as RunContext
