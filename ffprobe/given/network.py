@@ -110,7 +110,7 @@ def _factory(index: int, module: nn.Module) -> Callable[[Shape], nn.Module]:
             with torch.no_grad():
                 out = module.eval()(torch.zeros(2, *shape))  # lazy modules get their parameters here
         except Exception as error:  # whatever a user's module raises
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
             raise UsageError(
                 f"Layer {index + 1} of the network that you handed in does not accept an input of shape {list(shape)}: "
                 f"{reason}.",
