@@ -23,4 +23,5 @@ def network_input(
     """
     parameter = next(network.parameters())
     x = normalize(pixels.to(parameter.device, non_blocking=True), mean, std)
-    return x.to(parameter.dtype, memory_format=torch.channels_last)
+    layout = torch.channels_last if x.dim() == 4 else torch.preserve_format
+    return x.to(parameter.dtype, memory_format=layout)

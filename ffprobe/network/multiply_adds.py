@@ -18,7 +18,7 @@ def multiply_adds(network: LayeredNetwork, shape: Shape) -> list[int]:
 
     Args:
         network: the network; not changed.
-        shape: shape of an image (channels, height, width).
+        shape: shape of one input, without the batch dimension.
     """
     network = copy.deepcopy(network).float().cpu().eval()  # a copy: no running statistics change, no GPU is needed
     counts = []
