@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict
 
 Shape = tuple[int, ...]
-"""The shape of one input without the batch dimension: ``(channels, height, width)`` or ``(features,)``."""
+"""The shape of one input or activation without the batch dimension, channels first: ``(channels, height, width)`` of an
+image, ``(channels, time)`` of a signal, ``(features,)`` of a table."""
 
 Form = Literal["pair", "class"]
 """``pair``: one goodness per input, ``[B]``; ``class``: one goodness per input and class, ``[B, K]``."""
