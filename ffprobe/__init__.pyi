@@ -106,6 +106,7 @@ from .components.rule import Update as Update
 from .components.scheduler import UpdateScheduler as UpdateScheduler
 from .data.cached_images import cached_images as cached_images
 from .data.cifar_batches import read_cifar as read_cifar
+from .data.class_labels import class_labels as class_labels
 from .data.idx import idx_names as idx_names
 from .data.idx import read_idx_split as read_idx_split
 from .data.images import Images as Images
@@ -113,6 +114,7 @@ from .data.images import channel_statistics as channel_statistics
 from .data.published import published_folder as published_folder
 from .data.published import read_with_torchvision as read_with_torchvision
 from .data.samples import Samples as Samples
+from .data.train_test import train_test_indices as train_test_indices
 from .errors import FfprobeError as FfprobeError
 from .errors import FileError as FileError
 from .errors import PluginError as PluginError

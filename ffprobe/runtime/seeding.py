@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import torch
 
-STREAMS = ("split", "init", "shuffle", "augmentation", "negatives", "training", "probes", "rule", "scheduler")
+STREAMS = ("split", "init", "shuffle", "augmentation", "negatives", "training", "probes", "rule", "scheduler", "test")
 
 
 def stream_seed(root: int, name: str, step: int | None = None) -> int:
