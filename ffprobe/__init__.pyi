@@ -129,6 +129,7 @@ from .hookspecs import hookimpl as hookimpl
 from .inference.evaluate import goodness_for_negatives as goodness_for_negatives
 from .inference.export import Export as Export
 from .inference.export import export as export
+from .inference.recorded_network import RecordedNetwork as RecordedNetwork
 from .inference.recorded_run import RecordedRun as RecordedRun
 from .inference.recorded_run import open as open
 from .network.convolutions import convolutions as convolutions
