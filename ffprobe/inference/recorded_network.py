@@ -10,7 +10,7 @@ from ffprobe.data.images import Images
 from ffprobe.errors import FileError
 from ffprobe.inference.label_scan import NetworkLabelScan
 from ffprobe.inference.loaded_predictor import load_predictor
-from ffprobe.inference.pixels import network_input
+from ffprobe.inference.network_input import network_input
 from ffprobe.network.network import LayeredNetwork
 from ffprobe.plugin.registry import Registry
 from ffprobe.prediction.label_scan import LabelScan
