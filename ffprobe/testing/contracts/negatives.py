@@ -50,10 +50,10 @@ class NegativesContract(ComponentContract):
 
     @check("They are concatenated with the images of the batch and passed through the network.")
     def gives_images(self) -> None:
-        """Images are finite and have the same shape and dtype as the input, for 1x8x8 and 3x6x10 images."""
+        """Images, signals and rows of a table are finite and have the shape and dtype of the input."""
         if self.gives != "images":
             raise Skip("its negatives are labels")
-        for shape, dtype in itertools.product(((1, 8, 8), (3, 6, 10)), (torch.float32, torch.float64)):
+        for shape, dtype in itertools.product(((1, 8, 8), (3, 6, 10), (2, 12), (7,)), (torch.float32, torch.float64)):
             made = self.subject.build()
             images = made(numbers(16, shape).to(dtype), labels(16, 10), 10, generator())
             good = isinstance(images, torch.Tensor) and images.dtype == dtype and tuple(images.shape) == (16, *shape)
