@@ -29,7 +29,7 @@ ROLES: dict[str, tuple[str, str, dict[str, tuple[str, ...]]]] = {
         " each contract, [hooks](../hooks.md) every hook.",
         {
             "All components": ("hookimpl", "Params", "Shape", "registered"),
-            "Data sets": ("Dataset", "class_labels", "train_test_indices"),
+            "Data sets": ("Dataset", "array_inputs", "class_labels", "train_test_indices"),
             "Networks": ("Network", "LayerSpec", "Shortcut"),
             "Encoders, normalizers, goodness, negatives": ("Encoder", "Normalizer", "Goodness", "Negatives"),
             "Losses": ("Loss", "LossContext"),
