@@ -71,6 +71,7 @@ ROLES: dict[str, tuple[str, str, dict[str, tuple[str, ...]]]] = {
             "Evaluation": (
                 "goodness_for_negatives",
                 "predicted_labels",
+                "RecordedNetwork",
                 "RecordedLabelScan",
                 "evaluate",
                 "EvaluationResult",

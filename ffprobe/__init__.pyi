@@ -120,7 +120,8 @@ from .errors import FfprobeError as FfprobeError
 from .errors import FileError as FileError
 from .errors import PluginError as PluginError
 from .errors import UsageError as UsageError
-from .estimator import ForwardForwardClassifier as ForwardForwardClassifier
+from .estimator.classifier import ForwardForwardClassifier as ForwardForwardClassifier
+from .given.cut import cut as cut
 from .hookspecs import EpochContext as EpochContext
 from .hookspecs import RunContext as RunContext
 from .hookspecs import StepContext as StepContext
@@ -129,6 +130,7 @@ from .hookspecs import hookimpl as hookimpl
 from .inference.evaluate import goodness_for_negatives as goodness_for_negatives
 from .inference.export import Export as Export
 from .inference.export import export as export
+from .inference.recorded_network import RecordedNetwork as RecordedNetwork
 from .inference.recorded_run import RecordedRun as RecordedRun
 from .inference.recorded_run import open as open
 from .network.convolutions import convolutions as convolutions

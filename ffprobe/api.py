@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ffprobe.analysis.result.result import Result
+    from ffprobe.components.base import Component
     from ffprobe.config.options import RunOptions
     from ffprobe.config.settings import RunConfig
     from ffprobe.inference.recorded_run import RecordedRun
@@ -26,7 +27,9 @@ def run(
     out: str | Path = "run.h5",
     *,
     preset: str = "",
-    plugins: Sequence[str] = (),
+    plugins: Sequence[str | type[Component] | Component] = (),
+    network: Any = None,
+    data: Any = None,
     settings: Mapping[str, Any] | None = None,
     overwrite: bool = False,
     resume: bool = False,
@@ -34,10 +37,21 @@ def run(
 ) -> RecordedRun:
     """Train a network and record the run, as ``ffprobe run`` does.
 
+    Plugins, network and data may be objects of this program. The run file describes them (source text, hash, shapes);
+    it cannot rebuild them, so ``predict``, ``open`` and ``resume`` need the same program, or the objects again.
+
     Args:
         out: the run file.
         preset: a named config; vanilla Forward-Forward by default.
-        plugins: each as ``--plugin`` takes it: a name, ``name:key=value``, ``./file.py``, ``module:attr``.
+        plugins: each as ``--plugin`` takes it: a name, ``name:key=value``, ``./file.py``, ``module:attr``; or a
+            component class, ``MyLoss``, or an instance with settings, ``MyLoss(alpha=2)``.
+        network: a ``nn.Sequential``, which is cut after each activation function or at its ``ffprobe.cut()`` markers; a
+            list of modules, one for each layer; a module class, or a function of (shape, classes) that returns modules;
+            an ``ffprobe.Network``; or the name of a network. Modules are copied with their weights; classes and
+            functions draw them from the run's seed.
+        data: ``(X, y)``; a torch ``Dataset`` or ``DataLoader``, of which batches and order are those of the run; an
+            ``ffprobe.Samples``; a dictionary of these with the keys ``train`` and ``test``; a data set of Hugging Face;
+            an ``ffprobe.Dataset``; or the name of a data set. Without a test part a fifth of the samples becomes one.
         settings: each as ``--set`` takes it, ``{"training.epochs": 3}``, or as nested tables.
         overwrite: replace an existing run file.
         resume: resume from the last checkpoint, or start if there is none.
@@ -51,12 +65,14 @@ def run(
         FfprobeError: as the command: settings that do not fit, a plugin that is missing, a run that failed.
     """
     from ffprobe.config.options import RunOptions
+    from ffprobe.given.plugins import plugin_words
     from ffprobe.inference.recorded_run import open as open_recorded
     from ffprobe.plugin.registry import Registry
     from ffprobe.store.names import run_file
 
     out, registry = run_file(out), Registry()
-    options = RunOptions(preset=preset, plugin=_words(plugins), trust=trust)
+    words = (*plugin_words(plugins), *_given_words(network, data))
+    options = RunOptions(preset=preset, plugin=words, trust=trust)
     config = configure(registry, options, settings, resume_from=out if resume else None)
     train(config, registry, out, overwrite=overwrite, resume=resume, command="ffprobe.run")
     return open_recorded(out)
@@ -190,6 +206,8 @@ def predict(
     evaluator: str = "",
     device: str = "cpu",
     trust: bool = False,
+    network: Any = None,
+    plugins: Sequence[type[Component] | Component] = (),
 ) -> np.ndarray:
     """The class that a finished run's network predicts for each input.
 
@@ -203,6 +221,8 @@ def predict(
         device: of the network: ``auto``, ``cpu``, ``cuda`` ...
         trust: import the plugins that the run file names as ``./file.py`` or ``module:attr``. Without it, they are
             refused unless this process has imported them already.
+        network: the network that the run was handed, if another program trained it.
+        plugins: the component classes that the run was handed, likewise.
 
     Returns:
         int64 ``[N]``: indices into the run's ``class_names``; -1 for an input without a prediction, because a score is
@@ -214,6 +234,7 @@ def predict(
     """
     import numpy as np
 
+    from ffprobe.given.plugins import plugin_words
     from ffprobe.inference.loaded_predictor import load_predictor
     from ffprobe.inference.predictor import predict as predictions
     from ffprobe.inference.stored_inputs import stored_inputs
@@ -222,22 +243,23 @@ def predict(
     if not isinstance(inputs, np.ndarray):
         kind = type(inputs).__name__
         raise UsageError(f"The inputs must be a numpy array, not {kind}.", hint="numpy.stack makes one of a list.")
+    list(_given_words(network, None)), plugin_words(plugins)  # known from here on
     with _opened(run) as file:
         loaded = load_predictor(file, Registry(), evaluator=evaluator, device=device, trust=trust)
     rows = loaded.trained.samples(stored_inputs(loaded.trained, inputs))
     return predictions(loaded.trained, rows, loaded.evaluator).labels.numpy()
 
 
-def _words(plugins: Sequence[str]) -> tuple[str, ...]:
-    """The plugins of a call, each a word as ``--plugin`` takes it."""
-    hint = 'Give words as --plugin takes them: ["olu", "symba:alpha=6", "./file.py", "module:attr"].'
-    if isinstance(plugins, str) or not isinstance(plugins, Sequence):
-        raise UsageError(f"plugins must be a list of words, not {plugins!r}.", hint=hint)
-    for plugin in plugins:
-        if not isinstance(plugin, str):
-            what = f"the class {plugin.__qualname__}" if isinstance(plugin, type) else repr(plugin)
-            raise UsageError(f"plugins has {what}, which is not a word.", hint=hint)
-    return tuple(plugins)
+def _given_words(network: Any, data: Any) -> Iterator[str]:
+    """The words for a network and for data; None is none."""
+    if network is not None:
+        from ffprobe.given.network import network_word
+
+        yield network_word(network)
+    if data is not None:
+        from ffprobe.given.data import data_word
+
+        yield data_word(data)
 
 
 @contextmanager

@@ -133,10 +133,10 @@ class NotAWord:
 @pytest.mark.parametrize(
     ("plugins", "sentence"),
     [
-        ([NotAWord], "plugins has the class NotAWord, which is not a word"),
-        (["olu", 3], "plugins has 3, which is not a word"),
-        ("olu", "plugins must be a list of words, not 'olu'"),
-        (3, "plugins must be a list of words, not 3"),
+        ([NotAWord], "plugins has the class NotAWord, which is neither a word nor a component"),
+        (["olu", 3], "plugins has 3, which is neither a word nor a component"),
+        ("olu", "plugins must be a list, not 'olu'"),
+        (3, "plugins must be a list, not 3"),
     ],
 )
 def test_plugins_that_are_not_words_are_refused_with_what_is_accepted(
@@ -144,7 +144,7 @@ def test_plugins_that_are_not_words_are_refused_with_what_is_accepted(
 ) -> None:
     with pytest.raises(ffprobe.UsageError, match=sentence) as caught:
         ffprobe.run(tmp_path / "run.h5", plugins=plugins)
-    assert "./file.py" in caught.value.hint
+    assert "as --plugin takes them" in caught.value.hint
 
 
 def test_settings_that_are_no_dictionary_are_refused(tmp_path: Path) -> None:

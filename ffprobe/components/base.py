@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict
 
 Shape = tuple[int, ...]
-"""The shape of one input without the batch dimension: ``(channels, height, width)`` or ``(features,)``."""
+"""The shape of one input or activation without the batch dimension, channels first: ``(channels, height, width)`` of an
+image, ``(channels, time)`` of a signal, ``(features,)`` of a table."""
 
 Form = Literal["pair", "class"]
 """``pair``: one goodness per input, ``[B]``; ``class``: one goodness per input and class, ``[B, K]``."""
@@ -46,8 +47,13 @@ class Component(ABC):  # noqa: B024  (each kind adds its own abstract methods)
     source: ClassVar[str] = ""
     Params: ClassVar[type[BaseModel]] = Params
 
-    def __init__(self, params: BaseModel | None = None) -> None:
-        self.params: Any = self.Params() if params is None else params
+    def __init__(self, params: BaseModel | None = None, **settings: Any) -> None:
+        """Settings come as ``params``, or by name: ``MyLoss(alpha=2)`` is ``MyLoss(MyLoss.Params(alpha=2))``.
+
+        Raises:
+            pydantic.ValidationError: there is no such setting, or its value is out of range.
+        """
+        self.params: Any = self.Params(**settings) if params is None else params
 
     def state_dict(self) -> dict[str, Any]:
         """The state that the component keeps between steps (running means, for example), saved in the checkpoint.

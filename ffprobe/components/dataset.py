@@ -34,8 +34,14 @@ class Dataset(Component):
     published: ClassVar[bool] = False
     defaults: ClassVar[Mapping[str, Any]] = {}
 
-    def __init__(self, params: BaseModel | None = None, data_dir: Path | None = None, download: bool = False) -> None:
-        super().__init__(params)
+    def __init__(
+        self,
+        params: BaseModel | None = None,
+        data_dir: Path | None = None,
+        download: bool = False,
+        **settings: Any,
+    ) -> None:
+        super().__init__(params, **settings)
         self.data_dir, self.download = data_dir, download
 
     @abstractmethod

@@ -12,12 +12,14 @@ if TYPE_CHECKING:
 
 
 class Encoder(Component):
-    """Combines an image and a label into the input of the first layer.
+    """Combines an input (an image, a signal, a table) and a label into the input of the first layer.
 
-    The module that ``build`` returns has two methods: ``forward(images[B, C, H, W], labels[B]) -> [B, *shape]``, and
-    ``neutral(images[B, C, H, W]) -> [B, *shape]``, which returns an input that favours no class.
+    Inputs have channels first: ``(C, H, W)``, ``(C, T)`` or ``(F,)``; the encoding may have another shape.
 
-    It may have a third method, ``parts(images[B, C, H, W]) -> (common[B, *shape], labels[K, *shape], scale[B] or
+    The module that ``build`` returns has two methods: ``forward(inputs[B, ...], labels[B]) -> [B, *shape]``, and
+    ``neutral(inputs[B, ...]) -> [B, *shape]``, which returns an input that favours no class.
+
+    It may have a third method, ``parts(inputs[B, ...]) -> (common[B, *shape], labels[K, *shape], scale[B] or
     None)``, if the encoding is a sum: ``forward(images, y) = common + scale * labels[y]`` (None means a scale of 1). A
     label scan then computes the first layer's share of each image once for all labels. An encoding that is not such a
     sum must not define ``parts``.
@@ -42,9 +44,10 @@ class Encoder(Component):
         """Build the encoding module.
 
         Args:
-            shape: the shape of an image, (channels, height, width).
+            shape: the shape of one input, without the batch dimension: (channels, height, width) of an image,
+                (channels, time) of a signal, (features,) of a table.
             classes: number of classes, K.
 
         Raises:
-            UsageError: images of this shape or this number of classes cannot be encoded.
+            UsageError: inputs of this shape or this number of classes cannot be encoded.
         """

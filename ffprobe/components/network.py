@@ -29,7 +29,7 @@ class Shortcut:
     Attributes:
         source: index of the earlier layer, from 0.
         join: ``add``, or ``concat`` along channels (this layer's own channels first).
-        pool: side of the average pooling window applied to the earlier output, in pixels; 1 for no pooling.
+        pool: side of the average pooling window applied to the earlier output, in positions; 1 for no pooling.
         detached: whether the joined output is detached from its graph, also within one update group.
     """
 
@@ -43,6 +43,10 @@ class Shortcut:
 class LayerSpec:
     """The description of one layer of a network.
 
+    Shapes have channels first: ``(C, H, W)`` for images and feature maps, ``(C, T)`` for signals, ``(F,)`` for tables.
+    A convolution of a signal goes over time, with a kernel, stride, padding and pooling in time steps; a table has no
+    positions, so that a convolution or pooling of it is a UsageError.
+
     A layer computes, in this order: average pooling of the input (``input_avg_pool``), the normalizer with position
     ``input``, the convolution or linear map, the normalizer with position ``preactivation``, the activation function,
     max pooling (``pool``), the normalizer with position ``activation``, dropout. The result is the layer's activation,
@@ -53,20 +57,20 @@ class LayerSpec:
         kind: ``conv`` (by default the padding keeps the size at stride 1), ``linear`` (flattens its input), or
             ``module`` (built by ``factory``).
         width: number of output channels or features; ignored for ``module``.
-        pool: side of the max pooling window after a convolution, in pixels; 1 for no pooling.
+        pool: side of the max pooling window after a convolution, in positions; 1 for no pooling.
         bias: whether the convolution or linear map has a bias.
         factory: for ``module``: takes the input shape without the batch dimension and returns an ``nn.Module`` that
             keeps the batch dimension; its output is the layer's activation (no activation function is applied).
         activation: name of the activation function, or a function that is applied to the whole tensor; ignored for
             ``module``.
-        kernel: side of the convolution kernel, odd, in pixels.
-        stride: stride of the convolution, in pixels.
-        padding: padding of the convolution on every side, in pixels; None for half the kernel, rounded down.
+        kernel: side of the convolution kernel, odd, in positions: pixels of an image, time steps of a signal.
+        stride: stride of the convolution, in positions.
+        padding: padding of the convolution on every side, in positions; None for half the kernel, rounded down.
         padding_mode: what the padding consists of, as in ``torch.nn.Conv2d``.
         groups: number of groups of the convolution, as in ``torch.nn.Conv2d``.
-        input_avg_pool: side of an average pooling window applied to the layer's input, in pixels; 1 for no pooling.
+        input_avg_pool: side of an average pooling window applied to the layer's input, in positions; 1 for no pooling.
         output_max_pool: side of a max pooling window applied to the output to the next layer, after goodness was
-            computed, in pixels; 1 for no pooling.
+            computed, in positions; 1 for no pooling.
         shortcut: output of an earlier layer to join to this layer's output; None for no shortcut.
         dropout: probability that a number of the activation is set to zero in training, in [0, 1); the others are
             divided by 1 minus this probability. The masks come from torch's global generator.
@@ -116,5 +120,5 @@ class Network(Component):
             classes: number of classes, K.
 
         Raises:
-            UsageError: the images are too small for this network.
+            UsageError: the inputs have a shape that this network cannot process, or are too small for it.
         """

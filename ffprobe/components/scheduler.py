@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ffprobe.components.base import Component
 
@@ -12,9 +12,15 @@ if TYPE_CHECKING:
 
 
 class UpdateScheduler(Component):
-    """Decides which layers learn together, and when."""
+    """Decides which layers learn together, and when.
+
+    Attributes:
+        trains_every_layer: whether every layer learns at some step of a long run. If False, the scheduler leaves layers
+            untrained on purpose; otherwise a run that would leave one untrained is refused.
+    """
 
     kind = "scheduler"
+    trains_every_layer: ClassVar[bool] = True
 
     def prepare(self, depth: int, epochs: int, steps_per_epoch: int, generator: torch.Generator) -> None:
         """Receive the depth of the network, the length of the run and a random generator; called once before the run.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,8 @@ class RunOptions:
     ) -> dict[str, Any]:
         """The complete table of settings, for ``ffprobe.config.resolve.resolve``.
 
-        Each source overrides the previous ones: base preset, run to resume, ``--preset``, ``--quick``, ``--from``,
+        Each source overrides the previous ones: base preset, the data set's own defaults (only where no preset, no run
+        to resume and no ``--from`` chooses), run to resume, ``--preset``, ``--quick``, ``--from``,
         ``--config``, ``--plugin`` and ``--dataset``, ``--set``, other options, ``settings``.
 
         Args:
@@ -93,11 +94,15 @@ class RunOptions:
         table = _preset("")
         from_files: list[tuple[Path, dict[str, str], list[str]]] = []
         file = read_config_file(self.config) if self.config else ConfigFile()
+        preset = self.preset or file.options.preset
+        if not (earlier or self.from_ or preset):
+            installed = [] if code_of(file.options.plugin) else file.options.plugin  # code is checked first, below
+            sources = (picks(installed, registry), file.settings, picks(words, registry), assigned, given)
+            table = merge(table, _dataset_defaults(sources, file.settings, registry))
         if earlier:
             above, recorded = _recorded(earlier, self.trust)
             from_files.append((earlier, code_in(above), recorded))
             table = merge(table, above)
-        preset = self.preset or file.options.preset
         if preset and preset not in preset_names() and any(plugin.name == preset for plugin in registry.plugins):
             raise UsageError(f"There is no preset {preset!r}.", hint=f"{preset} is a plugin: --plugin {preset}.")
         table = merge(table, _preset(preset)) if preset else table
@@ -147,6 +152,25 @@ class RunOptions:
         }
         data = {"dir": _absolute(self.data_dir) if self.data_dir else None, "download": self.download or None}
         return {**_given(given), "training": _given(training), "data": _given(data)}
+
+
+def _dataset_defaults(
+    sources: Iterable[Mapping[str, Any]], unchecked: Mapping[str, Any], registry: Registry
+) -> Mapping[str, Any]:
+    """What the data set that the last of these tables names chooses by itself.
+
+    Nothing if it is code that ``unchecked`` names, the table of a file: it must not be imported yet.
+    """
+    named = [(table["dataset"], table is unchecked) for table in sources if table.get("dataset")]
+    if not named:
+        return {}
+    choice, is_unchecked = named[-1]
+    choice = {"name": choice} if isinstance(choice, str) else choice
+    plugin = str(choice.get("plugin", ""))
+    if not isinstance(choice.get("name"), str) or (plugin and is_unchecked):
+        return {}
+    dataset: Any = registry.component("dataset", choice["name"], plugin)
+    return dict(dataset.defaults)
 
 
 def _quick(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ffprobe.components.kinds import SINGLE_SLOTS
 from ffprobe.errors import UsageError
+from ffprobe.plugin.given import GivenPlugin
 
 
 def parse_value(text: str) -> Any:
@@ -27,6 +28,8 @@ def parse_plugin(text: str) -> tuple[str, dict[str, Any]]:
     Raises:
         UsageError: a setting has no value.
     """
+    if isinstance(text, GivenPlugin):
+        return str(text), dict(text.settings)
     head, colon, tail = text.rpartition(":")
     if not colon or "=" not in tail:
         return text, {}

@@ -17,6 +17,7 @@ from ffprobe.components.kinds import SINGLE_SLOTS
 from ffprobe.config.parsing import parse_plugin
 from ffprobe.errors import UsageError
 from ffprobe.plugin.discovery import Plugin, find, is_imported, split_choice
+from ffprobe.plugin.given import is_given
 
 log = logging.getLogger("ffprobe")
 
@@ -50,7 +51,7 @@ def _code(names: Iterable[str]) -> Iterator[tuple[str, str]]:
         name, _ = split_choice(name)
         if name.endswith(".py") or os.sep in name:
             yield os.path.realpath(name), name
-        elif ":" in name:
+        elif ":" in name and not is_given(name):  # an object of this program is no code to import
             yield name, name
 
 
@@ -106,7 +107,9 @@ def check_code(
 
 def recorded_code(plugin: Plugin) -> str:
     """A loaded plugin as the run file records it: its name, its distribution and version, the hash of a single file."""
-    version = plugin.version or (f"sha256 {plugin.digest}" if plugin.distribution in ("file", "module") else "")
+    version = plugin.version or (
+        f"sha256 {plugin.digest}" if plugin.distribution in ("file", "module", "given") else ""
+    )
     return f"{plugin.name} ({plugin.distribution} {version})".replace(" )", ")")
 
 

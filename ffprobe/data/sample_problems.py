@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from ffprobe.data.samples import Samples
+from typing import Any
 
 MIN_STD = 1e-8
 """Minimum standard deviation of a channel of pixels, on the scale 0 to 1. A channel in which one of 1e11 pixels differs
 by one level still has 1e-8; a smaller value is a rounding error, and to divide by it overflows."""
 
 
-def problem_of(samples: Samples) -> str:
-    """The first problem, as the rest of a sentence; empty if there is none."""
+def problem_of(samples: Any) -> str:
+    """The first problem of ``Samples``, as the rest of a sentence; empty if there is none."""
     import torch
 
     labels, classes = samples.labels, samples.classes
@@ -32,7 +29,7 @@ def problem_of(samples: Samples) -> str:
     return _statistics_problem(samples) or _rows_problem(samples, count)
 
 
-def _inputs_problem(samples: Samples) -> str:
+def _inputs_problem(samples: Any) -> str:
     import torch
 
     inputs = samples.inputs
@@ -57,7 +54,7 @@ def _inputs_problem(samples: Samples) -> str:
     return "" if all(inputs.shape[1:]) else f"an input has no values: {found}"
 
 
-def _statistics_problem(samples: Samples) -> str:
+def _statistics_problem(samples: Any) -> str:
     mean, std, channels = samples.mean, samples.std, samples.shape[0]
     if not mean and not std:
         return ""
@@ -69,7 +66,7 @@ def _statistics_problem(samples: Samples) -> str:
     return f"a channel has the standard deviation {min(std):g}; the minimum is {least:g}" if min(std) < least else ""
 
 
-def _rows_problem(samples: Samples, count: int) -> str:
+def _rows_problem(samples: Any, count: int) -> str:
     weights, groups = samples.weights, samples.groups
     if weights is not None:
         if list(weights.shape) != [count] or not weights.dtype.is_floating_point:

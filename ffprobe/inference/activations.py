@@ -114,9 +114,9 @@ class ActivationSampler:
 def reduction(shape: Shape, limit: int) -> tuple[int, str, Callable[[torch.Tensor], torch.Tensor]]:
     """How to reduce activations of ``shape`` to at most ``limit`` features.
 
-    Feature maps are average-pooled to the largest square grid that fits, signals ``[C, T]`` to the most steps that fit.
-    For vectors, and for maps where one value per
-    channel is already too many, every n-th unit is kept, so that a recorded feature is a unit of the network.
+    Feature maps are average-pooled to the largest square grid that fits, signals to the largest number of time steps.
+    For vectors, and for maps where one value per channel is already too many, every n-th unit is kept, so that a
+    recorded feature is a unit of the network.
 
     Returns:
         (number of features, description of the reduction, a function from ``[B, *shape]`` to ``[B, features]``).
@@ -124,14 +124,14 @@ def reduction(shape: Shape, limit: int) -> tuple[int, str, Callable[[torch.Tenso
     size = int(torch.Size(shape).numel())
     if size <= limit:
         return size, "none", lambda x: x.flatten(1)
+    if len(shape) == 2 and shape[0] <= limit:
+        steps = max(1, limit // shape[0])
+        average = nn.AdaptiveAvgPool1d(steps)
+        return shape[0] * steps, f"average-pool {steps}", lambda x: average(x).flatten(1)
     if len(shape) == 3 and shape[0] <= limit:
         side = max(s for s in range(1, max(shape[1:]) + 1) if s == 1 or shape[0] * s * s <= limit)
         grid = min(side, shape[1]), min(side, shape[2])
         pool = nn.AdaptiveAvgPool2d(grid)
         return shape[0] * grid[0] * grid[1], f"average-pool {grid[0]}x{grid[1]}", lambda x: pool(x).flatten(1)
-    if len(shape) == 2 and shape[0] <= limit:
-        steps = min(limit // shape[0], shape[1])
-        pool_steps = nn.AdaptiveAvgPool1d(steps)
-        return shape[0] * steps, f"average-pool {steps}", lambda x: pool_steps(x).flatten(1)
     stride = -(-size // limit)
     return -(-size // stride), f"every {stride}th unit", lambda x: x.flatten(1)[:, ::stride]

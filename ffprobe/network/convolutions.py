@@ -1,4 +1,4 @@
-"""Layer specs for a sequence of 3x3 convolutions, from a list of channels and pooling windows."""
+"""Layer specs for a sequence of convolutions of side 3, from a list of channels and pooling windows."""
 
 from __future__ import annotations
 
@@ -24,21 +24,27 @@ def convolutions(
         name: name of the network, for the error message.
         plan: number of channels and side of the pooling window of each layer.
         factor: width multiplier for the channels.
-        shape: shape of the input (channels, height, width).
+        shape: shape of the input: (channels, height, width), or (channels, time) for convolutions over time.
         residual: whether every layer that keeps the shape of its input adds that input, detached, to its output (not
             the last layer, which has no next layer, and not the first, whose input is the image).
         dropout: dropout probability of every layer's activation, in [0, 1).
 
     Raises:
-        UsageError: the image is too small for the pooling windows.
+        UsageError: the input is a table, or too small for the pooling windows.
     """
     side = 1
     for _, pool in plan:
         side *= pool
-    if len(shape) != 3 or min(shape[1:]) < side:
+    if len(shape) not in (2, 3):
         raise UsageError(
-            f"The network {name!r} needs images of at least {side}x{side}, not {'x'.join(map(str, shape[1:]))}.",
-            hint="Use --plugin fcn, or larger images.",
+            f"The network {name!r} needs images or signals, not an input of shape {list(shape)}.",
+            hint="Use --plugin fcn.",
+        )
+    if min(shape[1:]) < side:
+        needed = f"images of at least {side}x{side}" if len(shape) == 3 else f"signals of at least {side} steps"
+        raise UsageError(
+            f"The network {name!r} needs {needed}, not {'x'.join(map(str, shape[1:]))}.",
+            hint="Use --plugin fcn, or larger inputs.",
         )
     widths = [max(4, round(channels * factor)) for channels, _ in plan]
     return [

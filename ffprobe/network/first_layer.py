@@ -80,7 +80,7 @@ def first_layer(network: LayeredNetwork, images: torch.Tensor) -> FirstLayer | N
 
     Args:
         network: the network, in evaluation mode.
-        images: normalized images ``[N, C, H, W]``.
+        images: normalized images ``[N, *shape]``.
     """
     if not can_share(network):
         return None

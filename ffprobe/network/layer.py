@@ -14,7 +14,8 @@ from ffprobe.components.loss import Loss
 from ffprobe.components.network import LayerSpec
 from ffprobe.components.normalizer import Normalizer
 from ffprobe.errors import UsageError
-from ffprobe.network.pooling import max_pool
+from ffprobe.network.convolution import build_convolution
+from ffprobe.network.pooling import avg_pool, check_window, max_pool
 
 ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "relu": torch.relu,
@@ -46,7 +47,8 @@ class Layer(nn.Module):
         affine_map: whether, in evaluation, the input of the activation is an affine function of the layer's input.
 
     Raises:
-        UsageError: the normalizer's position is inside a layer that is a module.
+        UsageError: the normalizer's position is inside a layer that is a module, or the input has no positions for a
+            convolution or for pooling.
     """
 
     def __init__(
@@ -70,16 +72,7 @@ class Layer(nn.Module):
         if self.position == "input":
             self.normalizer = normalizer.build(inner)
         if spec.kind == "conv":
-            self.conv = nn.Conv2d(
-                inner[0],
-                spec.width,
-                spec.kernel,
-                spec.stride,
-                spec.kernel // 2 if spec.padding is None else spec.padding,
-                groups=spec.groups,
-                bias=spec.bias,
-                padding_mode=spec.padding_mode,
-            )
+            self.conv = build_convolution(spec, inner)
         elif spec.kind == "linear":
             self.linear = nn.Linear(inner[0], spec.width, bias=spec.bias)
         elif spec.factory is not None:
@@ -112,8 +105,8 @@ class Layer(nn.Module):
     def normalize_input(self, x: torch.Tensor) -> torch.Tensor:
         """The input of the transform: the layer's input ``[B, *input_shape]``, pooled, flattened and normalized."""
         if self.spec.input_avg_pool > 1:
-            x = functional.avg_pool2d(x, self.spec.input_avg_pool)
-        x = x.flatten(1) if self.flattens else x  # [B, C*H*W]
+            x = avg_pool(x, self.spec.input_avg_pool)
+        x = x.flatten(1) if self.flattens else x  # [B, F]
         return self.normalizer(x) if self.position == "input" else x
 
     def transform(self, x: torch.Tensor) -> torch.Tensor:
@@ -175,7 +168,8 @@ class Layer(nn.Module):
 
     def _map_input_shape(self, shape: Shape) -> Shape:
         if self.spec.input_avg_pool > 1:
-            shape = (*shape[:-2], *(side // self.spec.input_avg_pool for side in shape[-2:]))
+            check_window(shape, self.spec.input_avg_pool)
+            shape = (shape[0], *(side // self.spec.input_avg_pool for side in shape[1:]))
         return (int(torch.Size(shape).numel()),) if self.flattens else shape
 
     def _infer(self, function: Callable[[torch.Tensor], torch.Tensor], inner: Shape) -> Shape:

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from ffprobe.components.base import Shape
 from ffprobe.components.encoder import Encoder
@@ -19,6 +18,7 @@ from ffprobe.errors import UsageError
 from ffprobe.hookspecs import LayerInfo
 from ffprobe.network.layer import Layer
 from ffprobe.network.local_loss import LocalLoss, LossPosition, local_loss, loss_arguments
+from ffprobe.network.pooling import avg_pool
 from ffprobe.network.untrained import UntrainedGoodness
 
 
@@ -32,7 +32,7 @@ class LayeredNetwork(nn.Module):
         encoder: component that combines image and label.
         normalizer: normalizer of every layer.
         goodness: goodness of every layer.
-        shape: shape of an image (channels, height, width).
+        shape: shape of one input: (channels, height, width), (channels, time) or (features,).
         classes: number of classes.
         loss: the loss, which may build parameters for each layer; None for no loss.
 
@@ -83,7 +83,7 @@ class LayeredNetwork(nn.Module):
         return found
 
     def encode(self, images: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
-        """The input of the first layer for images ``[B, C, H, W]`` with labels ``[B]``; None is the neutral label."""
+        """The input of the first layer for inputs ``[B, *shape]`` with labels ``[B]``; None is the neutral label."""
         if labels is None:
             return self.encoder.neutral(images)  # type: ignore[operator]
         return self.encoder(images, labels)
@@ -98,7 +98,7 @@ class LayeredNetwork(nn.Module):
         """The activation of every layer, first to last, each ``[B, *output_shape]``; computed lazily.
 
         Args:
-            images: ``[B, C, H, W]``.
+            images: ``[B, *shape]``.
             labels: ``[B]``, or None for the neutral label.
             inputs: if given, filled with the input of each layer, by layer index.
             first: the activation of the first layer, if it is known; nothing is encoded then, and ``inputs`` has no
@@ -128,7 +128,7 @@ class LayeredNetwork(nn.Module):
         joined = inputs[shortcut.source + 1]  # the output of its source is the input of the layer after the source
         joined = joined.detach() if shortcut.detached else joined
         if shortcut.pool > 1:
-            joined = functional.avg_pool2d(joined, shortcut.pool)
+            joined = avg_pool(joined, shortcut.pool)
         return x + joined if shortcut.join == "add" else torch.cat([x, joined], dim=1)
 
     def drop_goodness(self, layers: Collection[int]) -> None:
@@ -235,6 +235,6 @@ def _joined(layer: Layer, inputs: Mapping[int, Shape]) -> Shape:
 
 
 def encoded_shape(encoder: nn.Module, shape: Shape) -> Shape:
-    """The shape of an encoded image without the batch dimension, found by encoding two black images."""
+    """The shape of an encoded input without the batch dimension, found by encoding two inputs of zeros."""
     with torch.no_grad():
         return tuple(encoder(torch.zeros(2, *shape), torch.zeros(2, dtype=torch.int64)).shape[1:])

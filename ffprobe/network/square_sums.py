@@ -18,7 +18,7 @@ def square_sums(x: torch.Tensor) -> torch.Tensor:
     Half precision (float16, bfloat16) is squared and summed in float32, which is also the dtype of the result; a
     float32 copy of the whole tensor, forward and backward, would cost more than the squares. Other dtypes are computed
     as they are. The gradient is ``2 x`` times the gradient of the sum, in the memory layout and dtype of ``x``; it
-    cannot be differentiated again.
+    can be differentiated again (``create_graph=True``), for Hessians.
 
     Args:
         x: floating-point tensor in any memory layout.
@@ -36,12 +36,13 @@ class _SquareSums(torch.autograd.Function):
         return torch.cat([rows.float().square().sum(dim=1) for rows in flat.split(_chunk_size(x))])
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
         (x,) = ctx.saved_tensors
         scale = (2 * gradient).view(-1, *(1 for _ in x.shape[1:]))
         if not _half(x):
             return x * scale
+        if torch.is_grad_enabled():  # the gradient will be differentiated, which writing in place does not allow
+            return (x.float() * scale).to(x.dtype)
         result = torch.empty_like(x)
         size = _chunk_size(x)
         for rows, factor, out in zip(x.split(size), scale.split(size), result.split(size), strict=True):

@@ -29,6 +29,7 @@ import pluggy
 from ffprobe.components.kinds import FURTHER_BASES, KINDS
 from ffprobe.errors import PluginError, UsageError, describe, did_you_mean
 from ffprobe.hookspecs import PROJECT, Hooks
+from ffprobe.plugin.given import PREFIX, given_component, is_given, source_file_of, source_of
 from ffprobe.plugin.hook_mistakes import Mistake, hook_mistake, version_mistake
 
 log = logging.getLogger("ffprobe")
@@ -63,11 +64,12 @@ class Offer:
 
 @dataclass(frozen=True)
 class Plugin:
-    """A plugin that can be loaded: an entry point, a file, or ``module:attr``.
+    """A plugin that can be loaded: an entry point, a file, ``module:attr``, or an object that the program handed in.
 
     Attributes:
         name: the name that users type.
-        distribution: the name of the distribution; ``file`` for a single file, ``module`` for ``module:attr``.
+        distribution: the name of the distribution; ``file`` for a single file, ``module`` for ``module:attr``,
+            ``given`` for an object.
         version: the version of the distribution, or empty.
         target: the module path with an optional attribute, or the path of the file.
         entry: the entry point; None for a file or ``module:attr``.
@@ -83,6 +85,8 @@ class Plugin:
     def where(self) -> str:
         """Plugin, distribution and version as text, for messages."""
         made_by = f"{self.distribution} {self.version}".strip()
+        if self.distribution == "given":
+            return f"{self.name.removeprefix(PREFIX)!r}, handed in by this program"
         return f"plugin {self.name!r} of {made_by}" if self.distribution not in ("file", "module") else self.target
 
     @cached_property
@@ -90,11 +94,15 @@ class Plugin:
         """The source file of the plugin, found without importing anything; None if there is none."""
         if self.distribution == "file":
             return Path(self.target)
+        if self.distribution == "given":
+            return source_file_of(self.name)
         return _find_source(self.target.partition(":")[0])
 
     @cached_property
     def source_text(self) -> str:
         """The source text of the plugin; empty if it cannot be read."""
+        if self.distribution == "given":
+            return source_of(given_component(self.name))
         try:
             return self.source_path.read_text(encoding="utf-8") if self.source_path else ""
         except (OSError, UnicodeDecodeError):
@@ -126,6 +134,8 @@ class Plugin:
             PluginError: the import failed, or the plugin needs another version of the hooks; the message names the
                 plugin, its distribution and the exception.
         """
+        if self.distribution == "given":
+            return given_component(self.name)
         refuse(self, version_mistake(self.hook_version))  # before the import, which may need a newer ffprobe
         try:
             if self.distribution == "file":
@@ -180,6 +190,9 @@ def find(name: str, plugins: Sequence[Plugin] | None = None, kind: str = "") -> 
         PluginError: there is none (the message suggests the closest names), or several distributions have one.
         UsageError: the file does not exist.
     """
+    if is_given(name):
+        given_component(name)  # refused here, before anything is built
+        return Plugin(name, "given", "", name)
     file, _ = split_choice(name)
     if file.endswith(".py") or os.sep in file:
         return _file_plugin(file)
@@ -276,6 +289,8 @@ def _file_plugin(name: str) -> Plugin:
 
 def is_imported(plugin: Plugin) -> bool:
     """Whether this process has imported the plugin already, so that loading it runs no new code."""
+    if plugin.distribution == "given":
+        return True
     if plugin.distribution == "file":
         path = Path(plugin.target)
         try:

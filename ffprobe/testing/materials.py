@@ -12,9 +12,10 @@ from ffprobe.components.loss import LossContext
 
 IMAGES: Shape = (3, 8, 8)
 MAPS: Shape = (6, 4, 4)
+SIGNALS: Shape = (6, 20)
 VECTORS: Shape = (24,)
 
-SHAPES: dict[str, Shape] = {"images": IMAGES, "feature maps": MAPS, "vectors": VECTORS}
+SHAPES: dict[str, Shape] = {"images": IMAGES, "feature maps": MAPS, "signals": SIGNALS, "vectors": VECTORS}
 """Input shapes of components between layers, without the batch dimension."""
 
 
@@ -46,16 +47,17 @@ def context(
     rows: int = 8,
     classes: int = 10,
     module: nn.Module | None = None,
+    at: Shape = MAPS,
 ) -> LossContext:
-    """The context of a loss for a batch of ``rows`` images; activations have the shape MAPS."""
+    """The context of a loss for a batch of ``rows`` images; activations have the shape ``at``."""
     seen = 2 * rows if form == "pair" else rows
     shape = (rows,) if form == "pair" else (rows, classes)
     earlier = []
     for index in range(layer):
         first, second = (numbers(1, shape, 10 * index + part)[0].square() for part in (1, 2))
         earlier.append((first, second) if form == "pair" else first)
-    activation = activations(seen, MAPS, 5).requires_grad_()
-    given, images = numbers(seen, MAPS, 6), numbers(seen, (3, *MAPS[1:]), 7)
+    activation = activations(seen, at, 5).requires_grad_()
+    given, images = numbers(seen, at, 6), numbers(seen, (3, *at[1:]) if len(at) > 1 else at, 7)
     return LossContext(layer, depth, step, 0, activation, labels(rows, classes), tuple(earlier), given, module, images)
 
 

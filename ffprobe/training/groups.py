@@ -29,7 +29,8 @@ def plan(
         epochs: number of epochs of the run.
         steps_per_epoch: number of optimizer steps in one epoch.
         generator: the run's random generator for schedulers, for ``prepare``.
-        every_layer: whether a schedule that leaves layers out is an error. A replay repeats what was recorded.
+        every_layer: whether a schedule that leaves layers out is an error, unless the scheduler does so on purpose. A
+            replay repeats what was recorded.
 
     Returns:
         Pairs (a, b): layers a to b - 1, shortest group first.
@@ -47,7 +48,8 @@ def plan(
     # a schedule that is longer than the run may leave layers out: that is the user's choice; an empty schedule is not
     if not groups:
         raise PluginError(f"The scheduler {scheduler.name!r} never updates any layer.")
-    if every_layer and idle and epochs * steps_per_epoch >= 4 * depth:
+    must_train = every_layer and scheduler.trains_every_layer
+    if must_train and idle and epochs * steps_per_epoch >= 4 * depth:
         raise PluginError(f"The scheduler {scheduler.name!r} never updates layers {idle} of {depth}.")
     return tuple(sorted(groups, key=lambda g: (g[1] - g[0], g)))
 

@@ -9,7 +9,8 @@ import torch
 
 from ffprobe.config.settings import RunConfig
 from ffprobe.data.hold_out import hold_out
-from ffprobe.data.samples import Samples, statistics
+from ffprobe.data.sample_statistics import statistics
+from ffprobe.data.samples import Samples
 from ffprobe.errors import UsageError
 from ffprobe.plugin.error_attribution import attribute_errors
 from ffprobe.plugin.registry import Registry

@@ -79,6 +79,11 @@ class Trainer:
         count = min(training.num_evaluations, self._epochs)
         self._evaluate_after = {math.ceil(self._epochs * (i + 1) / count) for i in range(count)}
 
+    @property
+    def epochs_done(self) -> int:
+        """Number of epochs that were trained."""
+        return self._epochs_done
+
     def stop_after_batch(self, signal_number: int) -> None:
         """Request the run to stop after the current batch."""
         self._stop_signal = signal_number

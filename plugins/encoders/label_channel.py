@@ -1,7 +1,8 @@
-"""Appends the label as one more image channel, with one picture for each class."""
+"""Appends the label as one more channel, with one picture, signal or block of features for each class."""
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -14,8 +15,11 @@ import ffprobe
 class LabelChannel(ffprobe.Encoder):
     """Appends a channel ``[1, H, W]`` to the image that holds the label: row ``y`` of an embedding ``[classes, H*W]``.
 
+    A signal ``[C, T]`` gets a channel ``[1, T]``. A table ``[F]`` has no positions and gets a block of ``features``
+    more features.
+
     The embedding is drawn from N(0, 1). The Trifecta trains it if update groups overlap and leaves it random otherwise
-    (App. A); ``auto`` does the same. The neutral label is the mean of all rows.
+    (App. A); ``auto`` does the same. The neutral label is the mean of all rows. Signals and tables are our extension.
     """
 
     name = "label-channel"
@@ -23,12 +27,19 @@ class LabelChannel(ffprobe.Encoder):
     source = "Trifecta, arXiv:2311.18130, App. A and H"
 
     class Params(ffprobe.Params):
-        """Whether the embedding is trained."""
+        """Whether the embedding is trained, and its size for a table."""
 
         learned: Literal["auto", "yes", "no"] | bool = Field(
             "auto",
             description="train the label embedding: yes, no, or auto (only if an update group spans more than "
             "one layer)",
+        )
+        features: int = Field(
+            32,
+            ge=1,
+            le=65536,
+            description="number of label features that a table gets, at least 1; with few, random labels differ in "
+            "their distance to the neutral label; images and signals ignore it",
         )
 
     @property
@@ -38,13 +49,18 @@ class LabelChannel(ffprobe.Encoder):
         return setting if isinstance(setting, bool) else {"auto": None, "yes": True, "no": False}[setting]
 
     def build(self, shape: ffprobe.Shape, classes: int) -> nn.Module:
-        """Build a module that maps ``[B, C, H, W]`` and labels ``[B]`` to ``[B, C + 1, H, W]``."""
-        height, width = shape[1:]
+        """Build a module that maps ``[B, C, *positions]`` and labels ``[B]`` to ``[B, C + 1, *positions]``, and
+        ``[B, F]`` to ``[B, F + features]``.
+        """
+        positions = shape[1:]
+        size = math.prod(positions) if positions else self.params.features
+        # a table's features are its channels: the label block has several
+        block = (1, *positions) if positions else (size,)
 
         class Module(nn.Module):
             def __init__(self) -> None:
                 super().__init__()
-                self.embedding = nn.Parameter(torch.randn(classes, height * width))
+                self.embedding = nn.Parameter(torch.randn(classes, size))
 
             def forward(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
                 return self._append(images, self.embedding[labels])
@@ -53,13 +69,13 @@ class LabelChannel(ffprobe.Encoder):
                 return self._append(images, self.embedding.mean(dim=0).expand(len(images), -1))
 
             def parts(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None]:
-                empty = self.embedding.new_zeros(1, height * width)
-                pictures = self.embedding.to(images.dtype).view(classes, 1, height, width)
+                empty = self.embedding.new_zeros(1, size)
+                pictures = self.embedding.to(images.dtype).view(classes, *block)
                 colours = pictures.new_zeros(classes, *shape)
                 return self._append(images, empty.expand(len(images), -1)), torch.cat([colours, pictures], dim=1), None
 
             def _append(self, images: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-                channel = rows.to(images.dtype).view(-1, 1, height, width)  # [B, 1, H, W]
+                channel = rows.to(images.dtype).view(-1, *block)  # [B, 1, H, W]
                 return torch.cat([images, channel], dim=1)
 
         return Module()

@@ -1,4 +1,4 @@
-"""Passes the image on without a label."""
+"""Passes the input on without a label."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class NoLabel(ffprobe.Encoder):
         return False
 
     def build(self, shape: ffprobe.Shape, classes: int) -> nn.Module:
-        """Build a module that maps ``[B, C, H, W]`` to the same shape and ignores the labels."""
+        """Build a module that maps ``[B, *shape]`` to the same shape and ignores the labels."""
         standardize = self.params.standardize
 
         class Module(nn.Module):

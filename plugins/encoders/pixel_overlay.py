@@ -1,6 +1,8 @@
-"""Writes the label over the first pixels of the image, one pixel for each class."""
+"""Writes the label over the first values of the input, one for each class."""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from pydantic import Field
@@ -16,6 +18,9 @@ class PixelOverlay(ffprobe.Encoder):
     The neutral label writes 1/K of that value into each of the K pixels. Hinton overlays MNIST's black border;
     normalized images have no natural black, so 0 is the mean grey here. By default, the largest value is that of each
     image; mohammadpz's code takes the largest value of the whole batch, which makes an image depend on the others.
+
+    Of a signal ``[C, T]``, the first K time steps of every channel are overwritten; of a table ``[F]``, its first K
+    features, whatever they hold: ``label-token`` and ``label-features`` overwrite nothing.
     """
 
     name = "pixel-overlay"
@@ -32,13 +37,17 @@ class PixelOverlay(ffprobe.Encoder):
         )
 
     def build(self, shape: ffprobe.Shape, classes: int) -> nn.Module:
-        """Build a module that maps ``[B, C, H, W]`` and labels ``[B]`` to the same shape."""
-        channels, height, width = shape
+        """Build a module that maps ``[B, *shape]`` and labels ``[B]`` to the same shape.
+
+        Raises:
+            UsageError: there are more classes than positions.
+        """
+        channels, positions = (shape[0], math.prod(shape[1:])) if len(shape) > 1 else (1, shape[0])
         value = self.params.value
-        if classes > height * width:
+        if classes > positions:
+            kind = {1: "features", 2: "time steps", 3: "pixels"}.get(len(shape), "positions")
             raise ffprobe.UsageError(
-                f"The encoder 'pixel-overlay' needs {classes} pixels for {classes} classes; "
-                f"an image has {height * width}.",
+                f"The encoder 'pixel-overlay' needs {classes} {kind} for {classes} classes; an input has {positions}.",
                 hint="Use --plugin label-channel.",
             )
 
@@ -52,15 +61,17 @@ class PixelOverlay(ffprobe.Encoder):
 
             def parts(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
                 bare = self._overlay(images, images.new_zeros(len(images), classes))
-                ones = nn.functional.one_hot(torch.arange(classes, device=images.device), height * width)
-                pixels = ones.to(images.dtype).view(classes, 1, height, width).expand(-1, channels, -1, -1)
+                ones = nn.functional.one_hot(torch.arange(classes, device=images.device), positions)
+                pixels = ones.to(images.dtype)
+                if len(shape) > 1:
+                    pixels = pixels.view(classes, 1, *shape[1:]).expand(-1, *shape)
                 return bare, pixels, self._top(images)
 
             def _top(self, images: torch.Tensor) -> torch.Tensor:
                 return images.flatten(1).amax(dim=1) if value is None else images.new_full((len(images),), value)
 
             def _overlay(self, images: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
-                flat = images.reshape(len(images), channels, -1)  # [B, C, H*W]
+                flat = images.reshape(len(images), channels, -1)  # [B, C, positions]
                 pixels = (share * self._top(images)[:, None])[:, None].expand(-1, channels, -1)  # [B, C, K]
                 return torch.cat([pixels, flat[:, :, classes:]], dim=2).view_as(images)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from ffprobe_plugins.goodness.positions import same_size_map
 from pydantic import Field
 from torch import nn
 
@@ -17,7 +18,7 @@ class ConvolutionalHead(ffprobe.Goodness):
     carries part of the layer's work.
 
     Deviation: the activation of a linear layer, which the code does not have, goes through a linear map of the same
-    width instead of the convolution.
+    width instead of the convolution, and that of a signal through a convolution over time.
     """
 
     name = "convolutional-head"
@@ -32,21 +33,22 @@ class ConvolutionalHead(ffprobe.Goodness):
 
     def build(self, shape: ffprobe.Shape, classes: int) -> nn.Module:
         """Build a module that maps ``[B, *shape]`` to ``[B, K]``; it returns float32 under bf16 as well."""
-        width, kernel = shape[0], self.params.kernel
+        width, kernel, maps = shape[0], self.params.kernel, len(shape) > 1
+        positions = tuple(range(1, len(shape)))
 
         class Module(nn.Module):
             def __init__(self) -> None:
                 super().__init__()
-                if len(shape) == 3:
-                    self.conv = nn.Conv2d(width, width, kernel, padding=kernel // 2)
+                if maps:
+                    self.conv = same_size_map(shape, kernel)
                 else:
                     self.map = nn.Linear(width, width)
                 self.normalizer = nn.LayerNorm(width)
                 self.linear = nn.Linear(width, classes)
 
             def forward(self, activation: torch.Tensor) -> torch.Tensor:
-                if len(shape) == 3:
-                    z = self.normalizer(self.conv(activation).movedim(1, -1)).relu().mean(dim=(1, 2))  # [B, C]
+                if maps:
+                    z = self.normalizer(self.conv(activation).movedim(1, -1)).relu().mean(dim=positions)  # [B, C]
                 else:
                     z = self.normalizer(self.map(activation)).relu()
                 logits = self.linear(z)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from ffprobe_plugins.goodness.positions import average_to
 from pydantic import Field
 from torch import nn
 
@@ -11,7 +12,7 @@ import ffprobe
 
 class FactoredHead(ffprobe.Goodness):
     """Scores each class with classifier(projection(h)), two linear maps without a nonlinearity between them; a feature
-    map is first averaged to 4x4 positions and flattened.
+    map is first averaged to 4x4 positions, a signal to 4 time steps, and flattened.
 
     Together the maps are one linear classifier of rank ``features`` at most; two of them learn differently, since each
     scales the other's gradient.
@@ -33,7 +34,7 @@ class FactoredHead(ffprobe.Goodness):
 
     def build(self, shape: ffprobe.Shape, classes: int) -> nn.Module:
         """Build a module that maps ``[B, *shape]`` to ``[B, K]``; it returns float32 under bf16 as well."""
-        sides = [min(self.params.average, side) for side in shape[1:]] if len(shape) == 3 else []
+        sides = [min(self.params.average, side) for side in shape[1:]]
         features = self.params.features
 
         class Module(nn.Module):
@@ -44,7 +45,7 @@ class FactoredHead(ffprobe.Goodness):
 
             def forward(self, activation: torch.Tensor) -> torch.Tensor:
                 if sides:
-                    activation = nn.functional.adaptive_avg_pool2d(activation, (sides[0], sides[1]))
+                    activation = average_to(activation, sides)
                 logits = self.classifier(self.projection(activation.flatten(1)))
                 return logits.float() if logits.dtype == torch.bfloat16 else logits
 

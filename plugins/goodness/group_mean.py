@@ -13,10 +13,11 @@ class GroupMean(ffprobe.Goodness):
     """Averages the activations of a class's own channels: g[b, k] is the mean over the channels of group k and all
     positions, not squared.
 
-    The channels (features of a linear layer) are split into one contiguous group for each class: with C channels and K
-    classes, group k has the channels k C/K to (k+1) C/K - 1, all counted from 0. All classes but the true one serve as
-    negatives, so one forward pass is enough. Since the activation is not squared, its gradient does not vanish where
-    the activation is small, and a group normalization after goodness removes exactly what goodness has read.
+    The channels (features of a linear layer; the first axis of a signal ``[C, T]``, whose positions are time steps) are
+    split into one contiguous group for each class: with C channels and K classes, group k has the channels k C/K to
+    (k+1) C/K - 1, all counted from 0. All classes but the true one serve as negatives, so one forward pass is enough.
+    Since the activation is not squared, its gradient does not vanish where the activation is small, and a group
+    normalization after goodness removes exactly what goodness has read.
 
     Deviations: if C is not a multiple of K, the first C mod K groups have one channel more; the paper's widths are
     multiples. With ``together``, neighbouring classes have the same goodness.

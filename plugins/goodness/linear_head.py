@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
+from ffprobe_plugins.goodness.positions import average_to
 from pydantic import Field
 from torch import nn
 
@@ -19,7 +20,8 @@ class LinearHead(ffprobe.Goodness):
     is backpropagation. A goodness head that no loss trains is removed, and the goodness of its layer is NaN.
 
     Feature maps are flattened, not averaged, so a head on a large map has many weights. ``average`` first averages each
-    map to that many positions per side (similar to the local classifiers of Nokland & Eidnes, whose pooling differs).
+    map to that many positions per side (similar to the local classifiers of Nokland & Eidnes, whose pooling differs),
+    each signal to that many time steps.
     """
 
     name = "linear-head"
@@ -33,8 +35,8 @@ class LinearHead(ffprobe.Goodness):
         average: int = Field(
             0,
             ge=0,
-            description="average each feature map to this many positions per side before the head; 0 keeps "
-            "the full map",
+            description="average each feature map to this many positions per side (a signal to this many time steps) "
+            "before the head; 0 keeps the full map",
         )
         start: Literal["torch", "zero"] = Field(
             "torch", description="initial weights of the head: torch (the default of torch.nn.Linear) or zero"
@@ -43,7 +45,7 @@ class LinearHead(ffprobe.Goodness):
     def build(self, shape: ffprobe.Shape, classes: int) -> nn.Module:
         """Build a module that maps ``[B, *shape]`` to ``[B, K]``; it returns float32 under bf16 as well."""
         params = self.params
-        pooled = params.average if len(shape) == 3 else 0
+        pooled = params.average if len(shape) > 1 else 0
         sides = [min(pooled, side) for side in shape[1:]] if pooled else list(shape[1:])
 
         class Module(nn.Module):
@@ -56,7 +58,7 @@ class LinearHead(ffprobe.Goodness):
 
             def forward(self, activation: torch.Tensor) -> torch.Tensor:
                 if pooled:
-                    activation = nn.functional.adaptive_avg_pool2d(activation, (sides[0], sides[1]))
+                    activation = average_to(activation, sides)
                 logits = self.linear(activation.flatten(1))
                 return logits.float() if logits.dtype == torch.bfloat16 else logits
 

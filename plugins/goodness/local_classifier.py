@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -11,7 +12,8 @@ from torch.nn import functional
 
 import ffprobe
 
-Window = tuple[tuple[int, int], tuple[int, int]]
+Window = tuple[tuple[int, ...], tuple[int, ...]]
+"""Kernel and padding of an average pooling, along every axis of positions."""
 
 
 class LocalClassifier(ffprobe.Goodness):
@@ -19,7 +21,8 @@ class LocalClassifier(ffprobe.Goodness):
     pool(h) + d.
 
     Feature maps are averaged until at most ``inputs`` values are left: starting with windows of 1x1, the height and the
-    width of the window are doubled in turn until the result is small enough or the window covers the map. Zeros that
+    width of the window are doubled in turn until the result is small enough or the window covers the map; a signal has
+    a window of time steps. Zeros that
     pad the last windows count in the average. The activation of a linear layer is used as it is.
 
     With ``cross-entropy``, this is their loss `pred`; with ``predsim``, their loss of that name. In the original, the
@@ -83,23 +86,26 @@ def pooling(shape: ffprobe.Shape, inputs: int) -> Window | None:
         shape: shape of the activation.
         inputs: maximum number of values after pooling, as far as averaging whole maps allows.
     """
-    if len(shape) != 3:
+    if len(shape) == 1:
         return None
-    channels, height, width = shape
-    kernel = [1, 1]
-    sides = [height, width]
-    while channels * sides[0] * sides[1] > inputs and (kernel[0] < height or kernel[1] < width):
-        for axis, side in enumerate((height, width)):
-            if channels * sides[0] * sides[1] > inputs and kernel[axis] < side:
+    channels, lengths = shape[0], shape[1:]
+    kernel = [1] * len(lengths)
+    sides = list(lengths)
+    while channels * math.prod(sides) > inputs and any(k < n for k, n in zip(kernel, lengths, strict=True)):
+        for axis, side in enumerate(lengths):
+            if channels * math.prod(sides) > inputs and kernel[axis] < side:
                 kernel[axis] *= 2
                 sides[axis] = -(-side // kernel[axis])
-    padding = [k * (n - side // k) // 2 for k, n, side in zip(kernel, sides, (height, width), strict=True)]
-    return (kernel[0], kernel[1]), (padding[0], padding[1])
+    padding = [k * (n - side // k) // 2 for k, n, side in zip(kernel, sides, lengths, strict=True)]
+    return tuple(kernel), tuple(padding)
 
 
 def pool(activation: torch.Tensor, window: Window | None) -> torch.Tensor:
     """Average the activation ``[B, *shape]`` over windows."""
-    return activation if window is None else functional.avg_pool2d(activation, window[0], padding=window[1])
+    if window is None:
+        return activation
+    average = functional.avg_pool2d if len(window[0]) == 2 else functional.avg_pool1d
+    return average(activation, window[0], padding=window[1])
 
 
 def pooled_size(shape: ffprobe.Shape, window: Window | None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from ffprobe_plugins.goodness.positions import position_mean
 from pydantic import Field
 from torch import nn
 from torch.nn import functional
@@ -17,7 +18,8 @@ class PerceptronSquare(ffprobe.Goodness):
     The head learns with its layer and is not part of what the next layer receives. Goodness is bounded by about 1,
     since ln fixes the length of its output: only the share of units above their mean can change.
 
-    Deviation: the activation of a linear layer, which the code does not have, is used as it is.
+    Deviation: the activation of a linear layer, which the code does not have, is used as it is; a signal is averaged
+    over time.
     """
 
     name = "perceptron-square"
@@ -39,7 +41,7 @@ class PerceptronSquare(ffprobe.Goodness):
                 self.fc2 = nn.Linear(width, width)
 
             def forward(self, activation: torch.Tensor) -> torch.Tensor:
-                z = activation.mean(dim=(2, 3)) if activation.dim() == 4 else activation
+                z = position_mean(activation)
                 for linear in (self.fc1, self.fc2):
                     z = functional.layer_norm(linear(z), (width,)).relu()
                 return (z.float() if z.dtype == torch.bfloat16 else z).square().mean(dim=1)

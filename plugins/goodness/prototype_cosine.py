@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from ffprobe_plugins.goodness.positions import position_mean
 from pydantic import Field
 from torch import nn
 from torch.nn import functional
@@ -17,7 +18,8 @@ class PrototypeCosine(ffprobe.Goodness):
     Prototypes start at 0.1 times a standard normal and learn with the layer. With ``cross-entropy`` and ``greedy``,
     this is local learning by distances to prototypes. Lengths do not matter: no layer lowers its loss by growing.
 
-    Deviation: the activation of a linear layer, which the code does not have, is used as it is.
+    Deviation: the activation of a linear layer, which the code does not have, is used as it is; a signal is averaged
+    over time.
     """
 
     name = "prototype-cosine"
@@ -41,7 +43,7 @@ class PrototypeCosine(ffprobe.Goodness):
                 self.prototypes = nn.Parameter(0.1 * torch.randn(classes, dimensions))
 
             def forward(self, activation: torch.Tensor) -> torch.Tensor:
-                pooled = activation.mean(dim=(2, 3)) if activation.dim() == 4 else activation
+                pooled = position_mean(activation)
                 unit = functional.normalize(self.projection(pooled), dim=1, eps=1e-8)
                 cosines = functional.linear(unit, functional.normalize(self.prototypes, dim=1, eps=1e-8))
                 return tau * (cosines.float() if cosines.dtype == torch.bfloat16 else cosines)

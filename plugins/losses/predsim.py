@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import torch
+from ffprobe_plugins.goodness.positions import same_size_map
 from pydantic import Field
 from torch import nn
 from torch.nn import functional
@@ -17,9 +18,9 @@ class PredSim(ffprobe.Loss):
     all pairs of the batch of (S(Q h) - S(onehot y))^2.
 
     Q is a learned map of the activation h, without bias, to the same number of features (a 3x3 convolution for feature
-    maps). S is ``similarity_matrix``. ``beta=1,pred=0`` is `sim`; with it, ``local-classifier:detached=true`` and
-    ``pred=1`` add a classifier that does not affect the layer. ``pred=1,beta=0`` is `pred`, for which ``cross-entropy``
-    is shorter.
+    maps, one over three time steps for signals). S is ``similarity_matrix``. ``beta=1,pred=0`` is `sim`; with it,
+    ``local-classifier:detached=true`` and ``pred=1`` add a classifier that does not affect the layer. ``pred=1,beta=0``
+    is `pred`, for which ``cross-entropy`` is shorter.
 
     ``unsupervised=sim`` adds alpha * mean (S(Q h) - S(input))^2 and weights the other terms with 1 - alpha; the target
     carries no gradient. The authors' reconstruction term needs the shape of the layer's input; only the peer has it.
@@ -62,12 +63,7 @@ class PredSim(ffprobe.Loss):
         if self.params.beta == 0 and self.params.unsupervised != "sim":
             return None
         module = nn.Module()
-        features = shape[0]
-        module.map = (
-            nn.Conv2d(features, features, 3, padding=1, bias=False)
-            if len(shape) == 3
-            else nn.Linear(features, features, bias=False)
-        )
+        module.map = same_size_map(shape, 3, bias=False)
         return module
 
     def __call__(self, goodness: torch.Tensor, labels: torch.Tensor, context: ffprobe.LossContext) -> torch.Tensor:
@@ -107,14 +103,15 @@ class PredSim(ffprobe.Loss):
 def similarity_matrix(x: torch.Tensor) -> torch.Tensor:
     """The similarity of the samples of a batch: cosines of centred features, ``[B, B]``, in [-1, 1].
 
-    Feature maps with more than 3 channels and more than one row are first reduced to the standard deviation of each
-    channel over positions; everything else is flattened. The mean of each sample is subtracted, and the result divided
-    by 1e-8 + its length. A standard deviation or length of exactly 0 passes no gradient back.
+    Feature maps with more than 3 channels and more than one row, and signals with as many and more than one time step,
+    are first reduced to the standard deviation of each channel over positions; everything else is flattened. The mean
+    of each sample is subtracted, and the result divided by 1e-8 + its length. A standard deviation or length of exactly
+    0 passes no gradient back.
 
     Args:
         x: ``[B, ...]``, floating point.
     """
-    if x.dim() == 4 and x.shape[1] > 3 and x.shape[2] > 1:
+    if x.dim() in (3, 4) and x.shape[1] > 3 and x.shape[2] > 1:
         x = x.flatten(2).std(dim=2)  # where the deviation is 0, torch's gradient is 0, not NaN
     x = x.flatten(1)
     x = x - x.mean(dim=1, keepdim=True)

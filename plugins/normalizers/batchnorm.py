@@ -17,6 +17,9 @@ class BatchNorm(ffprobe.Normalizer):
     In training, the batch contains B positives and B negatives, so both share their statistics, as in the authors'
     code. In evaluation, all rows carry one label, and the running statistics are used.
 
+    A channel is the first axis of an activation: of a signal ``[C, T]`` it covers all time steps, of a table ``[F]`` it
+    is one feature.
+
     The default position is the input of a layer (Trifecta). ``preactivation``, between convolution and ReLU, is the
     usual order of backpropagated networks.
     """
@@ -45,7 +48,7 @@ class BatchNorm(ffprobe.Normalizer):
         self.position = self.params.position
 
     def build(self, shape: ffprobe.Shape) -> nn.Module:
-        """Build a module that maps ``[B, C, H, W]`` or ``[B, F]`` to the same shape."""
+        """Build a module that maps ``[B, C, H, W]``, ``[B, C, T]`` or ``[B, F]`` to the same shape."""
         kind = nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d
         return kind(shape[0], eps=self.params.epsilon, affine=self.params.affine)
 

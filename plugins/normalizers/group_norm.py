@@ -14,7 +14,8 @@ import ffprobe
 
 class GroupNorm(ffprobe.Normalizer):
     """Normalizes each group of channels of a sample to zero mean and unit variance, with one group for each class: (x -
-    mean) / sqrt(variance + epsilon) over the channels of the group and all positions.
+    mean) / sqrt(variance + epsilon) over the channels of the group and all positions (time
+    steps of a signal ``[C, T]``).
 
     It normalizes the output of a layer, after goodness was read: with ``group-mean``, it removes exactly that goodness,
     so that no later layer can use it. It has no scale and offset; the variance is biased.

@@ -12,11 +12,11 @@ import ffprobe
 
 
 class LayerNorm(ffprobe.Normalizer):
-    """Normalizes each sample to zero mean and unit variance over all its features ``[C, H, W]`` or ``[F]`` (torch's
-    LayerNorm).
+    """Normalizes each sample to zero mean and unit variance over all its features: ``[C, H, W]``, ``[C, T]`` or
+    ``[F]`` (torch's LayerNorm).
 
-    ``over=channels`` normalizes each position of a feature map by itself, over its channels, with one scale and offset
-    for each channel; for linear layers it makes no difference.
+    ``over=channels`` normalizes each position of a feature map, or time step of a signal, by itself, over its channels,
+    with one scale and offset for each channel; for linear layers it makes no difference.
 
     The papers of this field also call the division by the root mean square "layer normalization"; that one is ``rms``.
     """
@@ -45,14 +45,14 @@ class LayerNorm(ffprobe.Normalizer):
 
     def build(self, shape: ffprobe.Shape) -> nn.Module:
         """Build a module that maps ``[B, *shape]`` to the same shape."""
-        if self.params.over == "channels" and len(shape) == 3:
+        if self.params.over == "channels" and len(shape) > 1:
             return _OverChannels(shape[0], elementwise_affine=self.params.affine)
         return nn.LayerNorm(list(shape), elementwise_affine=self.params.affine)
 
 
 class _OverChannels(nn.LayerNorm):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Normalize ``[B, C, H, W]`` over C at each position."""
+        """Normalize ``[B, C, H, W]`` or ``[B, C, T]`` over C at each position."""
         return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 

@@ -15,6 +15,9 @@ class RollingBatchNorm(ffprobe.Normalizer):
     """Normalizes each channel with running averages, in training as in evaluation: w (x - mean) / sqrt(variance +
     epsilon) + b.
 
+    A channel is the first axis of an activation: of a signal ``[C, T]`` it covers all time steps, of a table ``[F]`` it
+    is one feature.
+
     The averages carry no gradient. A batch is normalized with the averages of the batches before it. In training, it
     then updates them: mean += momentum (mean of batch - mean), and variance += momentum (mean of (x - mean)^2 -
     variance) with the new mean. The deviation is measured from the running mean, so that a single sample has one too.
@@ -46,10 +49,10 @@ class RollingBatchNorm(ffprobe.Normalizer):
         self.position = self.params.position
 
     def build(self, shape: ffprobe.Shape) -> nn.Module:
-        """Build a module that maps ``[B, C, H, W]`` or ``[B, F]`` to the same shape."""
+        """Build a module that maps ``[B, C, H, W]``, ``[B, C, T]`` or ``[B, F]`` to the same shape."""
         momentum, epsilon = self.params.momentum, self.params.epsilon
-        others = (0, 2, 3) if len(shape) == 3 else (0,)
-        view = (1, -1, 1, 1) if len(shape) == 3 else (1, -1)
+        others = (0, *range(2, len(shape) + 1))
+        view = (1, -1, *([1] * (len(shape) - 1)))
 
         class Module(nn.Module):
             running_mean: torch.Tensor

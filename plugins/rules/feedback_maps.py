@@ -77,17 +77,17 @@ class FeedbackMap(nn.Module):
 
 class FeedbackLinear(FeedbackMap):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map ``[B, inputs]`` to ``[B, outputs]``."""
+        """Map ``[B, ..., inputs]`` to ``[B, ..., outputs]``."""
         return _LinearBack.apply(x, self.weight, self.bias, self.back())
 
 
 class FeedbackConv(FeedbackMap):
-    def __init__(self, original: nn.Conv2d, feedback: Feedback, signed: bool) -> None:
+    def __init__(self, original: nn.Conv1d | nn.Conv2d, feedback: Feedback, signed: bool) -> None:
         super().__init__(original, feedback, signed)
         self.how = (original.stride, original.padding, original.dilation, original.groups)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map ``[B, C, H, W]`` to ``[B, channels, H', W']``."""
+        """Map ``[B, C, H, W]`` to ``[B, channels, H', W']``, or ``[B, C, T]`` to ``[B, channels, T']``."""
         return _ConvBack.apply(x, self.weight, self.bias, self.back(), self.how)
 
 
@@ -103,7 +103,8 @@ class _LinearBack(torch.autograd.Function):
         delta = delta.to(feedback.dtype)
         needs = ctx.needs_input_grad
         back = (delta @ feedback).to(x.dtype) if needs[0] else None
-        return back, delta.T @ x.to(delta.dtype), delta.sum(0) if needs[2] else None, None
+        rows, seen = delta.flatten(0, -2), x.to(delta.dtype).flatten(0, -2)  # also for tokens [B, T, inputs]
+        return back, rows.T @ seen, rows.sum(0) if needs[2] else None, None
 
 
 class _ConvBack(torch.autograd.Function):
@@ -113,16 +114,20 @@ class _ConvBack(torch.autograd.Function):
     ) -> torch.Tensor:
         ctx.save_for_backward(x, feedback)
         ctx.how = how
-        return functional.conv2d(x, weight, bias, *how)
+        convolve = functional.conv2d if x.dim() == 4 else functional.conv1d
+        return convolve(x, weight, bias, *how)
 
     @staticmethod
     def backward(ctx: Any, delta: torch.Tensor) -> tuple[Any, ...]:
         x, feedback = ctx.saved_tensors
         delta, wide = delta.to(feedback.dtype), x.to(feedback.dtype)
         needs = ctx.needs_input_grad
-        back = gradients.conv2d_input(x.shape, feedback, delta, *ctx.how).to(x.dtype) if needs[0] else None
-        own = gradients.conv2d_weight(wide, feedback.shape, delta, *ctx.how)
-        return back, own, delta.sum((0, 2, 3)) if needs[2] else None, None, None
+        maps = x.dim() == 4
+        to_input = gradients.conv2d_input if maps else gradients.conv1d_input
+        to_weight = gradients.conv2d_weight if maps else gradients.conv1d_weight
+        back = to_input(x.shape, feedback, delta, *ctx.how).to(x.dtype) if needs[0] else None
+        own = to_weight(wide, feedback.shape, delta, *ctx.how)
+        return back, own, delta.sum((0, *range(2, delta.dim()))) if needs[2] else None, None, None
 
 
-BACK: dict[type, Any] = {nn.Linear: FeedbackLinear, nn.Conv2d: FeedbackConv}
+BACK: dict[type, Any] = {nn.Linear: FeedbackLinear, nn.Conv1d: FeedbackConv, nn.Conv2d: FeedbackConv}

@@ -5,7 +5,8 @@ import torch
 
 from ffprobe.data.images import Images
 from ffprobe.data.normalize import normalize
-from ffprobe.data.samples import Samples, statistics
+from ffprobe.data.sample_statistics import statistics
+from ffprobe.data.samples import Samples
 from ffprobe.errors import FileError
 
 CLASSES = ("a", "b")

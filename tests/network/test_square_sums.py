@@ -40,6 +40,14 @@ def test_sums_and_gradients(
     assert leaf.grad.stride() == x.stride()
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_the_gradient_can_be_differentiated_again(dtype: torch.dtype) -> None:
+    x = torch.randn(4, 6).to(dtype).requires_grad_()
+    (first,) = torch.autograd.grad(ffprobe.square_sums(x).sum(), x, create_graph=True)
+    (second,) = torch.autograd.grad(first, x, torch.ones_like(x))
+    torch.testing.assert_close(second, torch.full_like(x, 2))
+
+
 def test_sums_too_large_for_half_precision_are_exact() -> None:
     assert ffprobe.square_sums(torch.full((1, 1000), 100.0, dtype=torch.float16)).item() == 1e7
 

@@ -177,6 +177,10 @@ ENCODER = [
 LOSS = [
     ("form-is-known", loss(SYMBA, 'form = "pairs"')),
     ("is-a-scalar", loss("return nn.functional.softplus(n - p)")),
+    (
+        "works-for-every-shape-or-raises-usage-error",
+        loss("return nn.functional.softplus(n - p).mean() + 0 * context.activation.mean(dim=(2, 3)).sum()"),
+    ),
     ("is-a-scalar", loss("return float((n - p).mean())")),
     ("is-a-scalar", loss("return (n - p).mean() + context.earlier[0][0].mean()")),
     ("works-in-float64", loss("return nn.functional.softplus(n - p).mean().float()")),

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from ffprobe.data.normalize import normalize
-from ffprobe.data.samples import Samples, statistics
+from ffprobe.data.sample_statistics import statistics
+from ffprobe.data.samples import Samples
 from ffprobe.errors import FileError, UsageError
 from ffprobe.testing.contract import Skip, check, expect
 from ffprobe.testing.contracts.component import ComponentContract

@@ -7,11 +7,13 @@ from typing import Any
 import torch
 from torch import nn
 
+from ffprobe.components.base import Shape
+from ffprobe.errors import UsageError
 from ffprobe.testing.contract import Skip, check, expect
 from ffprobe.testing.contracts.module import Case, ModuleContract, Tensors
-from ffprobe.testing.materials import IMAGES, describe, is_finite, labels, numbers
+from ffprobe.testing.materials import IMAGES, VECTORS, describe, is_finite, labels, numbers
 
-GREY = (1, 8, 8)
+GREY, SIGNAL = (1, 8, 8), (2, 64)
 
 
 class EncoderContract(ModuleContract):
@@ -20,14 +22,16 @@ class EncoderContract(ModuleContract):
     kind = "encoder"
 
     def candidates(self) -> list[Case]:
-        """Grey and colour images, with two and with ten classes."""
+        """Grey and colour images, signals and tables, with two and with ten classes."""
         made = self.subject.build()
 
         def case(what: str, shape: tuple[int, ...], classes: int) -> Case:
             inputs = (numbers(8, shape), labels(8, classes))
             return Case(f"{what} {list(shape)} of {classes} classes", lambda: made.build(shape, classes), inputs)
 
-        return [case("images", GREY, 10), case("images", IMAGES, 10), case("images", IMAGES, 2)]
+        pictures = [case("images", GREY, 10), case("images", IMAGES, 10), case("images", IMAGES, 2)]
+        signals = [case("signals", SIGNAL, 10), case("signals", SIGNAL, 2)]
+        return [*pictures, *signals, case("tables", VECTORS, 10), case("tables", VECTORS, 2)]
 
     def call(self, module: Any, inputs: Tensors) -> Tensors:
         """The encoding with the labels, and with the neutral label."""
@@ -125,10 +129,9 @@ class EncoderContract(ModuleContract):
         made = self.subject.build()
         if not made.shows_label:
             raise Skip("it shows no label (shows_label is False)")
-        shape = (1, 16, 16)
-        case = Case("images of 100 classes", lambda: made.build(shape, 100), (numbers(8, shape), labels(8, 100)))
-        from ffprobe.errors import UsageError
-
+        kind = len(self.cases()[0].inputs[0].shape[1:])
+        shape: Shape = {1: (256,), 2: (2, 128), 3: (1, 16, 16)}[kind]
+        case = Case("inputs of 100 classes", lambda: made.build(shape, 100), (numbers(8, shape), labels(8, 100)))
         try:
             rows = self._every_label(case, 100)[0]
         except UsageError as refusal:

@@ -17,7 +17,7 @@ class GoodnessContract(ModuleContract):
     kind = "goodness"
 
     def candidates(self) -> list[Case]:
-        """Images, feature maps and vectors, with five classes."""
+        """Images, feature maps, signals and vectors, with five classes."""
         made = self.subject.build()
 
         def case(what: str, shape: tuple[int, ...]) -> Case:

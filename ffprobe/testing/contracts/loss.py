@@ -9,10 +9,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from ffprobe.components.base import Shape
 from ffprobe.components.loss import LossContext
+from ffprobe.errors import UsageError
 from ffprobe.testing.contract import Skip, check, expect
 from ffprobe.testing.contracts.component import ComponentContract
-from ffprobe.testing.materials import MAPS, context, describe, distance, is_finite, labels, numbers
+from ffprobe.testing.materials import MAPS, SHAPES, context, describe, distance, is_finite, labels, numbers
 from ffprobe.testing.randomness import undisturbed
 
 ROWS, CLASSES = 8, 10
@@ -40,12 +42,12 @@ class LossContract(ComponentContract):
         goodness = goodness + gap * torch.nn.functional.one_hot(truth, CLASSES)
         return goodness.requires_grad_(), truth
 
-    def context(self, layer: int = 0, step: int = 0, rows: int = ROWS) -> LossContext:
-        """The context of one of three layers, with the module that the loss builds for it."""
+    def context(self, layer: int = 0, step: int = 0, rows: int = ROWS, at: Shape = MAPS) -> LossContext:
+        """The context of one of three layers, with the module that the loss builds for activations of this shape."""
         with undisturbed(layer):
-            module = self.subject.build().build(MAPS, CLASSES)
+            module = self.subject.build().build(at, CLASSES)
         expect(module is None or isinstance(module, nn.Module), "an nn.Module or None from build()", describe(module))
-        return context(layer, 3, step, self.form, rows, CLASSES, module)
+        return context(layer, 3, step, self.form, rows, CLASSES, module, at)
 
     def doubled(self) -> LossContext:
         """The context in double precision."""
@@ -74,6 +76,25 @@ class LossContract(ComponentContract):
             loss = self.value(self.batch(rows=rows), self.context(layer, rows=rows))
             good = loss.dim() == 0 and loss.dtype == torch.float32
             expect(good, f"float32 [] on layer {layer + 1} for {rows} images", describe(loss))
+
+    @check("Layers of one network differ in shape; a shape that a loss cannot use must be refused with a message.")
+    def works_for_every_shape_or_raises_usage_error(self) -> None:
+        """For images, feature maps, signals and vectors the loss is a finite scalar with a gradient, or a UsageError is
+        raised; at least one shape works.
+        """
+        refused = []
+        for what, shape in SHAPES.items():
+            batch = self.batch()
+            try:
+                loss = self.value(batch, self.context(1, at=shape))
+            except UsageError as error:
+                refused.append(f"{what}: {error}")
+                continue
+            expect(loss.dim() == 0 and is_finite(loss), f"a finite scalar for {what} {list(shape)}", describe(loss))
+            loss.backward()
+            reached = batch[0].grad is not None and is_finite(batch[0].grad)
+            expect(reached, f"a finite gradient for {what} {list(shape)}", "none, NaN or infinity")
+        expect(len(refused) < len(SHAPES), "a loss for at least one shape", f"UsageError for all: {'; '.join(refused)}")
 
     @check("`--precision fp64` is for comparisons with a reference; one float32 operation makes them meaningless.")
     def works_in_float64(self) -> None:

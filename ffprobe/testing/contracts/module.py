@@ -64,7 +64,7 @@ class ModuleContract(ComponentContract):
     def cases(self) -> list[Case]:
         """The cases that the component supports, at least one."""
         kept, refused = self._sorted
-        expect(kept, "a module for images or for vectors", f"UsageError for every shape: {'; '.join(refused)}")
+        expect(kept, "a module for at least one shape", f"UsageError for every shape: {'; '.join(refused)}")
         return kept
 
     def seeded_call(self, module: nn.Module, inputs: Tensors, seed: int = 1) -> Tensors:
@@ -74,7 +74,7 @@ class ModuleContract(ComponentContract):
 
     @check("One component serves layers of many shapes; an unsupported shape must be refused with a message.")
     def builds_a_module_or_raises_usage_error(self) -> None:
-        """It builds an nn.Module for images and for vectors, or raises UsageError for one of them."""
+        """It builds an nn.Module for images, signals and vectors, or raises UsageError for some of them."""
         for case in self.cases():
             module = case.built()
             expect(isinstance(module, nn.Module), f"an nn.Module for {case.what}", describe(module))

@@ -19,8 +19,10 @@ from ffprobe.testing.contract import check, expect
 from ffprobe.testing.contracts.component import ComponentContract
 from ffprobe.testing.materials import describe, distance, is_finite, labels, numbers
 
-SHAPES: tuple[Shape, ...] = ((1, 8, 8), (3, 8, 8), (2, 16, 12))
-SMALL: tuple[Shape, ...] = ((1, 1, 1), (2, 3, 5), (1, 4, 4), (3, 7, 7))
+SHAPES: tuple[Shape, ...] = ((1, 8, 8), (3, 8, 8), (2, 16, 12), (3, 32), (24,))
+"""Images, a signal and a table."""
+
+SMALL: tuple[Shape, ...] = ((1, 1, 1), (2, 3, 5), (1, 4, 4), (3, 7, 7), (1, 1), (2, 5), (1,))
 CLASSES = 4
 ACTIVATIONS = get_args(ActivationName)
 
@@ -43,8 +45,12 @@ class NetworkContract(ComponentContract):
                 kept.append(shape)
             except UsageError as error:
                 refused = str(error)
-        expect(kept, f"layers for images of one of {[list(s) for s in SHAPES]}", f"UsageError: {refused}")
+        expect(kept, f"layers for inputs of one of {[list(s) for s in SHAPES]}", f"UsageError: {refused}")
         return kept
+
+    def one_of_each_kind(self) -> list[Shape]:
+        """The first supported shape of each kind: image, signal, table."""
+        return list({len(shape): shape for shape in reversed(self.shapes())}.values())
 
     @check("The trainer builds each layer from its LayerSpec alone.")
     def layers_are_valid(self) -> None:
@@ -86,7 +92,7 @@ class NetworkContract(ComponentContract):
             network, images = self.network(shape), numbers(4, shape)
             kept = images.clone()
             for index, activation in enumerate(network.activations(images, labels(4, CLASSES))):
-                at = f"of layer {index + 1} for images {list(shape)}"
+                at = f"of layer {index + 1} for inputs {list(shape)}"
                 good = len(activation) == 4 and tuple(activation.shape[1:]) == network.layer(index).output_shape
                 expect(good, f"the activation {[4, *network.layer(index).output_shape]} {at}", describe(activation))
                 expect(is_finite(activation), f"a finite activation {at}", "NaN or infinity")
@@ -94,7 +100,9 @@ class NetworkContract(ComponentContract):
 
     @check("Images that are too small must be refused with a message, not with a torch error from inside a layer.")
     def too_small_images_are_a_usage_error(self) -> None:
-        """For images of 1x1, 3x5, 4x4 and 7x7 it runs, or raises UsageError."""
+        """For images of 1x1, 3x5, 4x4 and 7x7, signals of 1 and 5 steps and tables of one feature it runs, or raises
+        UsageError.
+        """
         for shape in SMALL:
             try:
                 network = self.network(shape)
@@ -103,13 +111,16 @@ class NetworkContract(ComponentContract):
             except UsageError:
                 continue
             except Exception as error:
-                expected = f"layers or UsageError for images {list(shape)}"
+                expected = f"layers or UsageError for inputs {list(shape)}"
                 expect(False, expected, self.describe_error(error))
 
     @check("A weight without a gradient is never trained, and there is no error.")
     def every_layer_learns(self) -> None:
         """Every layer's parameters get a gradient from that layer's activation."""
-        shape = self.shapes()[0]
+        for shape in self.one_of_each_kind():
+            self._every_layer_learns(shape)
+
+    def _every_layer_learns(self, shape: Shape) -> None:
         network = self.network(shape)
         inputs = {0: network.encode(numbers(4, shape), labels(4, CLASSES))}
         for index in range(network.depth):
@@ -127,14 +138,14 @@ class NetworkContract(ComponentContract):
     @check("A prediction must not depend on the other images of its batch.")
     def treats_rows_independently_in_evaluation(self) -> None:
         """In evaluation each image's activations depend only on that image."""
-        shape = self.shapes()[0]
-        network, images = self.network(shape).eval(), numbers(4, shape)
-        with torch.no_grad():
-            whole = list(network.activations(images, labels(4, CLASSES)))
-            alone = list(network.activations(images[1:2], labels(4, CLASSES)[1:2]))
-        far = max(distance(a, b[1:2]) for a, b in zip(alone, whole, strict=True))
-        got = f"a relative difference of {far:.2g}"
-        expect(far < 1e-4, f"the same activations alone and together with others, {list(shape)}", got)
+        for shape in self.one_of_each_kind():
+            network, images = self.network(shape).eval(), numbers(4, shape)
+            with torch.no_grad():
+                whole = list(network.activations(images, labels(4, CLASSES)))
+                alone = list(network.activations(images[1:2], labels(4, CLASSES)[1:2]))
+            far = max(distance(a, b[1:2]) for a, b in zip(alone, whole, strict=True))
+            got = f"a relative difference of {far:.2g}"
+            expect(far < 1e-4, f"the same activations alone and together with others, {list(shape)}", got)
 
     @check("The learning rate follows it with --set training.lr_schedule=network, which is the default.")
     def learning_rate_steps_are_sane(self) -> None:

@@ -19,7 +19,7 @@ class NormalizerContract(ModuleContract):
     kind = "normalizer"
 
     def candidates(self) -> list[Case]:
-        """Images, feature maps and vectors."""
+        """Images, feature maps, signals and vectors."""
         made = self.subject.build()
 
         def case(what: str, shape: tuple[int, ...]) -> Case:

@@ -52,6 +52,7 @@ def write_run(
     weights: dict[str, np.ndarray] | None = None,
     initial: dict[str, list[float]] | None = None,
     attributes: dict[str, object] | None = None,
+    model_accuracy: bool = False,
 ) -> Path:
     """A run of 2 epochs, or of as many as there are metrics.
 
@@ -78,6 +79,7 @@ def write_run(
             empty.
         weights: final weights by name, ``0.conv.weight``.
         initial: ``weight_norm`` and ``weight_maximum`` of every layer before training.
+        model_accuracy: whether ``final`` has the accuracies by the run's evaluator, which are those of the last layer.
         attributes: of the file, besides the usual ones; 100 multiply-adds for every layer unless given.
     """
     random = np.random.default_rng(seed)
@@ -138,7 +140,11 @@ def write_run(
         for name, value in (weights or {}).items():
             writer.put("weights/" + name.replace(".", "/", 1), value)
         writer.put("final/validation_accuracy", accuracy)
+        if model_accuracy:
+            writer.put("final/model_validation_accuracy", accuracy[-1])
         if test:
+            if model_accuracy:
+                writer.put("final/model_test_accuracy", accuracy[-1])
             writer.put("test/goodness", goodness)
             writer.put("test/true_label", truth)
             writer.put("final/test_accuracy", accuracy)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from toy import toy_config
 
 import ffprobe
 from ffprobe.plugin.registry import Registry
 from ffprobe.training.groups import groups_of_step, plan
+from ffprobe.training.session import Session
 
 
 def scheduler(name: str, **settings: Any) -> Any:
@@ -39,6 +42,38 @@ def test_whole_is_one_group() -> None:
 )
 def test_blocks(depth: int, settings: dict[str, int], expected: list[tuple[int, int]]) -> None:
     assert groups("blocks", depth, **settings) == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, [(4, 5)]),
+        ({"count": 3}, [(2, 3), (3, 4), (4, 5)]),
+        ({"count": 3, "size": 2}, [(2, 4), (4, 5)]),
+        ({"count": 3, "size": 0}, [(2, 5)]),
+        ({"count": 9}, [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5)]),
+    ],
+)
+def test_last_layers(settings: dict[str, int], expected: list[tuple[int, int]]) -> None:
+    assert groups("last-layers", 5, **settings) == expected
+
+
+def test_frozen_layers_keep_their_random_weights(tmp_path: Path) -> None:
+    registry = Registry()
+    config = toy_config(registry, "last-layers", training={"epochs": 1, "weight_decay": 0.1}, probes=[])
+    Session.start(config, registry, tmp_path / "a.h5").run()
+    with ffprobe.open(tmp_path / "a.h5") as run:
+        after = [float(torch.as_tensor(run.read(f"weights/{i}/conv.weight")).norm()) for i in range(3)]
+        before = run.read("initial/weight_norm").tolist()
+        assert after[:2] == pytest.approx(before[:2], rel=1e-6)
+        assert after[2] != pytest.approx(before[2], rel=1e-3)
+
+
+def test_a_scheduler_may_leave_layers_untrained_only_on_purpose() -> None:
+    assert plan(scheduler("last-layers"), 3, 9, 9, torch.Generator()) == ((2, 3),)
+    scheduler_of_two = scheduler("layer-windows", windows=((0, 0), (99, 0)))
+    with pytest.raises(ffprobe.PluginError, match=r"never updates layers \[2, 3\]"):
+        plan(scheduler_of_two, 3, 9, 9, torch.Generator())
 
 
 def test_an_overlap_as_large_as_a_block_is_refused() -> None:

@@ -1,0 +1,1 @@
+"""Forward-Forward as an estimator of scikit-learn."""
