@@ -17,7 +17,7 @@ ROLES: dict[str, tuple[str, str, dict[str, tuple[str, ...]]]] = {
             "Functions": ("run", "open", "analyze", "predict", "export", "list_runs"),
             "scikit-learn": ("ForwardForwardClassifier",),
             "Runs and results": ("RecordedRun", "RunFile", "Export", "ListedRun", "Result", "Column", "Claim"),
-            "Data": ("Images",),
+            "Data": ("Samples", "Images"),
             "Errors": ("FfprobeError", "UsageError", "PluginError", "FileError"),
             "Version": ("__version__",),
         },

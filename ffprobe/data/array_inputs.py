@@ -9,15 +9,15 @@ from ffprobe.errors import FileError
 if TYPE_CHECKING:
     import torch
 
-_CHANNELS = (1, 3)  # grey and RGB
+_CHANNELS = (1, 3, 4)  # grey, RGB, and RGB with transparency
 
 
 def array_inputs(values: Any, tokens: bool = False) -> torch.Tensor:
     """Inputs as ``Samples`` stores them.
 
     - Tokens are integers ``[N, T]``, from 0.
-    - uint8 ``[N, H, W]`` are grey pictures, and uint8 ``[N, C, H, W]`` or ``[N, H, W, C]`` with 1 or 3 channels are
-      pictures; if both could be meant, the channels come first.
+    - uint8 ``[N, H, W]`` are grey pictures, and uint8 with four axes are pictures ``[N, C, H, W]``, or
+      ``[N, H, W, C]`` if the last axis has 1, 3 or 4 entries and the second has not.
     - All other real numbers are values: a table ``[N, F]``, signals ``[N, C, T]`` or maps ``[N, C, H, W]``.
 
     Args:
@@ -52,11 +52,6 @@ def array_inputs(values: Any, tokens: bool = False) -> torch.Tensor:
             return torch.from_numpy(np.ascontiguousarray(array.astype(np.float32)))
     if array.ndim == 3:
         array = array[:, None]
-    elif array.shape[1] not in _CHANNELS:
-        if array.shape[3] not in _CHANNELS:
-            raise FileError(
-                f"Pictures must have 1 or 3 channels, [N, C, H, W] or [N, H, W, C], not {found}.",
-                hint="If they are no pictures, save them as float32.",
-            )
+    elif array.shape[3] in _CHANNELS and array.shape[1] not in _CHANNELS:
         array = array.transpose(0, 3, 1, 2)
     return torch.from_numpy(np.ascontiguousarray(array))
