@@ -21,7 +21,7 @@ RELATED = {  # the types that the methods of a kind receive or return
     "rule": ("LearnerSetup", "Learner", "Update"),
     "evaluator": ("LabelScan", "Calibration"),
     "probe": ("Variable", "Dimension", "Result", "Column", "Claim"),
-    "dataset": ("Images",),
+    "dataset": ("Samples", "Images"),
     "peer": ("Trajectory", "ReplayPlan", "ReplayRecord", "Tolerance"),
     "executor": ("Job", "JobEvent", "ResourceLimits"),
 }

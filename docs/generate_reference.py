@@ -17,7 +17,7 @@ ROLES: dict[str, tuple[str, str, dict[str, tuple[str, ...]]]] = {
             "Functions": ("run", "open", "analyze", "predict", "export", "list_runs"),
             "scikit-learn": ("ForwardForwardClassifier",),
             "Runs and results": ("RecordedRun", "RunFile", "Export", "ListedRun", "Result", "Column", "Claim"),
-            "Data": ("Images",),
+            "Data": ("Samples", "Images"),
             "Errors": ("FfprobeError", "UsageError", "PluginError", "FileError"),
             "Version": ("__version__",),
         },
@@ -29,7 +29,7 @@ ROLES: dict[str, tuple[str, str, dict[str, tuple[str, ...]]]] = {
         " each contract, [hooks](../hooks.md) every hook.",
         {
             "All components": ("hookimpl", "Params", "Shape", "registered"),
-            "Data sets": ("Dataset", "class_labels", "train_test_indices"),
+            "Data sets": ("Dataset", "array_inputs", "class_labels", "train_test_indices"),
             "Networks": ("Network", "LayerSpec", "Shortcut"),
             "Encoders, normalizers, goodness, negatives": ("Encoder", "Normalizer", "Goodness", "Negatives"),
             "Losses": ("Loss", "LossContext"),

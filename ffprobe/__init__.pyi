@@ -105,6 +105,7 @@ from .components.rule import LearnerSetup as LearnerSetup
 from .components.rule import Rule as Rule
 from .components.rule import Update as Update
 from .components.scheduler import UpdateScheduler as UpdateScheduler
+from .data.array_inputs import array_inputs as array_inputs
 from .data.cached_images import cached_images as cached_images
 from .data.cifar_batches import read_cifar as read_cifar
 from .data.class_labels import class_labels as class_labels

@@ -22,7 +22,8 @@ Form = Literal["pair", "class"]
 class Params(BaseModel):
     """The settings of one component. Instances are frozen, unknown keys are errors, NaN and infinity are refused.
 
-    Every field needs a description that states its unit.
+    Every field needs a description that states its unit. A field named ``code`` names a class to import, as
+    ``package.module.Class``: a file that names one is refused unless the user names it too, or adds ``--trust``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)

@@ -1,14 +1,15 @@
 """Code that a file names: it is imported only if the user names it as well, or trusts the file.
 
-A run file, a config and a grid may name plugins as ``./file.py`` or ``module:attr``. Importing such a plugin runs its
-code, so a file from another person must not be enough to do it. Plugins of installed distributions are not affected:
-whoever installed them chose them.
+A run file, a config and a grid may name plugins as ``./file.py`` or ``module:attr``, and a component's setting ``code``
+may name a class as ``package.module.Class``. Importing them runs their code, so a file from another person must not be
+enough to do it. Plugins of installed distributions are not affected: whoever installed them chose them.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -20,20 +21,29 @@ from ffprobe.plugin.given import is_given
 
 log = logging.getLogger("ffprobe")
 
+CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
+"""A class as a component's setting ``code`` names it."""
+_SETTING = "code="  # begins the absolute name of such a class
+
 
 def code_in(table: Mapping[str, Any]) -> dict[str, str]:
-    """The plugins in a table of settings that are files or ``module:attr``: as written, by their absolute names."""
+    """The code that a table of settings names, as ``find`` reads it, by absolute names.
+
+    That are plugins that are files or ``module:attr``, and the classes in settings ``code``.
+    """
     choices = [table.get(kind) for kind in (*SINGLE_SLOTS, "probe")]
     for key in ("probes", "observers"):
         listed = table.get(key)
         choices += listed if isinstance(listed, list) else []
     words = (choice.get("plugin") if isinstance(choice, Mapping) else choice for choice in choices)
-    return dict(_code(word for word in words if isinstance(word, str)))
+    classes = [choice.get("code") for choice in choices if isinstance(choice, Mapping)]
+    return dict([*_code(word for word in words if isinstance(word, str)), *_classes(classes)])
 
 
 def code_of(words: Iterable[str]) -> dict[str, str]:
     """The same for arguments of ``--plugin``."""
-    return dict(_code(parse_plugin(word)[0] for word in words))
+    parsed = [parse_plugin(word) for word in words]
+    return dict([*_code(name for name, _ in parsed), *_classes(settings.get("code") for _, settings in parsed)])
 
 
 def _code(names: Iterable[str]) -> Iterator[tuple[str, str]]:
@@ -43,6 +53,13 @@ def _code(names: Iterable[str]) -> Iterator[tuple[str, str]]:
             yield os.path.realpath(name), name
         elif ":" in name and not is_given(name):  # an object of this program is no code to import
             yield name, name
+
+
+def _classes(values: Iterable[Any]) -> Iterator[tuple[str, str]]:
+    for value in values:
+        if isinstance(value, str) and CLASS.fullmatch(value):
+            module, _, name = value.rpartition(".")
+            yield f"{_SETTING}{value}", f"{module}:{name}"
 
 
 def check_code(
@@ -57,7 +74,7 @@ def check_code(
     """Refuse code that a file names, unless the user named it too, trusts the file, or it has run in this process.
 
     Args:
-        code: the plugins that the file names, from ``code_in``.
+        code: the code that the file names, from ``code_in``.
         named: the absolute names of those that the user named.
         trust: whether the user trusts the file (``--trust``); each plugin is then logged with its path and its hash.
         where: the file, for the message.
@@ -68,18 +85,21 @@ def check_code(
         UsageError: the user did not name the plugin; the message shows its path, its hash, and whether it changed.
     """
     for absolute in sorted(set(code) - set(named)):
-        if absolute.endswith(".py") and not os.path.isfile(absolute):
+        setting = absolute.startswith(_SETTING)
+        if absolute.endswith(".py") and not setting and not os.path.isfile(absolute):
             continue  # there is nothing to import; the missing file is reported when it is needed
-        plugin = find(code[absolute])
+        word = code[absolute]
+        plugin = Plugin(word, "module", "", word) if setting else find(word)
         if is_imported(plugin):
             continue
         facts = f"sha256 {plugin.digest}{_changed(plugin, recorded)}" if plugin.digest else "source not found"
+        what = f"the class {absolute.removeprefix(_SETTING)}" if setting else f"the plugin {absolute}"
         if trust:
-            log.warning("Trusted: the plugin %s (%s), named by %s.", absolute, facts, where)
+            log.warning("Trusted: %s (%s), named by %s.", what, facts, where)
             continue
-        name = f", or name it yourself: --plugin {code[absolute]}"
+        name = f", or name it yourself: {absolute if setting else f'--plugin {word}'}"
         raise UsageError(
-            f"The file names code that you did not: the plugin {absolute} ({facts}).",
+            f"The file names code that you did not: {what} ({facts}).",
             where=where,
             hint=f"Read it first. Then add --trust{name if nameable else ''}.",
         )

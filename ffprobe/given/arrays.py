@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from ffprobe.errors import UsageError
+from ffprobe.data.array_inputs import array_inputs
+from ffprobe.errors import FileError, UsageError
 
 
 def inputs_of(values: Any) -> torch.Tensor:
     """The inputs of samples as ``ffprobe.Samples`` stores them.
 
-    uint8 images come as ``[N, H, W]``, ``[N, C, H, W]`` or, if the last axis has 1, 3 or 4 entries and the second has
-    not, as ``[N, H, W, C]``. Everything else becomes float32: ``[N, F]`` tables, ``[N, C, T]`` signals and
-    ``[N, C, H, W]`` maps.
+    ``array_inputs`` says how dtype and shape are read.
 
     Args:
         values: a numpy array, a tensor, a table of pandas, or nested lists.
@@ -24,19 +23,12 @@ def inputs_of(values: Any) -> torch.Tensor:
     Raises:
         UsageError: the values are no numbers, or have another number of axes.
     """
-    array = _array(values, "The inputs")
-    if array.dtype == np.uint8 and array.ndim == 3:
-        return torch.from_numpy(array[:, None].copy())
-    if array.dtype == np.uint8 and array.ndim == 4:
-        last = array.shape[3] in (1, 3, 4) and array.shape[1] not in (1, 3, 4)
-        return torch.from_numpy(np.ascontiguousarray(array.transpose(0, 3, 1, 2) if last else array))
-    if array.ndim not in (2, 3, 4):
-        raise UsageError(
-            f"The inputs have the shape {list(array.shape)}.",
-            hint="Give [N, features], [N, channels, time] or [N, channels, height, width]; "
-            "for tokens give an ffprobe.Samples with its vocabulary.",
-        )
-    return torch.from_numpy(array.astype(np.float32))
+    array = np.array(_array(values, "The inputs"))  # a copy: the program may change its own array
+    try:
+        return array_inputs(array)
+    except FileError as error:
+        hint = "For tokens, give an ffprobe.Samples with its vocabulary."
+        raise UsageError(error.what, hint=f"{error.hint} {hint}") from error
 
 
 def labels_of(values: Any) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 from ffprobe_plugins.datasets.csv_file import read_csv
+from ffprobe_plugins.datasets.joint_labels import joint_labels
 from ffprobe_plugins.datasets.missing_values import without_missing
 from ffprobe_plugins.datasets.parquet_file import read_parquet
 from ffprobe_plugins.datasets.table import Table
@@ -105,7 +106,7 @@ class CsvTable(ffprobe.Dataset):
         if params.test_file:
             test, _ = self._table(params.test_file, "test_file", names)
             targets.append(test.columns[params.target])
-        labels, classes = self._labels(targets, train)
+        labels, classes = joint_labels(targets, f"column {params.target!r} of {train.path}")
         if not params.test_file:
             groups = self._groups(train)
             rows = ffprobe.train_test_indices(labels, params.test_fraction, groups=groups, classes=classes)
@@ -151,22 +152,6 @@ class CsvTable(ffprobe.Dataset):
             hint = "A sample needs at least one column of features."
             raise ffprobe.FileError(f"{path} has no column beside {', '.join(map(repr, sorted(others)))}.", hint=hint)
         return without_missing(table, features, params.missing, list(needed.values())), features
-
-    def _labels(self, targets: Sequence[np.ndarray], train: Table) -> tuple[torch.Tensor, tuple[str, ...]]:
-        """The labels of all rows of both files, and the class names."""
-        where = f"column {self.params.target!r} of {train.path}"
-        try:
-            labels, classes = ffprobe.class_labels(np.concatenate(targets))
-        except ffprobe.FileError as error:
-            raise ffprobe.FileError(error.what, where=where, hint=error.hint) from error
-        unknown = sorted(set(labels[len(train) :].tolist()) - set(labels[: len(train)].tolist()))
-        if unknown:
-            raise ffprobe.FileError(
-                f"The class {classes[unknown[0]]!r} is in the test file, but in no row of the training file.",
-                where=where,
-                hint="Add training samples of this class, or remove it from the test file.",
-            )
-        return labels, classes
 
     def _groups(self, table: Table) -> torch.Tensor | None:
         if not self.params.group:

@@ -15,7 +15,7 @@ import ffprobe as library
 from ffprobe.api import configure
 from ffprobe.config.options import RunOptions
 from ffprobe.config.settings import RunConfig
-from ffprobe.config.trust import without_observers
+from ffprobe.config.trust import check_code, code_in, code_of, without_observers
 from ffprobe.errors import UsageError
 from ffprobe.plugin.registry import Registry
 
@@ -184,3 +184,31 @@ def test_the_trackers_of_a_run_file_are_not_repeated(caplog: pytest.LogCaptureFi
     assert without_observers(table, "a.h5") == {"observers": ["./mine.py", {"name": "x", "plugin": "./x.py"}]}
     assert "a.h5 are not repeated" in caplog.text and "--plugin wandb, or --trust" in caplog.text
     assert without_observers({"seed": 1}, "a.h5") == {"seed": 1}
+
+
+def test_a_setting_code_names_a_class_as_code(tmp_path: Path, ran: Path) -> None:
+    write(tmp_path, MARK.format(str(ran)), "evilset.py")
+    (tmp_path / "c.toml").write_text('[dataset]\nname = "torch-dataset"\ncode = "evilset.Set"\n')
+    env = {"PYTHONPATH": str(tmp_path)}
+    words = ["run", *WORDS, "--config", "c.toml", "--out", "a.h5"]
+    done = ffprobe(*words, cwd=tmp_path, env=env, cold=True)
+    message = " ".join(done.err.split())
+    assert done.code == 2 and "names code that you did not: the class evilset.Set (sha256 " in message
+    assert "Then add --trust, or name it yourself: code=evilset.Set." in message
+    assert not ran.exists()
+    done = ffprobe(*words, "--set", "dataset.code=evilset.Set", cwd=tmp_path, env=env, cold=True)
+    assert done.code == 2 and "evilset.Set is no class of a map-style torch data set" in " ".join(done.err.split())
+    assert ran.exists()  # the user named it, so it was imported
+
+
+def test_code_is_the_same_however_it_is_named() -> None:
+    named = {"code=evil.set.Mine": "evil.set:Mine"}
+    assert code_of(["torch-dataset:code=evil.set.Mine,test_fraction=0.5"]) == named
+    assert code_in({"dataset": {"name": "torch-dataset", "code": "evil.set.Mine"}}) == named
+    assert code_in({"dataset": {"name": "csv", "code": "no class"}, "network": {"name": "x", "code": 3}}) == {}
+
+
+@pytest.mark.parametrize("code", ["evil.py", "evil.py.Set", "evil.set.py"])
+def test_no_name_of_a_class_passes_for_a_file(code: str) -> None:
+    with pytest.raises(UsageError, match=f"the class {code} .source not found"):
+        check_code(code_in({"dataset": {"name": "torch-dataset", "code": code}}), (), trust=False, where="a.h5")

@@ -106,7 +106,7 @@ class Endless(IterableDataset):
         ((X, np.eye(2)[Y]), "argmax|one label for each sample"),
         ((np.full((4, 2), np.nan), [0, 1, 0, 1]), "NaN or infinite"),
         ((X, np.zeros(50)), "at least two classes"),
-        ((X[:, 0], Y), r"shape \[50\]"),
+        ((X[:, 0], Y), r"not float64 \[50\]"),
         ((X.astype(str), Y), "must be numbers"),
         ({"test": (X, Y)}, "no part 'train'"),
         ({"train": (X, Y), "test": (X, Y + 1)}, "contain 2, which no training label is"),
