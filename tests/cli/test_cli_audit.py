@@ -21,6 +21,7 @@ def test_a_run_is_audited(trained_with_probes: Path, tmp_path: Path) -> None:
         "Versions and hashes",
     ]
     assert topics["Locality"][1]["text"] == "Losses of layers 2-3: its own layer and 1 before."
+    assert topics["Locality"][2]["text"] == "A loss changes up to 2 of 3 layers."
     page = (tmp_path / "page.md").read_text()
     assert "- ! " in page and "one seed" in page
     assert all(f"## {title}" in page for title in topics)
