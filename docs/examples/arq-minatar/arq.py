@@ -1,7 +1,7 @@
 """Goodness as the value of an action: local Q-learning on MinAtar, after ARQ (Wu & Ren 2025, arXiv:2510.06649).
 
-    pip install minatar
-    python arq.py breakout --steps 100000 --seeds 3
+pip install minatar
+python arq.py breakout --steps 100000 --seeds 3
 """
 
 import argparse
