@@ -48,7 +48,7 @@ class MaskedHybrid(ffprobe.Negatives):
     ) -> torch.Tensor:
         """Hybrid images ``[B, C, H, W]``, signals ``[B, C, T]`` or rows ``[B, F]``."""
         sides = tuple(images.shape[2:])
-        mask = self.mask(len(images), sides, generator) if sides else _bits(*images.shape, generator)
+        mask = self.mask(len(images), sides, generator) if sides else _bits(len(images), images.shape[1], generator)
         mask = mask.to(images)  # [B, 1, H, W], [B, 1, T] or [B, F]
         other = images[others(len(images), generator).to(images.device)]
         return mask * images + (1 - mask) * other

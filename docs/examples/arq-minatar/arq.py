@@ -20,7 +20,7 @@ EXPLORE = (1.0, 0.05, 0.3)  # first and last probability of a random action, and
 
 
 def build(features, actions):
-    """Three layers. The label of Forward-Forward is the action here: it is appended to the state as one-hot features."""
+    """Three layers. The label of Forward-Forward is the action: it is appended to the state as one-hot features."""
     kinds = {kind: ffprobe.registered(kind) for kind in ("network", "encoder", "normalizer", "goodness")}
     return ffprobe.LayeredNetwork(
         kinds["network"]["mlp"](width=1.0, depth=3),
