@@ -33,7 +33,7 @@ def locality_topic(tables: Sequence[tuple[str, Mapping[str, Any]]], registry: Re
     for key, table in configs.items():
         before = f"{', '.join(labels_of[key])}: " if len(configs) > 1 else ""
         findings += [Finding(one.status, f"{before}{one.text}") for one in _findings(table, registry)]
-    note = "Measured by which parameters change on a narrow network with random 8x8 images, not in these runs."
+    note = "Measured by which parameters change on a narrow network with small random inputs, not in these runs."
     return Topic("Locality", (*findings, Finding("fact", note)))
 
 

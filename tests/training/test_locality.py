@@ -85,3 +85,10 @@ def test_the_state_of_torch_s_generator_is_restored() -> None:
     state = torch.get_rng_state()
     locality()
     assert torch.equal(state, torch.get_rng_state())
+
+
+def test_a_network_for_signals_is_measured_on_signals() -> None:
+    registry = Registry()
+    table = merge(merge(read_preset(BASE_PRESET), read_preset("mono-forward")), {"network": {"name": "cnn1d"}})
+    report = loss_locality(toy(table, registry), registry)
+    assert [loss.layers for loss in report.losses] == [(0,), (1,), (2,)]
