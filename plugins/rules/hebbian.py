@@ -39,8 +39,8 @@ class Hebbian(ffprobe.Rule):
     name = "hebbian"
     aliases = ("oja",)
     source = (
-        "Oja 1982, doi:10.1007/BF00275687, Eq. 9; Oja 1989, doi:10.1142/S0129065789000475; "
-        "Sanger 1989, doi:10.1016/0893-6080(89)90044-0, Eq. 4"
+        "Oja 1982, doi:10.1007/BF00275687; Oja 1989, doi:10.1142/S0129065789000475; "
+        "Sanger 1989, doi:10.1016/0893-6080(89)90044-0"
     )
 
     class Params(ffprobe.Params):

@@ -37,7 +37,7 @@ class NodePerturbation(ffprobe.Rule):
     name = "node-perturbation"
     aliases = ("node_perturbation",)
     source = (
-        "Werfel, Xie & Seung 2005, doi:10.1162/089976605774320539, Sec. 2; "
+        "Werfel, Xie & Seung 2005, doi:10.1162/089976605774320539; "
         "Fiete & Seung 2006, doi:10.1103/PhysRevLett.97.048104"
     )
 
