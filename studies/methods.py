@@ -69,9 +69,10 @@ LITERATURE = (
     "setting, with backpropagation's in the same setting where the source has it. None was measured here, and a "
     "preset here has another budget, and often another network. *Second hand* means quoted by another source. Of "
     "DTG-FF, ASGE, Distance-Forward and BiCovG no complete recipe could be read, so there is no preset of them. "
-    "CLAPP (arXiv:2010.08262, code EPFL-LCN/pub-illing2021-neurips) and NoProp (arXiv:2503.24322) can be read and "
-    "have no preset yet: CLAPP encodes overlapping patches of an image as images of their own, and the blocks of "
-    "NoProp receive the image and a noisy label embedding, neither of which the networks here can express."
+    "NoProp (arXiv:2503.24322) can be read in ports and has no preset yet: its blocks receive the image and a "
+    "noisy label embedding, which the networks here cannot express. The preset `clapp` follows the authors' code "
+    "of CLAPP (arXiv:2010.08262, EPFL-LCN/pub-illing2021-neurips), not CLAPP++; `ep-pcn` follows what the paper's "
+    "text gives, and states what is assumed."
 )
 """What stands above the table of the literature."""
 
