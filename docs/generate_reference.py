@@ -106,6 +106,7 @@ ROLES: dict[str, tuple[str, str, dict[str, tuple[str, ...]]]] = {
             ),
             "Statistics and comparison": (
                 "Estimate",
+                "mean_bootstrap",
                 "paired_bootstrap",
                 "welch_difference",
                 "accuracy_gain",

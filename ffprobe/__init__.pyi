@@ -26,6 +26,7 @@ from .analysis.measures.reliability import probability_quality as probability_qu
 from .analysis.measures.representation import Representation as Representation
 from .analysis.measures.representation import describe_representation as describe_representation
 from .analysis.measures.statistics import Estimate as Estimate
+from .analysis.measures.statistics import mean_bootstrap as mean_bootstrap
 from .analysis.measures.statistics import paired_bootstrap as paired_bootstrap
 from .analysis.measures.statistics import welch_difference as welch_difference
 from .analysis.plots.depth_lines import Panel as Panel

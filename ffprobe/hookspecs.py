@@ -152,7 +152,7 @@ class EpochContext:
 
 @dataclass(frozen=True)
 class UpdateContext:
-    """One optimizer step of one update group; the gradients still exist.
+    """One change of the weights of one update group; the gradients still exist.
 
     Attributes:
         run: Context of the run.
@@ -165,6 +165,8 @@ class UpdateContext:
         positive: Mean goodness of the positives on ``loss_layer`` before the update, scalar tensor, detached. None if
             the rule reports none; goodness of form ``class`` has none.
         negative: Mean goodness of the negatives on ``loss_layer``, as ``positive``.
+        changes: Directions in which a rule without gradients moved its parameters, by parameter; see ``Update``. Empty
+            for rules with gradients.
         record: See ``RunContext.record``.
     """
 
@@ -176,7 +178,15 @@ class UpdateContext:
     loss: torch.Tensor
     positive: torch.Tensor | None = None
     negative: torch.Tensor | None = None
+    changes: Mapping[torch.Tensor, torch.Tensor] = field(default_factory=dict, compare=False, repr=False, kw_only=True)
     record: Callable[[str, object], None] = field(default=_no_recorder, repr=False)
+
+    def gradient(self, parameter: torch.Tensor) -> torch.Tensor | None:
+        """What the update followed downwards at this parameter: minus its reported change, or its gradient; None if the
+        update left it as it was.
+        """
+        change = self.changes.get(parameter)
+        return parameter.grad if change is None else -change
 
 
 @dataclass(frozen=True)

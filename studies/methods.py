@@ -64,6 +64,19 @@ class Row(NamedTuple):
     asked: str
 
 
+LITERATURE = (
+    "The newest numbers that the field reports at the end of 2026, in percent unless stated, each in its own "
+    "setting, with backpropagation's in the same setting where the source has it. None was measured here, and a "
+    "preset here has another budget, and often another network. *Second hand* means quoted by another source. Of "
+    "DTG-FF, ASGE, Distance-Forward and BiCovG no complete recipe could be read, so there is no preset of them. "
+    "NoProp (arXiv:2503.24322) can be read in ports and has no preset yet: its blocks receive the image and a "
+    "noisy label embedding, which the networks here cannot express. The preset `clapp` follows the authors' code "
+    "of CLAPP (arXiv:2010.08262, EPFL-LCN/pub-illing2021-neurips), not CLAPP++; `ep-pcn` follows what the paper's "
+    "text gives, and states what is assumed."
+)
+"""What stands above the table of the literature."""
+
+
 @dataclass
 class Cell:
     """One method on one data set, over its seeds.
@@ -228,6 +241,9 @@ def page(
         " the inputs that one prediction sends through the network.",
         "## The papers' settings",
         _published(methods, published["methods"]),
+        "## Published, not measured here",
+        LITERATURE,
+        _literature(published.get("literature", [])),
         "## Agreement with the literature",
         "An order that a paper predicts *agrees* or *differs* where the 95 % interval of the mean paired difference"
         " over seeds (after the ±, Student's t) excludes 0; otherwise it is inconclusive. There is no correction"
@@ -286,6 +302,16 @@ def _published(methods: Mapping[str, Method], published: Mapping[str, Any]) -> s
     silent = [f"`{name}`" for name in methods if not published.get(name, {}).get("source")]
     text = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     return text + (f"\n\nNo published number is listed for: {', '.join(silent)}." if silent else "")
+
+
+def _literature(entries: Sequence[Mapping[str, str]]) -> str:
+    rows = [
+        ["method", "data", "published", "backpropagation", "setting", "source", "read in", "preset here"],
+        ["---"] * 8,
+    ]
+    keys = ("method", "data", "number", "backprop", "setting", "source", "read", "preset")
+    rows += [[entry.get(key, "–") for key in keys] for entry in entries]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def _orders(methods: Mapping[str, Method], data: Sequence[str], orders: Sequence[Mapping[str, str]]) -> str:

@@ -10,6 +10,7 @@ import typer
 
 from ffprobe.cli import (
     analyze,
+    audit,
     compare,
     doctor,
     export,
@@ -71,6 +72,7 @@ def build_app(words: Sequence[str] = ()) -> typer.Typer:
     command("analyze", analyze.analyze, "Answer a question from recorded runs.", epilog=questions)
     command("compare", compare.compare, "Compare sets of plugins over seeds.")
     command("report", report.report, "Write all analyses of some runs on one page.")
+    command("audit", audit.audit, "Answer a reviewer's questions about some runs on one page.")
     command("view", view.view, "Show runs in a browser, live while they train.")
     command("predict", predict.predict, "Predict images with the network of a run.")
     command("export", export.export, "Export the network of a run for other programs.")

@@ -42,7 +42,7 @@ def export(
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Export the trained network of a run: raw images (0 to 255) to a score for each class.
+    """Export the trained network of a run: raw inputs (images from 0 to 255, values, tokens) to a score for each class.
 
     The file is reloaded and compared with the network on test images before it gets its name. For an evaluator that
     goes through the layers step by step (early-exit, candidates, propose), the goodness of every layer and label is
@@ -96,7 +96,8 @@ def _sentences(done: Export) -> list[str]:
     shape, agreement = ", ".join(map(str, done.shape)), done.agreement
     scores = f"scores [N, {len(done.classes)}] by {done.evaluator}"
     result = scores if done.evaluator else f"the goodness of every layer [L, N, {len(done.classes)}]"
-    what = f"Images [N, {shape}], 0 to 255, to {result}"
+    inputs = {"pixels": "Images [N, {}], 0 to 255,", "values": "Values [N, {}]", "tokens": "Integer tokens [N, {}]"}
+    what = f"{inputs[done.kind].format(shape)} to {result}"
     weights = "Weights by name, without the function that was checked: " if done.format == "safetensors" else ""
     ties = f" ({agreement.ties} more with tied scores)" if agreement.ties else ""
     return [

@@ -105,6 +105,7 @@ def predict(
         "dataset": config.slots["dataset"].component.name,
         "split": split.value,
         "images": len(selected),
+        "unit": selected.noun.removesuffix("s"),
         "evaluator": config.slots["evaluator"].to_dict(),
         "chosen": {k: v for k, v in reader.chosen.items() if not isinstance(v, torch.Tensor)},
         "accuracy": float(right.double().mean()),
@@ -219,19 +220,19 @@ def _print(document: dict[str, Any]) -> None:
 
     d = document
     facts = Table(box=None, show_header=False, pad_edge=False)
-    facts.add_row("images", f"{d['images']} of {d['dataset']}, {d['split']}")
+    facts.add_row(f"{d['unit']}s", f"{d['images']} of {d['dataset']}, {d['split']}")
     settings = ", ".join(f"{k}={v}" for k, v in d["evaluator"].items() if k not in ("name", "plugin"))
     facts.add_row("evaluator", f"{d['evaluator']['name']}  ({settings})" if settings else d["evaluator"]["name"])
     for name, value in d["chosen"].items():
         facts.add_row(f"  {name}", _short(value))
     facts.add_row("accuracy", f"{100 * d['accuracy']:.2f} ± {100 * d['accuracy_se']:.2f} %", style="bold")
     if d["undecided"]:
-        facts.add_row("undecided", f"{d['undecided']} images with tied or NaN scores, counted as wrong")
+        facts.add_row("undecided", f"{d['undecided']} {d['unit']}s with tied or NaN scores, counted as wrong")
     for key, unit in (("multiply_adds", "multiply-adds"), ("layer_evaluations", "  layer evaluations")):
         own, full = d[f"{key}_per_image"], d[f"full_scan_{key}"]
         share = f"{full / own:.2f} times fewer than the {_number(full)} of a full scan" if own else ""
-        facts.add_row(unit, f"{_number(own)} per image, {share}")
-    facts.add_row("speed", f"{d['images_per_second']:.0f} images/s on {d['device']}, {d['precision']}")
+        facts.add_row(unit, f"{_number(own)} per {d['unit']}, {share}")
+    facts.add_row("speed", f"{d['images_per_second']:.0f} {d['unit']}s/s on {d['device']}, {d['precision']}")
     if d.get("same_evaluator"):
         facts.add_row("full scan", f"{d['seconds']:.2f} s: the evaluator is the full scan itself, 1.00 times as fast")
     elif "times_faster" in d:

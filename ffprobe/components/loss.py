@@ -30,8 +30,9 @@ class LossContext:
         input: the detached input of that layer: ``[B, *input_shape]`` in form ``class``, ``[2B, *input_shape]`` in form
             ``pair``.
         module: the module that ``Loss.build`` returned for that layer; None if it returned None.
-        images: the batch of images, normalized as the network receives them, without labels: ``[B, C, H, W]`` in form
-            ``class``, ``[2B, C, H, W]`` in form ``pair``; None if the learning rule does not pass them.
+        images: the batch of inputs (images, signals or tables), normalized as the network receives them, without
+            labels: ``[B, *shape]`` in form ``class``, ``[2B, *shape]`` in form ``pair``; None if the learning rule does
+            not pass them.
     """
 
     layer: int
@@ -63,7 +64,7 @@ class Loss(Component):
     averages: ClassVar[bool] = True
 
     def prepare(self, image: Shape) -> None:
-        """Receive the shape of an image, (channels, height, width); called before ``build``. Most losses ignore it."""
+        """Receive the shape of one input, without the batch; called before ``build``. Most losses ignore it."""
         return None
 
     def build(self, shape: Shape, classes: int) -> nn.Module | None:

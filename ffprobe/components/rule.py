@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -29,6 +29,9 @@ class Update:
         loss: the loss before the update, scalar tensor, detached.
         positive: mean goodness of the positives on that layer, scalar tensor, detached; None if there is none.
         negative: mean goodness of the negatives on that layer, as ``positive``.
+        changes: for a rule without gradients: the direction in which it moved each parameter of these layers, by
+            parameter, detached, in the parameter's shape and before the learning rate. It takes the place of the
+            negative gradient. Empty for a rule that leaves its gradients, or its estimates of them, in ``.grad``.
     """
 
     layers: range
@@ -36,6 +39,14 @@ class Update:
     loss: torch.Tensor
     positive: torch.Tensor | None = None
     negative: torch.Tensor | None = None
+    changes: Mapping[torch.Tensor, torch.Tensor] = field(default_factory=dict, compare=False, repr=False, kw_only=True)
+
+    def gradient(self, parameter: torch.Tensor) -> torch.Tensor | None:
+        """What the update followed downwards at this parameter: minus its reported change, or its gradient; None if the
+        update left it as it was.
+        """
+        change = self.changes.get(parameter)
+        return parameter.grad if change is None else -change
 
 
 class Learner(ABC):
@@ -46,13 +57,14 @@ class Learner(ABC):
         """Learn from one batch.
 
         Args:
-            images: float ``[B, C, H, W]``, normalized and augmented. With several processes, this process's shard.
+            images: float ``[B, *shape]``, normalized and augmented. With several processes, this process's shard.
             labels: the true labels, int64 ``[B]``.
             step: number of optimizer steps completed before this one, from 0, over the whole run.
             epoch: index of the epoch, from 0.
 
         Yields:
-            An ``Update`` after every change of weights, before the gradients are cleared.
+            An ``Update`` after every change of weights, before the gradients are cleared. A rule without gradients
+            reports its ``changes`` instead.
         """
 
     @abstractmethod
@@ -99,6 +111,10 @@ class LearnerSetup:
 
 class Rule(Component):
     """A learning rule: how the weights are changed.
+
+    A rule may follow gradients, estimate them (perturbation) or do without (Hebbian rules). A Hebbian rule needs no
+    optimizer: its learner adds ``rate * change`` to the weights and reports the change in ``Update.changes``, which
+    probes read in place of gradients. ``Update.loss`` is then a quantity that falls as the rule learns.
 
     A rule that needs fixed tensors in addition to the weights (random feedback matrices) registers them in the network
     as buffers, under names with a part ``feedback``, so that they are saved with the network. If the network already

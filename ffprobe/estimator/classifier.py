@@ -58,7 +58,7 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
         n_features_in_: number of features, or number of channels for signals and images.
         config_: the resolved config, as plain values.
         weights_: the network's parameters and buffers as arrays, by name.
-        shape_: shape of one input: (channels, time) or (channels, height, width); vectors have shape (1, 1, features).
+        shape_: shape of one input: (channels, time) or (channels, height, width); vectors have shape (features,).
         mean_, scale_: mean and standard deviation by which inputs are standardized.
         layer_accuracy_: training accuracy of each layer alone, in [0, 1].
         n_iter_: number of epochs that ran.
@@ -190,7 +190,7 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"The label {y[unknown].tolist()[0]!r} is not among the classes {self.classes_.tolist()}.")
         arrays = self._arrays(X)
         if reset:
-            self._standardize(arrays, X.ndim)
+            self._standardize(arrays)
         elif arrays.shape[1:] != self.shape_:
             raise ValueError(f"Expected inputs of shape {self.shape_}, but got {arrays.shape[1:]}.")
         drawn = None
@@ -201,9 +201,9 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
         zeros, ones = (0.0,) * self.shape_[0], (1.0,) * self.shape_[0]
         return Samples(self._tensor(arrays), labels, names, zeros, ones, weights=drawn)
 
-    def _standardize(self, arrays: np.ndarray, dimensions: int) -> None:
+    def _standardize(self, arrays: np.ndarray) -> None:
         self.shape_ = arrays.shape[1:]
-        axes = (0,) if dimensions == 2 else (0, *range(2, arrays.ndim))
+        axes = (0, *range(2, arrays.ndim))
         self.mean_ = arrays.mean(axis=axes, keepdims=True)
         deviation = arrays.std(axis=axes, keepdims=True)
         constant = deviation <= CONSTANT * np.abs(arrays).max(axis=axes, keepdims=True)
@@ -289,7 +289,7 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
                 "Expected samples [N, features], signals [N, channels, time] or images [N, channels, height, width], "
                 f"but got shape {X.shape}."
             )
-        return X[:, None, None, :] if X.ndim == 2 else X
+        return X
 
     def _tensor(self, arrays: np.ndarray) -> torch.Tensor:
         import torch
@@ -323,7 +323,7 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
             from ffprobe.given.data import data_word
 
             words.append(data_word({"train": samples, "test": samples}))  # no test set is read
-        if len(samples.shape) == 3 and samples.shape[:2] == (1, 1) and not _has_network(words):
+        if len(samples.shape) == 1 and not _has_network(words):
             table["network"] = {"name": "fcn", "width": 0.0625, "depth": 3}
         options = RunOptions(preset=self.preset, plugin=tuple(words))
         return configure(registry, options, merge(table, nested(self.settings or {})))

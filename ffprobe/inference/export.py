@@ -41,6 +41,7 @@ class Export:
             images ``[N, C, H, W]``, 0 to 255, values as they are stored, or tokens ``[N, T]``. A file of safetensors
             has no function; it was checked with this one.
         evaluator: name of the evaluator of the scores; empty for goodness.
+        kind: what raw inputs are: ``pixels``, ``values`` or ``tokens``.
         shape: shape of one raw input.
         classes: class names, in the order of the scores.
         precision: ``fp32`` or ``fp64``, in which the function computes.
@@ -53,6 +54,7 @@ class Export:
     format: str
     output: str
     evaluator: str
+    kind: str
     shape: tuple[int, ...]
     classes: tuple[str, ...]
     precision: str
@@ -110,7 +112,7 @@ def export(
         metadata = _metadata(file, trained, function, precision)
         agreement = _write(form, function, trained, reader, metadata, pixels, path)
     name = reader.name if reader else ""
-    described = (function.output, name, trained.stored_shape, trained.classes, precision, checked_on)
+    described = (function.output, name, trained.kind, trained.stored_shape, trained.classes, precision, checked_on)
     return Export(path, to, *described, agreement)
 
 

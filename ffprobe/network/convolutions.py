@@ -38,7 +38,7 @@ def convolutions(
     if len(shape) not in (2, 3):
         raise UsageError(
             f"The network {name!r} needs images or signals, not an input of shape {list(shape)}.",
-            hint="Use --plugin fcn.",
+            hint="Use --plugin mlp, which takes any input; with a label in the input also --plugin label-features.",
         )
     if min(shape[1:]) < side:
         needed = f"images of at least {side}x{side}" if len(shape) == 3 else f"signals of at least {side} steps"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -52,11 +52,13 @@ class ReplayObserver:
     @hookimpl
     def ffprobe_after_update(self, context: UpdateContext) -> None:
         self._updated.append(context.layers)
-        self._gradients()
+        self._gradients(context.gradient)
 
     @hookimpl
     def ffprobe_after_step(self, context: StepContext) -> None:
-        self._gradients()  # also of parameters that are trained outside the updates, such as a peer's head
+        self._gradients(
+            lambda parameter: parameter.grad
+        )  # also of parameters that are trained outside the updates, such as a peer's head
         loss, positive, negative = (_array(v) for v in (context.loss, context.positive, context.negative))
         step = StepRecord(loss, positive, negative, context.learning_rate, self._updated, self._outputs)
         self._updated, self._outputs = [], {}
@@ -64,10 +66,11 @@ class ReplayObserver:
             self.record.first_state = {name: _array(v) for name, v in self.record.network.named_state().items()}
         self.record.steps.append(step)
 
-    def _gradients(self) -> None:
+    def _gradients(self, of: Callable[[torch.Tensor], torch.Tensor | None]) -> None:
         for name, parameter in self.record.network.named_parameters():
-            if parameter.grad is not None and name.removeprefix("layers.") not in self.record.first_gradients:
-                self.record.first_gradients[name.removeprefix("layers.")] = _array(parameter.grad)
+            gradient = of(parameter)
+            if gradient is not None and name.removeprefix("layers.") not in self.record.first_gradients:
+                self.record.first_gradients[name.removeprefix("layers.")] = _array(gradient)
 
 
 def _array(value: torch.Tensor) -> np.ndarray:

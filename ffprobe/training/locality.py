@@ -17,7 +17,8 @@ from ffprobe.config.preset_files import BASE_PRESET, preset_names, read_preset
 from ffprobe.config.resolve import resolve
 from ffprobe.config.settings import RunConfig
 from ffprobe.data.images import Images
-from ffprobe.errors import FfprobeError
+from ffprobe.data.samples import Samples
+from ffprobe.errors import FfprobeError, UsageError
 from ffprobe.plugin.registry import Registry
 from ffprobe.training.experiment import Experiment, build
 from ffprobe.training.groups import groups_of_step
@@ -26,6 +27,8 @@ from ffprobe.training.split import Split
 EPOCHS, IMAGES, CLASSES = 30, 24, 10
 WIDTH = 0.16
 """The width of networks with this setting: the narrowest at which 64 channels become ten, one for each class."""
+TOY_INPUTS: tuple[tuple[int, ...], ...] = ((1, 8, 8), (1, 16), (12,))
+"""Shapes of the random inputs, tried in this order until the network accepts one."""
 REPEATS = 3
 """Number of steps measured per set of groups: a head that starts at zero passes no gradient back in its first step."""
 
@@ -74,20 +77,32 @@ class LocalityReport:
 def loss_locality(config: RunConfig, registry: Registry) -> LocalityReport:
     """Measure which parameters each loss of a run with this config changes.
 
-    The network is narrow if it has a setting ``width``, and learns from random images of 8x8 pixels. Each distinct set
-    of update groups that the scheduler requests is computed at most ``REPEATS`` times. The state of torch's global
-    generator is restored.
+    The network is narrow if it has a setting ``width``, and learns from random images of 8x8 pixels; if it refuses
+    them, from random signals of 16 steps or, last, from random tables of 12 features. Each distinct set of update
+    groups that the scheduler requests is computed at most ``REPEATS`` times. The state of torch's global generator is
+    restored.
 
     Args:
         config: a config of ``toy``.
         registry: the registry that resolved it.
 
     Raises:
-        FfprobeError: the run cannot be built for such images.
+        FfprobeError: the run cannot be built for such inputs; the error for images.
     """
+    refusal: FfprobeError | None = None
+    for inputs in TOY_INPUTS:
+        try:
+            return _measured(config, registry, _split(inputs))
+        except UsageError as error:
+            refusal = refusal or error
+    assert refusal is not None
+    raise refusal
+
+
+def _measured(config: RunConfig, registry: Registry, split: Split) -> LocalityReport:
     with torch.random.fork_rng(devices=[]), torch.enable_grad():
         torch.manual_seed(0)
-        experiment = build(config, registry, _split())
+        experiment = build(config, registry, split)
         experiment.network.train()
         changed = _changed_parameters(experiment, experiment.learner)
         if not all(changed.values()):  # several losses share one update: each is measured with the others at zero
@@ -221,10 +236,14 @@ def _distance(preset: str, base: Mapping[str, Any], component: type[Component]) 
     return preset != BASE_PRESET, other_learning, table[component.kind]["name"] != component.name, len(changed), preset
 
 
-def _split() -> Split:
+def _split(shape: tuple[int, ...]) -> Split:
     generator = torch.Generator().manual_seed(0)
-    pixels = torch.randint(0, 256, (2 * IMAGES, 1, 8, 8), dtype=torch.uint8, generator=generator)
-    labels = torch.arange(2 * IMAGES) % CLASSES
-    images = Images(pixels, labels, tuple(map(str, range(CLASSES))), (0.5,), (0.29,))
+    labels, names = torch.arange(2 * IMAGES) % CLASSES, tuple(map(str, range(CLASSES)))
+    samples: Samples
+    if len(shape) == 3:
+        pixels = torch.randint(0, 256, (2 * IMAGES, *shape), dtype=torch.uint8, generator=generator)
+        samples = Images(pixels, labels, names, (0.5,), (0.29,))
+    else:
+        samples = Samples(torch.randn(2 * IMAGES, *shape, generator=generator), labels, names).unscaled()
     first, rest = torch.arange(IMAGES), torch.arange(IMAGES, 2 * IMAGES)
-    return Split(images.subset(first), images.subset(rest), None, first, rest)
+    return Split(samples.subset(first), samples.subset(rest), None, first, rest)

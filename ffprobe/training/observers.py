@@ -93,7 +93,9 @@ def own_context(context: Any, record: Callable[[str, object], None]) -> Any:
         record: writes to the variables of the observer.
     """
     values = vars(context)
-    copied = tuple(name for name, value in values.items() if isinstance(value, torch.Tensor) or name == "metrics")
+    copied = tuple(
+        name for name, value in values.items() if isinstance(value, torch.Tensor) or name in ("metrics", "changes")
+    )
     kind: Any = type(context)
     own = object.__new__(_copying(kind, copied))
     shown = {field.name: values[field.name] for field in fields(context) if field.name not in copied}

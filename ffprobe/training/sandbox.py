@@ -67,6 +67,8 @@ def sandbox(experiment: Experiment, step: int) -> Iterator[Sandbox]:
         torch.manual_seed(stream_seed(seed, "probes", step))
         network.train()
         network.zero_grad(set_to_none=True)
+        weights = {name: value.clone() for name, value in network.state_dict().items()}
         learner = rule.build(copied_setup)  # type: ignore[attr-defined]
+        network.load_state_dict(weights)  # a rule that draws initial weights has drawn them again
         learner.set_learning_rate(0.0)
         yield Sandbox(network, copied_setup, learner)

@@ -255,6 +255,7 @@ class Trainer:
                         update.loss,
                         update.positive,
                         update.negative,
+                        changes=update.changes,
                     ),
                 )
         if observers.has_observers("ffprobe_after_step"):

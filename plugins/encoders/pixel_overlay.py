@@ -45,9 +45,10 @@ class PixelOverlay(ffprobe.Encoder):
         channels, positions = (shape[0], math.prod(shape[1:])) if len(shape) > 1 else (1, shape[0])
         value = self.params.value
         if classes > positions:
-            kind = {1: "features", 2: "time steps", 3: "pixels"}.get(len(shape), "positions")
+            kinds = {1: ("features", "a row"), 2: ("time steps", "a signal")}
+            values, owner = kinds.get(len(shape), ("pixels", "an image"))
             raise ffprobe.UsageError(
-                f"The encoder 'pixel-overlay' needs {classes} {kind} for {classes} classes; an input has {positions}.",
+                f"The encoder 'pixel-overlay' needs {classes} {values} for {classes} classes; {owner} has {positions}.",
                 hint="Use --plugin label-channel.",
             )
 

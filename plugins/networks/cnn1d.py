@@ -18,9 +18,8 @@ class CNN1D(ffprobe.Network):
     time feeds the output layer (``linear-head:average=1``). One-hot tokens ``[V, T]`` are signals: the first
     convolution is their embedding.
 
-    Deviations: the first kernel has 7 steps, not 8, since kernels are odd here; convolutions have no bias. ``pool``,
-        off
-    in the paper, halves or otherwise shortens the signal after each layer as long as at least one step is left.
+    Deviations: the first kernel has 7 steps, not 8, since kernels are odd here; convolutions have no bias. Max pooling
+    (``pool``), which the paper does not have, shortens the signal after each layer as long as a step is left.
     """
 
     name = "cnn1d"

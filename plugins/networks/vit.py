@@ -29,9 +29,8 @@ class ViT(ffprobe.Network):
     Layer normalization is part of the blocks, so the run's normalizer should be ``none``, or ``rms`` for goodness of
     form pair; ``linear-head:average=1`` reads the mean over tokens.
 
-    Deviations: no dropout and no layer normalization after the last block; the mean over tokens, not the class token,
-        is
-    the usual readout here (as in Beyer, Zhai & Kolesnikov 2022, arXiv:2205.01580). ``class_token`` adds one.
+    Deviations: no dropout, and no layer normalization after the last block. The mean over tokens is read instead of a
+    class token (as in Beyer, Zhai & Kolesnikov 2022, arXiv:2205.01580); ``class_token`` adds one.
     """
 
     name = "vit"

@@ -64,7 +64,8 @@ class ErrorSignal:
         activation: of the loss with respect to the layer's activation, ``[rows, *output_shape]``. A row is one pass of
             one image: positives and negatives for a goodness of form ``pair``, every candidate label for
             backpropagation there. None if no gradient passed the activation.
-        weight: with respect to the layer's weight; None without one.
+        weight: with respect to the layer's weight, or minus the change that a rule without gradients reports; None
+            without one.
     """
 
     activation: torch.Tensor | None
@@ -99,7 +100,7 @@ def local_signals(context: ffprobe.EpochContext, images: torch.Tensor, labels: t
                 for index in update.layers:
                     distance = (update.loss_layer - index, len(update.layers))
                     if index not in found or distance < found[index][0]:
-                        found[index] = distance, _signal(seen[index], layers[index].weight)
+                        found[index] = distance, _signal(seen[index], layers[index].weight, update)
                 for caught in seen.values():
                     caught.clear()
     return {index: signal for index, (_, signal) in sorted(found.items())}
@@ -142,11 +143,11 @@ def backpropagated_signals(
         return {i: ErrorSignal(found[i], by_weight.get(i)) for i in range(last + 1)}
 
 
-def _signal(caught: list[torch.Tensor], weight: torch.Tensor | None) -> ErrorSignal:
+def _signal(caught: list[torch.Tensor], weight: torch.Tensor | None, update: ffprobe.Update) -> ErrorSignal:
     import torch
 
-    gradient = None if weight is None or weight.grad is None else weight.grad.detach().clone()
-    return ErrorSignal(torch.cat(caught) if caught else None, gradient)
+    gradient = None if weight is None else update.gradient(weight)
+    return ErrorSignal(torch.cat(caught) if caught else None, None if gradient is None else gradient.detach().clone())
 
 
 def _catcher(seen: list[torch.Tensor]) -> Callable[[Any, Any, torch.Tensor], None]:

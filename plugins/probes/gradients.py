@@ -30,6 +30,8 @@ class Gradients(ffprobe.PerRunProbe):
     the same update group (for OLU: the next layer). Norms stay on the device until the epoch ends; those of an
     interrupted epoch are dropped.
 
+    For a rule without gradients (``soft-hebb``, ``hebbian``), the reported change takes the place of the gradient.
+
     In a sandbox (at regular step intervals, on the epoch's last batch) every update group is run with the same weights
     and negatives. It gives the cosine between a layer's two gradients. Of the gradients of its activation it gives the
     share that fp16 without a loss scaler would round to zero (at most 2^-25) or represent with fewer bits (below
@@ -107,9 +109,10 @@ class Gradients(ffprobe.PerRunProbe):
             self._steps.append(step)
         for index in context.layers:
             weight = self._weights[index]
-            if weight is not None and weight.grad is not None:
+            gradient = None if weight is None else context.gradient(weight)
+            if gradient is not None:
                 self._cells.append((len(self._steps) - 1, OWN if index == context.loss_layer else SHARED, index))
-                self._norms.append(self._norm(weight.grad))  # not read, because that would wait for the device
+                self._norms.append(self._norm(gradient))  # not read, because that would wait for the device
 
     @ffprobe.hookimpl
     def ffprobe_after_epoch(self, context: ffprobe.EpochContext) -> None:
@@ -228,7 +231,8 @@ def _run_sandbox(context: ffprobe.EpochContext) -> dict[str, torch.Tensor]:
                     if sizes.setdefault(key, len(update.layers)) < len(update.layers) or weight is None:
                         continue  # the smallest group represents the role: OLU's pair
                     sizes[key], shares[key] = len(update.layers), seen.get(index, (None, None))
-                    gradients[key] = None if weight.grad is None else weight.grad.detach().flatten().clone()
+                    gradient = update.gradient(weight)
+                    gradients[key] = None if gradient is None else gradient.detach().flatten().clone()
                 seen.clear()
 
     def table(values: Mapping[tuple[int, int], torch.Tensor | None]) -> torch.Tensor:

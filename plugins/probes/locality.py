@@ -138,7 +138,8 @@ class Locality(ffprobe.PerRunProbe):
             size = (len(context.run.layers), len(COUNTS), len(parameters))
             self._counts = torch.zeros(size, dtype=torch.int64, device=device)
         no = torch.zeros((), dtype=torch.bool, device=device)
-        gradient = torch.stack([no if p.grad is None else (p.grad != 0).any() for p in parameters.values()])
+        found = [context.gradient(p) for p in parameters.values()]
+        gradient = torch.stack([no if g is None else (g != 0).any() for g in found])
         changed = torch.stack([(p.detach() != self._before[name]).any() for name, p in parameters.items()])
         outside = torch.tensor([not _is_declared(name, context.layers) for name in parameters], device=device)
         # kept on the device, because reading a value would wait for it
@@ -278,7 +279,7 @@ def _sandbox_step(context: ffprobe.EpochContext, step: int, first: int) -> Step:
                     p.add_(noise * p.abs().mean().clamp_min(0.1))  # also where all of it is 0
         for update in copy.learner.step(context.images, context.labels, step, context.epoch):
             state = {
-                name: (None if p.grad is None else p.grad.detach().clone(), p.detach().clone())
+                name: (None if (g := update.gradient(p)) is None else g.detach().clone(), p.detach().clone())
                 for name, p in parameters.items()
                 if _layer_of(name) < first
             }

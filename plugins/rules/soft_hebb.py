@@ -30,7 +30,7 @@ class SoftHebb(ffprobe.Rule):
     running statistics. A parameter that is not a weight of the map (a bias, a head) does not change.
 
     ``Update.loss`` is the mean of | |w_o| - 1 | before the update, which shows how far the layer is from its end; the
-    rule has no objective whose gradient it follows. ``weight.grad`` is -D at that moment, for probes.
+    rule has no objective whose gradient it follows. ``Update.changes`` contains D, for probes.
 
     Deviations: without ``adaptive``, rates stay or fall by ``decay`` in every update, but not below 0. Weights are
     drawn from N(0, (start / sqrt(inputs))^2), as in the authors' demo.
@@ -129,7 +129,7 @@ class SoftHebbLearner(ffprobe.Learner):
 
         Args:
             index: index of the layer, from 0.
-            seen: input of its map, ``[B, C, H, W]`` or ``[B, F]``.
+            seen: input of its map, ``[B, C, H, W]``, ``[B, C, T]`` or ``[B, F]``.
             u: output of its map.
         """
         layer, weight = self.network.layer(index), self.network.layer(index).weight
@@ -138,10 +138,10 @@ class SoftHebbLearner(ffprobe.Learner):
         y = self.response(index, u)
         if layer.spec.kind == "conv":
             conv = layer.conv
-            grown = gradients.conv2d_weight(
-                _padded(conv, seen), weight.shape, y, conv.stride, 0, conv.dilation, conv.groups
-            )
-            shrunk = (y * u).sum(dim=(0, 2, 3))[:, None, None, None] * weight
+            to_weight = gradients.conv2d_weight if u.dim() == 4 else gradients.conv1d_weight
+            grown = to_weight(_padded(conv, seen), weight.shape, y, conv.stride, 0, conv.dilation, conv.groups)
+            positions = range(2, u.dim())
+            shrunk = (y * u).sum(dim=(0, *positions))[(..., None, *(None for _ in positions))] * weight
         else:
             grown, shrunk = y.T @ seen, (y * u).sum(dim=0)[:, None] * weight
         groups = layer.spec.groups if layer.spec.kind == "conv" else 1
@@ -149,7 +149,7 @@ class SoftHebbLearner(ffprobe.Learner):
         return (change / (change.abs().amax(dim=1, keepdim=True) + 1e-30)).view_as(weight)
 
     def response(self, index: int, u: torch.Tensor) -> torch.Tensor:
-        """The responses y, of the shape of u: ``[B, C, H, W]`` or ``[B, F]``."""
+        """The responses y, of the shape of u: ``[B, C, H, W]``, ``[B, C, T]`` or ``[B, F]``."""
         layer, params = self.network.layer(index), self.params
         groups = layer.spec.groups if layer.spec.kind == "conv" else 1
         grouped = u.reshape(len(u), groups, u.shape[1] // groups, -1)  # [B, groups, channels, positions]
@@ -192,10 +192,8 @@ class SoftHebbLearner(ffprobe.Learner):
             shape = (-1, *(1 for _ in weight.shape[1:]))
             with torch.no_grad():
                 weight += self.rates(index).view(shape) * change
-            weight.grad = -change
             self.updates[index] += 1
-            yield ffprobe.Update(range(index, index + 1), index, distance)
-            weight.grad = None
+            yield ffprobe.Update(range(index, index + 1), index, distance, changes={weight: change})
 
     def set_learning_rate(self, rate: float) -> None:
         """Set the factor on all rates."""
@@ -215,12 +213,12 @@ def at_layer(values: tuple[float, ...], index: int) -> float:
     return values[min(index, len(values) - 1)]
 
 
-def _padded(conv: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
-    rows, columns = int(conv.padding[0]), int(conv.padding[1])
-    if rows == columns == 0:
+def _padded(conv: nn.Conv1d | nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
+    sides = [int(side) for side in conv.padding]  # of every axis of positions
+    if not any(sides):
         return x
     mode = "constant" if conv.padding_mode == "zeros" else conv.padding_mode
-    return functional.pad(x, (columns, columns, rows, rows), mode)
+    return functional.pad(x, [side for padded in reversed(sides) for side in (padded, padded)], mode)
 
 
 @ffprobe.hookimpl

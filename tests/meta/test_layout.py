@@ -18,7 +18,7 @@ def test_the_only_circle_is_the_run_file_that_displays_itself() -> None:
 
 
 def test_no_module_lies_loose_that_belongs_into_a_room() -> None:
-    allowed = ["__init__", "__main__", "api", "display", "errors", "estimator", "hookspecs"]
+    allowed = ["__init__", "__main__", "api", "display", "errors", "hookspecs"]
     assert loose(ROOT) == [f"{name}.py" for name in allowed]
 
 

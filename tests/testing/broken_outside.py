@@ -187,6 +187,14 @@ RULE = [
         "yields-before-gradients-are-cleared",
         rule("yield from updates\nself.optimizer.step()\nself.optimizer.zero_grad()"),
     ),
+    (
+        "reports-what-its-weights-followed",
+        rule("self.optimizer.step()\nself.optimizer.zero_grad(set_to_none=True)\nyield from updates"),
+    ),
+    (
+        "reports-what-its-weights-followed",
+        rule(USUAL).replace("i, *means", "i, *means, changes={stack.layer(i).weight: stack.layer(i).weight.grad}"),
+    ),
     ("resumes-bit-identically", rule(USUAL, state="return {}")),
     (
         "resumes-bit-identically",

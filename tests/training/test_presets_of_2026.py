@@ -18,8 +18,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "fcn": {"width": 0.02, "depth": 2},
     "tff-s": {"width": 0.05},
     "softhebb": {"width": 0.1},
+    "vgg5": {"width": 0.05},
+    "patch-vgg": {"width": 0.05},
 }
-NAMES = ["softhebb", "sign-symmetry", "prototype-cosine", "sff", "auglocal", "infopro", "dgl"]
+NAMES = ["softhebb", "sign-symmetry", "prototype-cosine", "sff", "auglocal", "infopro", "dgl", "ep-pcn", "clapp"]
 
 
 @pytest.mark.parametrize("name", NAMES)

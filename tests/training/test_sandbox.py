@@ -176,3 +176,10 @@ def test_a_probe_gets_the_last_batch_and_may_use_a_sandbox(tmp_path: Path) -> No
     with ffprobe.open(tmp_path / "run.h5") as run:
         assert run.messages() == []
     assert sum(isinstance(item, int) for item in records) == 2
+
+
+def test_a_rule_that_draws_initial_weights_does_not_draw_them_again() -> None:
+    made = experiment("no-label", "other-image", "soft-hebb", "one-pass")
+    before = {name: value.clone() for name, value in made.network.state_dict().items()}
+    with sandbox(made, 3) as copy:
+        assert_same(copy.network.state_dict(), before)

@@ -105,6 +105,15 @@ def test_grad_cam_follows_its_formula(trained: Path) -> None:
     assert compute_maps(activation, None, "features").equal(a)
 
 
+def test_maps_of_a_signal_have_one_row_and_those_of_a_table_one_row_of_units() -> None:
+    signal = torch.randn(1, 4, 6, requires_grad=True)
+    assert compute_maps(signal, None, "features").equal(signal.detach()[0][:, None])
+    goodness = signal.square().sum()
+    assert compute_maps(signal, goodness, "goodness").equal(2 * signal.detach().square().sum(dim=1)[:, None])
+    table = torch.randn(1, 5, requires_grad=True)
+    assert compute_maps(table, table.square().sum(), "goodness").equal(2 * table.detach().square()[None])
+
+
 def test_maps_refuse_what_does_not_exist(trained: Path) -> None:
     usual = {"kind": "map", "path": str(trained), "part": "test", "index": 0, "layer": 0, "label": 1}
     for change, map_kind in (

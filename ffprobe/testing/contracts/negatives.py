@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from ffprobe.errors import UsageError
 from ffprobe.testing.contract import Skip, check, expect
 from ffprobe.testing.contracts.component import ComponentContract
 from ffprobe.testing.contracts.module import Elsewhere
@@ -50,12 +51,19 @@ class NegativesContract(ComponentContract):
 
     @check("They are concatenated with the images of the batch and passed through the network.")
     def gives_images(self) -> None:
-        """Images are finite and have the same shape and dtype as the input, for 1x8x8 and 3x6x10 images."""
+        """Images are finite and have the same shape and dtype as the input, for images of 1x8x8 and 3x6x10, a signal
+        and a table; signals and tables may also raise UsageError.
+        """
         if self.gives != "images":
             raise Skip("its negatives are labels")
-        for shape, dtype in itertools.product(((1, 8, 8), (3, 6, 10)), (torch.float32, torch.float64)):
+        shapes = ((1, 8, 8), (3, 6, 10), (3, 20), (24,))
+        for shape, dtype in itertools.product(shapes, (torch.float32, torch.float64)):
             made = self.subject.build()
-            images = made(numbers(16, shape).to(dtype), labels(16, 10), 10, generator())
+            try:
+                images = made(numbers(16, shape).to(dtype), labels(16, 10), 10, generator())
+            except UsageError as refusal:
+                expect(len(shape) < 3, f"negatives for images {list(shape)}", f"UsageError: {refusal}")
+                continue
             good = isinstance(images, torch.Tensor) and images.dtype == dtype and tuple(images.shape) == (16, *shape)
             expect(good and is_finite(images), f"finite {dtype} {[16, *shape]}", describe(images))
 

@@ -194,6 +194,32 @@ class RuleContract(ComponentContract):
                 numbers = ", ".join(str(index + 1) for index in update.layers)
                 expect(changed, f"changed weights in layer {numbers} at its Update", "unchanged weights")
 
+    @check("Probes of gradients read one of them; a rule without gradients would otherwise be invisible to them.")
+    def reports_what_its_weights_followed(self) -> None:
+        """Every parameter that an Update changed has a gradient or an entry in Update.changes, along which it moved."""
+        experiment = self.experiment()
+        network = experiment.network.train()
+        images, labels = next(self.batches(experiment, 1))
+        experiment.learner.set_learning_rate(RATE)
+        before = {name: p.detach().clone() for name, p in network.named_parameters()}
+        with undisturbed():
+            for update in experiment.learner.step(images, labels, 0, 0):
+                inside = {f"layers.{i}.{n}" for i in update.layers for n, _ in network.layer(i).named_parameters()}
+                for name, parameter in network.named_parameters():
+                    moved = parameter.detach() - before[name]
+                    change = update.changes.get(parameter)
+                    if change is None:
+                        silent = name in inside and parameter.grad is None and bool(moved.any())
+                        expect(not silent, f"a gradient or a reported change of {name}", "neither")
+                        continue
+                    good = change.shape == parameter.shape and not change.requires_grad and is_finite(change)
+                    expect(good, f"a finite detached change like {describe(parameter)} for {name}", describe(change))
+                    along = float((change * moved).sum()) > 0 or not bool(change.any())
+                    expect(along, f"{name} moved along its reported change", "moved against it, or not at all")
+                known = {id(parameter) for parameter in network.parameters()}
+                expect({id(p) for p in update.changes} <= known, "changes of the network's parameters", "another key")
+                before = {name: p.detach().clone() for name, p in network.named_parameters()}
+
     @check("A resumed run must equal a run that never stopped.")
     def resumes_bit_identically(self) -> None:
         """Three steps after saving and loading all states give the same weights as without it, bit for bit."""

@@ -32,7 +32,7 @@ def strongest_images(run: RunFile, key: str, name: str) -> list[dict[str, Any]]:
         return []
     activation = np.asarray(run.variable(path)[-1])
     shape = activation_shape(run, name) or []
-    if len(shape) == 3 and shape[0] > 0 and activation.shape[1] % shape[0] == 0:
+    if len(shape) > 1 and shape[0] > 0 and activation.shape[1] % shape[0] == 0:
         activation = activation.reshape(len(activation), shape[0], -1).max(axis=2)
     activation = np.nan_to_num(activation[:, :MAX_UNITS], nan=-np.inf)
     order = np.argsort(-activation, axis=0, kind="stable")[:IMAGES_EACH]

@@ -89,23 +89,30 @@ def activation_and_goodness(
 
 
 def compute_maps(activation: torch.Tensor, goodness: torch.Tensor | None, kind: str) -> torch.Tensor:
-    """The maps, float32 ``[maps, height, width]``; a layer without positions has one row of units.
+    """The maps, float32 ``[maps, height, width]``; a signal has maps of one row, a layer without positions one row of
+    units.
 
     Raises:
         FileError: the goodness that the map explains is not differentiable, or there is none.
     """
     shape = activation.shape[1:]
     if kind == "features":
-        maps = activation.detach()[0]
-        return maps if len(shape) == 3 else maps.reshape(1, 1, -1)
+        return _maps(activation.detach()[0])
     if goodness is None or not goodness.requires_grad:
         what = "This layer has no goodness that depends on its activation for this label."
         raise FileError(what, hint="Choose a layer that a loss trains, and a label.")
     (gradient,) = torch.autograd.grad(goodness, activation)
-    a, g = activation.detach()[0], gradient[0]
-    if len(shape) != 3:  # no positions to average over: each unit is its own
-        product = (a * g).reshape(1, 1, -1)
+    a, g = _maps(activation.detach()[0]), _maps(gradient[0])
+    if len(shape) == 1:  # no positions to average over: each unit is its own
+        product = a * g
         return product.relu() if kind == "gradcam" else product
     if kind == "gradcam":
         return (g.mean(dim=(1, 2), keepdim=True) * a).sum(dim=0, keepdim=True).relu()
     return (a * g).sum(dim=0, keepdim=True)
+
+
+def _maps(activation: torch.Tensor) -> torch.Tensor:
+    """``[C, H, W]`` as it is, ``[C, T]`` as ``[C, 1, T]``, ``[F]`` as ``[1, 1, F]``."""
+    if activation.dim() == 3:
+        return activation
+    return activation[:, None] if activation.dim() == 2 else activation[None, None]

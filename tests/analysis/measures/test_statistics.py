@@ -12,6 +12,7 @@ from scipy import stats
 from ffprobe.analysis.measures.statistics import (
     Estimate,
     holm,
+    mean_bootstrap,
     mean_interval,
     paired_bootstrap,
     paired_difference,
@@ -195,3 +196,22 @@ def test_bootstrap_of_equal_predictions_has_a_reason() -> None:
 def test_bootstrap_refuses_invalid_pairs(a: list[float], b: list[float]) -> None:
     with pytest.raises(ValueError, match=r"right|paired"):
         paired_bootstrap(a, b)
+
+
+def test_the_bootstrap_of_a_mean_covers_it_as_a_t_interval_does() -> None:
+    x = np.random.default_rng(1).normal(3.0, 2.0, size=400)
+    found, expected = mean_bootstrap(x, resamples=4000), mean_interval(x)
+    assert (found.n, found.mean, found.sd) == pytest.approx((400, expected.mean, expected.sd))
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.02)
+    assert found == mean_bootstrap(x, resamples=4000)
+    assert found != mean_bootstrap(x, resamples=4000, seed=1)
+
+
+def test_the_bootstrap_of_two_values_has_three_possible_means() -> None:
+    found = mean_bootstrap([0.0, 1.0], confidence=0.4)
+    assert (found.mean, found.low, found.high) == (0.5, 0.5, 0.5)  # a half of the resamples
+    assert (mean_bootstrap([0.0, 1.0]).low, mean_bootstrap([0.0, 1.0]).high) == (0.0, 1.0)
+    assert mean_bootstrap([2.0, 2.0]).why == "all values are the same"
+    assert mean_bootstrap([2.0]).why == "one value has no spread"
+    with pytest.raises(ValueError, match="finite"):
+        mean_bootstrap([1.0, np.nan])

@@ -29,7 +29,7 @@ def test_an_overlay_replaces_the_first_time_steps_or_features() -> None:
     signal = PixelOverlay().build((2, 4), 3)(SIGNAL, ONE)
     assert signal.tolist() == [[[0, 7, 0, 3], [0, 7, 0, 7]]]
     assert PixelOverlay().build((4,), 3)(TABLE, ONE).tolist() == [[0, 7, 0, 1]]
-    with pytest.raises(ffprobe.UsageError, match="needs 5 time steps for 5 classes; an input has 4"):
+    with pytest.raises(ffprobe.UsageError, match="needs 5 time steps for 5 classes; a signal has 4"):
         PixelOverlay().build((2, 4), 5)
 
 

@@ -60,6 +60,27 @@ def test_masks_are_blurred_bits_cut_in_half(blur: float, side: int) -> None:
         assert far.mean() > 0.97
 
 
+def test_masks_of_signals_are_blurred_over_time() -> None:
+    masks = make("negatives", "masked-hybrid", blur=0.1).mask(5, (40,), torch.Generator().manual_seed(2))
+    bits = torch.randint(2, (5, 1, 40), generator=torch.Generator().manual_seed(2)).double().numpy()
+    for mask, plain in zip(masks[:, 0], bits[:, 0], strict=True):
+        for _ in range(32):
+            plain = ndimage.convolve1d(plain, [0.25, 0.5, 0.25], mode="nearest")
+        far = np.abs(plain - 0.5) > 1e-4
+        np.testing.assert_array_equal(mask.numpy()[far], (plain > 0.5)[far])
+        assert 0 < mask.sum() < 40
+
+
+def test_half_of_the_features_of_a_hybrid_row_come_from_another_row() -> None:
+    table = X[:, 0, 0, :7].contiguous()
+    hybrid = make("negatives", "masked-hybrid")(table, LABELS, 10, torch.Generator().manual_seed(0))
+    own = hybrid == table
+    assert (own.sum(dim=1) == 4).all()  # 4 of 7
+    for index in range(40):
+        rest = ~own[index]
+        assert sum(torch.equal(hybrid[index, rest], row[rest]) for row in table) == 1
+
+
 def test_more_blur_gives_larger_regions() -> None:
     def edges(blur: float) -> float:
         mask = make("negatives", "masked-hybrid", blur=blur).mask(50, (28, 28), torch.Generator().manual_seed(3))

@@ -1,0 +1,1 @@
+"""The page that ``ffprobe audit`` writes: what a reviewer asks of runs, answered from their files."""
