@@ -14,7 +14,7 @@ ROLES: dict[str, tuple[str, str, dict[str, tuple[str, ...]]]] = {
         "What a script or a notebook needs: train, open, analyze, predict."
         " [From Python](../api.md) shows every one of them in use.",
         {
-            "Functions": ("run", "open", "analyze", "predict", "export", "list_runs"),
+            "Functions": ("run", "cut", "open", "analyze", "predict", "export", "list_runs"),
             "scikit-learn": ("ForwardForwardClassifier",),
             "Runs and results": ("RecordedRun", "RunFile", "Export", "ListedRun", "Result", "Column", "Claim"),
             "Data": ("Samples", "Images"),

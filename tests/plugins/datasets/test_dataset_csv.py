@@ -99,7 +99,7 @@ def test_rows_with_missing_values_are_left_out_with_a_warning(table, caplog):
         (["1.5\ta", "2.5\tb"] * 3, {"names": "x\ty"}),
         (["1.5 a", "2.5 b"] * 3, {"names": "x y", "params": {"separator": "space"}}),
         (['"1.5", "a"', '2.5 , "b"', ""] * 3, {"names": " x , y "}),
-        (["1.5,a", "2.5,b"] * 3, {"names": "\ufeffx,y"}),
+        (["a,1.5", "b,2.5"] * 3, {"names": "\ufeffy,x"}),
         (
             ["1.5,a", "2.5,b"] * 3,
             {"names": "x,y", "name": "t.csv.gz", "pack": lambda text: gzip.compress(text.encode())},
