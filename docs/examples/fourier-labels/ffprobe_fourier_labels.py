@@ -26,6 +26,8 @@ class FourierLabels(ffprobe.Encoder):
         )
 
     def build(self, shape, classes):  # the shape of one image, (C, H, W); the output has the same shape
+        if len(shape) != 3:
+            raise ffprobe.UsageError("Waves have two directions: this encoder needs images [C, H, W].")
         _, height, width = shape
         if classes > height * width // 2:  # cosine and sine of half the grid; the other half has the same waves
             raise ffprobe.UsageError(f"An image of {height}x{width} pixels has too few waves for {classes} classes.")
