@@ -31,9 +31,18 @@ def training_part(data: Any, expected: str) -> tuple[Samples, Sequence[Any]]:
         return data, data.classes
     inputs, labels = _arrays(data, expected)
     classes = sorted(set(labels.tolist()))
-    names = tuple(map(str, getattr(data, "classes", None) or classes))  # torchvision's data sets have names
-    names = names if len(names) == len(classes) == len(set(names)) else tuple(map(str, classes))
+    names = _class_names(data, classes)
     return _samples(inputs, class_indices(labels, classes, "training"), names), classes
+
+
+def _class_names(data: Any, classes: Sequence[Any]) -> tuple[str, ...]:
+    """The names that a data set of torchvision or Hugging Face has for its integer labels, or the labels themselves."""
+    known, features = getattr(data, "classes", None), getattr(data, "features", None)
+    if isinstance(features, dict):
+        known = next((names for feature in features.values() if (names := getattr(feature, "names", None))), known)
+    whole = all(isinstance(label, int) and 0 <= label < len(known or ()) for label in classes)
+    names = tuple(str(known[label]) for label in classes) if known and whole else tuple(map(str, classes))
+    return names if len(set(names)) == len(names) else tuple(map(str, classes))
 
 
 def validation_part(data: Any, train: Samples, classes: Sequence[Any], expected: str) -> Samples:

@@ -65,6 +65,8 @@ class Column(list):
 class ClassLabel:
     """The type of a column of labels, by the name that Hugging Face uses."""
 
+    names = ("cat", "dog")
+
 
 class Table:
     """The part of a data set of Hugging Face that is read."""
@@ -86,6 +88,7 @@ def test_columns_of_a_table_become_features_and_the_label():
     train, _ = parts({"train": table, "test": table})
     np.testing.assert_allclose(train.inputs, X[:, :2].astype(np.float32))
     assert train.labels.tolist() == Y.tolist()
+    assert train.classes == ("cat", "dog")
     with pytest.raises(ffprobe.UsageError, match="'text' is neither the label nor a number"):
         parts(Table(a=list(X[:, 0]), text=["x"] * 50, kind=list(Y)))
 
