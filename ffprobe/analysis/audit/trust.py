@@ -41,10 +41,11 @@ def _moved(run: RunFile) -> Iterator[Finding]:
     import numpy as np
 
     paths = "initial/weight_norm", "metrics/weight_norm"
-    if not all(run.has(path) for path in paths) or not len(run.variable(paths[1])):
+    recorded = all(run.has(path) for path in paths) and len(run.variable(paths[1]))
+    before, after = (run.read(paths[0]), run.variable(paths[1])[-1]) if recorded else (np.full(1, np.nan),) * 2
+    if not np.isfinite([before, after]).all():
         yield Finding("open", "The norms of the weights were not recorded, so layers that did not move are not known.")
         return
-    before, after = run.read(paths[0]).astype(float), run.variable(paths[1])[-1].astype(float)
     still = [str(i + 1) for i in np.flatnonzero(before == after)]
     if still:
         yield Finding("look", f"The weight of layer {', '.join(still)} has the norm it began with: it did not learn.")

@@ -30,6 +30,7 @@ def audited(
     features: Mapping[str, np.ndarray] | None = None,
     norms: tuple[list[float], list[float]] = ([1.0, 2.0], [1.5, 2.5]),
     alignment: tuple[list[float], list[float]] | None = None,
+    no_label: bool = False,
 ) -> RunFile:
     """Write and open a run of two layers that classifies ``right`` of 40 test images correctly.
 
@@ -43,6 +44,7 @@ def audited(
             (``pixels``, ``untrained``, ``trained``); none are recorded by default.
         norms: of the weights, before and after training.
         alignment: cosine and floor of each layer in one sandbox.
+        no_label: whether no label enters the network, so that recorded goodness is NaN.
     """
     goodness = np.tile(np.eye(4)[TRUTH], (2, 1, 1))
     wrong = np.arange(40) >= right
@@ -92,7 +94,7 @@ def audited(
             "images_per_second": 100.0,
         }
         writer.append("metrics", {"epoch": 1, **metrics})
-        writer.append("evaluation", {"epoch": 1, "goodness": goodness})
+        writer.append("evaluation", {"epoch": 1, "goodness": goodness * np.nan if no_label else goodness})
         writer.commit()
         writer.put("test/goodness", goodness)
         writer.put("test/true_label", TRUTH)

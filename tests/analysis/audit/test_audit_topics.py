@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from analysis.audit.audited_run import TRUTH, audited
+from analysis.runs.listed_files import interrupted
 
 from ffprobe.analysis.audit.cost import cost_topic
 from ffprobe.analysis.audit.finding import Finding, Topic, per_run
@@ -17,6 +18,7 @@ from ffprobe.analysis.audit.provenance import provenance_topic
 from ffprobe.analysis.audit.seeds import seeds_topic
 from ffprobe.analysis.audit.tested_once import choosing_topic
 from ffprobe.analysis.audit.trust import trust_topic
+from ffprobe.store.reader import open_run
 
 APART = np.eye(4)[TRUTH]
 SAME = np.ones((40, 4))
@@ -102,6 +104,21 @@ def test_trust_names_still_layers_and_gradients_at_their_floor(tmp_path: Path) -
     text = said(trust_topic([fine], [""]), "ok")
     assert "every layer moved" in text and "In every layer, the cosine" in text and "no warning" in text
     assert "--plugin alignment" in said(trust_topic([audited(tmp_path / "c.h5")], [""]), "open")
+
+
+def test_what_an_unfinished_file_lacks_is_open(tmp_path: Path) -> None:
+    with open_run(interrupted(tmp_path / "a.h5")) as run:
+        assert "No accuracy was measured" in said(floors_topic([run], [""]), "open")
+        topic = trust_topic([run], [""])
+        assert "norms of the weights were not recorded" in said(topic, "open")
+        assert "has not finished: 3 epochs" in said(topic, "look")
+        assert "No time was recorded" in said(cost_topic([run], [""]), "open")
+
+
+def test_features_are_read_in_one_pass(tmp_path: Path) -> None:
+    facts = {"layer_multiply_adds": [100, 200], "goodness_form": "pair"}
+    run = audited(tmp_path / "a.h5", attributes=facts, no_label=True)
+    assert "a prediction reads the features of one pass" in said(cost_topic([run], [""]), "fact")
 
 
 def test_a_collapsed_network_needs_a_look(tmp_path: Path) -> None:
