@@ -101,6 +101,8 @@ def encoder(module: ModuleType, folder: Path) -> None:
     shown = encode(images, torch.arange(10))[:, 2].flatten(1)  # 20 pixels, two for each of ten classes
     assert torch.equal(shown, 3 * torch.eye(10).repeat_interleave(2, dim=1))
     torch.testing.assert_close(encode.neutral(images)[:, 2], torch.full((10, 4, 5), 0.3))
+    with pytest.raises(ffprobe.UsageError, match=r"needs images \[C, H, W\], not inputs of shape \[24\]"):
+        made(module).build((24,), 10)
 
 
 @exercise
