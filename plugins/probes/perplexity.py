@@ -103,7 +103,7 @@ class _RunPerplexity:
         self.pair = run.attributes.get("goodness_form", "pair") == "pair"
         if self.pair and not params.calibrate:
             hint = "Fit a temperature to it: perplexity:calibrate=true."
-            raise ffprobe.UsageError(RAW, where=str(run.path), hint=hint)
+            raise ffprobe.FileError(RAW, where=str(run.path), hint=hint)
         goodness, truth, self.samples = _samples(run)
         self.frequencies = _entropy_of(truth)
         fit, score = _halves(len(truth), params.seed) if params.calibrate else (slice(0, 0), slice(None))

@@ -69,7 +69,7 @@ def test_without_the_test_set_the_last_evaluation_is_scored(make_run: MakeRun) -
 def test_a_goodness_of_pairs_needs_a_temperature(make_run: MakeRun) -> None:
     scores, truth = sampled(2000)
     run = make_run(goodness=5 * scores[None], truth=truth)
-    with pytest.raises(ffprobe.UsageError, match="Goodness of form pair is no log probability") as caught:
+    with pytest.raises(ffprobe.FileError, match="Goodness of form pair is no log probability") as caught:
         analyze(run)
     assert "perplexity:calibrate=true" in caught.value.hint
     result = analyze(run, calibrate=True)
