@@ -58,17 +58,10 @@ def test_the_reach_of_a_head_that_starts_at_zero_is_measured_after_its_first_ste
     assert all(f"{loss.layer}.conv.weight" in loss.parameters for loss in report.losses[:6])
 
 
-NOT_FOR_IMAGES = ("cnn1d",)
-
-
 @pytest.mark.parametrize("kind", ["loss", "goodness", "rule", "scheduler", "network"])
 def test_every_first_party_component_fits_into_some_preset(kind: str) -> None:
     registry = Registry()
     for name, component in ffprobe.registered(kind).items():
-        if name in NOT_FOR_IMAGES:  # no preset has signals
-            with pytest.raises(ffprobe.UsageError, match="needs signals"):
-                component_loss_locality(component, registry)
-            continue
         preset, config, report = component_loss_locality(component, registry)
         assert config.slots[kind].component.name == name
         assert preset in preset_names()
