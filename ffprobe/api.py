@@ -240,11 +240,20 @@ def predict(
     from ffprobe.inference.stored_inputs import stored_inputs
     from ffprobe.plugin.registry import Registry
 
+    if hasattr(inputs, "detach"):  # a tensor
+        inputs = inputs.detach().cpu().numpy()
     if not isinstance(inputs, np.ndarray):
         kind = type(inputs).__name__
         raise UsageError(f"The inputs must be a numpy array, not {kind}.", hint="numpy.stack makes one of a list.")
-    list(_given_words(network, None)), plugin_words(plugins)  # known from here on
+    handed_in = list(_given_words(network, None))
+    plugin_words(plugins)  # known from here on
     with _opened(run) as file:
+        recorded: Any = file.config.get("network", {})
+        if handed_in and handed_in[0] != recorded.get("plugin"):
+            raise UsageError(
+                f"The network that you handed in is not that of the run, {recorded.get('name')!r}.",
+                hint="Hand in a network with the same modules, or source text; the weights come from the file.",
+            )
         loaded = load_predictor(file, Registry(), evaluator=evaluator, device=device, trust=trust)
     rows = loaded.trained.samples(stored_inputs(loaded.trained, inputs))
     return predictions(loaded.trained, rows, loaded.evaluator).labels.numpy()

@@ -164,7 +164,7 @@ def test_a_class_with_weight_zero_is_never_predicted() -> None:
 def test_partial_fit_learns_pass_by_pass_and_goes_on_after_pickling() -> None:
     x, y = digits(300)
     settings = {"network": {"name": "fcn", "width": 32 / 2048, "depth": 2}}
-    model = ForwardForwardClassifier("mono-forward", settings=settings, batch_size=16)
+    model = ForwardForwardClassifier("mono-forward", ["greedy"], settings, batch_size=16)
     model.partial_fit(x[:100], y[:100], classes=range(10))
     first = model.score(x, y)
     for _ in range(8):
@@ -200,3 +200,10 @@ def test_a_training_is_recorded_on_request(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.predict(x), model.predict(x))
     with pytest.raises(ffprobe.UsageError, match="already exists"):
         model.fit(x, y)
+
+
+def test_partial_fit_refuses_to_train_one_layer_after_another() -> None:
+    x, y = digits(60)
+    settings = {"network": {"name": "fcn", "width": 32 / 2048, "depth": 2}}
+    with pytest.raises(ffprobe.UsageError, match="one layer after another over many"):
+        ForwardForwardClassifier("mono-forward", settings=settings).partial_fit(x, y)

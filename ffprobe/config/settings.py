@@ -82,11 +82,13 @@ class Training(Params):
     early_stop: int = Field(
         0,
         ge=0,
-        description="stop after this many evaluations without a better validation accuracy (0: never); "
-        "the learning rate schedule is that of the whole length",
+        description="stop after this many evaluations without a better validation accuracy (0: never), not before "
+        "every layer has begun to learn; the learning rate schedule is that of the whole length",
     )
     keep_best: bool = Field(
-        False, description="keep the weights of the evaluated epoch with the best validation accuracy, not the last"
+        False,
+        description="keep the weights of the evaluated epoch with the best validation accuracy, not the last; epochs "
+        "before every layer has begun to learn do not count",
     )
     num_evaluations: int = Field(20, ge=1, description="maximum number of evaluations, evenly spaced")
     evaluation_batch: int = Field(512, ge=1, description="images per batch in evaluation")

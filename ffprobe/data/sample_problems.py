@@ -14,6 +14,12 @@ def problem_of(samples: Any) -> str:
     """The first problem of ``Samples``, as the rest of a sentence; empty if there is none."""
     import torch
 
+    for name in ("inputs", "labels"):
+        value = getattr(samples, name)
+        if not hasattr(value, "dim"):
+            return (
+                f"{name} must be a torch tensor, not {type(value).__name__}; ffprobe.array_inputs makes one of an array"
+            )
     labels, classes = samples.labels, samples.classes
     count = samples.inputs.shape[0] if samples.inputs.dim() else 0
     if problem := _inputs_problem(samples):
@@ -67,7 +73,11 @@ def _statistics_problem(samples: Any) -> str:
 
 
 def _rows_problem(samples: Any, count: int) -> str:
-    weights, groups = samples.weights, samples.groups
+    weights, groups, features = samples.weights, samples.groups, samples.features
+    if features and (len(samples.shape) != 1 or len(set(features)) != samples.shape[0]):
+        return (
+            f"{len(features)} names of features do not fit inputs of shape {list(samples.shape)}, or are not different"
+        )
     if weights is not None:
         if list(weights.shape) != [count] or not weights.dtype.is_floating_point:
             return f"weights must be floats [{count}], not {weights.dtype} {list(weights.shape)}"

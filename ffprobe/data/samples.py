@@ -41,6 +41,7 @@ class Samples:
         weights: how often each sample is drawn for training relative to the others, float64 ``[N]``, not negative; None
             if every sample is drawn once an epoch.
         groups: the group of each sample, int64 ``[N]``; a group is held out as a whole. None for no groups.
+        features: names of the features of a table, in their order; a prediction matches them by name. Empty for none.
 
     Raises:
         FileError: shapes, dtypes or values are invalid or inconsistent; the message says which.
@@ -56,6 +57,7 @@ class Samples:
     vocabulary: int = 0
     weights: torch.Tensor | None = None
     groups: torch.Tensor | None = None
+    features: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         problem = problem_of(self)
@@ -92,6 +94,27 @@ class Samples:
         inputs = torch.cat([self.inputs[:], other.inputs[:]])
         labels = torch.cat([self.labels, other.labels])
         return self._replace(inputs=inputs, labels=labels, weights=None, groups=None)
+
+    def with_features(self, names: Sequence[str]) -> Self:
+        """The same samples with the features of a table in another order.
+
+        Args:
+            names: all of ``features``, in the order that is wanted.
+
+        Raises:
+            FileError: the features have other names; the message has those that are missing and those that are new.
+        """
+        missing, new = (sorted(set(a) - set(b)) for a, b in ((names, self.features), (self.features, names)))
+        if missing or new:
+            texts = [
+                f"{what} {', '.join(map(repr, some[:5]))}" for what, some in (("no", missing), ("new", new)) if some
+            ]
+            raise FileError(
+                f"The features differ from those that the network was trained on: {' and '.join(texts)}.",
+                hint="A text of a column is a feature of its own, named COLUMN=TEXT.",
+            )
+        order = [self.features.index(name) for name in names]
+        return self._replace(inputs=self.inputs[:, order], features=tuple(names))
 
     def with_statistics(self, mean: Sequence[float], std: Sequence[float]) -> Self:
         """The same samples with another mean and std."""

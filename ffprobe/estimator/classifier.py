@@ -141,8 +141,8 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
         """Train one pass over more samples; the state of the optimizers is kept between calls.
 
         The first call decides the classes, and the mean and standard deviation by which all inputs are standardized. A
-        model that was fitted, or unpickled, goes on with its weights and new optimizers. Nothing is held out, and the
-        learning rate is constant.
+        model that was fitted, or unpickled, goes on with its weights and new optimizers. Nothing is held out (a
+        calibration by ``fit`` is dropped), and the learning rate is constant.
 
         Args:
             X: samples, as ``fit``.
@@ -152,6 +152,7 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
 
         Raises:
             ValueError: a label is not among the classes, or as ``fit``.
+            UsageError: the scheduler trains one layer after another.
         """
         from ffprobe.estimator.fitting import Incremental
 

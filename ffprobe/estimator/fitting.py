@@ -13,6 +13,7 @@ from ffprobe.config.settings import RunConfig
 from ffprobe.data.hold_out import hold_out
 from ffprobe.data.loader import Loader
 from ffprobe.data.samples import Samples
+from ffprobe.errors import UsageError
 from ffprobe.inference.trained import rebuild
 from ffprobe.network.network import LayeredNetwork
 from ffprobe.plugin.discovery import build_manager
@@ -21,6 +22,7 @@ from ffprobe.runtime.seeding import stream
 from ffprobe.store.names import run_file
 from ffprobe.store.reader import open_run
 from ffprobe.training.experiment import build
+from ffprobe.training.groups import first_epoch_of_all
 from ffprobe.training.observers import Observers
 from ffprobe.training.split import Split, load_split
 
@@ -45,6 +47,15 @@ class Incremental:
         registry = Registry()
         self.config = configure(registry, samples)
         self.experiment = build(self.config, registry, split_of(self.config, registry, samples, False))
+        setup, depth = self.experiment.setup, self.experiment.network.depth
+        if first_epoch_of_all(
+            setup.scheduler, depth, self.config.settings.training.epochs, len(self.experiment.loader)
+        ):
+            raise UsageError(
+                f"partial_fit trains one pass at a time, but the scheduler {setup.scheduler.name!r} trains one layer "
+                "after another over many.",
+                hint='Choose a scheduler that trains every layer in each pass: plugins=["greedy"].',
+            )
         if weights is not None:
             state = {name: torch.from_numpy(np.array(value)) for name, value in weights.items()}
             self.experiment.network.load_named_state(state)

@@ -31,11 +31,11 @@ class GivenParams(Params):
 
     text: str = Field("", description="the modules as torch prints them, or the name of the class or function")
     source: str = Field("", description="source text of the class or function; empty for modules")
-    sha256: str = Field("", description="hash of the modules, their state and the source text")
+    sha256: str = Field("", description="hash of the state that modules had; of the source text without modules")
 
 
 class GivenNetwork(Network):
-    """The base class of networks that were handed in; each has its own name, with a part of its hash.
+    """The base class of networks that were handed in; each has its own name, with a hash of its text and source.
 
     Attributes:
         make: returns the modules of the layers for an input shape and a number of classes.
@@ -81,10 +81,10 @@ def network_word(network: Any) -> str:
         make = _maker(network)
     else:
         raise UsageError(f"network is {network!r}.", hint=EXPECTED)
-    digest = _digest(text, source, state)
+    digest, named = _digest(text, source, state), _digest(text, source, {})
     class_name = re.sub(r"\W+", "-", name).strip("-").lower() or "network"
     params = {"text": text, "source": source, "sha256": digest}
-    made = type("Given", (GivenNetwork,), {"name": f"{class_name}-{digest[:8]}", "make": staticmethod(make)})
+    made = type("Given", (GivenNetwork,), {"name": f"{class_name}-{named[:8]}", "make": staticmethod(make)})
     return give(made, params)
 
 
@@ -111,12 +111,12 @@ def _factory(index: int, module: nn.Module) -> Callable[[Shape], nn.Module]:
                 out = module.eval()(torch.zeros(2, *shape))  # lazy modules get their parameters here
         except Exception as error:  # whatever a user's module raises
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+            label = "The encoder may add the label to it. " if index == 0 else ""
             raise UsageError(
                 f"Layer {index + 1} of the network that you handed in does not accept an input of shape {list(shape)}: "
                 f"{reason}.",
-                hint="The encoder may add the label to the input of layer 1. Build the network for this shape, or use "
-                "lazy modules (nn.LazyLinear), a function of (shape, classes), or a method without labels in the input "
-                "(ffprobe presets).",
+                hint=f"{label}Build the layer for this shape, or use lazy modules (nn.LazyLinear) or a function of "
+                "(shape, classes)" + (", or a method without labels in the input." if index == 0 else "."),
             ) from error
         if not isinstance(out, torch.Tensor) or out.dim() < 2 or len(out) != 2:
             raise UsageError(

@@ -29,10 +29,10 @@ def training_part(data: Any, expected: str) -> tuple[Samples, Sequence[Any]]:
     """
     if isinstance(data, Samples):
         return data, data.classes
-    inputs, labels = _arrays(data, expected)
+    inputs, labels, features = _arrays(data, expected)
     classes = sorted(set(labels.tolist()))
     names = _class_names(data, classes)
-    return _samples(inputs, class_indices(labels, classes, "training"), names), classes
+    return _samples(inputs, class_indices(labels, classes, "training"), names, features), classes
 
 
 def _class_names(data: Any, classes: Sequence[Any]) -> tuple[str, ...]:
@@ -49,11 +49,12 @@ def validation_part(data: Any, train: Samples, classes: Sequence[Any], expected:
     """The samples of another part, with the classes and the statistics of the training part."""
     if isinstance(data, Samples):
         return data
-    inputs, labels = _arrays(data, expected)
+    inputs, labels, features = _arrays(data, expected)
     indices = class_indices(labels, classes, "test")
     if train.kind == "pixels":
         return Images(inputs, indices, train.classes, train.mean, train.std)
-    return Samples(inputs, indices, train.classes)
+    samples = Samples(inputs, indices, train.classes, features=features)
+    return samples.with_features(train.features) if train.features and features else samples
 
 
 def split_off_test(samples: Samples) -> tuple[Samples, Samples, float]:
@@ -67,13 +68,16 @@ def split_off_test(samples: Samples) -> tuple[Samples, Samples, float]:
     return samples.subset(train), samples.subset(test), TEST_FRACTION
 
 
-def _samples(inputs: torch.Tensor, labels: torch.Tensor, classes: tuple[str, ...]) -> Samples:
+def _samples(
+    inputs: torch.Tensor, labels: torch.Tensor, classes: tuple[str, ...], features: tuple[str, ...]
+) -> Samples:
     if inputs.dtype == torch.uint8:
         return Images(inputs, labels, classes, *channel_statistics(inputs))
-    return Samples(inputs, labels, classes)
+    return Samples(inputs, labels, classes, features=features)
 
 
-def _arrays(data: Any, expected: str) -> tuple[torch.Tensor, np.ndarray]:
+def _arrays(data: Any, expected: str) -> tuple[torch.Tensor, np.ndarray, tuple[str, ...]]:
+    """Inputs, labels, and the names of the columns of a table that has names."""
     if isinstance(data, DataLoader):
         data = data.dataset  # batches and order are those of the run
     if isinstance(data, TensorDataset):
@@ -89,7 +93,8 @@ def _arrays(data: Any, expected: str) -> tuple[torch.Tensor, np.ndarray]:
     inputs, labels = inputs_of(x), labels_of(y)
     if len(inputs) != len(labels):
         raise UsageError(f"There are {len(inputs)} inputs and {len(labels)} labels.")
-    return inputs, labels
+    columns = getattr(x, "columns", None) if inputs.dim() == 2 else None
+    return inputs, labels, () if columns is None else tuple(map(str, columns))
 
 
 def _items(data: TorchDataset[Any]) -> tuple[np.ndarray, np.ndarray]:

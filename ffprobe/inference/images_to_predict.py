@@ -41,9 +41,13 @@ def images_to_predict(
     attributes: Any = run.attributes
     shape, classes = tuple(attributes["image_shape"]), tuple(attributes["class_names"])
     name = config.slots["dataset"].component.name
+    recorded = tuple(attributes.get("feature_names", ()))
+    if recorded and images.features:
+        images = images.with_features(recorded)
     if images.shape != shape:
         raise UsageError(
-            f"The images of {name!r} have shape {_size(images.shape)}, but the run was trained on {_size(shape)}.",
+            f"The {images.noun} of {name!r} have shape {_size(images.shape)}, but the run was trained on "
+            f"{_size(shape)}.",
             hint="Choose a data set with the same shape, or train on this one.",
         )
     if images.classes != classes:

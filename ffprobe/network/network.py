@@ -63,6 +63,11 @@ class LayeredNetwork(nn.Module):
         layers: list[Layer] = []
         inputs = {0: reached}  # the input shape of each layer
         for index, spec in enumerate(specs):
+            if not isinstance(spec, LayerSpec) or spec.kind not in ("conv", "linear", "module"):
+                raise UsageError(
+                    f"Layer {index + 1} of the network {network.name!r} is no LayerSpec of a known kind: {spec!r:.80}.",
+                    hint="Return ffprobe.LayerSpec('conv', ...), 'linear' or 'module'; a conv of a signal is Conv1d.",
+                )
             self._check_forms(goodness, spec)
             if (objective := spec.loss or loss) is not None:
                 objective.prepare(shape)

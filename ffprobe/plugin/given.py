@@ -59,12 +59,36 @@ def given_component(word: str) -> type[Component]:
     """
     if word not in _GIVEN:
         kind, _, name = word.removeprefix(PREFIX).partition("-")
-        argument = {"network": "network=...", "dataset": "data=..."}.get(kind, "plugins=[...]")
+        if kind == "dataset":  # a prediction does not need the data that the network was trained on
+            return _missing_dataset(name)
+        argument = "network=..." if kind == "network" else "plugins=[...]"
         raise PluginError(
             f"The {kind} {name!r} was an object of the program that trained the run; this program has none.",
             hint=f"Hand it in again: ffprobe.run and ffprobe.predict take {argument}. The run file describes it.",
         )
     return _GIVEN[word]
+
+
+def _missing_dataset(name: str) -> type[Component]:
+    """A data set that can be named, but not loaded."""
+    from pydantic import ConfigDict
+
+    from ffprobe.components.base import Params
+    from ffprobe.components.dataset import Dataset
+    from ffprobe.errors import UsageError
+
+    class Recorded(Params):
+        """What the run file says about the data."""
+
+        model_config = ConfigDict(frozen=True, extra="allow")
+
+    def load(self: Any, split: str) -> Any:
+        raise UsageError(
+            f"The data {name!r} were an object of the program that trained the run; this program has none.",
+            hint="Hand them in again: ffprobe.run takes data=...; ffprobe.predict takes the inputs to predict.",
+        )
+
+    return type("Missing", (Dataset,), {"name": name, "Params": Recorded, "load": load})
 
 
 def source_of(thing: object) -> str:

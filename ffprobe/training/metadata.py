@@ -24,6 +24,8 @@ from ffprobe.training.image_choice import recorded_pixels
 
 MAX_GROUPS = 1_000
 """Update groups in the file; a schedule of random groups of a deep network may have more."""
+MAX_NAMES = 4_000
+"""Names of features in the file; an attribute must stay small."""
 TEST_READ = {"end": "once, at the end", "never": "never", "every": "at every evaluation"}
 
 
@@ -110,6 +112,8 @@ def _attributes(experiment: Experiment, command: str) -> dict[str, object]:
         "update_groups": [f"{first + 1}-{stop}" for first, stop in experiment.setup.groups][:MAX_GROUPS],
         "encoder_learned": int(any(p.requires_grad for p in experiment.network.encoder.parameters())),
     }
+    if split.train.features and len(split.train.features) <= MAX_NAMES:
+        attributes["feature_names"] = list(split.train.features)
     if split.test is not None:
         attributes["test_sha256"] = split.test.sha256()
     return attributes

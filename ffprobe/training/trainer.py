@@ -31,6 +31,7 @@ from ffprobe.runtime.seeding import seeded
 from ffprobe.training.best_epoch import BestEpoch
 from ffprobe.training.checkpoint_state import unfit
 from ffprobe.training.experiment import Experiment
+from ffprobe.training.groups import first_epoch_of_all
 from ffprobe.training.observers import Observers
 from ffprobe.training.optimizers import learning_rate
 from ffprobe.training.outcome import Outcome
@@ -267,13 +268,19 @@ class Trainer:
         return loss, positive, negative
 
     @cached_property
+    def _complete_from(self) -> int:
+        """The epoch from which on the accuracy decides: all layers have begun to learn."""
+        scheduler, depth = self.experiment.setup.scheduler, self.experiment.network.depth
+        return first_epoch_of_all(scheduler, depth, self._epochs, self._per_epoch)
+
+    @cached_property
     def _layer_costs(self) -> tuple[float, ...]:
         return tuple(map(float, multiply_adds(self.experiment.network, self.experiment.split.train.shape)))
 
     def _evaluate(self, done: int) -> dict[str, Any]:
         experiment, outcome, best = self.experiment, self.outcome, self.best
         goodness = self._validate()
-        if best.active:
+        if best.active and done > self._complete_from:
             accuracy = outcome.model_validation_accuracy
             # only the main process may know it, and all must decide the same
             best.update(done, experiment.process_group.broadcast(accuracy), experiment.network)

@@ -120,8 +120,11 @@ class CsvTable(ffprobe.Dataset):
                 classes,
                 weights=self._weights(train),
                 groups=self._groups(train),
+                features=features.features,
             ),
-            "test": ffprobe.Samples(torch.from_numpy(features.inputs(test)), labels[len(train) :], classes),
+            "test": ffprobe.Samples(
+                torch.from_numpy(features.inputs(test)), labels[len(train) :], classes, features=features.features
+            ),
         }
 
     def _table(self, file: str, setting: str, names: Sequence[str] = ()) -> tuple[Table, list[str]]:

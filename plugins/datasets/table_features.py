@@ -48,6 +48,12 @@ class TableFeatures:
                 means[name] = float(np.nanmean(column))
         return cls(tuple(names), means, categories)
 
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The name of each number of ``inputs``: that of its column, or COLUMN=TEXT for a text."""
+        pairs = [(name, self.categories.get(name, ("",))) for name in self.names]
+        return tuple(f"{name}={text}" if text else name for name, texts in pairs for text in texts)
+
     def inputs(self, table: Table) -> np.ndarray:
         """The columns as float32 ``[N, F]``: a number as it is, a text as a 1 in the column of its category.
 

@@ -35,7 +35,12 @@ class Sequential(ffprobe.UpdateScheduler):
         if epochs < depth * max(every, 1):
             raise ffprobe.UsageError(
                 f"{depth} layers in sequence need {depth * max(every, 1)} epochs or more; the run has {epochs}.",
-                hint="Use more --epochs, or a lower --set scheduler.epochs_per_layer.",
+                hint="Use more --epochs, "
+                + (
+                    "or a lower --set scheduler.epochs_per_layer."
+                    if every > 1
+                    else "or --plugin greedy: all layers at once."
+                ),
             )
         # ends[i]: the first epoch after the training of layer index i
         self._ends = [every * (i + 1) if every else epochs * (i + 1) // depth for i in range(depth)]

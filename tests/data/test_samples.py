@@ -84,3 +84,17 @@ def test_the_hash_tells_tokens_from_other_tokens_and_values_from_values():
         samples(tokens.flip(0).float()).sha256(),
     }
     assert len(hashes) == 5
+
+
+def test_features_are_put_in_order_by_their_names_and_others_are_named():
+    given = samples(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), features=("a", "b"))
+    assert given.with_features(("b", "a")).inputs.tolist() == [[2, 1], [4, 3]]
+    with pytest.raises(FileError, match="no 'c' and new 'b'"):
+        given.with_features(("a", "c"))
+    with pytest.raises(FileError, match="1 names of features do not fit"):
+        samples(torch.zeros(2, 2), features=("a",))
+
+
+def test_an_array_in_place_of_a_tensor_is_a_sentence():
+    with pytest.raises(FileError, match=r"inputs must be a torch tensor, not list; ffprobe\.array_inputs"):
+        Samples([[1.0]], torch.tensor([0]), CLASSES)

@@ -154,3 +154,18 @@ def test_a_class_that_was_defined_again_replaces_the_first(tmp_path):
 
     with handed_in(tmp_path / "a.h5", plugins=[Scaled]) as run:
         assert "factor" not in run.config["normalizer"]
+
+
+def test_another_program_predicts_with_the_same_modules_and_without_the_data(tmp_path):
+    script = """
+import ffprobe, numpy
+from torch import nn
+layers = nn.Sequential(nn.Linear(13, 8), nn.ReLU(), nn.Linear(8, 6), nn.Tanh())
+numpy.save("labels.npy", ffprobe.predict("run.h5", numpy.ones((3, 13)), network=layers))
+"""
+    with handed_in(tmp_path / "run.h5"):
+        pass
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120, cwd=tmp_path)
+    assert np.load(tmp_path / "labels.npy").tolist() == ffprobe.predict(tmp_path / "run.h5", np.ones((3, 13))).tolist()
+    with pytest.raises(ffprobe.UsageError, match="is not that of the run"):
+        ffprobe.predict(tmp_path / "run.h5", np.ones((3, 13)), network=nn.Sequential(nn.Linear(13, 9), nn.ReLU()))

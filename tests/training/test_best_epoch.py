@@ -120,3 +120,14 @@ def test_a_resumed_run_knows_its_best_epoch(tmp_path: Path) -> None:
             session.run()
     start(tmp_path / "twice.h5", keep_best=True, early_stop=3).run()
     assert (accuracies(tmp_path / "whole.h5") == accuracies(tmp_path / "twice.h5")).all()
+
+
+def test_no_run_stops_before_its_last_layer_has_begun_to_learn(tmp_path: Path) -> None:
+    settings = {
+        "network": {"name": "fcn", "width": 0.01, "depth": 3},
+        "training": {"epochs": 9, "batch_size": 32, "max_images": 128, "early_stop": 1},
+        "precision": "fp32",
+        "probes": [],
+    }
+    with ffprobe.run(tmp_path / "run.h5", preset="mono-forward", settings=settings) as run:
+        assert run.epochs > 6  # three layers, three epochs each

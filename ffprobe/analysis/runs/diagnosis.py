@@ -113,7 +113,8 @@ def _later_layers(seen: _Seen) -> Iterator[Finding]:
     )
     if seen.name("loss") == "fixed-threshold":
         why = "With the fixed-threshold loss, later layers lose what the earlier ones learned, as published."
-        command = "ffprobe run --preset trifecta --out auto"
+        other = seen.name("dataset")
+        command = f"ffprobe run --preset trifecta{'' if other in ('', 'digits') else ' --dataset ' + other} --out auto"
     else:
         why = "The later layers do not keep what the earlier ones learned."
         command = f"ffprobe analyze layers {seen.file}"
