@@ -17,6 +17,7 @@ from benchmarks.scale import bend, epochs
 from benchmarks.step import main as measure_step
 
 
+@pytest.mark.stress
 def test_the_gpu_benchmark_runs_on_a_cpu() -> None:
     exact = correctness("cpu", quick=True)
     assert exact.targets["fp32: largest difference of a loss"][0] == 0  # the CPU against itself
@@ -36,6 +37,7 @@ def test_an_epoch_of_scale_runs(classes: int) -> None:
     epochs(images=8, depth=2, classes=classes, width=4, batch=4)()
 
 
+@pytest.mark.stress
 def test_eager_and_compiled_steps_are_held_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled: list[int] = []
     monkeypatch.setattr("benchmarks.compile.compile_layers", lambda network: compiled.append(network.depth))
@@ -44,6 +46,7 @@ def test_eager_and_compiled_steps_are_held_side_by_side(monkeypatch: pytest.Monk
     assert set(one.seconds) == {"eager", "compiled"} and one.facts["compiling, from an empty cache (s)"] < 5
 
 
+@pytest.mark.stress
 def test_pictures_are_read_from_memory_and_from_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FFPROBE_CACHE_DIR", "")  # put back at the end: the benchmark keeps a cache of its own
     noise = np.random.default_rng(0).integers(0, 256, (2, 2, 60, 8, 8), dtype=np.uint8)
@@ -63,6 +66,7 @@ def test_a_second_doubling_that_costs_as_much_a_piece_bends_nothing() -> None:
     assert bend(10, 20, 60) == pytest.approx(2)
 
 
+@pytest.mark.stress
 def test_a_step_in_float32_is_kept_by_itself_and_held_to_its_own_promise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,7 @@ seed = [0, 1]
 
 
 @pytest.mark.slow
+@pytest.mark.stress  # a minute; the worked examples are installed in a fresh environment by make test
 def test_all_kinds_install_test_and_train_in_a_fresh_environment(tmp_path: Path) -> None:
     """``pip install -e . && pytest`` and ``ffprobe run`` as a user does, all kinds in one environment."""
     python = fresh_environment(tmp_path / "venv")

@@ -128,6 +128,7 @@ def ffprobe_components():
 
 
 @pytest.mark.slow
+@pytest.mark.stress  # waits for time limits
 def test_a_killed_process_ends_the_other_and_a_slow_one_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,7 +22,7 @@ import ffprobe
 from ffprobe.testing import check_plugin, toy_run
 
 EXAMPLES = ROOT / "docs" / "examples"
-NAMES = sorted(folder.name for folder in EXAMPLES.iterdir() if folder.is_dir())
+NAMES = sorted(project.parent.name for project in EXAMPLES.glob("*/pyproject.toml"))
 LOADED = [name for name in NAMES if name != "tensorboard-log"]  # needs a library that is not among ours
 
 

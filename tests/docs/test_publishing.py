@@ -13,6 +13,7 @@ STEPS = ROOT / "docs" / "plugins" / "steps"
 
 
 @pytest.mark.slow
+@pytest.mark.stress  # builds and installs a distribution twice
 def test_the_chapter_on_publishing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = blocks(ROOT / "docs" / "plugins" / "tutorial.md")
     build, use = (block.text for block in page if block.what == "tests/docs/test_publishing.py")

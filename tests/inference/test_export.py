@@ -208,7 +208,8 @@ def test_the_command(folder: Path, tmp_path: Path) -> None:
 def test_the_sentences_of_the_command(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "x.pt2"
     path.write_bytes(b"")
-    shared = {"shape": (1, 8, 8), "classes": tuple("abc"), "precision": "fp32", "checked_on": "test images"}
+    shared = {"kind": "pixels", "shape": (1, 8, 8), "classes": tuple("abc"), "precision": "fp32"}
+    shared["checked_on"] = "test images"
     scores = Export(path, "pt2", "scores", "interval", agreement=Agreement(20, 1.25e-7, 0, 2), **shared)  # type: ignore[arg-type]
     assert _sentences(scores) == [
         "Images [N, 1, 8, 8], 0 to 255, to scores [N, 3] by interval.",

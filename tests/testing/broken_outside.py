@@ -155,7 +155,7 @@ NETWORK = [
 ]
 
 DATASET = [
-    ("gives-images", dataset("return pixels, labels")),
+    ("gives-samples", dataset("return pixels, labels")),
     ("splits-share-classes-shape-mean-and-std", dataset("mean = (float(pixels.double().mean() / 255),)")),
     ("splits-share-classes-shape-mean-and-std", dataset("names = names if split == 'train' else ('b', 'a', 'c')")),
     ("mean-and-std-are-on-the-scale-0-to-1", dataset("mean, std = (127.5,), (73.9,)")),
