@@ -1,13 +1,13 @@
-"""``python -m benchmarks.checkouts OTHER``: whether training became slower than in another checkout.
+"""``python -m benchmarks.checkouts OTHER``: whether a training step became slower than in another checkout.
 
-Each checkout trains with its own ``.venv``, in turn, so that what else the machine does reaches both.
+Each checkout trains with its own ``.venv``, in turn, in a process of one thread whose processor time is taken: what
+else the machine does then matters least.
 """
 
 from __future__ import annotations
 
 import json
 import subprocess
-import tempfile
 from pathlib import Path
 from statistics import median
 from typing import Annotated
@@ -16,50 +16,64 @@ import typer
 
 from ffprobe.runtime.processor import processor_model
 
-RUN = "run --preset trifecta --dataset {dataset} {data} --epochs {epochs} --batch-size 128 --precision fp32 --overwrite"
-SETTINGS = ("network.width=0.25", "training.max_images=4000", "training.num_evaluations=1", "probes=[]")
-READ = (
-    "import ffprobe, json, sys\nwith ffprobe.open(sys.argv[1]) as run:\n"
-    "    print(json.dumps(run.read('metrics/images_per_second').tolist()))"
-)
+STEPS = """
+import json, time, torch
+torch.set_num_threads(1)
+from ffprobe.api import configure
+from ffprobe.config.options import RunOptions
+from ffprobe.plugin.discovery import build_manager
+from ffprobe.plugin.registry import Registry
+from ffprobe.training.experiment import build
+from ffprobe.training.observers import Observers
+from ffprobe.training.trainer import Trainer
+
+settings = {
+    "network.width": 0.25, "precision": "fp32", "device": "cpu", "probes": [], "training.test": "never",
+    "training.batch_size": 128, "training.max_images": 2560,
+}
+registry = Registry()
+experiment = build(configure(registry, RunOptions(preset="trifecta", plugin=("fashion-mnist",)), settings), registry)
+trainer = Trainer(experiment, Observers(build_manager(), lambda *_: None, lambda *_: None))
+experiment.network.train()
+seconds = {"step": [], "batch": []}
+for epoch in range(3):
+    before = time.process_time()
+    for images, labels, _ in experiment.loader:
+        loaded = time.process_time()
+        trainer.learn(images, labels)
+        after = time.process_time()
+        seconds["batch"].append(loaded - before)
+        seconds["step"].append(after - loaded)
+        before = after
+print(json.dumps({name: values[10:] for name, values in seconds.items()}))
+"""
+"""The part of a training that a checkout has had since version 0.1.0: building, loading, learning."""
 
 
-def rate(checkout: Path, command: list[str], out: Path) -> float:
-    """Training images per second of one run, the median of its epochs but the first."""
+def measure(checkout: Path) -> dict[str, list[float]]:
+    """Seconds of processor time of loading a batch and of learning from it, without the first ten."""
     python = str(checkout / ".venv" / "bin" / "python")
-    subprocess.run(
-        [python, "-m", "ffprobe", *command, "--out", str(out)], check=True, capture_output=True, cwd=checkout
-    )
-    read = subprocess.run([python, "-c", READ, str(out)], check=True, capture_output=True, text=True, cwd=checkout)
-    return median(json.loads(read.stdout)[1:])
+    done = subprocess.run([python, "-c", STEPS], check=True, capture_output=True, text=True, cwd=checkout)
+    found: dict[str, list[float]] = json.loads(done.stdout)
+    return found
 
 
 def main(
     other: Annotated[Path, typer.Argument(help="A checkout of an earlier state, with its .venv.")],
-    dataset: Annotated[str, typer.Option(help="Data set.")] = "fashion-mnist",
-    data_dir: Annotated[str, typer.Option(help="Folder of its files.")] = "",
-    epochs: Annotated[int, typer.Option(help="Epochs of each run; the first is not counted.")] = 4,
-    rounds: Annotated[int, typer.Option(help="Runs of each checkout.")] = 7,
+    rounds: Annotated[int, typer.Option(help="Processes of each checkout.")] = 6,
 ) -> None:
-    """Train the same run in both checkouts in turn; the ratio of their medians, and of each round."""
-    data = f"--data-dir {data_dir}" if data_dir else ""
-    words = RUN.format(dataset=dataset, data=data, epochs=epochs).split()
-    words += [word for setting in SETTINGS for word in ("--set", setting)]
-    here = Path.cwd()
-    rates: dict[str, list[float]] = {"here": [], "other": []}
-    with tempfile.TemporaryDirectory() as folder:
-        for turn in range(rounds):
-            for name, checkout in list({"here": here, "other": other.resolve()}.items())[:: -1 if turn % 2 else 1]:
-                rates[name].append(rate(checkout, words, Path(folder) / f"{name}.h5"))
-            print(
-                f"round {turn + 1}: here {rates['here'][-1]:.0f}, other {rates['other'][-1]:.0f} images/s", flush=True
-            )
-    ratios = [a / b for a, b in zip(rates["here"], rates["other"], strict=True)]
-    ratio = median(rates["here"]) / median(rates["other"])
-    print(
-        f"{processor_model()}: here over other {ratio:.3f} (medians of {rounds}), "
-        f"median ratio of a round {median(ratios):.3f}, {min(ratios):.3f} to {max(ratios):.3f}"
-    )
+    """Train the Trifecta on Fashion-MNIST in both checkouts in turn; ratios of the medians and of the fastest steps."""
+    places = {"here": Path.cwd(), "other": other.resolve()}
+    found: dict[str, list[dict[str, list[float]]]] = {"here": [], "other": []}
+    for turn in range(rounds):
+        for name in list(places)[:: -1 if turn % 2 else 1]:
+            found[name].append(measure(places[name]))
+    print(f"{processor_model()}, one thread, {rounds} processes of each checkout; processor time, here over other:")
+    for part in ("step", "batch"):
+        middle, least = ([f([f(run[part]) for run in found[n]]) for n in places] for f in (median, min))
+        print(
+            f"{part}: medians {middle[0] / middle[1]:.3f}, fastest {least[0] / least[1]:.3f} ({1e3 * least[0]:.2f} ms)"
+        )
 
 
 if __name__ == "__main__":
