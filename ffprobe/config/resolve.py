@@ -107,7 +107,9 @@ def resolve(table: Mapping[str, Any], registry: Registry) -> RunConfig:
     known = [*RunSettings.model_fields, *SINGLE_SLOTS, "probes"]
     for key in rest:
         if key not in RunSettings.model_fields:
-            raise UsageError(f"There is no setting {key!r}.", hint=did_you_mean(key, known))
+            inside = [f"{table}.{key}" for table in TABLES if key in _fields(table)]
+            hint = f"Did you mean {inside[0]!r}?" if inside else did_you_mean(key, known)
+            raise UsageError(f"There is no setting {key!r}.", hint=hint)
     settings = validate(RunSettings, rest, "")
     _check_forms(slots, registry)
     return RunConfig(settings, slots, probes, observers)
@@ -118,6 +120,12 @@ TABLES = tuple(
 )
 """The settings that are tables of settings: ``training``, ``recording`` ..."""
 LISTS = ("probes", "observers")
+
+
+def _fields(table: str) -> Mapping[str, Any]:
+    """The settings in a table of settings."""
+    fields: Mapping[str, Any] = RunSettings.model_fields[table].annotation.model_fields  # type: ignore[union-attr]
+    return fields
 
 
 def check_tables(table: Mapping[str, Any], where: str = "") -> None:
@@ -136,7 +144,7 @@ def check_tables(table: Mapping[str, Any], where: str = "") -> None:
         value = table.get(key, {})
         if isinstance(value, Mapping) or (isinstance(value, str) and key in SINGLE_SLOTS):
             continue
-        inner = next(iter(RunSettings.model_fields[key].annotation.model_fields)) if key in TABLES else "name"  # type: ignore[union-attr]
+        inner = next(iter(_fields(key))) if key in TABLES else "name"
         hint = f"Name the setting in it: {key}.{inner}=... with --set, or a table [{key}] with {inner} = ... in TOML."
         raise UsageError(f"{key!r} cannot be {_short(value)}; it is a table of settings.", where=where, hint=hint)
     for key in LISTS:

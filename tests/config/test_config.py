@@ -87,6 +87,7 @@ def test_a_slot_may_be_just_a_name() -> None:
     [
         ({"training": {"epoch": 3}}, "'training.epoch'.*'epochs'"),
         ({"traning": {}}, "'traning'.*'training'"),
+        ({"epochs": 3}, "'epochs'.*Did you mean 'training.epochs'"),
         ({"training": {"epochs": 0}}, "'training.epochs' cannot be 0"),
         ({"training": {"epochs": "many"}}, "cannot be 'many'"),
         ({"training": 3}, "'training' cannot be 3"),
