@@ -176,7 +176,7 @@ class _Check:
         raise FfprobeError(
             f"The {kind} {component.name!r} breaks its contract on the first batch: {message}.",
             where=plugin.where,
-            hint=f"`ffprobe plugins info {plugin.name}` describes it.",
+            hint="" if plugin.distribution == "given" else f"`ffprobe plugins info {plugin.name}` describes it.",
         )
 
 
