@@ -189,18 +189,18 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
         unknown = ~np.isin(y, self.classes_)
         if unknown.any():
             raise ValueError(f"The label {y[unknown].tolist()[0]!r} is not among the classes {self.classes_.tolist()}.")
-        arrays = self._arrays(X)
+        _check_dimensions(X)
         if reset:
-            self._standardize(arrays)
-        elif arrays.shape[1:] != self.shape_:
-            raise ValueError(f"Expected inputs of shape {self.shape_}, but got {arrays.shape[1:]}.")
+            self._standardize(X)
+        elif X.shape[1:] != self.shape_:
+            raise ValueError(f"Expected inputs of shape {self.shape_}, but got {X.shape[1:]}.")
         drawn = None
         if weights is not None:
             drawn = torch.from_numpy(_check_sample_weight(weights, X, dtype=np.float64, ensure_non_negative=True))
         labels = torch.from_numpy(np.searchsorted(self.classes_, y))
         names = tuple(map(str, range(len(self.classes_))))
         zeros, ones = (0.0,) * self.shape_[0], (1.0,) * self.shape_[0]
-        return Samples(self._tensor(arrays), labels, names, zeros, ones, weights=drawn)
+        return Samples(self._tensor(X), labels, names, zeros, ones, weights=drawn)
 
     def _standardize(self, arrays: np.ndarray) -> None:
         self.shape_ = arrays.shape[1:]
@@ -257,10 +257,10 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
     def _scores(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, allow_nd=True, reset=False)
-        arrays = self._arrays(X)
-        if arrays.shape[1:] != self.shape_:
-            raise ValueError(f"Expected inputs of shape {self.shape_}, as in fit, but got {arrays.shape[1:]}.")
-        return self._scores_of(self._tensor(arrays))
+        _check_dimensions(X)
+        if X.shape[1:] != self.shape_:
+            raise ValueError(f"Expected inputs of shape {self.shape_}, as in fit, but got {X.shape[1:]}.")
+        return self._scores_of(self._tensor(X))
 
     def _scores_of(self, inputs: torch.Tensor) -> np.ndarray:
         import torch
@@ -283,14 +283,6 @@ class ForwardForwardClassifier(ClassifierMixin, BaseEstimator):
         with torch.inference_mode():
             goodness = [label_goodness(network, batch.to(dtype)) for batch in inputs.split(256)]
         return torch.cat(goodness, dim=1).float().numpy()
-
-    def _arrays(self, X: np.ndarray) -> np.ndarray:
-        if X.ndim not in (2, 3, 4):
-            raise ValueError(
-                "Expected samples [N, features], signals [N, channels, time] or images [N, channels, height, width], "
-                f"but got shape {X.shape}."
-            )
-        return X
 
     def _tensor(self, arrays: np.ndarray) -> torch.Tensor:
         import torch
@@ -384,3 +376,11 @@ def _layer_accuracy(goodness: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
     accuracy = (predicted_labels(torch.from_numpy(goodness)).numpy() == labels).mean(axis=1)
     return np.where(np.isnan(goodness).all(axis=(1, 2)), np.nan, accuracy)
+
+
+def _check_dimensions(X: np.ndarray) -> None:
+    if X.ndim not in (2, 3, 4):
+        raise ValueError(
+            "Expected samples [N, features], signals [N, channels, time] or images [N, channels, height, width], "
+            f"but got shape {X.shape}."
+        )

@@ -48,9 +48,8 @@ class Incremental:
         self.config = configure(registry, samples)
         self.experiment = build(self.config, registry, split_of(self.config, registry, samples, False))
         setup, depth = self.experiment.setup, self.experiment.network.depth
-        if first_epoch_of_all(
-            setup.scheduler, depth, self.config.settings.training.epochs, len(self.experiment.loader)
-        ):
+        epochs, steps = self.config.settings.training.epochs, len(self.experiment.loader)
+        if first_epoch_of_all(setup.scheduler, setup.groups, depth, epochs, steps):
             raise UsageError(
                 f"partial_fit trains one pass at a time, but the scheduler {setup.scheduler.name!r} trains one layer "
                 "after another over many.",

@@ -10,9 +10,9 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 from torch.utils.data import Dataset as TorchDataset
 
-from ffprobe.data.hold_out import hold_out
 from ffprobe.data.images import Images, channel_statistics
 from ffprobe.data.samples import Samples
+from ffprobe.data.train_test import train_test_indices
 from ffprobe.errors import UsageError
 from ffprobe.given.arrays import class_indices, inputs_of, labels_of
 
@@ -59,12 +59,7 @@ def validation_part(data: Any, train: Samples, classes: Sequence[Any], expected:
 
 def split_off_test(samples: Samples) -> tuple[Samples, Samples, float]:
     """Training samples, test samples, and the fraction of the latter; the same for every seed of a run."""
-    train, test = hold_out(samples, TEST_FRACTION, torch.Generator().manual_seed(0))
-    if not len(test):
-        raise UsageError(
-            "No class has two samples, so none can be held out for a test.",
-            hint='Hand in data={"train": (X, y), "test": (X_test, y_test)}.',
-        )
+    train, test = train_test_indices(samples.labels, TEST_FRACTION, groups=samples.groups, classes=samples.classes)
     return samples.subset(train), samples.subset(test), TEST_FRACTION
 
 

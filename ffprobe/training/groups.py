@@ -54,24 +54,21 @@ def plan(
     return tuple(sorted(groups, key=lambda g: (g[1] - g[0], g)))
 
 
-def first_epoch_of_all(scheduler: UpdateScheduler, depth: int, epochs: int, steps_per_epoch: int) -> int:
+def first_epoch_of_all(
+    scheduler: UpdateScheduler, groups: tuple[Group, ...], depth: int, epochs: int, steps_per_epoch: int
+) -> int:
     """The first epoch, from 0, in which every layer that a run trains has begun to learn.
 
     It is 0 unless layers learn one after another. Until then an accuracy says nothing about the layers to come.
     """
-    begun: set[int] = set()
-    first = 0
+    missing = {layer for a, b in groups for layer in range(a, b)}
     for epoch in range(epochs):
         for offset in range(min(steps_per_epoch, 4 * depth)):
-            layers = {
-                i
-                for a, b in groups_of_step(scheduler, epoch * steps_per_epoch + offset, epoch, depth)
-                for i in range(a, b)
-            }
-            if layers - begun:
-                begun |= layers
-                first = epoch
-    return first
+            step = epoch * steps_per_epoch + offset
+            missing -= {layer for a, b in groups_of_step(scheduler, step, epoch, depth) for layer in range(a, b)}
+        if not missing:
+            return epoch
+    return epochs - 1
 
 
 def groups_of_step(scheduler: UpdateScheduler, step: int, epoch: int, depth: int) -> list[Group]:

@@ -270,8 +270,8 @@ class Trainer:
     @cached_property
     def _complete_from(self) -> int:
         """The epoch from which on the accuracy decides: all layers have begun to learn."""
-        scheduler, depth = self.experiment.setup.scheduler, self.experiment.network.depth
-        return first_epoch_of_all(scheduler, depth, self._epochs, self._per_epoch)
+        setup, depth = self.experiment.setup, self.experiment.network.depth
+        return first_epoch_of_all(setup.scheduler, setup.groups, depth, self._epochs, self._per_epoch)
 
     @cached_property
     def _layer_costs(self) -> tuple[float, ...]:

@@ -115,7 +115,7 @@ class Endless(IterableDataset):
         ({"train": (X, Y), "test": (X, Y + 1)}, "contain 2, which no training label is"),
         (Endless(), "no length"),
         (42, "is no data set"),
-        ((X[:2], [0, 1]), "none can be held out"),
+        ((X[:2], [0, 1]), "none of them is a test sample"),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_a_sentence(data, sentence):
