@@ -19,13 +19,23 @@ class Training(Params):
         64, ge=1, le=1_000_000, description="training images per step; each gives a positive and a negative example"
     )
     learning_rate: float = Field(1e-3, gt=0, description="base learning rate of every optimizer")
-    lr_schedule: Literal["network", "constant", "cosine"] = Field(
+    lr_schedule: Literal["network", "constant", "cosine", "linear"] = Field(
         "network",
         description="learning rate schedule: network (the steps of the network's paper, scaled to the length of the "
-        "run), constant or cosine",
+        "run), constant, cosine or linear",
     )
     min_lr_fraction: float = Field(
-        0.0, ge=0, le=1, description="final learning rate of the cosine schedule as a fraction of learning_rate"
+        0.0,
+        ge=0,
+        le=1,
+        description="final learning rate of the cosine and the linear schedule as a fraction of learning_rate",
+    )
+    warmup_fraction: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="fraction of the run during which the learning rate rises linearly to learning_rate; the schedule "
+        "fills the rest of the run",
     )
     optimizer: Literal["adam", "adamw", "sgd"] = Field(
         "adam", description="adam, adamw or sgd; every update group has its own optimizer"
@@ -68,7 +78,14 @@ class Training(Params):
         description="padding of the random crop, in pixels (empty: 4, or one eighth of the shorter side if that is "
         "below 28 pixels); of signals the largest shift, in time steps (empty: one sixteenth of the length)",
     )
+    crop_fill: Literal["zeros", "reflect"] = Field(
+        "zeros",
+        description="pixels outside the image in the random crop: zeros (black) or reflect (mirrored at its edge)",
+    )
     rotation: float = Field(15.0, ge=0, le=180, description="maximum random rotation in either direction, in degrees")
+    flip: bool = Field(
+        False, description="where pixels are augmented, mirror each image left to right with probability 1/2"
+    )
     sync_batch_norm: bool = Field(
         True,
         description="with several processes (torchrun), compute batch normalization over the whole batch; false: over "
@@ -92,6 +109,11 @@ class Training(Params):
     )
     num_evaluations: int = Field(20, ge=1, description="maximum number of evaluations, evenly spaced")
     evaluation_batch: int = Field(512, ge=1, description="images per batch in evaluation")
+    evaluation_flip: bool = Field(
+        False,
+        description="in evaluation and prediction, use the mean of an image's goodness and that of its mirror image "
+        "(test-time augmentation), where training mirrors images, too (flip)",
+    )
     test: Literal["end", "never", "every"] = Field(
         "end",
         description="when the test set is evaluated: end (once, after training), never, or every (at each evaluation; "

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from ffprobe.data.augment import augment
+from ffprobe.data.augment import CropFill, augment
 from ffprobe.data.normalize import normalize
 from ffprobe.data.pixels_on_disk import PixelsOnDisk
 from ffprobe.data.samples import Samples
@@ -28,6 +28,8 @@ class Loader:
             None disables augmentation.
         shift: largest shift of the augmentation, in pixels or time steps.
         degrees: largest rotation of the augmentation, in degrees.
+        flip: whether the augmentation mirrors images left to right.
+        fill: what the augmentation's crop shows outside the image.
         drop_last: whether an incomplete last batch is dropped.
         dtype: dtype of the normalized inputs.
         memory_format: memory format of normalized images ``[B, C, H, W]``.
@@ -48,6 +50,8 @@ class Loader:
         augment_generator: torch.Generator | None = None,
         shift: int = 0,
         degrees: float = 0.0,
+        flip: bool = False,
+        fill: CropFill = "zeros",
         drop_last: bool = True,
         dtype: torch.dtype = torch.float32,
         memory_format: torch.memory_format = torch.channels_last,
@@ -64,7 +68,7 @@ class Loader:
         self._labels, self._weights = samples.labels.to(device), samples.weights
         self._mean, self._std = samples.mean, samples.std
         self._shuffle, self._augment = shuffle_generator, augment_generator
-        self._shift, self._degrees = shift, degrees
+        self._shift, self._degrees, self._flip, self._fill = shift, degrees, flip, fill
         self._dtype, self._memory_format = dtype, memory_format
         self._part = part or (lambda count: slice(0, count))
 
@@ -100,7 +104,10 @@ class Loader:
                 self._inputs[batch[rows]].to(self._device, non_blocking=True) if self._on_disk else self._inputs[chosen]
             )
             if self._augment is not None and inputs.dim() == 4:
-                inputs = augment(inputs, self._augment, self._shift, self._degrees, (len(batch), rows))
+                shown = (len(batch), rows)
+                inputs = augment(
+                    inputs, self._augment, self._shift, self._degrees, shown, flip=self._flip, fill=self._fill
+                )
             elif self._augment is not None:
                 inputs = shift_signals(inputs, self._augment, self._shift, (len(batch), rows))
             yield self._normalized(inputs), self._labels[chosen], batch

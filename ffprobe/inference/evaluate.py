@@ -54,7 +54,17 @@ def label_goodness(network: LayeredNetwork, images: torch.Tensor) -> torch.Tenso
 
 
 def scanned_goodness(network: LayeredNetwork, images: torch.Tensor, layers: Sequence[int]) -> torch.Tensor:
-    """``label_goodness`` of some layers only, in ascending order: ``[len(layers), B, K]``; deeper layers do not run."""
+    """``label_goodness`` of some layers only, in ascending order: ``[len(layers), B, K]``; deeper layers do not run.
+
+    With ``network.flip_evaluation``, the mean of each image's goodness and that of its mirror image.
+    """
+    goodness = _scanned(network, images, layers)
+    if not network.flip_evaluation:
+        return goodness
+    return (goodness + _scanned(network, images.flip(-1), layers)) / 2
+
+
+def _scanned(network: LayeredNetwork, images: torch.Tensor, layers: Sequence[int]) -> torch.Tensor:
     if network.form == "class":
         return _goodness(network, images, None, layers, None)
     if not network.shows_label:

@@ -77,7 +77,13 @@ class _RecordedScan:
 
     def full(self, layers: Sequence[int]) -> torch.Tensor:
         """Goodness ``[L, N, K]``; NaN in the other layers."""
-        x, labels, shape = self._x, None, (self.images, self.classes)
+        goodness = self._goodness(self._x, layers)
+        if not self._network.flip_evaluation:
+            return goodness
+        return (goodness + self._goodness(self._x.flip(-1), layers)) / 2
+
+    def _goodness(self, x: torch.Tensor, layers: Sequence[int]) -> torch.Tensor:
+        labels, shape = None, (self.images, self.classes)
         if self.form == "pair":
             x = x[:, None].expand(*shape, *x.shape[1:]).flatten(0, 1)
             labels = self._labels.expand(*shape).flatten()

@@ -27,6 +27,7 @@ class NetworkLabelScan(LabelScan):
         max_features: maximum number of features per image and layer; None if features are not used.
         autocast: returns a context manager for the run's precision.
         rows: inputs per forward pass of a layer.
+        flip: whether goodness is the mean with that of the mirror images; None for ``network.flip_evaluation``.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class NetworkLabelScan(LabelScan):
         max_features: int | None,
         autocast: Callable[[], Any],
         rows: int = 512,
+        flip: bool | None = None,
     ) -> None:
         super().__init__(len(images), network.depth, network.classes, network.form)
         self._network, self._images, self._max_features = network, images, max_features
@@ -48,7 +50,15 @@ class NetworkLabelScan(LabelScan):
             short.source + 1: i for i, short in shortcuts if short is not None
         }  # by layer: last layer to use it
 
+        self._mirrored: NetworkLabelScan | None = None
+        if network.flip_evaluation if flip is None else flip:
+            self._mirrored = NetworkLabelScan(network, images.flip(-1), max_features, autocast, rows, flip=False)
+
     def _advance(self, layer: int, alive: torch.Tensor) -> torch.Tensor:
+        goodness = self._own_goodness(layer, alive)
+        return goodness if self._mirrored is None else (goodness + self._mirrored._own_goodness(layer, alive)) / 2
+
+    def _own_goodness(self, layer: int, alive: torch.Tensor) -> torch.Tensor:
         pair = self.form == "pair"
         wanted = alive if pair else alive.any(dim=1, keepdim=True)
         if layer == 0:

@@ -12,6 +12,7 @@ from ffprobe.config.settings import RunConfig
 from ffprobe.data.images import Images
 from ffprobe.data.samples import InputKind, Samples
 from ffprobe.errors import FileError
+from ffprobe.inference.evaluation_flip import flips_evaluation
 from ffprobe.network.network import LayeredNetwork
 from ffprobe.plugin.error_attribution import attribute_errors
 from ffprobe.plugin.registry import Registry
@@ -105,6 +106,8 @@ def rebuild(run: RunFile, config: RunConfig, registry: Registry, device: str = "
             len(classes),
             made["loss"],
         )
+    kind = attributes.get("input_kind", "pixels")
+    network.flip_evaluation = flips_evaluation(config.settings.training, kind, shape)
     state = _weights(run)
     untrained = {i for i in range(network.depth) if _goodness_names(network, i) - set(state)}
     network.drop_goodness(untrained)  # the file has no goodness parameters for layers that no loss trains
@@ -123,7 +126,7 @@ def rebuild(run: RunFile, config: RunConfig, registry: Registry, device: str = "
     return Trained(
         network,
         classes,
-        attributes.get("input_kind", "pixels"),
+        kind,
         shape,
         tuple(attributes["image_mean"]),
         tuple(attributes["image_std"]),

@@ -38,6 +38,8 @@ class LayeredNetwork(nn.Module):
 
     Attributes:
         shows_label: whether the input of the first layer depends on the label.
+        flip_evaluation: whether a label scan gives the mean goodness of an image and its mirror image
+            (``training.evaluation_flip``); training and ``forward`` do not depend on it.
         trained_layers: indices of the layers whose goodness is meaningful: all but those given to ``drop_goodness``.
     """
 
@@ -53,6 +55,7 @@ class LayeredNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.classes = classes
+        self.flip_evaluation = False
         self.form = goodness.form
         self.shows_label = encoder.shows_label
         self.encoder = encoder.build(shape, classes)

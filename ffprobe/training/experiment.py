@@ -20,13 +20,14 @@ from ffprobe.components.process_group import ProcessGroup
 from ffprobe.components.rule import Learner, LearnerSetup
 from ffprobe.components.scheduler import UpdateScheduler
 from ffprobe.config.settings import RunConfig
-from ffprobe.data.augment import default_shift
+from ffprobe.data.augment import default_shift, images_augmented
 from ffprobe.data.loader import Loader
 from ffprobe.data.samples import Samples
 from ffprobe.distributed.shared_batches import refuse_what_needs_the_whole_batch, share_batch_statistics
 from ffprobe.distributed.whole_batch import WholeBatchNegatives
 from ffprobe.errors import FfprobeError, UsageError
 from ffprobe.hookspecs import RunContext
+from ffprobe.inference.evaluation_flip import flips_evaluation
 from ffprobe.network.compiling import choose_compile, compile_layers
 from ffprobe.network.network import LayeredNetwork
 from ffprobe.plugin.error_attribution import attribute_errors
@@ -148,6 +149,7 @@ def build(
     with attribute_errors(registry, "building the network"), seeded(settings.seed, "init"):
         parts = (components["network"], encoder, components["normalizer"], components["goodness"])
         network = LayeredNetwork(*parts, split.train.shape, classes, components["loss"])
+    network.flip_evaluation = flips_evaluation(training, split.train.kind, split.train.shape)
     if sharing.size > 1:
         batch = min(training.batch_size, len(split.train))
         refuse_what_needs_the_whole_batch(components, network, sharing, batch, training.sync_batch_norm)
@@ -283,6 +285,8 @@ def _loader(
         augment_generator=streams["augmentation"] if augmented else None,
         shift=shift,
         degrees=training.rotation,
+        flip=training.flip,
+        fill=training.crop_fill,
         dtype=dtype,
         part=process_group.begin_batch,
     )
@@ -291,9 +295,7 @@ def _loader(
 def _augmentation(samples: Samples, setting: Any) -> tuple[bool, int]:
     """Whether the training samples are augmented, and their largest shift by default, in pixels or time steps."""
     if samples.kind == "pixels":
-        side = min(samples.shape[1:])
-        # a rotation to the nearest pixel distorts 8x8 digits: it costs 5 points of validation accuracy there
-        return (side >= 16 if setting == "auto" else setting), default_shift(side)
+        return images_augmented(samples.shape, setting), default_shift(min(samples.shape[1:]))
     signals = samples.kind == "values" and len(samples.shape) == 2
     if setting is True and not signals:
         raise UsageError(

@@ -53,11 +53,18 @@ def learning_rate(settings: Training, steps: Sequence[tuple[float, float]], done
         done: number of optimizer steps completed so far.
         total: number of optimizer steps of the whole run.
     """
-    share = done / max(total, 1)
+    share, warmup = done / max(total, 1), settings.warmup_fraction
+    if share < warmup:
+        # the first step moves the weights, too: a rate of 0 would waste it
+        return settings.learning_rate * (share + 1 / total) / (warmup + 1 / total)
+    share = (share - warmup) / (1 - warmup)
+    lowest = settings.min_lr_fraction
     if settings.lr_schedule == "constant":
         factor = 1.0
     elif settings.lr_schedule == "cosine":
-        factor = settings.min_lr_fraction + (1 - settings.min_lr_fraction) * 0.5 * (1 + math.cos(math.pi * share))
+        factor = lowest + (1 - lowest) * 0.5 * (1 + math.cos(math.pi * share))
+    elif settings.lr_schedule == "linear":
+        factor = lowest + (1 - lowest) * (1 - share)
     else:
         factor = next((f for at, f in reversed(list(steps)) if share >= at), 1.0)
     return settings.learning_rate * factor

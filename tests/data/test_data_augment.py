@@ -109,3 +109,35 @@ def test_too_large_a_side_is_refused():
 @pytest.mark.parametrize(("height", "shift"), [(64, 4), (32, 4), (28, 4), (16, 2), (8, 1), (4, 0)])
 def test_default_shift(height, shift):
     assert default_shift(height) == shift
+
+
+@pytest.mark.parametrize("shift", [0, 4])
+def test_reflecting_crop_equals_torchvision(shift):
+    batch = pictures(8)
+    offsets = torch.randint(-shift, shift + 1, (8, 2), generator=torch.Generator().manual_seed(2))
+    ours = move(batch, offsets, torch.zeros(8, dtype=torch.float64), "reflect")
+    for picture, (down, right), result in zip(batch, offsets.tolist(), ours, strict=True):
+        padded = tv.pad(picture, [4] * 4, padding_mode="reflect")
+        assert torch.equal(result, tv.crop(padded, 4 + down, 4 + right, 32, 32))
+
+
+def test_what_a_rotation_uncovers_is_black_with_a_reflecting_crop_too():
+    turned = move(pictures(1), torch.zeros(1, 2).long(), torch.tensor([45.0]).double(), "reflect")
+    assert turned[0, :, 0, 0].tolist() == [0, 0, 0]
+
+
+def test_flipping_mirrors_about_half_of_the_images_and_changes_no_other_draw():
+    batch = pictures(200)
+    plain = augment(batch, torch.Generator().manual_seed(4), 2, 5.0)
+    flipped = augment(batch, torch.Generator().manual_seed(4), 2, 5.0, flip=True)
+    mirrored = [i for i in range(200) if torch.equal(flipped[i], plain[i].flip(-1))]
+    same = [i for i in range(200) if torch.equal(flipped[i], plain[i])]
+    assert len(mirrored) + len(same) == 200
+    assert 70 < len(mirrored) < 130
+
+
+def test_flips_are_drawn_for_the_whole_batch():
+    batch = pictures(6)
+    whole = augment(batch, torch.Generator().manual_seed(4), 0, 0.0, flip=True)
+    part = augment(batch[2:4], torch.Generator().manual_seed(4), 0, 0.0, (6, slice(2, 4)), flip=True)
+    assert torch.equal(part, whole[2:4])
