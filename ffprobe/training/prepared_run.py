@@ -9,12 +9,13 @@ import torch
 
 from ffprobe.components.process_group import ProcessGroup
 from ffprobe.config.settings import RunConfig
-from ffprobe.errors import FfprobeError, UsageError
+from ffprobe.errors import FfprobeError, PluginError, UsageError, describe
 from ffprobe.inference.activations import ActivationSampler
 from ffprobe.plugin.error_attribution import attribute_errors
 from ffprobe.plugin.registry import Registry
 from ffprobe.runtime.seeding import stream
-from ffprobe.store.schema import ActivationRecord, RunMetadata, Variable
+from ffprobe.store.layout import check_schema
+from ffprobe.store.schema import ActivationRecord, RunMetadata, Variable, run_schema
 from ffprobe.training.experiment import Experiment, build
 from ffprobe.training.image_choice import recorded_rows
 from ffprobe.training.metadata import run_metadata
@@ -73,11 +74,26 @@ def _metadata(experiment: Experiment, sampler: ActivationSampler | None, fit: in
     context = experiment.context
     with attribute_errors(experiment.registry, "declaring what a probe records"):
         declared: dict[str, Sequence[Variable]] = {p.name: p.variables(context) for p in experiment.probes}
+    for probe in experiment.probes:
+        _check_declared(probe.name, declared[probe.name], experiment.registry)
     records: Sequence[ActivationRecord] = sampler.records if sampler else ()
     total = len(sampler.images) if sampler else 0
     probes = {name: variables for name, variables in declared.items() if variables}
     with attribute_errors(experiment.registry, "running the untrained network", FfprobeError):  # counts multiply-adds
         return run_metadata(experiment, records, (fit, total - fit), probes, command)
+
+
+def _check_declared(probe: str, variables: Sequence[Variable], registry: Registry) -> None:
+    """Refuse what a file cannot hold while the probe's name is known; the whole file is checked when it is created."""
+    try:
+        check_schema(run_schema(RunMetadata(("0",), ("a", "b"), 1, 1, {}, probes={probe: variables})))
+    except (ValueError, TypeError, AttributeError) as error:
+        where = next((p.where for p in registry.loaded if any(o.name == probe for o in p.offers)), "")
+        raise PluginError(
+            f"The probe {probe!r} declares what a run file cannot hold: {describe(error).strip().removesuffix('.')}.",
+            where=where,
+            hint="Change what its method variables() returns; see docs/hooks.md.",
+        ) from error
 
 
 def _sampler(experiment: Experiment) -> tuple[ActivationSampler | None, int]:
