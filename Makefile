@@ -11,7 +11,7 @@ PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -o time_limi
 # long, and so does the start of every program.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo check test lint types stress cluster bench gallery methods docs clean
+.PHONY: demo check test lint types stress cluster bench gallery methods rates docs clean
 
 # A quarter of the width and small batches, so that both runs and their analyses fit a minute on two cores.
 BUDGET := --dataset digits --epochs 25 --batch-size 32 --set network.width=0.25 --set training.learning_rate=0.003
@@ -64,6 +64,7 @@ bench: $(VENV)/installed-test
 	$(BIN)/python -m benchmarks.compile
 	$(BIN)/python -m benchmarks.around
 	$(BIN)/python -m benchmarks.evaluation runs/bench/*.h5
+	$(BIN)/ffprobe bench cost --preset trifecta --preset pred --preset local-speedrun -b 128 --csv docs/results/step-cost.csv
 	$(BIN)/python -m benchmarks.memory
 	$(if $(TCMALLOC),LD_PRELOAD=$(TCMALLOC) $(BIN)/python -m benchmarks.memory)
 	$(BIN)/python -m benchmarks.scale
@@ -85,7 +86,14 @@ gallery: $(VENV)/installed
 # every method of the field at one budget (overnight on two cores; it may be stopped and called again), then the page
 methods: $(VENV)/installed
 	CIFAR10_JPEG=$(CIFAR10) $(BIN)/ffprobe sweep studies/methods.toml --out runs/methods --jobs $(WORKERS)
+	CIFAR10_JPEG=$(CIFAR10) $(BIN)/python studies/floors.py
 	CIFAR10_JPEG=$(CIFAR10) $(BIN)/python studies/methods.py runs/methods
+
+# the learning rates of studies/methods.toml, by an equal small search (hours; resumes); before make methods
+rates: $(VENV)/installed
+	CIFAR10_JPEG=$(CIFAR10) $(BIN)/python studies/rates.py plan
+	CIFAR10_JPEG=$(CIFAR10) $(BIN)/ffprobe sweep studies/rates.toml --out runs/rates --jobs $(WORKERS)
+	CIFAR10_JPEG=$(CIFAR10) $(BIN)/python studies/rates.py choose runs/rates
 
 # the documentation site in site/; fails on a broken link; mkdocs.yml has the pages
 docs: $(VENV)/installed-docs

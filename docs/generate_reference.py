@@ -67,6 +67,8 @@ ROLES: dict[str, tuple[str, str, dict[str, tuple[str, ...]]]] = {
                 "convolutions",
                 "square_sums",
                 "flat_as_stored",
+                "OperationCounter",
+                "EnergyMeter",
             ),
             "Evaluation": (
                 "goodness_for_negatives",

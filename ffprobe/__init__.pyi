@@ -143,6 +143,7 @@ from .prediction.calibration import Calibration as Calibration
 from .prediction.label_scan import LabelScan as LabelScan
 from .prediction.predicted_labels import predicted_labels as predicted_labels
 from .prediction.recorded_label_scan import RecordedLabelScan as RecordedLabelScan
+from .runtime.energy import EnergyMeter as EnergyMeter
 from .runtime.seeding import stream as stream
 from .runtime.version import __version__ as __version__
 from .store.reader import RunFile as RunFile
@@ -150,6 +151,7 @@ from .store.schema import Dimension as Dimension
 from .store.schema import Variable as Variable
 from .training.group_learner import GroupLearner as GroupLearner
 from .training.groups import groups_of_step as groups_of_step
+from .training.operation_counter import OperationCounter as OperationCounter
 from .training.sandbox import Sandbox as Sandbox
 
 __all__: list[str]

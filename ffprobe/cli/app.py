@@ -11,7 +11,9 @@ import typer
 from ffprobe.cli import (
     analyze,
     audit,
+    bench,
     compare,
+    cost,
     doctor,
     export,
     ls,
@@ -71,6 +73,7 @@ def build_app(words: Sequence[str] = ()) -> typer.Typer:
     questions = analyze.names() if "analyze" in words else None
     command("analyze", analyze.analyze, "Answer a question from recorded runs.", epilog=questions)
     command("compare", compare.compare, "Compare sets of plugins over seeds.")
+    command("cost", cost.cost, "Compare what runs cost at equal accuracy and equal time.")
     command("report", report.report, "Write all analyses of some runs on one page.")
     command("audit", audit.audit, "Answer a reviewer's questions about some runs on one page.")
     command("view", view.view, "Show runs in a browser, live while they train.")
@@ -79,6 +82,7 @@ def build_app(words: Sequence[str] = ()) -> typer.Typer:
     app.add_typer(plugins.app, name="plugins")
     command("replay", replay.replay, "Check a method against recorded trajectories.")
     command("repair", repair.repair, "Make the file of a killed run readable for all programs.")
+    app.add_typer(bench.app, name="bench")
     command("doctor", doctor.doctor, "Check the installation, the device and the disk.")
     _add_plugin_commands(app)
     return app

@@ -1,4 +1,4 @@
-"""The presets that came with the recordings of 2026 learn from digits."""
+"""The presets that came in 2026 learn from digits."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "softhebb": {"width": 0.1},
     "vgg5": {"width": 0.05},
     "patch-vgg": {"width": 0.05},
+    "fast-vgg": {"width": 0.1},
 }
 NAMES = ["softhebb", "sign-symmetry", "prototype-cosine", "sff", "auglocal", "infopro", "dgl", "ep-pcn", "clapp"]
+NAMES += ["local-speedrun"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,1 @@
+"""Measures single training steps: time, operations, memory."""
