@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import math
 import statistics
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -19,9 +20,9 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
-from scipy.stats import t
 
 import ffprobe
+from ffprobe.analysis.measures.statistics import Estimate, holm, paired_difference
 from ffprobe.config.preset_files import read_preset
 from ffprobe.plugin.registry import Registry
 from ffprobe.sweep.grid import Grid, read_grid
@@ -33,6 +34,8 @@ PAGE = HERE.parent / "docs" / "methods.md"
 READING = HERE / "methods-reading.md"
 """The interpretation of the numbers, written by hand."""
 ROWS = HERE.parent / "docs" / "results" / "methods.csv"
+FLOORS = HERE.parent / "docs" / "results" / "floors.csv"
+FLOOR = "logistic-regression"
 PAPERS = {"fashion-mnist": "fashion-mnist", "cifar10-jpeg": "cifar10"}
 """The data sets that papers report, and their names in published.toml."""
 TITLES = {"digits": "digits", "fashion-mnist": "Fashion-MNIST", "cifar10-jpeg": "CIFAR-10 (JPEG)"}
@@ -46,6 +49,8 @@ class Row(NamedTuple):
         data: its point on the axis of data sets.
         seed: its point on the axis of seeds.
         accuracy: on the test set by the run's evaluator, percent.
+        last: on the test set by the goodness of the last layer alone, percent; NaN where it has none.
+        tested: number of test images.
         speed: training images per second, median over epochs.
         memory: peak resident set of the process, or peak GPU memory, in bytes.
         passes: inputs that went through the most evaluated layer, per image.
@@ -57,6 +62,8 @@ class Row(NamedTuple):
     data: str
     seed: str
     accuracy: float
+    last: float
+    tested: float
     speed: float
     memory: float
     passes: float
@@ -77,18 +84,26 @@ LITERATURE = (
 """What stands above the table of the literature."""
 
 
+NUMBERS = slice(3, 9)
+"""The numbers of a row."""
+
+
 @dataclass
 class Cell:
     """One method on one data set, over its seeds.
 
     Attributes:
         accuracy: on the test set by the run's evaluator, percent, by seed.
+        last: by the last layer's goodness, percent, of each run.
+        tested: number of test images; 0 if unknown.
         speed: training images per second, of each run.
         memory: peak resident set of the process, or peak GPU memory, in bytes, of each run.
         passes: inputs that went through the most evaluated layer, per image.
     """
 
     accuracy: dict[str, float] = field(default_factory=dict)
+    last: list[float] = field(default_factory=list)
+    tested: float = 0
     speed: list[float] = field(default_factory=list)
     memory: list[float] = field(default_factory=list)
     passes: float = float("nan")
@@ -112,6 +127,7 @@ def main(
     grid: Annotated[Path, typer.Option(help="The grid that was swept.")] = HERE / "methods.toml",
     out: Annotated[Path, typer.Option(help="The page to write.")] = PAGE,
     rows: Annotated[Path, typer.Option(help="CSV with every run's numbers, used where a run file is missing.")] = ROWS,
+    floor_rows: Annotated[Path, typer.Option(help="CSV of studies/floors.py.")] = FLOORS,
 ) -> None:
     """Read the runs and write the page."""
     published = tomllib.loads((HERE / "published.toml").read_text(encoding="utf-8"))
@@ -121,17 +137,34 @@ def main(
     with rows.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(Row._fields)
-        writer.writerows([*row[:3], *map(_text, row[3:7]), *row[7:]] for row in finished)
+        writer.writerows([*row[:3], *map(_text, row[NUMBERS]), *row[NUMBERS.stop :]] for row in finished)
     made = sorted({row.where for row in finished})
+    methods = {**floors(floor_rows), **methods}
     out.write_text(page(read, methods, (len(finished), planned), published, made), encoding="utf-8")
 
 
+def floors(path: Path) -> dict[str, Method]:
+    """The row of logistic regression on pixels; none without the file of studies/floors.py."""
+    if not path.exists():
+        return {}
+    method = Method(reaches="no layers")
+    with path.open(newline="", encoding="utf-8") as file:
+        for line in csv.DictReader(file):
+            cell = method.cells.setdefault(line["data"], Cell())
+            cell.accuracy[line["seed"]] = float(line["accuracy"])
+            cell.tested = float(line["tested"])
+    return {FLOOR: method}
+
+
 def kept(path: Path) -> dict[tuple[str, str, str], Row]:
-    """The stored rows by method, data set and seed; empty if there is no such file."""
+    """The stored rows by method, data set and seed; empty if there is no such file, or one with other columns."""
     if not path.exists():
         return {}
     with path.open(newline="", encoding="utf-8") as file:
-        read = [Row(*words[:3], *map(float, words[3:7]), *words[7:]) for words in list(csv.reader(file))[1:]]
+        head, *lines = csv.reader(file)
+    if tuple(head) != Row._fields:
+        return {}
+    read = [Row(*words[:3], *map(float, words[NUMBERS]), *words[NUMBERS.stop :]) for words in lines]
     return {row[:3]: row for row in read}
 
 
@@ -161,6 +194,8 @@ def collect(
             with ffprobe.open(run_plan.job.out) as run:
                 numbers = (
                     100 * float(run.read("final/model_test_accuracy")),
+                    100 * float(run.read("final/test_accuracy")[-1]),
+                    float(run.variable("test/true_label").shape[0]),
                     float(statistics.median(run.read("metrics/images_per_second"))),
                     float(run.read("final/peak_memory")),
                     passes(run, run_plan.config),
@@ -174,6 +209,8 @@ def collect(
         rows.append(row)
         cell = method.cells.setdefault(row.data, Cell())
         cell.accuracy[row.seed] = row.accuracy
+        cell.last.append(row.last)
+        cell.tested = row.tested
         cell.speed.append(row.speed)
         cell.memory.append(row.memory)
         cell.passes = row.passes
@@ -225,11 +262,14 @@ def page(
         "# Methods of the field at one budget",
         "<!-- Made by studies/methods.py from run files; change studies/methods.toml or published.toml, then `make"
         " methods`. -->",
-        f"Test accuracy in percent, mean ± standard deviation over {seeds} seeds (or the number in parentheses),"
-        " at one small budget for all methods: the same images, epochs and batches, a quarter of each network's width,"
-        " no augmentation (`studies/methods.toml`). **These are not the papers' numbers and cannot be:** those are in"
-        " the columns beside, their budgets below. Each method keeps its own network and learning rate, so a row shows"
-        " what a method reaches at this budget, not which idea is better.",
+        "**A smoke test, not a ranking**: the same small budget for all methods, 750 steps of 2,000 images at a quarter"
+        " of each network's width, without augmentation (`studies/methods.toml`). **These are not the papers' numbers"
+        " and cannot be:** those are in the columns beside, their budgets below.",
+        f"Test accuracy in percent, mean over {seeds} seeds (or the number in parentheses) ± standard deviation over"
+        " seeds ± standard error from the number of test images, which more seeds do not reduce. Each method predicts"
+        " as its authors do; *last* is the last layer's goodness alone, a dash where it has none. Each method keeps its"
+        " own network. Compare a row with its floors (logistic regression on pixels; `untrained-...`, a linear readout"
+        " of the same network before training) and with backpropagation on its own network (`bp-...`).",
         f"{planned[0]} of {planned[1]} runs are finished." if planned[0] < planned[1] else "",
         _table(methods, data, published),
         f"Made with {'; '.join(made)}. `make methods` repeats it; bfloat16 where the processor has it natively."
@@ -245,9 +285,9 @@ def page(
         LITERATURE,
         _literature(published.get("literature", [])),
         "## Agreement with the literature",
-        "An order that a paper predicts *agrees* or *differs* where the 95 % interval of the mean paired difference"
-        " over seeds (after the ±, Student's t) excludes 0; otherwise it is inconclusive. There is no correction"
-        " for multiple comparisons.",
+        "An order that a paper predicts *agrees* or *differs* where the paired t test over seeds gives p < 0.05, after"
+        " the Holm-Bonferroni correction over all orders on all data sets; otherwise it is inconclusive. After the ±:"
+        " half of the 95 % interval, not corrected.",
         _orders(methods, data, published["orders"]),
         READING.read_text(encoding="utf-8").strip() if READING.exists() else "",
     ]
@@ -255,15 +295,17 @@ def page(
 
 
 def _table(methods: Mapping[str, Method], data: Sequence[str], published: Mapping[str, Any]) -> str:
-    heads = [[TITLES.get(name, name), *(["its paper"] if name in PAPERS else [])] for name in data]
+    heads = [[TITLES.get(name, name), "last", *(["its paper"] if name in PAPERS else [])] for name in data]
     head = ["method", "description", *(h for pair in heads for h in pair), "images/s", "peak MB"]
     right = ["---:"] * (len(head) - 2)
     rows = [[*head, "each loss reaches", "passes"], ["---", "---", *right, "---", "---:"]]
     for name, method in methods.items():
-        said = published["methods"].get(name, {})
+        said = published["methods"].get(name, {"says": "on pixels: the floor"} if name == FLOOR else {})
         numbers: list[str] = []
         for one in data:
-            numbers.append(_accuracy(method.cells.get(one, Cell())))
+            cell = method.cells.get(one, Cell())
+            last = statistics.mean(cell.last) if cell.last else math.nan
+            numbers += [_accuracy(cell), "–" if math.isnan(last) else f"{last:.1f}"]
             if one in PAPERS:
                 numbers.append(said.get(PAPERS[one], "–"))
         done = [method.cells[one] for one in data if one in method.cells]
@@ -276,7 +318,7 @@ def _table(methods: Mapping[str, Method], data: Sequence[str], published: Mappin
                 f"{statistics.mean(last.speed):,.0f}" if last.speed else "–",
                 f"{max(last.memory) / 1e6:,.0f}" if last.memory else "–",
                 method.reaches,
-                f"{last.passes:.3g}" if done else "–",
+                f"{last.passes:.3g}" if last.passes == last.passes else "–",
             ]
         )
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
@@ -286,10 +328,12 @@ def _accuracy(cell: Cell) -> str:
     values = list(cell.accuracy.values())
     if not values:
         return "–"
+    mean = statistics.mean(values)
+    images = f" ± {(mean * (100 - mean) / cell.tested) ** 0.5:.1f}" if cell.tested else ""
     if len(values) == 1:
-        return f"{values[0]:.1f} (1)"
+        return f"{mean:.1f}{images} (1)"
     more = "" if len(values) > 2 else f" ({len(values)})"
-    return f"{statistics.mean(values):.1f} ± {statistics.stdev(values):.1f}{more}"
+    return f"{mean:.1f} ± {statistics.stdev(values):.1f}{images}{more}"
 
 
 def _published(methods: Mapping[str, Method], published: Mapping[str, Any]) -> str:
@@ -299,7 +343,8 @@ def _published(methods: Mapping[str, Method], published: Mapping[str, Any]) -> s
         cells = [said.get(key, "") or "–" for key in ("setting", "source")]
         if any(cell != "–" for cell in cells):
             rows.append([f"`{name}`", *cells])
-    silent = [f"`{name}`" for name in methods if not published.get(name, {}).get("source")]
+    own = (FLOOR, "untrained-", "bp-")
+    silent = [f"`{name}`" for name in methods if not name.startswith(own) and not published.get(name, {}).get("source")]
     text = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     return text + (f"\n\nNo published number is listed for: {', '.join(silent)}." if silent else "")
 
@@ -315,30 +360,46 @@ def _literature(entries: Sequence[Mapping[str, str]]) -> str:
 
 
 def _orders(methods: Mapping[str, Method], data: Sequence[str], orders: Sequence[Mapping[str, str]]) -> str:
-    lines = []
+    """One line for each order and data set; p values are corrected over all of them together."""
+    found = []
     for order in orders:
         better, worse = (methods.get(order[side], Method()) for side in ("better", "worse"))
         for name in data:
-            verdict = judged(better.cells.get(name, Cell()), worse.cells.get(name, Cell()))
-            if verdict:
-                where = TITLES.get(name, name)
-                lines.append(f"- `{order['better']}` above `{order['worse']}` ({order['source']}), {where}: {verdict}")
+            estimate = difference(better.cells.get(name, Cell()), worse.cells.get(name, Cell()))
+            if estimate:
+                found.append((order, TITLES.get(name, name), estimate))
+    corrected = holm([estimate.p if estimate.n > 2 else math.nan for _, _, estimate in found])
+    lines = [
+        f"- `{order['better']}` above `{order['worse']}` ({order['source']}), {where}: {judged(estimate, p)}"
+        for (order, where, estimate), p in zip(found, corrected, strict=True)
+    ]
     return "\n".join(lines) or "Too few runs are finished for a verdict."
 
 
-def judged(better: Cell, worse: Cell) -> str:
-    """Whether one is above the other on the same seeds, by the 95 % interval of the mean paired difference."""
+def difference(better: Cell, worse: Cell) -> Estimate | None:
+    """How far one is above the other on the same seeds, in points; None without a common seed."""
     common = sorted(better.accuracy.keys() & worse.accuracy.keys())
     if not common:
-        return ""
-    differences = [better.accuracy[seed] - worse.accuracy[seed] for seed in common]
-    mean = statistics.mean(differences)
-    if len(common) < 3:
-        return f"{mean:+.1f} points on {len(common)} seed{'s' if len(common) > 1 else ''}, too few for a verdict."
-    # Student's t for few seeds: 4.3 standard errors for three seeds, not two
-    reach = float(t.ppf(0.975, len(common) - 1)) * statistics.stdev(differences) / len(common) ** 0.5
-    word = "**agrees**" if mean > reach else "**differs**" if mean < -reach else "inconclusive"
-    return f"{word}, {mean:+.1f} ± {reach:.1f} points."
+        return None
+    return paired_difference([worse.accuracy[seed] for seed in common], [better.accuracy[seed] for seed in common])
+
+
+def judged(estimate: Estimate, p: float) -> str:
+    """Whether one is above the other: by the sign of the difference, if its corrected p is below 0.05.
+
+    Args:
+        estimate: the paired difference.
+        p: its p value, corrected; NaN if there was nothing to test.
+    """
+    if estimate.n < 3:
+        seeds = f"{estimate.n} seed{'s' if estimate.n > 1 else ''}"
+        return f"{estimate.mean:+.1f} points on {seeds}, too few for a verdict."
+    reach = (estimate.high - estimate.low) / 2
+    number = f"{estimate.mean:+.1f} ± {reach:.1f} points"
+    if math.isnan(p):
+        return f"inconclusive, {number} on every seed, which cannot be tested."
+    word = ("**agrees**" if estimate.mean > 0 else "**differs**") if p < 0.05 else "inconclusive"
+    return f"{word}, {number}, p = {p:.2g}."
 
 
 if __name__ == "__main__":

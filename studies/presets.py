@@ -103,8 +103,9 @@ def measure(name: str, runs: Path) -> dict[str, Any]:
 def published(document: Mapping[str, Any]) -> dict[str, Any]:
     """The published numbers of presets, from the content of published.toml; what is said in words only is left out."""
     rows = {}
+    by_preset = {said.get("preset", name): said for name, said in document["methods"].items()}
     for name in preset_names():
-        said = document["methods"].get(name, {})
+        said = by_preset.get(name, {})
         numbers = {title: said[key] for key, title in PAPERS.items() if re.match(r"\d+\.\d", said.get(key, ""))}
         if numbers:
             rows[name] = {"test_accuracy": numbers, "setting": said["setting"], "source": said["source"]}

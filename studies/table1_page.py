@@ -1,4 +1,4 @@
-"""Write docs/results.md from the run files of studies/table1-cpu.toml: Table 1 beside the paper's, with a verdict on
+"""Write docs/table1.md from the run files of studies/table1-cpu.toml: Table 1 beside the paper's, with a verdict on
 each ordering.
 
 ``python studies/table1_page.py runs/table1-cpu``; every run's numbers are written to docs/results/ as CSV.
@@ -238,4 +238,4 @@ def main(folder: Path, target: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), DOCS / "results.md")
+    main(Path(sys.argv[1]), DOCS / "table1.md")
