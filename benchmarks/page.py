@@ -41,8 +41,8 @@ THP_MEM_ALLOC_ENABLE=0 ffprobe run ...` is nearly as fast for layers of less tha
 [Decision 6](decisions/0006-huge-pages-instead-of-kept-memory.md) has the figures and the other alternatives;
 `ffprobe doctor` shows which allocator is in use.
 
-A share of the matrix-product rate may be above 1: in float32, torch multiplies matrices with a different library (MKL)
-than the one for convolutions (oneDNN), and MKL is the slower one on an AMD processor.
+The share of a training step is that of the rate of forward convolutions of real size, the better of float32 and
+bfloat16 on that machine; a backward pass usually runs at a lower rate.
 """
 
 
