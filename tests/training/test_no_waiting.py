@@ -22,7 +22,7 @@ from ffprobe.training.trainer import Observers, Trainer
 
 SMALL: dict[str, Any] = {"training": {"batch_size": 16, "max_images": 64, "epochs": 4, "augmentation": True}}
 OWN = {"cwcomp", "deeperforward", "pvn", "olu-group-mean", "trifecta-group", "pred", "sim", "predsim", "olu-predsim"}
-OWN |= {"clapp"}
+OWN |= {"clapp", "noprop"}
 """Presets whose networks are too large, or too deep, for digits, or the only ones that their rule takes."""
 
 

@@ -21,9 +21,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "vgg5": {"width": 0.05},
     "patch-vgg": {"width": 0.05},
     "fast-vgg": {"width": 0.1},
+    "denoising-blocks": {"width": 0.05, "blocks": 3},
 }
 NAMES = ["softhebb", "sign-symmetry", "prototype-cosine", "sff", "auglocal", "infopro", "dgl", "ep-pcn", "clapp"]
-NAMES += ["local-speedrun"]
+NAMES += ["local-speedrun", "noprop"]
 
 
 @pytest.mark.parametrize("name", NAMES)
