@@ -87,7 +87,9 @@ gallery: $(VENV)/installed
 methods: $(VENV)/installed
 	CIFAR10_JPEG=$(CIFAR10) $(BIN)/ffprobe sweep studies/methods.toml --out runs/methods --jobs $(WORKERS)
 	CIFAR10_JPEG=$(CIFAR10) $(BIN)/python studies/floors.py
-	CIFAR10_JPEG=$(CIFAR10) $(BIN)/python studies/methods.py runs/methods
+	CIFAR10_JPEG=$(CIFAR10) $(BIN)/ffprobe sweep studies/methods-long.toml --out runs/methods-long --jobs $(WORKERS)
+	CIFAR10_JPEG=$(CIFAR10) $(BIN)/python studies/methods.py runs/methods --long studies/methods-long.toml
+	$(BIN)/python studies/methods_figure.py
 
 # the learning rates of studies/methods.toml, by an equal small search (hours; resumes); before make methods
 rates: $(VENV)/installed

@@ -38,7 +38,12 @@ FLOORS = HERE.parent / "docs" / "results" / "floors.csv"
 FLOOR = "logistic-regression"
 PAPERS = {"fashion-mnist": "fashion-mnist", "cifar10-jpeg": "cifar10"}
 """The data sets that papers report, and their names in published.toml."""
-TITLES = {"digits": "digits", "fashion-mnist": "Fashion-MNIST", "cifar10-jpeg": "CIFAR-10 (JPEG)"}
+TITLES = {
+    "digits": "digits",
+    "fashion-mnist": "Fashion-MNIST",
+    "cifar10-jpeg": "CIFAR-10 (JPEG)",
+    "cifar10-jpeg-long": "5 times the steps",
+}
 
 
 class Row(NamedTuple):
@@ -54,6 +59,7 @@ class Row(NamedTuple):
         speed: training images per second, median over epochs.
         memory: peak resident set of the process, or peak GPU memory, in bytes.
         passes: inputs that went through the most evaluated layer, per image.
+        curve: validation accuracy in percent after so many steps, as ``125:31.5 250:40.1``.
         where: versions, device and threads of the run, as text.
         asked: the first digits of the SHA-256 of its command, without folders, and of its preset.
     """
@@ -67,6 +73,7 @@ class Row(NamedTuple):
     speed: float
     memory: float
     passes: float
+    curve: str
     where: str
     asked: str
 
@@ -76,8 +83,7 @@ LITERATURE = (
     "setting, with backpropagation's in the same setting where the source has it. None was measured here, and a "
     "preset here has another budget, and often another network. *Second hand* means quoted by another source. Of "
     "DTG-FF, ASGE, Distance-Forward and BiCovG no complete recipe could be read, so there is no preset of them. "
-    "NoProp (arXiv:2503.24322) can be read in ports and has no preset yet: its blocks receive the image and a "
-    "noisy label embedding, which the networks here cannot express. The preset `clapp` follows the authors' code "
+    "The recipe of the preset `noprop` was read in a public port. The preset `clapp` follows the authors' code "
     "of CLAPP (arXiv:2010.08262, EPFL-LCN/pub-illing2021-neurips), not CLAPP++; `ep-pcn` follows what the paper's "
     "text gives, and states what is assumed."
 )
@@ -128,11 +134,21 @@ def main(
     out: Annotated[Path, typer.Option(help="The page to write.")] = PAGE,
     rows: Annotated[Path, typer.Option(help="CSV with every run's numbers, used where a run file is missing.")] = ROWS,
     floor_rows: Annotated[Path, typer.Option(help="CSV of studies/floors.py.")] = FLOORS,
+    long: Annotated[Path | None, typer.Option(help="A second grid of some methods; runs are in RUNS-long.")] = None,
 ) -> None:
     """Read the runs and write the page."""
     published = tomllib.loads((HERE / "published.toml").read_text(encoding="utf-8"))
     read = read_grid(grid)
-    methods, finished, planned = collect(read, runs, kept(rows))
+    stored = kept(rows)
+    methods, finished, planned = collect(read, runs, stored)
+    data = [point.name for point in read.axes["data"]]
+    if long:
+        longer = read_grid(long)
+        more, found, count = collect(longer, runs.with_name(f"{runs.name}-long"), stored)
+        finished, planned = finished + found, planned + count
+        data += [point.name for point in longer.axes["data"]]
+        for name, method in more.items():
+            methods[name].cells |= method.cells
     rows.parent.mkdir(parents=True, exist_ok=True)
     with rows.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -140,7 +156,9 @@ def main(
         writer.writerows([*row[:3], *map(_text, row[NUMBERS]), *row[NUMBERS.stop :]] for row in finished)
     made = sorted({row.where for row in finished})
     methods = {**floors(floor_rows), **methods}
-    out.write_text(page(read, methods, (len(finished), planned), published, made), encoding="utf-8")
+    out.write_text(
+        page(data, len(read.axes["seed"]), methods, (len(finished), planned), published, made), encoding="utf-8"
+    )
 
 
 def floors(path: Path) -> dict[str, Method]:
@@ -201,7 +219,7 @@ def collect(
                     passes(run, run_plan.config),
                 )
                 # rounded as in its row, so that the page is the same with the file and without it
-                row = Row(*place, *(float(_text(number)) for number in numbers), _where(run), asked)
+                row = Row(*place, *(float(_text(number)) for number in numbers), curve(run), _where(run), asked)
         elif old is not None and old.asked == asked:
             row = old
         else:
@@ -219,6 +237,14 @@ def collect(
 
 def _text(number: float) -> str:
     return f"{number:.6g}"
+
+
+def curve(run: ffprobe.RunFile) -> str:
+    """Validation accuracy in percent by the number of steps, of the epochs that were evaluated."""
+    batch, images = int(run.config["training"]["batch_size"]), int(run.attributes["training_images"])  # type: ignore[call-overload]
+    steps = max(1, images // min(batch, images))
+    measured = (100 * float(value) for value in run.read("metrics/model_validation_accuracy"))
+    return " ".join(f"{steps * (epoch + 1)}:{value:.1f}" for epoch, value in enumerate(measured) if value == value)
 
 
 def _where(run: ffprobe.RunFile) -> str:
@@ -249,15 +275,14 @@ def passes(run: ffprobe.RunFile, config: Any) -> float:
 
 
 def page(
-    grid: Grid,
+    data: Sequence[str],
+    seeds: int,
     methods: Mapping[str, Method],
     planned: tuple[int, int],
     published: Mapping[str, Any],
     made: Sequence[str],
 ) -> str:
     """The page."""
-    data = [point.name for point in grid.axes["data"]]
-    seeds = len(grid.axes["seed"])
     parts = [
         "# Methods of the field at one budget",
         "<!-- Made by studies/methods.py from run files; change studies/methods.toml or published.toml, then `make"
@@ -265,6 +290,10 @@ def page(
         "**A smoke test, not a ranking**: the same small budget for all methods, 750 steps of 2,000 images at a quarter"
         " of each network's width, without augmentation (`studies/methods.toml`). **These are not the papers' numbers"
         " and cannot be:** those are in the columns beside, their budgets below.",
+        "The column *5 times the steps* has some rows with 10,000 images and 3,750 steps on CIFAR-10 (JPEG), three"
+        " seeds (`studies/methods-long.toml`)."
+        if any(name.endswith("-long") for name in data)
+        else "",
         f"Test accuracy in percent, mean over {seeds} seeds (or the number in parentheses) ± standard deviation over"
         " seeds ± standard error from the number of test images, which more seeds do not reduce. Each method predicts"
         " as its authors do; *last* is the last layer's goodness alone, a dash where it has none. Each method keeps its"
@@ -275,6 +304,7 @@ def page(
         f"Made with {'; '.join(made)}. `make methods` repeats it; bfloat16 where the processor has it natively."
         if made
         else "",
+        "![Validation accuracy over steps on CIFAR-10 (JPEG), a panel for each family](results/methods-steps.svg)",
         "Images per second and peak memory were measured during training on the last finished data set, on the machine"
         " that made this page, with other runs at the same time: they show orders of magnitude. *Each loss reaches* is"
         " measured on a toy network by which parameters change (`ffprobe plugins info --preset NAME`). *Passes* counts"

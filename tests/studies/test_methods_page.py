@@ -189,5 +189,47 @@ def test_every_run_of_the_plan_can_be_put_together(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("CIFAR10_JPEG", "cifar10-jpeg.tar.xz")
     grid = read_grid(STUDIES / "methods.toml")
     planned = plan(grid, tmp_path, Registry())
-    assert len(planned) == 5 * 3 * len(grid.axes["method"])
+    assert len(planned) == 5 * 2 * len(grid.axes["method"])
     assert {one.config.settings.training.batch_size for one in planned} == {32}
+
+
+def test_the_long_grid_has_the_rows_of_the_short_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CIFAR10_JPEG", "cifar10-jpeg.tar.xz")
+    long, short = (
+        tomllib.loads((STUDIES / f"{name}.toml").read_text())["axes"]["method"] for name in ("methods-long", "methods")
+    )
+    chosen = tomllib.loads((STUDIES / "published.toml").read_text())["long"]
+    assert long == {name: short[name] for name in short if name in chosen}
+    assert len(long) == len(chosen)
+    training = {
+        one.config.settings.training.max_images
+        for one in plan(read_grid(STUDIES / "methods-long.toml"), tmp_path, Registry())
+    }
+    assert training == {10_000}
+
+
+def test_every_method_is_in_one_family() -> None:
+    named = set(tomllib.loads((STUDIES / "methods.toml").read_text())["axes"]["method"])
+    families = tomllib.loads((STUDIES / "published.toml").read_text())["families"]
+    members = [name for names in families.values() for name in names]
+    assert len(members) == len(set(members))
+    assert set(members) == {name for name in named if not name.startswith(("bp", "untrained-"))}
+
+
+def test_curves_are_those_of_the_files_and_are_drawn(methods: Any, runs: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    methods.main(runs, runs / "grid.toml", tmp_path / "page.md", rows, tmp_path / "no-floors.csv")
+    spec = importlib.util.spec_from_file_location("methods_figure", STUDIES / "methods_figure.py")
+    assert spec and spec.loader
+    figure = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(figure)
+    found = figure.curves(rows, "digits")
+    expected = []
+    for seed in (0, 1):
+        with ffprobe.open(runs / f"digits_seed={seed}_trifecta.h5") as run:
+            expected.append(100 * float(run.read("metrics/model_validation_accuracy")[-1]))
+    assert found["trifecta"][0] == [2]  # one epoch of 64 images in batches of 32
+    assert found["trifecta"][1] == pytest.approx([statistics.mean(expected)], abs=0.1)
+    figure.main(rows, "digits", tmp_path / "steps.svg")
+    text = (tmp_path / "steps.svg").read_text()
+    assert "labels in the input" in text and "without labels" in text and "other ways back" not in text

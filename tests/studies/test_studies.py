@@ -39,6 +39,13 @@ def test_every_grid_can_be_planned(path: Path, tmp_path: Path, monkeypatch: pyte
     assert {run.config.settings.training.test for run in runs} == {read}, "the test set is read once, or never"
 
 
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_seeds_come_first_where_the_file_says_so(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CIFAR10_JPEG", str(tmp_path))
+    said = "# Seeds come " in path.read_text()
+    assert not said or next(iter(read_grid(path).axes)) == "seed", "an interrupted sweep would lack whole columns"
+
+
 @pytest.mark.parametrize(("name", "times"), [("table1", 1), ("table1-cpu", 2)])
 def test_table_1_has_the_papers_cells(name: str, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (path,) = (path for path in STUDIES if path.stem == name)
