@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from abc import abstractmethod
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -20,8 +21,7 @@ class Job:
 
     Attributes:
         name: unique within the sweep and valid as a file name.
-        command: the arguments of the run, beginning with ``run``; the executor puts ``sys.executable -m ffprobe`` in
-            front of them.
+        command: the arguments of the run, beginning with ``run``; ``argv`` puts the program in front of them.
         out: the run file that the job writes.
         log: the file that receives the output of the job; the executor appends to it.
         folder: the working directory of the job.
@@ -32,6 +32,18 @@ class Job:
     out: Path
     log: Path
     folder: Path
+
+    def argv(self, processes: int = 1) -> list[str]:
+        """The command that runs this job with this Python.
+
+        Args:
+            processes: number of processes that train the run together, all on one machine; torchrun starts them if
+                there are more than one.
+        """
+        if processes == 1:
+            return [sys.executable, "-m", "ffprobe", *self.command]
+        start = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"]
+        return [sys.executable, "-m", *start, "ffprobe", *self.command]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Generator, Sequence
@@ -23,16 +22,20 @@ class Local(ffprobe.Executor):
     """Runs each job as a process on this machine and divides the CPU cores and GPUs among the concurrent jobs.
 
     The number of concurrent jobs is ``--jobs``, limited by the available GPU slots. Each process gets an equal part of
-    the cores (``OMP_NUM_THREADS``) and one GPU (``CUDA_VISIBLE_DEVICES``) if GPUs are named. A crash ends one run and
-    affects no other. Each process starts in a session of its own, so that Ctrl-C does not reach it twice: the sweep
-    receives the signal and lets each run stop after its batch.
+    the cores (``OMP_NUM_THREADS``) and one GPU (``CUDA_VISIBLE_DEVICES``) if GPUs are named. With ``processes``,
+    torchrun starts so many for each job, and each gets its part of the job's cores and a GPU of its own. A crash ends
+    one run and affects no other. Each process starts in a session of its own, so that Ctrl-C does not reach it twice:
+    the sweep receives the signal and lets each run stop after its batch.
     """
 
     name = "local"
 
     class Params(ffprobe.Params):
-        """How long to wait for a run to stop."""
+        """Processes of a run, and how long to wait for one to stop."""
 
+        processes: int = Field(
+            1, ge=1, description="number of processes that train each run together (parallel=batch or layers)"
+        )
         grace: float = Field(60.0, ge=0, description="time that a run may take to stop before it is killed, in seconds")
 
     def __init__(self, params: ffprobe.Params | None = None) -> None:
@@ -42,8 +45,9 @@ class Local(ffprobe.Executor):
     def run_jobs(
         self, jobs: Sequence[ffprobe.Job], limits: ffprobe.ResourceLimits
     ) -> Generator[ffprobe.JobEvent | None, None, None]:
-        slots = deque(_slots(limits))
-        threads = max(1, (os.cpu_count() or 1) // len(slots))
+        processes = self.params.processes
+        slots = deque(_slots(limits, processes))
+        threads = max(1, (os.cpu_count() or 1) // (len(slots) * processes))
         waiting = deque(jobs)
         running = self._running = {}
         try:
@@ -51,7 +55,7 @@ class Local(ffprobe.Executor):
                 while waiting and slots:
                     job, gpu = waiting.popleft(), slots.popleft()
                     try:
-                        running[_start(job, gpu, threads)] = (job, gpu)
+                        running[_start(job, gpu, threads, processes)] = (job, gpu)
                     except OSError as error:  # no log, no process: this run fails, and no other
                         slots.append(gpu)
                         yield ffprobe.JobEvent(job, "failed", why=f"could not be started: {error.strerror}")
@@ -75,21 +79,28 @@ class Local(ffprobe.Executor):
         return False
 
 
-def _slots(limits: ffprobe.ResourceLimits) -> list[str]:
-    """One entry for each concurrent job: the ID of its GPU, or an empty string without GPUs."""
-    gpus = [gpu for _ in range(limits.jobs_per_gpu) for gpu in limits.gpus]
+def _slots(limits: ffprobe.ResourceLimits, processes: int) -> list[str]:
+    """One entry for each concurrent job: the IDs of its GPUs, or an empty string without GPUs."""
+    if limits.gpus and len(limits.gpus) < processes:
+        raise ffprobe.UsageError(
+            f"Each run has {processes} processes, but --gpus names {len(limits.gpus)}.",
+            hint="Name a GPU for each process, or leave out --gpus.",
+        )
+    starts = range(0, len(limits.gpus) - processes + 1, processes) if limits.gpus else range(0)
+    parts = [",".join(limits.gpus[start : start + processes]) for start in starts]
+    gpus = [part for _ in range(limits.jobs_per_gpu) for part in parts]
     slots = gpus or [""] * max(1, limits.jobs)
     return slots[: limits.jobs] if limits.jobs else slots
 
 
-def _start(job: ffprobe.Job, gpu: str, threads: int) -> subprocess.Popen[bytes]:
+def _start(job: ffprobe.Job, gpu: str, threads: int, processes: int) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     if gpu:
         environment["CUDA_VISIBLE_DEVICES"] = gpu
     job.log.parent.mkdir(parents=True, exist_ok=True)
     with job.log.open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "ffprobe", *job.command],
+            job.argv(processes),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

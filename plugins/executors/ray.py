@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Generator, Sequence
 from typing import Any
@@ -37,6 +36,7 @@ class Ray(ffprobe.Executor):
         address: str = Field(
             "", description="address of the Ray cluster (auto, ray://...); empty: start a local cluster on this machine"
         )
+        processes: int = Field(1, ge=1, description="number of processes that train each run together, all on one node")
         cores: float = Field(1, gt=0, description="number of CPU cores that each run reserves")
         gpus: float = Field(
             0, ge=0, description="number of GPUs that each run reserves; 0.5 places two runs on one GPU"
@@ -62,8 +62,9 @@ class Ray(ffprobe.Executor):
             while waiting or running:
                 while waiting and (not limits.jobs or len(running) < limits.jobs):
                     job = waiting.pop(0)
-                    command = [sys.executable, "-m", "ffprobe", *job.command]
-                    task = start.remote(command, str(job.log), str(job.folder), max(1, int(self.params.cores)))
+                    processes = self.params.processes
+                    threads = max(1, int(self.params.cores / processes))
+                    task = start.remote(job.argv(processes), str(job.log), str(job.folder), threads)
                     running[task] = job
                     yield ffprobe.JobEvent(job, "running", "Ray")
                 done, _ = ray.wait(list(running), num_returns=1, timeout=TICK)

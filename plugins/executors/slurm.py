@@ -6,7 +6,6 @@ import math
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Collection, Generator, Iterator, Sequence
 from pathlib import Path
@@ -42,6 +41,9 @@ class Slurm(ffprobe.Executor):
         partition: str = Field("", description="SLURM partition; empty: the default partition of the cluster")
         account: str = Field("", description="SLURM account to charge; empty: the default account")
         hours: float = Field(24, gt=0, description="time limit of each run, in hours")
+        processes: int = Field(
+            1, ge=1, description="number of processes that train each run together, all on one node; give cores for all"
+        )
         cores: int = Field(4, ge=1, description="number of CPU cores of each run")
         gpus: int = Field(0, ge=0, description="number of GPUs of each run")
         memory: float = Field(8, gt=0, description="memory of each run, in gigabytes")
@@ -61,7 +63,10 @@ class Slurm(ffprobe.Executor):
         folder.mkdir(parents=True, exist_ok=True)
         executor = submitit.SlurmExecutor(folder=folder)
         executor.update_parameters(**self._parameters(limits, len(jobs)))
-        commands = [[sys.executable, "-m", "ffprobe", *job.command] for job in jobs]
+        processes = self.params.processes
+        # torchrun would give every process one thread
+        before = ["env", f"OMP_NUM_THREADS={max(1, self.params.cores // processes)}"] if processes > 1 else []
+        commands = [[*before, *job.argv(processes)] for job in jobs]
         logs, folders = [str(job.log.resolve()) for job in jobs], [str(job.folder) for job in jobs]
         try:
             handles = executor.map_array(_Run(), commands, logs, folders)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,20 @@ def test_gpus_and_cores_are_divided_among_runs(local: Any, tmp_path: Path) -> No
     assert max_concurrent(events) == 4
 
 
+def test_several_processes_for_each_run(local: Any, tmp_path: Path) -> None:
+    several = type(local)(local.Params(processes=2))
+    (alone,) = todo = jobs(tmp_path, "a")
+    list(several.run_jobs(todo, ffprobe.ResourceLimits(jobs=2)))
+    torchrun = "-m torch.distributed.run --standalone --nproc-per-node=2 -m ffprobe a"
+    assert alone.log.read_text().strip() == f"None 2 {torchrun}"  # eight cores for two runs of two processes
+    todo = jobs(tmp_path / "cards", "a", "b", "c")
+    events = [e for e in several.run_jobs(todo, ffprobe.ResourceLimits(gpus=("0", "1", "2", "3", "4"))) if e]
+    assert {text.split()[0] for text in logs(todo)} == {"0,1", "2,3"}
+    assert max_concurrent(events) == 2
+    with pytest.raises(ffprobe.UsageError, match="2 processes, but --gpus names 1"):
+        next(several.run_jobs(todo, ffprobe.ResourceLimits(gpus=("0",))))
+
+
 @pytest.mark.parametrize(
     ("limits", "most", "threads"),
     [
@@ -111,3 +126,32 @@ def test_one_job_is_stopped_and_the_others_go_on(local: Any, tmp_path: Path) -> 
         elif event and event.state != "running":
             ends[event.job.name] = event.state
     assert ends == {"0": "failed", "1": "finished"}  # the sweep calls what it stopped itself "stopped"
+
+
+GRID = """
+[each]
+preset = "vanilla-ff"
+dataset = "digits"
+epochs = 1
+batch-size = 32
+network.width = 0.05
+training.max_images = 96
+set = {probes = [], "parallel" = "layers"}
+
+[axes]
+seed = [0]
+"""
+
+
+@pytest.mark.slow  # torchrun, and two processes that import torch
+def test_a_sweep_trains_each_run_in_two_processes(tmp_path: Path) -> None:
+    (tmp_path / "grid.toml").write_text(GRID)
+    words = ["sweep", "grid.toml", "--out", "runs", "--jobs", "1", "--executor", "local:processes=2"]
+    done = subprocess.run(
+        [sys.executable, "-m", "ffprobe", *words], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    log = "".join(path.read_text() for path in tmp_path.glob("runs/logs/*.log"))
+    assert done.returncode == 0, done.stderr + log
+    with ffprobe.open(tmp_path / "runs" / "seed=0.h5") as run:
+        assert run.attributes["processes"] == 2
+        assert "placement" in run.attributes
