@@ -35,6 +35,15 @@ WAYS = {
 }
 """Processes, threads of each, and the setting ``parallel``."""
 
+SCHEDULES = {
+    "backpropagation, 1 process, 1 thread": (1, ""),
+    "backpropagation, 2 processes, torch's GPipe": (2, "gpipe"),
+    "backpropagation, 2 processes, torch's 1F1B": (2, "1f1b"),
+}
+"""Processes and schedule of backpropagation on the same body, for networks without shortcuts."""
+ALONE = next(iter(SCHEDULES))
+SEPARATE = "2 processes, a run of its own in each"
+"""What the machine's two cores give to programs that have nothing to do with each other: the ceiling."""
 ONE, LAYERS = "1 process, 1 thread", "2 processes, layers in parallel"
 SIZES = (2, 4, 8, 16)
 LINK = 1e9
@@ -42,14 +51,22 @@ LINK = 1e9
 
 
 class Alternative:
-    """The processes of one alternative, which wait for a line between two turns."""
+    """The processes of one alternative, which wait for a line between two turns.
 
-    def __init__(self, processes: int, threads: int, choices: dict[str, Any]) -> None:
+    Args:
+        processes: their number.
+        threads: of each.
+        choices: what they train.
+        separate: whether they train separate runs.
+    """
+
+    def __init__(self, processes: int, threads: int, choices: dict[str, Any], separate: bool = False) -> None:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             port = taken.getsockname()[1]
         words = [sys.executable, "-m", "benchmarks.pipeline_process", json.dumps({**choices, "threads": threads})]
-        group = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        size = 1 if separate else processes
+        group = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
         self.processes = [
             subprocess.Popen(
                 words,
@@ -102,6 +119,9 @@ def main(
     batch: Annotated[int, typer.Option(help="Images per step.")] = 32,
     steps: Annotated[int, typer.Option(help="Steps per epoch.")] = 12,
     rounds: Annotated[int, typer.Option(help="Number of measured rounds, after one that is not measured.")] = 5,
+    backpropagation: Annotated[
+        bool, typer.Option(help="Backpropagation by torch's pipeline schedules too; the network has no shortcuts.")
+    ] = True,
     json_folder: Annotated[Path, typer.Option("--json", help="Directory for the measurement.")] = RESULTS,
 ) -> None:
     """Measure throughput, memory, traffic and waiting; simulate more processes from the measured works."""
@@ -110,6 +130,10 @@ def main(
         name: Alternative(count, threads, {**choices, "parallel": kind})
         for name, (count, threads, kind) in WAYS.items()
     }
+    ways[SEPARATE] = Alternative(2, 1, {**choices, "parallel": "batch"}, separate=True)
+    if backpropagation:
+        for name, (count, schedule) in SCHEDULES.items():
+            ways[name] = Alternative(count, 1, {**choices, "parallel": "batch", "schedule": schedule})
     answers: dict[str, list[list[dict[str, Any]]]] = {name: [] for name in ways}
     for turn in range(rounds + 1):
         names = list(ways)[turn % len(ways) :] + list(ways)[: turn % len(ways)]
@@ -121,7 +145,17 @@ def main(
     facts = {name: way.facts for name, way in ways.items()}
     for way in ways.values():
         way.close()
-    keep(report(choices, answers, facts, measured), json_folder)
+    other = {name: answers.pop(name) for name in SCHEDULES if name in answers}
+    apart = [max(one["seconds"] for one in turn) for turn in answers.pop(SEPARATE)]
+    measurement = report(choices, answers, facts, measured)
+    low, ceiling, high = quartiles([2 * a / b for a, b in zip(measurement.seconds[ONE], apart, strict=True)])
+    measurement.facts |= {
+        f"times as fast as one process: {SEPARATE}": f"{ceiling:.2f} ({low:.2f} to {high:.2f})",
+        "layers in parallel, of this ceiling": round(quartiles(measurement.ratios[LAYERS])[1] / ceiling, 2),
+    }
+    if other:
+        measurement.facts |= pipelined(other, facts)
+    keep(measurement, json_folder)
 
 
 def report(choices: dict[str, Any], answers: Any, facts: Any, measured: dict[str, Any]) -> Measurement:
@@ -168,6 +202,21 @@ def report(choices: dict[str, Any], answers: Any, facts: Any, measured: dict[str
         rows[0]["times as fast"] / quartiles(ratios[LAYERS])[1], 2
     )
     return measurement
+
+
+def pipelined(answers: Any, facts: Any) -> dict[str, Any]:
+    """What pipelining gives backpropagation on the same body: throughput and memory, against its own single process."""
+    seconds = {name: [max(one["seconds"] for one in turn) for turn in turns] for name, turns in answers.items()}
+    found: dict[str, Any] = {}
+    for name, turns in answers.items():
+        if name != ALONE:
+            ratios = [a / b for a, b in zip(seconds[ALONE], seconds[name], strict=True)]
+            low, median, high = quartiles(ratios)
+            found[f"times as fast as one process of it: {name}"] = f"{median:.2f} ({low:.2f} to {high:.2f})"
+        peaks = [max(turn[rank]["peak"] for turn in turns) for rank in range(len(turns[0]))]
+        own = [peak - fact["libraries"] for peak, fact in zip(peaks, facts[name], strict=True)]
+        found[f"peak memory without libraries, {name} (MB)"] = [round(value / 1e6) for value in own]
+    return found
 
 
 def simulated(choices: dict[str, Any], measured: dict[str, Any]) -> list[dict[str, Any]]:

@@ -11,7 +11,9 @@ from typing import Any
 
 import torch
 
+from benchmarks.pipeline_schedule import BackpropagationLearner
 from benchmarks.prepared import random_images
+from ffprobe.components.process_group import ProcessGroup
 from ffprobe.config.parsing import merge
 from ffprobe.config.preset_files import BASE_PRESET, read_preset
 from ffprobe.config.resolve import resolve
@@ -39,16 +41,19 @@ def experiment(choices: dict[str, Any], group: Any) -> Experiment:
     """The experiment of the benchmark.
 
     Args:
-        choices: ``preset``, ``network``, ``width``, ``batch``, ``steps``, ``parallel``.
+        choices: ``preset``, ``network``, ``width``, ``batch``, ``steps``, ``parallel``; with ``schedule``, the network
+            is that of backpropagation, and every process has all of it.
         group: the processes.
     """
     registry = Registry()
-    table = merge(read_preset(BASE_PRESET), read_preset(choices["preset"]))
+    backpropagation = "schedule" in choices
+    table = merge(read_preset(BASE_PRESET), read_preset("bp" if backpropagation else choices["preset"]))
     network = {"name": choices["network"], "width": choices["width"]}
     training = {"batch_size": choices["batch"], "epochs": 100}
     changes = {"network": network, "training": training, "probes": [], "precision": "fp32", "device": "cpu"}
     config = resolve(merge(table, {**changes, "parallel": choices["parallel"]}), registry)
     images, none = random_images(choices["batch"] * choices["steps"], 0), torch.zeros(0, dtype=torch.int64)
+    group = ProcessGroup() if backpropagation else group
     return build(config, registry, Split(images, images, None, none, none), process_group=group)
 
 
@@ -83,7 +88,7 @@ def epoch(made: Experiment, number: int) -> dict[str, Any]:
     reset_peak()
     group.barrier()
     began, processor = time.perf_counter(), time.process_time()
-    for step, (x, labels, _) in enumerate(stage_loader(made.loader, group) if stage else made.loader):
+    for step, (x, labels, _) in enumerate(stage_loader(made.loader, stage.grid) if stage else made.loader):
         for _ in made.learner.step(x, labels, number * steps + step, number):
             pass
     trained = time.perf_counter() - began
@@ -103,6 +108,19 @@ def epoch(made: Experiment, number: int) -> dict[str, Any]:
     }
 
 
+def backpropagation_epoch(made: Experiment, learner: BackpropagationLearner, group: ProcessGroup) -> dict[str, Any]:
+    """Train one epoch by backpropagation; time and memory as in ``epoch``."""
+    reset_peak()
+    group.barrier()
+    began, processor = time.perf_counter(), time.process_time()
+    for images, labels, _ in made.loader:
+        learner.step(images, labels)
+    processor = time.process_time() - processor
+    group.barrier()
+    seconds = time.perf_counter() - began
+    return {"seconds": seconds, "trained": seconds, "processor": processor, "peak": memory("VmHWM")}
+
+
 def main() -> None:
     """Answer every line with one line of JSON."""
     choices = json.loads(sys.argv[1])
@@ -112,12 +130,16 @@ def main() -> None:
         made = experiment(choices, group)
         made.network.train()
         made.learner.set_learning_rate(1e-4)
+        other = BackpropagationLearner(made, choices["schedule"]) if "schedule" in choices else None
         facts: dict[str, Any] = {"libraries": libraries, "rank": int(os.environ.get("RANK", "0"))}
         if made.pipeline:
             facts["placement"] = made.pipeline.placement.to_dict()
         print(json.dumps(facts), flush=True)
         for number, line in enumerate(sys.stdin):
-            answer = works(made, json.loads(line)) if line.startswith("[") else epoch(made, number)
+            if other:
+                answer = backpropagation_epoch(made, other, group)
+            else:
+                answer = works(made, json.loads(line)) if line.startswith("[") else epoch(made, number)
             print(json.dumps(answer), flush=True)
 
 

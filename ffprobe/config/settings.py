@@ -168,6 +168,13 @@ class RunSettings(Params):
         "each batch) or layers (every process trains some layers on whole batches, one batch behind the process below; "
         "for rules without a signal from above); without effect in one process",
     )
+    parallel_stages: int = Field(
+        0,
+        ge=0,
+        description="with parallel=layers, number of parts that the layers are divided into; processes that train the "
+        "same layers share each batch, so that 4 processes and 2 stages are a grid of 2 by 2; 0: one part for each "
+        "process",
+    )
     parallel_timeout: float = Field(
         600.0,
         gt=0,

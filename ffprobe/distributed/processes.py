@@ -90,10 +90,12 @@ class TorchProcessGroup(ProcessGroup):
 
     Args:
         backend: backend for tensors on the run's device, ``gloo`` or ``nccl``.
+        group: a part of the processes; all of them by default.
     """
 
-    def __init__(self, backend: str) -> None:
-        self.rank, self.size, self.backend = distributed.get_rank(), distributed.get_world_size(), backend
+    def __init__(self, backend: str, group: distributed.ProcessGroup | None = None) -> None:
+        self.rank, self.size, self.backend = distributed.get_rank(group), distributed.get_world_size(group), backend
+        self._group = group
         self._total = 0
 
     def shard(self, total: int) -> slice:
@@ -146,12 +148,12 @@ class TorchProcessGroup(ProcessGroup):
         """One all-gather; every process gets all values."""
         value = value.contiguous()
         gathered = [torch.empty_like(value) for _ in range(self.size)]
-        _collective(self, lambda: distributed.all_gather(gathered, value))
+        _collective(self, lambda: distributed.all_gather(gathered, value, group=self._group))
         return torch.stack(gathered)
 
     def all_reduce_sum(self, value: torch.Tensor) -> torch.Tensor:
         """One all-reduce, in place."""
-        _collective(self, lambda: distributed.all_reduce(value))
+        _collective(self, lambda: distributed.all_reduce(value, group=self._group))
         return value
 
     def all_reduce_mean(self, values: Sequence[torch.Tensor]) -> None:
@@ -165,13 +167,15 @@ class TorchProcessGroup(ProcessGroup):
     def all_reduce_max(self, number: int) -> int:
         """One all-reduce between CPUs: it waits for no GPU."""
         reduced = torch.tensor([number])
-        _collective(self, lambda: distributed.all_reduce(reduced, distributed.ReduceOp.MAX))
+        _collective(self, lambda: distributed.all_reduce(reduced, distributed.ReduceOp.MAX, group=self._group))
         return int(reduced)
 
     def broadcast(self, value: Any) -> Any:
         """From the main process to the others, between CPUs."""
         values = [value]
-        _collective(self, lambda: distributed.broadcast_object_list(values, 0, device=torch.device("cpu")))
+        main = distributed.get_global_rank(self._group, 0) if self._group else 0
+        cpu = torch.device("cpu")
+        _collective(self, lambda: distributed.broadcast_object_list(values, main, group=self._group, device=cpu))
         return values[0]
 
     def barrier(self) -> None:

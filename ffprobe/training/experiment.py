@@ -23,6 +23,7 @@ from ffprobe.config.settings import RunConfig
 from ffprobe.data.augment import default_shift, images_augmented
 from ffprobe.data.loader import Loader
 from ffprobe.data.samples import Samples
+from ffprobe.distributed.grid import process_grid
 from ffprobe.distributed.shared_batches import refuse_what_needs_the_whole_batch, share_batch_statistics
 from ffprobe.distributed.whole_batch import WholeBatchNegatives
 from ffprobe.errors import FfprobeError, UsageError
@@ -131,8 +132,8 @@ def build(
     settings = config.settings
     training = settings.training
     process_group = process_group or ProcessGroup()
-    pipeline = is_pipeline(settings.parallel, process_group)
-    sharing = ProcessGroup() if pipeline else process_group  # the processes that share each batch
+    grid = process_grid(process_group, settings.parallel_stages) if is_pipeline(settings, process_group) else None
+    sharing = grid.sharing if grid else process_group  # the processes that share each batch
     observers = tuple(choice.build() for choice in config.observers if not isinstance(choice, str))
     with attribute_errors(registry, "preparing an observer"):
         for observer in observers:
@@ -187,7 +188,7 @@ def build(
     with attribute_errors(registry, "building the rule"), seeded(settings.seed, "rule"):
         learner = components["rule"].build(setup)
     probes = tuple(choice.build() for choice in config.probes)
-    if pipeline:
+    if grid:
         watching = [*((p.name, p) for p in (*probes, *observers)), *registry.manager.list_name_plugin()]
         with attribute_errors(registry, "measuring the layers", FfprobeError):
             learner = build_stage(
@@ -198,6 +199,7 @@ def build(
                 loader,
                 split.train,
                 process_group,
+                grid,
                 epochs=training.epochs,
                 limit=settings.parallel_timeout,
             )

@@ -67,6 +67,14 @@ def _dtype(value: torch.Tensor) -> DType:
     return "f4" if value.dtype.is_floating_point else "i8"
 
 
+def _placement(experiment: Experiment) -> dict[str, str]:
+    """Which process trains which layers, if processes divide them."""
+    if not experiment.pipeline:
+        return {}
+    placement, replicas = experiment.pipeline.placement.to_dict(), experiment.pipeline.grid.replicas
+    return {"placement": json.dumps({**placement, "processes_per_stage": replicas} if replicas > 1 else placement)}
+
+
 def _attributes(experiment: Experiment, command: str) -> dict[str, object]:
     config, split = experiment.config, experiment.split
     document = config.to_dict()
@@ -93,7 +101,7 @@ def _attributes(experiment: Experiment, command: str) -> dict[str, object]:
         "threads": torch.get_num_threads(),
         "processes": experiment.process_group.size,
         "process_backend": experiment.process_group.backend or "none",
-        **({"placement": json.dumps(experiment.pipeline.placement.to_dict())} if experiment.pipeline else {}),
+        **_placement(experiment),
         "plugins": plugins,
         "dataset_sha256": split.train.sha256(),
         "validation_sha256": split.validation.sha256(),

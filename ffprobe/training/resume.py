@@ -23,10 +23,9 @@ from ffprobe.training.experiment import Experiment
 def environment(experiment: Experiment) -> dict[str, Any]:
     """Everything that the numbers of a run depend on: settings, data, versions, device, threads, plugins."""
     split = experiment.split
-    process_group = experiment.process_group
-    # layers in parallel give the numbers of one process, so their number of processes decides nothing
-    shared = process_group.size > 1 and not experiment.pipeline
-    processes = {"processes": process_group.size, "process_backend": process_group.backend} if shared else {}
+    # layers in parallel give the numbers of one process; how many processes share a batch decides how sums are rounded
+    sharing = experiment.setup.process_group
+    processes = {"processes": sharing.size, "process_backend": sharing.backend} if sharing.size > 1 else {}
     return {
         **processes,
         "config": experiment.config.to_dict(),
@@ -68,7 +67,7 @@ def refuse_changes(before: Mapping[str, Any], now: Mapping[str, Any], allow: boo
     # whether missing files may be downloaded depends on the command line and decides nothing; what processes divide is
     # in ``processes`` where it decides numbers; an older run has no images, which its file goes on without
     ignored = (
-        *(f"config.{name}: " for name in ("data.download", "parallel", "parallel_timeout")),
+        *(f"config.{name}: " for name in ("data.download", "parallel", "parallel_stages", "parallel_timeout")),
         "config.recording.images: None -> ",
     )
     changed = [line for line in differences(before, now) if not line.startswith(ignored)]

@@ -168,17 +168,15 @@ class Trainer:
         self._with_loss = []
         images = 0
         experiment.network.train()
-        for x, labels, indices in (
-            stage_loader(experiment.loader, experiment.process_group) if pipeline else experiment.loader
-        ):
+        for x, labels, indices in stage_loader(experiment.loader, pipeline.grid) if pipeline else experiment.loader:
             rows.append(self.learn(x, labels))
             images += len(indices)
             # all processes stop after the same batch; a signal that arrives during the all-reduce stops the next one
             if stop := self._stop_of_all():
                 self._stop_signal = stop
                 self._interrupted(first, rows)
-        if not experiment.config.settings.training.sync_batch_norm and not pipeline:
-            average_statistics(experiment.network, experiment.process_group)
+        if not experiment.config.settings.training.sync_batch_norm:
+            average_statistics(experiment.network, experiment.setup.process_group)
         loss, positive, negative = self._columns(rows)
         if pipeline:
             loss, positive, negative = pipeline.synchronize(torch.stack([loss, positive, negative]))

@@ -39,10 +39,17 @@ CASES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
 }
 """Plugins and changes by name. Two epochs of four batches; an odd number of steps would hide nothing."""
 
+GRID: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
+    "grid": (("greedy", *TRIFECTA), {"parallel_stages": 2}),
+    "grid with overlap": (("olu", *TRIFECTA), {"parallel_stages": 2}),
+    "grid of classes": (("greedy", *CLASS), {"parallel_stages": 2, "training": {"batch_size": 33, "keep_best": True}}),
+}
+"""Cases for four processes; a batch of 33 is divided into 17 and 16."""
+
 
 def session(case: str, out: Path, group: Any = None, **how: Any) -> Session:
     """The session of a case, ready to run."""
-    plugins, changes = CASES[case]
+    plugins, changes = {**CASES, **GRID}[case]
     training = {"batch_size": 32, "max_images": 140, "epochs": 2, "evaluation_batch": 48, **changes.get("training", {})}
     settings = {"precision": "fp64", "parallel": "layers", **changes, "training": {**training, "augmentation": True}}
     registry = Registry()

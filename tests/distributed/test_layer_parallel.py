@@ -114,7 +114,7 @@ class Fails(ffprobe.Normalizer):
             calls = 0
             def forward(self, x):
                 Module.calls += torch.is_grad_enabled() and self.training
-                if os.environ["RANK"] == "1" and Module.calls > 60:
+                if os.environ["RANK"] == os.environ["WHO"] and Module.calls > 60:
                     if os.environ["HOW"] == "killed":
                         os.kill(os.getpid(), signal.SIGKILL)
                     time.sleep(8)
@@ -137,13 +137,18 @@ def test_a_killed_process_ends_the_other_and_a_slow_one_is_named(
     words += ("--set", "parallel=layers", "--set", "parallel_timeout=4")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("HOW", "killed")
-    first, second = together(tmp_path, *words, "--out", "killed.h5", timeout=150)
-    assert (first.returncode, second.returncode) == (1, -9)
-    assert "Another process of this run has ended, so this process stops." in first.stderr
-    assert "--resume" in first.stderr
-    with ffprobe.open(tmp_path / "killed.h5.partial") as run:
-        assert run.epochs > 0
-        assert np.isfinite(run.read("steps/loss")).all()  # of both processes
+    for who in (1, 0):  # the main process writes the run file: killing it may cost an epoch, never the file
+        monkeypatch.setenv("WHO", str(who))
+        name = f"killed-{who}.h5"
+        both = together(tmp_path, *words, "--out", name, timeout=150)
+        other = both[1 - who]
+        assert (both[who].returncode, other.returncode) == (-9, 1)
+        assert "Another process of this run has ended, so this process stops." in other.stderr
+        assert "--resume" in other.stderr
+        with ffprobe.open(tmp_path / f"{name}.partial") as run:
+            assert run.epochs > 0
+            assert np.isfinite(run.read("steps/loss")).all()  # of both processes
+    monkeypatch.setenv("WHO", "1")
     monkeypatch.setenv("HOW", "slow")
     first, second = together(tmp_path, *words, "--out", "slow.h5", timeout=150)
     message = " ".join(first.stderr.split())
@@ -152,11 +157,43 @@ def test_a_killed_process_ends_the_other_and_a_slow_one_is_named(
     assert first.returncode == second.returncode == 1
 
 
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("grid")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CASES", ",".join(layer_processes.GRID))
+        for done in together(folder, str(Path(layer_processes.__file__)), str(folder), count=4, timeout=240):
+            assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.slow  # whichever comes first starts the four processes
+@pytest.mark.parametrize("case", layer_processes.GRID)
+def test_a_grid_of_layers_and_batches_gives_the_results_of_one_process(grid: Path, tmp_path: Path, case: str) -> None:
+    """Within rounding: sums over a batch are made in two parts."""
+    state = layer_processes.trained(layer_processes.session(case, tmp_path / "one.h5"))
+    first, second = dict(values(state)), dict(values(torch.load(grid / f"{case}.pt")))
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        if isinstance(value, torch.Tensor) and value.is_floating_point():
+            torch.testing.assert_close(value, second[name], rtol=1e-7, atol=1e-9, msg=name)
+        else:
+            assert torch.equal(value, second[name]) if isinstance(value, torch.Tensor) else value == second[name], name
+    with ffprobe.open(tmp_path / "one.h5") as one, ffprobe.open(grid / f"{case}.h5") as four:
+        assert one.paths() == four.paths()
+        for path in ("steps/loss", "metrics/validation_accuracy", "final/model_test_accuracy"):
+            np.testing.assert_allclose(one.read(path), four.read(path), rtol=1e-5, err_msg=path)
+        placement = json.loads(four.attributes["placement"])
+        assert four.attributes["processes"] == 4
+    assert placement["processes_per_stage"] == 2 and len(placement["layers"]) == 2
+
+
 REFUSED = {
     "rule": (("summed-losses",), {}, "rule 'summed-losses' needs a signal from layers above"),
     "feedback": (("feedback-alignment", "olu"), {}, "rule 'feedback-alignment' needs a signal from layers above"),
     "scheduler": (("whole",), {}, "scheduler 'whole', one layer ends an update group"),
     "observer": (("gradients",), {}, "'gradients' observes every step"),
+    "stages": (("greedy",), {"parallel_stages": 3}, "2 processes cannot be divided into 3 stages"),
 }
 
 

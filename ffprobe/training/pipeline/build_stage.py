@@ -10,8 +10,10 @@ from torch import distributed
 
 from ffprobe.components.process_group import ProcessGroup
 from ffprobe.components.rule import Learner, LearnerSetup
+from ffprobe.config.settings import RunSettings
 from ffprobe.data.loader import Loader
 from ffprobe.data.samples import Samples
+from ffprobe.distributed.grid import Grid
 from ffprobe.distributed.placement import Placement, place
 from ffprobe.errors import UsageError
 from ffprobe.network.multiply_adds import multiply_adds
@@ -30,6 +32,7 @@ def build_stage(
     loader: Loader,
     images: Samples,
     process_group: ProcessGroup,
+    grid: Grid,
     *,
     epochs: int,
     limit: float,
@@ -44,6 +47,7 @@ def build_stage(
         loader: the batches of one process.
         images: the training images.
         process_group: two or more processes.
+        grid: their places.
         epochs: number of epochs of the run.
         limit: seconds that a process waits for another one.
 
@@ -51,21 +55,21 @@ def build_stage(
         UsageError: something of the run needs all layers within a step.
     """
     network = setup.network
-    refuse_what_needs_all_layers(components, network, setup.groups, observers, process_group.size)
+    refuse_what_needs_all_layers(components, network, setup.groups, observers, grid.stages)
     if not isinstance(learner, GroupLearner) or type(learner).step is not GroupLearner.step:
         name = components["rule"].name
         raise UsageError(
             f"The rule {name!r} declares independent groups, but its learner is not a plain GroupLearner.", hint=HINT
         )
-    placement = _placement(setup, components, loader, images, process_group, epochs)
-    return StageLearner(learner, placement, process_group, len(loader), limit)
+    placement = _placement(setup, components, loader, images, process_group, grid, epochs)
+    return StageLearner(learner, placement, process_group, grid, len(loader), limit)
 
 
-def stage_loader(loader: Loader, process_group: ProcessGroup) -> Loader | OtherBatches:
-    """The batches of this process: only the first process loads images."""
-    if process_group.is_main:
+def stage_loader(loader: Loader, grid: Grid) -> Loader | OtherBatches:
+    """The batches of this process: only the first stage loads images."""
+    if grid.stage == 0:
         return loader
-    return OtherBatches(len(loader), loader.batch_size, loader.preview()[0][:1])
+    return OtherBatches(len(loader), loader.batch_size, loader.preview()[0][:1], grid.sharing)
 
 
 def _placement(
@@ -74,14 +78,15 @@ def _placement(
     loader: Loader,
     images: Samples,
     process_group: ProcessGroup,
+    grid: Grid,
     epochs: int,
 ) -> Placement:
-    size, per_epoch = process_group.size, len(loader)
+    size, per_epoch = grid.stages, len(loader)
     whole = Placement((0,), setup.network.depth)
     frequencies = work_frequencies(setup, whole, epochs, per_epoch)
     rough = provisional(frequencies, multiply_adds(setup.network, images.shape), size)
     frequencies = work_frequencies(setup, rough, epochs, per_epoch)  # idle layers are divided at the borders
-    own = [work for work in frequencies if rough.owner(work.stop - 1) == process_group.rank]
+    own = [work for work in frequencies if rough.owner(work.stop - 1) == grid.stage]
     seconds, draws_more = measure(own, setup, components["rule"], *loader.preview())
     if process_group.all_reduce_max(int(draws_more)):
         raise UsageError(
@@ -90,9 +95,9 @@ def _placement(
             hint=HINT,
         )
     before = process_group.broadcast(_batch_seconds(loader) if process_group.is_main else 0.0)
-    gathered: list[Any] = [None] * size
+    gathered: list[Any] = [None] * process_group.size
     distributed.all_gather_object(gathered, seconds)
-    merged = {work: value for part in gathered for work, value in part.items()}
+    merged = {work: value for part in gathered[:: grid.replicas] for work, value in part.items()}
     return place(by_last_layer(merged, frequencies, setup.network.depth), size, before)
 
 
@@ -108,6 +113,6 @@ def _batch_seconds(loader: Loader) -> float:
     return seconds
 
 
-def is_pipeline(parallel: str, process_group: ProcessGroup) -> bool:
-    """Whether the processes of a run divide its layers, not its batches."""
-    return parallel == "layers" and process_group.size > 1
+def is_pipeline(settings: RunSettings, process_group: ProcessGroup) -> bool:
+    """Whether the processes of a run divide its layers, and not only its batches."""
+    return settings.parallel == "layers" and settings.parallel_stages != 1 and process_group.size > 1

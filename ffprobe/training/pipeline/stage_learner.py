@@ -10,6 +10,7 @@ from torch import distributed
 
 from ffprobe.components.process_group import ProcessGroup
 from ffprobe.components.rule import Learner, Update
+from ffprobe.distributed.grid import Grid
 from ffprobe.distributed.placement import Placement
 from ffprobe.distributed.tensor_bytes import copy_values, joined
 from ffprobe.distributed.transfers import Incoming, Transfers, reported
@@ -45,6 +46,7 @@ class StageLearner(Learner):
         learner: of the run's rule, for the whole network.
         placement: the layers of each process.
         process_group: all processes of the run.
+        grid: their places; processes of one stage train the same layers, each on its part of every batch.
         per_epoch: number of steps in an epoch; all weights are gathered after each.
         limit: seconds to wait for another process.
 
@@ -54,16 +56,22 @@ class StageLearner(Learner):
     """
 
     def __init__(
-        self, learner: GroupLearner, placement: Placement, process_group: ProcessGroup, per_epoch: int, limit: float
+        self,
+        learner: GroupLearner,
+        placement: Placement,
+        process_group: ProcessGroup,
+        grid: Grid,
+        per_epoch: int,
+        limit: float,
     ) -> None:
         self.base, self.placement, self.group, self.per_epoch = learner, placement, process_group, per_epoch
+        self.grid, self.stage = grid, grid.stage
         self.network = learner.network
         self.requested = self.stop_signal = 0
         self.transfers = Transfers(limit, AHEAD)
-        rank, size, device = process_group.rank, process_group.size, next(self.network.parameters()).device
-        self.rank = rank
-        self.below = PacketLink(self.transfers, rank - 1, device) if rank else None
-        self.above = PacketLink(self.transfers, rank + 1, device) if rank + 1 < size else None
+        stage, device = grid.stage, next(self.network.parameters()).device
+        self.below = PacketLink(self.transfers, grid.rank(stage - 1), device) if stage else None
+        self.above = PacketLink(self.transfers, grid.rank(stage + 1), device) if stage + 1 < grid.stages else None
         self._plans: dict[tuple[tuple[int, int], ...], StepPlan] = {}
         self._holders: dict[int, int] = {}  # which process has the newest weights; absent: every process has them
         self._others: dict[str, Any] = {}  # optimizer states of the other processes, on the main process
@@ -79,7 +87,7 @@ class StageLearner(Learner):
         weights = self._expect_weights(plan, step)
         state = self._begin(images, labels, step, epoch, key)
         following = None if self._is_last(step) or self.stop_signal else self._plan(step + 1, epoch)[1]
-        own = plan.own(self.rank)
+        own = plan.own(self.stage)
         self._draw(plan, range(own.start), state)
         for index in own:
             work = plan.works[index]
@@ -116,21 +124,22 @@ class StageLearner(Learner):
         self.transfers.meet("end of the epoch")
         for layer, holder in sorted(self._holders.items()):
             tensors = layer_tensors(self.network, layer)
-            data = joined(tensors)
-            with reported(holder):
-                distributed.broadcast(data, holder)
-            if holder != self.rank:
+            data, source = joined(tensors), self.grid.rank(holder, 0)
+            with reported(source):
+                distributed.broadcast(data, source)
+            if self.group.rank != source:
                 copy_values(data, tensors)
         self._holders.clear()
         states: list[Any] = [None] * self.group.size
         with reported():
             distributed.gather_object(_on_cpu(self._own_state()), states if self.group.is_main else None)
-        self._others = {key: value for state in states[1:] if state for key, value in state.items()}
+        first = states[:: self.grid.replicas]  # processes of a stage have equal states
+        self._others = {key: value for state in first[1:] if state for key, value in state.items()}
         return self.merge(rows)
 
     def merge(self, rows: torch.Tensor) -> torch.Tensor:
         """The records of all layers ``[..., L]``, each from its process."""
-        gathered = self.group.all_gather_stacked(rows.cpu())
+        gathered = self.group.all_gather_stacked(rows.cpu())[:: self.grid.replicas]
         return torch.stack([gathered[self.placement.owner(i)][..., i] for i in range(self.placement.depth)], dim=-1)
 
     def set_learning_rate(self, rate: float) -> None:
@@ -153,7 +162,7 @@ class StageLearner(Learner):
 
     def _begin(self, images: torch.Tensor, labels: torch.Tensor, step: int, epoch: int, key: Any) -> StepState:
         if self.below is None:
-            self.stop_signal = self.requested
+            self.stop_signal = self.grid.sharing.all_reduce_max(self.requested)
             return self.base.begin(images, labels, step, epoch)
         state, self.stop_signal = step_state(self.below.receive(key, step), step, epoch)
         for ahead in self._ahead(step):
@@ -189,9 +198,9 @@ class StageLearner(Learner):
         for work, owner in zip(plan.works, plan.owners, strict=True):
             for layer in work.uses:
                 holder = holders.get(layer, owner)
-                if owner == self.rank != holder and layer in self._movable:
+                if owner == self.stage != holder and layer in self._movable:
                     count = layer_bytes(self.network, layer)
-                    incoming[layer] = self.transfers.expect(count, holder, _weight_tag(layer, step))
+                    incoming[layer] = self.transfers.expect(count, self.grid.rank(holder), _weight_tag(layer, step))
                 holders[layer] = owner
         return incoming
 
@@ -203,15 +212,16 @@ class StageLearner(Learner):
             user, at = plan.next_user(layer, index), step
             if user is None and following:
                 user, at = following.next_user(layer), step + 1
-            if user not in (None, self.rank) and layer in self._movable:
+            if user not in (None, self.stage) and layer in self._movable:
                 assert user is not None
                 data = joined(layer_tensors(self.network, layer))
-                self.transfers.send(data, user, _weight_tag(layer, at), f"weights of layer {layer + 1}")
+                peer = self.grid.rank(user)
+                self.transfers.send(data, peer, _weight_tag(layer, at), f"weights of layer {layer + 1}")
 
     def _hold(self, plan: StepPlan, following: StepPlan | None, step: int) -> None:
         used = {layer for work in plan.works for layer in work.uses}
         # layers that no process used in this step, but that another process uses in the next
-        idle = tuple(layer for layer, holder in self._holders.items() if holder == self.rank and layer not in used)
+        idle = tuple(layer for layer, holder in self._holders.items() if holder == self.stage and layer not in used)
         self._send_weights(idle, plan, len(plan.works), following, step)
         for work, owner in zip(plan.works, plan.owners, strict=True):
             self._holders.update({layer: owner for layer in work.uses if layer in self._movable})
@@ -228,7 +238,7 @@ class StageLearner(Learner):
             draw_masks(self.network, plan.works[index], rows, like.new_zeros((), dtype=dtype))
 
     def _owns(self, key: str) -> bool:
-        return self.placement.owner(int(key.split("-")[1]) - 1) == self.rank
+        return self.placement.owner(int(key.split("-")[1]) - 1) == self.stage
 
     def _own_state(self) -> dict[str, Any]:
         return {key: value for key, value in self.base.state_dict().items() if self._owns(key)}
