@@ -30,13 +30,19 @@ class NoPropRule(ffprobe.Rule):
         """Build an optimizer for each block.
 
         Raises:
-            UsageError: the layers are not those of ``denoising-blocks``, or are not trained alone.
+            UsageError: the layers are not those of ``denoising-blocks``, or are not trained alone, or goodness has
+                no value for each class.
         """
         layers = (setup.network.layer(i) for i in range(setup.network.depth))
         if not all(isinstance(getattr(layer, "module", None), DenoisingBlock) for layer in layers):
             raise ffprobe.UsageError(
                 f"The rule {self.name!r} needs blocks that read a noisy label.",
                 hint="Use --preset noprop, or --plugin denoising-blocks --plugin last-logits --plugin brier.",
+            )
+        if setup.network.form != "class":
+            raise ffprobe.UsageError(
+                f"The rule {self.name!r} needs a goodness of every class.",
+                hint="Use --plugin last-logits --plugin brier.",
             )
         if any(stop - start > 1 for start, stop in setup.groups):
             raise ffprobe.UsageError(f"The rule {self.name!r} trains every block alone.", hint="Use --plugin greedy.")
