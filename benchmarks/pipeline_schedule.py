@@ -22,6 +22,18 @@ MICRO_BATCHES = 4
 """Parts of a batch that follow each other through the stages; batch normalization uses the statistics of each."""
 
 
+class _Contiguous(torch.autograd.Function):
+    """The identity, with a contiguous gradient: torch's schedules send and receive contiguous tensors only."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
+        return gradient.contiguous()
+
+
 class Stage(nn.Module):
     """Some layers of a network, and the last layer's goodness if they end it.
 
@@ -38,10 +50,11 @@ class Stage(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map the input of the first layer to that of the layer after the last one, or to logits ``[B, K]``."""
+        x = _Contiguous.apply(x) if x.requires_grad else x  # type: ignore[no-untyped-call]
         for part in self.parts:
             activation: torch.Tensor = part(x)
             x = part.pass_on(activation)  # type: ignore[operator]
-        return self.parts[-1].goodness(activation) if self.ends else x  # type: ignore[operator, union-attr, no-any-return]
+        return self.parts[-1].goodness(activation) if self.ends else x.contiguous()  # type: ignore[operator, union-attr, no-any-return]
 
 
 class BackpropagationLearner:
