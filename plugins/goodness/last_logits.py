@@ -19,6 +19,7 @@ class LastLogits(ffprobe.Goodness):
 
     name = "last-logits"
     form = "class"
+    source = "NoProp-DT, Li, Teh & Pascanu 2025, arXiv:2503.24322, whose blocks end in logits"
 
     def build(self, shape: ffprobe.Shape, classes: int) -> nn.Module:
         """Build a module that maps ``[B, *shape]`` to ``[B, K]``; it returns float32 under bf16 as well.
