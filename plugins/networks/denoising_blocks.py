@@ -27,8 +27,8 @@ class DenoisingBlocks(ffprobe.Network):
     The activation of a block is one row of numbers: the image, z_t, and the logits last. The rule ``noprop`` trains
     it; the goodness ``last-logits`` reads it. A linear readout of an activation therefore sees the image, too.
 
-    Deviations: labels are one-hot vectors, one of the paper's three choices. The first block gets zeros in place of
-    z_0, which is pure noise, and no noise is added between blocks, so that a prediction is not random. There is no
+    Deviations: labels are one-hot vectors, one of the paper's three choices. In prediction the first block gets zeros,
+    the mean of the noise z_0, and no noise is added between blocks, so that a prediction is not random. There is no
     output layer after the last block: its own logits predict, as in a public port that repeats the published numbers.
     No dropout, which that port has (0.2); widths are the port's. Sides that can no longer be halved are not pooled.
     """

@@ -15,9 +15,10 @@ class NoPropRule(ffprobe.Rule):
     """Gives every block the image and a noisy label, in place of what the block below passes on.
 
     Block t gets z_(t-1) = sqrt(s) y + sqrt(1 - s) e, where y is the one-hot label, s the share of signal before this
-    block, and e a standard normal, drawn anew for every block and step. With the loss ``brier``, which is the squared
-    distance between the block's estimate of y and y, this is the third term of the paper's objective. Its factor
-    T eta (SNR(t) - SNR(t - 1)) / 2 is left out: each block has its own optimizer, and Adam does not depend on it.
+    block, and e a standard normal, drawn anew for every block and step; the first block's label is noise alone. With
+    the loss ``brier``, which is the squared distance between the block's estimate of y and y, this is the third term of
+    the paper's objective. Its factor T eta (SNR(t) - SNR(t - 1)) / 2 is left out: each block has its own optimizer, and
+    Adam does not depend on it.
 
     The other two terms have nothing to train here: the distance of z_0 from a standard normal is 0, and there is no
     output layer. All blocks learn from every batch; the paper trains them one after another in each epoch.
@@ -59,8 +60,7 @@ class NoPropLearner(ffprobe.GroupLearner):
         encoded = network.encode(images, None).detach()
         for index in sorted(learning):
             layer = network.layer(index)
-            # the label before the first block would be pure noise, and is left out
-            x = self.noisy(encoded, labels, layer.module.signal) if index else encoded
+            x = self.noisy(encoded, labels, layer.module.signal)
             with setup.autocast():
                 activation = layer(x)
             local = network.local_loss(

@@ -85,6 +85,19 @@ def test_blocks_learn_alone_from_labels_that_they_do_not_get_from_below() -> Non
     assert next(updates, None) is None
 
 
+def test_the_first_block_predicts_in_evaluation_as_it_learned() -> None:
+    """A label of zeros in training would leave its batch normalization without a variance, and ruin the evaluation."""
+    run = experiment(training={"max_images": 100, "batch_size": 50})
+    run.network.train()
+    run.learner.set_learning_rate(1e-3)
+    for epoch in range(10):  # twenty steps leave an eighth of the initial variance of 1
+        for images, labels, _ in run.loader:
+            list(run.learner.step(images, labels, 0, epoch))
+    read = run.network.layer(0).module.read
+    assert isinstance(read[1], torch.nn.BatchNorm1d)
+    assert (read[1].running_var > 0.2).all(), "the label before the first block is noise, not a constant"
+
+
 def test_the_brier_score_written_out() -> None:
     goodness = torch.tensor([[math.log(2.0), math.log(1.0), math.log(1.0)]], dtype=torch.float64)
     context = ffprobe.LossContext(0, 1, 0, 0, goodness, torch.tensor([0]))
