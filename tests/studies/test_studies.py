@@ -42,8 +42,8 @@ def test_every_grid_can_be_planned(path: Path, tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_seeds_come_first_where_the_file_says_so(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CIFAR10_JPEG", str(tmp_path))
-    said = "# Seeds come " in path.read_text()
-    assert not said or next(iter(read_grid(path).axes)) == "seed", "an interrupted sweep would lack whole columns"
+    promised = "# Seeds come " in path.read_text()
+    assert not promised or next(iter(read_grid(path).axes)) == "seed", "an interrupted sweep would lack whole columns"
 
 
 @pytest.mark.parametrize(("name", "times"), [("table1", 1), ("table1-cpu", 2)])

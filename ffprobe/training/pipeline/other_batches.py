@@ -16,7 +16,7 @@ class OtherBatches:
         count: batches of an epoch.
         batch_size: images of a batch.
         like: a tensor of the dtype and device of images.
-        sharing: the processes that share each batch; told of every batch, as a loader does.
+        sharing: the processes that share each batch; its ``begin_batch`` is called for every batch, as by a loader.
     """
 
     def __init__(self, count: int, batch_size: int, like: torch.Tensor, sharing: ProcessGroup) -> None:
